@@ -1,0 +1,270 @@
+"""Where a voxel array lies in space: shape, affine, unit, and how the file held it.
+
+Arrays are canonical everywhere in this package: axes (Z, Y, X), Z running towards the head, Y towards
+the back, X towards the left (radiological, as BraTS files hold them). A file's own order is turned
+into this one by transposing and flipping views, never by resampling, and `Grid` remembers the way
+back, so that what is written for a scan equals it index for index.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from typing import Any, Literal
+
+import nibabel as nib
+import numpy as np
+import numpy.typing as npt
+
+Array = npt.NDArray[Any]
+Affine = npt.NDArray[np.float64]
+Unit = Literal["mm", "unknown"]
+
+CANONICAL = ("S", "P", "L")
+"""Directions in which the canonical axes Z, Y and X run."""
+
+# RAS mm -> (S, P, L) mm: the world in which the viewer shows layers, one axis per canonical axis
+_RAS_TO_SPL = np.array([[0, 0, 1, 0], [0, -1, 0, 0], [-1, 0, 0, 0], [0, 0, 0, 1]], dtype=float)
+
+_SAME_SPACE_TOLERANCE = 0.05
+"""Two grids are one space if no corner differs by more than this share of a voxel."""
+
+
+@dataclass(frozen=True)
+class View:
+    """A transposition and flips that lead from a file's 3-D array to the canonical one.
+
+    Attributes
+    ----------
+    axes : tuple of int
+        File axis that becomes canonical axis 0, 1, 2 (as in `numpy.transpose`).
+    flips : tuple of bool
+        Whether canonical axis 0, 1, 2 runs against the file's axis.
+    """
+
+    axes: tuple[int, int, int] = (0, 1, 2)
+    flips: tuple[bool, bool, bool] = (False, False, False)
+
+    @classmethod
+    def from_affine(cls, affine: Affine) -> View:
+        """Return the view that makes the axes of a file with this voxel-to-RAS affine canonical."""
+        found = nib.orientations.io_orientation(affine)
+        wanted = nib.orientations.axcodes2ornt(CANONICAL)
+        step = nib.orientations.ornt_transform(found, wanted)
+        axes = tuple(int(a) for a in np.argsort(step[:, 0]))
+        flips = tuple(bool(step[a, 1] < 0) for a in axes)
+        return cls(axes, flips)  # type: ignore[arg-type]
+
+    def apply(self, array: Array) -> Array:
+        """Return the canonical view of a file-ordered array (no copy)."""
+        return np.transpose(array, self.axes)[self._slices()]
+
+    def undo(self, array: Array) -> Array:
+        """Return the file-ordered view of a canonical array (no copy)."""
+        inverse = tuple(int(a) for a in np.argsort(self.axes))
+        return np.transpose(array[self._slices()], inverse)
+
+    def matrix(self, file_shape: Sequence[int]) -> Affine:
+        """Return the 4x4 matrix that maps canonical indices to file indices."""
+        matrix = np.zeros((4, 4))
+        matrix[3, 3] = 1
+        for canonical, (axis, flip) in enumerate(zip(self.axes, self.flips, strict=True)):
+            matrix[axis, canonical] = -1 if flip else 1
+            matrix[axis, 3] = file_shape[axis] - 1 if flip else 0
+        return matrix
+
+    def _slices(self) -> tuple[slice, ...]:
+        return tuple(slice(None, None, -1) if flip else slice(None) for flip in self.flips)
+
+
+@dataclass(frozen=True, eq=False)
+class Storage:
+    """How a file held an array: what is needed to write a mask that matches it.
+
+    Attributes
+    ----------
+    shape : tuple of int
+        Shape of the file's 3-D array.
+    view : View
+        From the file's array to the canonical one.
+    affine : (4, 4) array
+        The file's own voxel-to-RAS affine.
+    fields : mapping
+        Geometric fields of a NIfTI header (codes, quaternion, srow, pixdim, units), copied verbatim;
+        empty for formats that have none. Free text and extensions are never kept (privacy).
+    """
+
+    shape: tuple[int, int, int]
+    view: View
+    affine: Affine
+    fields: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, eq=False)
+class Grid:
+    """A canonical voxel grid in space.
+
+    Attributes
+    ----------
+    shape : tuple of int
+        (Z, Y, X).
+    affine : (4, 4) array
+        Maps canonical (z, y, x, 1) to RAS coordinates, in mm where `unit` is ``"mm"``, else in voxels.
+    unit : {"mm", "unknown"}
+        Whether the affine is in mm or its spacing means nothing.
+    storage : Storage or None
+        How the source file held it; None for a grid that no file holds.
+    """
+
+    shape: tuple[int, int, int]
+    affine: Affine
+    unit: Unit = "mm"
+    storage: Storage | None = None
+
+    @classmethod
+    def from_file(
+        cls,
+        shape: Sequence[int],
+        affine: Affine,
+        unit: Unit = "mm",
+        fields: Mapping[str, Any] | None = None,
+    ) -> Grid:
+        """Return the grid of a file-ordered 3-D array with this voxel-to-RAS affine."""
+        file_shape = (int(shape[0]), int(shape[1]), int(shape[2]))
+        affine = np.asarray(affine, dtype=float)
+        view = View.from_affine(affine)
+        canonical = tuple(file_shape[a] for a in view.axes)
+        storage = Storage(file_shape, view, affine, dict(fields or {}))
+        return cls(canonical, affine @ view.matrix(file_shape), unit, storage)  # type: ignore[arg-type]
+
+    @classmethod
+    def from_codes(
+        cls,
+        shape: Sequence[int],
+        codes: Sequence[str] = CANONICAL,
+        spacing: Sequence[float] | None = None,
+    ) -> Grid:
+        """Return the grid of an array without an affine whose axes run towards `codes`.
+
+        Parameters
+        ----------
+        shape : sequence of int
+            The file's array shape.
+        codes : sequence of str
+            Direction of each file axis, such as ``("R", "A", "S")``.
+        spacing : sequence of float, optional
+            Voxel size along each file axis in mm; without it the unit is unknown.
+        """
+        affine = np.eye(4)
+        steps = spacing if spacing is not None else (1.0, 1.0, 1.0)
+        for axis, (world, sign) in enumerate(nib.orientations.axcodes2ornt(tuple(codes))):
+            affine[:3, axis] = 0
+            affine[int(world), axis] = sign * steps[axis]
+        grid = cls.from_file(shape, affine, "mm" if spacing is not None else "unknown")
+        # no file says where it lies: the first canonical voxel is put at the origin
+        shift = np.eye(4)
+        shift[:3, 3] = -grid.affine[:3, 3]
+        assert grid.storage is not None
+        storage = replace(grid.storage, affine=shift @ grid.storage.affine)
+        return replace(grid, affine=shift @ grid.affine, storage=storage)
+
+    @cached_property
+    def spacing(self) -> tuple[float, float, float]:
+        """Distance between voxel centres along (Z, Y, X), in mm or voxels."""
+        steps = np.linalg.norm(self.affine[:3, :3], axis=0)
+        return float(steps[0]), float(steps[1]), float(steps[2])
+
+    @property
+    def spacing_mm(self) -> tuple[float, float, float] | None:
+        """`spacing` where it is known, else None."""
+        return self.spacing if self.unit == "mm" else None
+
+    @property
+    def voxel_volume_mm3(self) -> float | None:
+        """Volume of a voxel, ``|det|`` of the affine (right under shear, too); None if unknown."""
+        return float(abs(np.linalg.det(self.affine[:3, :3]))) if self.unit == "mm" else None
+
+    @property
+    def directions(self) -> Affine:
+        """(3, 3) unit vectors: column k is the direction of canonical axis k in (S, P, L)."""
+        columns = _RAS_TO_SPL[:3, :3] @ self.affine[:3, :3]
+        return np.asarray(columns / np.linalg.norm(columns, axis=0))
+
+    @property
+    def origin_spl(self) -> Affine:
+        """(3,) centre of the first voxel in (S, P, L)."""
+        return np.asarray(_RAS_TO_SPL[:3, :3] @ self.affine[:3, 3])
+
+    @property
+    def obliquity_degrees(self) -> float:
+        """Largest angle between an axis of the grid and the axis of the body it runs along."""
+        cosines = np.clip(np.abs(np.diag(self.directions)), 0, 1)
+        return float(np.degrees(np.arccos(cosines.min())))
+
+    def is_parallel(self, other: Grid, degrees: float = 0.1) -> bool:
+        """Tell whether both grids' axes point in the same directions."""
+        cosines = np.sum(self.directions * other.directions, axis=0)
+        return bool(np.all(cosines > np.cos(np.radians(degrees))))
+
+    def same_space(self, other: Grid) -> bool:
+        """Tell whether both grids have the same voxels at the same places."""
+        if self.shape != other.shape:
+            return False
+        apart = np.abs(self._corners() - other._corners()).max()
+        return bool(apart <= _SAME_SPACE_TOLERANCE * min(self.spacing))
+
+    def overlap(self, other: Grid) -> float:
+        """Return the share of the smaller box that lies inside the other, 0 to 1, in RAS boxes."""
+        mine, theirs = self._box(), other._box()
+        inside = np.prod(np.clip(np.minimum(mine[1], theirs[1]) - np.maximum(mine[0], theirs[0]), 0, None))
+        smaller = min(np.prod(mine[1] - mine[0]), np.prod(theirs[1] - theirs[0]))
+        return float(inside / smaller) if smaller > 0 else 0.0
+
+    def to_world(self, indices: npt.ArrayLike) -> Affine:
+        """Map canonical (..., 3) indices to RAS coordinates."""
+        points = np.asarray(indices, dtype=float)
+        return np.asarray(points @ self.affine[:3, :3].T + self.affine[:3, 3])
+
+    def to_file_order(self, array: Array) -> Array:
+        """Return the view of a canonical array in the order in which the source file holds it."""
+        if array.shape != self.shape:
+            raise ValueError(f"an array of shape {array.shape} is not on a grid of shape {self.shape}")
+        return self.storage.view.undo(array) if self.storage else array
+
+    def with_spacing(self, spacing: Sequence[float]) -> Grid:
+        """Return the grid with a spacing (Z, Y, X) in mm that the user states."""
+        steps = np.asarray(spacing, dtype=float)
+        if steps.shape != (3,) or not np.all(np.isfinite(steps)) or np.any(steps <= 0):
+            raise ValueError(f"a spacing is three positive numbers in mm (Z, Y, X), not {list(spacing)}")
+        affine = self.affine.copy()
+        affine[:3, :3] *= steps / np.asarray(self.spacing)
+        storage = self.storage
+        if storage is not None:
+            to_canonical = np.linalg.inv(storage.view.matrix(storage.shape))
+            storage = Storage(storage.shape, storage.view, affine @ to_canonical)
+        return replace(self, affine=affine, unit="mm", storage=storage)
+
+    def _corners(self) -> Affine:
+        last = np.asarray(self.shape) - 1
+        return self.to_world(np.array(np.meshgrid(*[(0, n) for n in last])).reshape(3, -1).T)
+
+    def _box(self) -> Affine:
+        edges = np.asarray(self.shape) - 0.5
+        corners = self.to_world(np.array(np.meshgrid(*[(-0.5, e) for e in edges])).reshape(3, -1).T)
+        return np.array([corners.min(axis=0), corners.max(axis=0)])
+
+
+def bounding_box(mask: Array) -> tuple[slice, ...] | None:
+    """Return the slices that enclose what is non-zero in `mask`, or None where nothing is.
+
+    Works axis by axis on a shrinking view, which is several times faster than `numpy.nonzero`.
+    """
+    box: list[slice] = []
+    for axis in range(mask.ndim):
+        others = tuple(a for a in range(mask.ndim) if a != axis)
+        hit = np.flatnonzero(mask[tuple(box)].any(axis=others))
+        if not hit.size:
+            return None
+        box.append(slice(int(hit[0]), int(hit[-1]) + 1))
+    return tuple(box)

@@ -1,0 +1,204 @@
+"""What a file or folder holds: images on grids of their own and masks, and how they become one scan."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from napari_tumorseg.errors import ChoiceNeededError, GeometryError, InputError
+from napari_tumorseg.geometry import Array, Grid
+from napari_tumorseg.io.resample import onto
+from napari_tumorseg.regions import Scheme, decide_scheme, get_scheme
+from napari_tumorseg.scan import MODALITIES, Image, Role, Scan, Segmentation
+
+_REFERENCE_ORDER = (Role.FLAIR, Role.T1C, Role.T2, Role.T1, Role.OTHER)
+_MIN_OVERLAP = 0.5
+
+
+@dataclass(frozen=True, eq=False)
+class Mask:
+    """A tumour mask as found in a file, its label scheme perhaps not known yet.
+
+    Attributes
+    ----------
+    name : str
+        File stem or dataset name.
+    labels : (Z, Y, X) array of uint8
+        Canonical.
+    grid : Grid
+        Where it lies.
+    scheme : Scheme or None
+        As told by a side file or the folder's layout; None if nothing tells.
+    source : Path or None
+        The file.
+    """
+
+    name: str
+    labels: Array
+    grid: Grid
+    scheme: Scheme | None = None
+    source: Path | None = None
+
+    def segmentation(self, scheme: str | None = None) -> Segmentation:
+        """Return it with its scheme: the one named, the one known, or the only one that fits.
+
+        Raises
+        ------
+        ChoiceNeededError
+            If several schemes fit and none is named.
+        InputError
+            If a label is in none, or not in the one named.
+        """
+        values = np.flatnonzero(np.bincount(self.labels.ravel(), minlength=256))
+        where = str(self.source or self.name)
+        chosen = get_scheme(scheme) if scheme else self.scheme or decide_scheme(values, where)
+        strange = sorted(set(values.tolist()) - {0} - chosen.values)
+        if strange:
+            raise InputError(f"{where} holds the labels {strange}, which {chosen.name} does not have")
+        return Segmentation(self.labels, self.grid, chosen, self.name, self.source)
+
+
+@dataclass(frozen=True, eq=False)
+class Case:
+    """Everything that was found for one case at one time.
+
+    Attributes
+    ----------
+    name : str
+        Name of the case, used for file names.
+    images : tuple of Image
+        Channels, each on the grid of its own file.
+    masks : tuple of Mask
+        Tumour masks; listed, none of them chosen.
+    brain_mask : Image or None
+        A brain mask that came with the case.
+    layout : str
+        What kind of file or folder it is.
+    time_point : str
+        As folder or file names tell it; else empty.
+    warnings : tuple of str
+        What a user should know, such as a mask that could not be read.
+    """
+
+    name: str
+    images: tuple[Image, ...]
+    masks: tuple[Mask, ...] = ()
+    brain_mask: Image | None = None
+    layout: str = ""
+    time_point: str = ""
+    warnings: tuple[str, ...] = ()
+
+    def with_roles(self, roles: Mapping[str, Role]) -> Case:
+        """Return the case with the roles of some images, by name, set anew."""
+        known = {image.name for image in self.images}
+        for name in roles:
+            if name not in known:
+                raise InputError(f"{self.name} has no image {name!r}; it has {', '.join(sorted(known))}")
+        return replace(self, images=tuple(replace(i, role=roles.get(i.name, i.role)) for i in self.images))
+
+    def reference(self, wanted: str | None = None) -> Image:
+        """Return the image on whose grid the case is segmented: FLAIR unless another is named.
+
+        Parameters
+        ----------
+        wanted : str, optional
+            A role or the name of an image.
+        """
+        if not self.images:
+            raise InputError(f"{self.name} holds no image, only {len(self.masks)} mask(s)")
+        if wanted is not None:
+            for image in self.images:
+                if wanted in (image.name, str(image.role)):
+                    return image
+            names = ", ".join(f"{i.name} ({i.role})" for i in self.images)
+            raise InputError(f"{self.name} has no image {wanted!r} to be the reference; it has {names}")
+        return min(self.images, key=lambda image: _REFERENCE_ORDER.index(image.role))
+
+    def scan(self, reference: str | None = None, same_voxels: bool = False) -> Scan:
+        """Return the channels on one grid, that of the reference.
+
+        Parameters
+        ----------
+        reference : str, optional
+            Role or name of the image whose grid it is; FLAIR where there is one.
+        same_voxels : bool
+            Take images of equal shape voxel for voxel, whatever their affines say.
+
+        Raises
+        ------
+        GeometryError
+            If the images do not lie in one space.
+        ChoiceNeededError
+            If two images claim one role.
+        """
+        base = self.reference(reference)
+        _refuse_double_roles(self)
+        others = [image for image in self.images if image is not base]
+        images = [base, *(bring(image, base, same_voxels) for image in others)]
+        notes = [f"{i.name}: {i.note}" for i in images if i.note]
+        brain, more = self._brain_on(base, same_voxels)
+        return Scan(
+            self.name, tuple(images), brain, self.time_point, self.layout, (*self.warnings, *notes, *more)
+        )
+
+    def _brain_on(self, base: Image, same_voxels: bool) -> tuple[Array | None, list[str]]:
+        """Return the brain mask on the reference grid; one that does not fit is left out, with a sentence."""
+        if self.brain_mask is None:
+            return None, []
+        try:
+            found = bring(self.brain_mask, base, same_voxels, nearest=True)
+        except GeometryError as error:
+            return None, [f"the brain mask is left out: {error}"]
+        return found.data > 0.5, []
+
+
+def bring(image: Image, base: Image, same_voxels: bool = False, nearest: bool = False) -> Image:
+    """Return an image on the grid of another one of the same case.
+
+    The files of one case are taken to share a world: q/s-form codes prove nothing.
+
+    Raises
+    ------
+    GeometryError
+        If the boxes overlap by less than half, or the shapes are equal and the affines are not, which is
+        nearly always a header that was lost on the way.
+    """
+    if image.grid.same_space(base.grid):
+        return replace(image, grid=base.grid)
+    equal_shape = image.grid.shape == base.grid.shape
+    if equal_shape and (same_voxels or "unknown" in (image.grid.unit, base.grid.unit)):
+        return replace(image, grid=base.grid, note="taken voxel for voxel, its own affine was ignored")
+    where = f"{image.source or image.name} against {base.source or base.name}"
+    if equal_shape and _same_file_shape(image.grid, base.grid):
+        raise GeometryError(
+            f"{where}: equal shape {image.grid.shape} but another affine, as after a lost header; "
+            "if the voxels match, say --same-voxels"
+        )
+    if "unknown" in (image.grid.unit, base.grid.unit):
+        raise GeometryError(f"{where}: the shapes differ and no voxel size tells how they lie to each other")
+    share = image.grid.overlap(base.grid)
+    if share < _MIN_OVERLAP:
+        raise GeometryError(
+            f"{where}: their boxes overlap by only {share:.0%}; they do not seem to be of one examination"
+        )
+    angle = "" if image.grid.is_parallel(base.grid) else " (its slices are tilted against it)"
+    note = f"resampled onto the grid of {base.name}{angle}"
+    return replace(image, data=onto(image.data, image.grid, base.grid, nearest), grid=base.grid, note=note)
+
+
+def _same_file_shape(one: Grid, other: Grid) -> bool:
+    return one.storage is None or other.storage is None or one.storage.shape == other.storage.shape
+
+
+def _refuse_double_roles(case: Case) -> None:
+    for role in MODALITIES:
+        names = [image.name for image in case.images if image.role is role]
+        if len(names) > 1:
+            raise ChoiceNeededError(
+                f"{case.name} has {len(names)} images that look like {role}: {', '.join(names)}; "
+                "say which is which with --roles NAME=ROLE",
+                names,
+            )
