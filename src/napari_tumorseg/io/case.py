@@ -168,11 +168,12 @@ def bring(image: Image, base: Image, same_voxels: bool = False, nearest: bool = 
     """
     if image.grid.same_space(base.grid):
         return replace(image, grid=base.grid)
-    equal_shape = image.grid.shape == base.grid.shape
-    if equal_shape and (same_voxels or "unknown" in (image.grid.unit, base.grid.unit)):
-        return replace(image, grid=base.grid, note="taken voxel for voxel, its own affine was ignored")
+    if _same_file_shape(image.grid, base.grid) and (
+        same_voxels or "unknown" in (image.grid.unit, base.grid.unit)
+    ):
+        return _index_for_index(image, base)
     where = f"{image.source or image.name} against {base.source or base.name}"
-    if equal_shape and _same_file_shape(image.grid, base.grid):
+    if _same_file_shape(image.grid, base.grid):
         raise GeometryError(
             f"{where}: equal shape {image.grid.shape} but another affine, as after a lost header; "
             "if the voxels match, say --same-voxels"
@@ -189,8 +190,20 @@ def bring(image: Image, base: Image, same_voxels: bool = False, nearest: bool = 
     return replace(image, data=onto(image.data, image.grid, base.grid, nearest), grid=base.grid, note=note)
 
 
+def _index_for_index(image: Image, base: Image) -> Image:
+    """Return an image read in the order of the base's file, as if it had the base's header."""
+    data = image.grid.to_file_order(image.data)
+    if base.grid.storage is not None:
+        data = base.grid.storage.view.apply(data)
+    return replace(image, data=data, grid=base.grid, note="taken voxel for voxel, its own affine was ignored")
+
+
 def _same_file_shape(one: Grid, other: Grid) -> bool:
-    return one.storage is None or other.storage is None or one.storage.shape == other.storage.shape
+    return _file_shape(one) == _file_shape(other)
+
+
+def _file_shape(grid: Grid) -> tuple[int, int, int]:
+    return grid.storage.shape if grid.storage else grid.shape
 
 
 def _refuse_double_roles(case: Case) -> None:
