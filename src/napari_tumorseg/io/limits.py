@@ -54,7 +54,7 @@ def check_array(shape: Sequence[int], dtype: npt.DTypeLike, path: Path) -> int:
     wanted = math.prod(sizes) * np.dtype(dtype).itemsize
     if wanted > max_bytes():
         raise TooLargeError(
-            f"{path}: the header declares {' x '.join(map(str, sizes))} voxels, {wanted / 2**30:.1f} GiB, more "
-            f"than the limit of {max_bytes() / 2**30:g} GiB; if it is right, raise {LIMIT_VARIABLE}"
+            f"{path}: the header declares {' x '.join(map(str, sizes))} voxels, {wanted / 2**30:.1f} GiB, "
+            f"more than the limit of {max_bytes() / 2**30:g} GiB; if it is right, raise {LIMIT_VARIABLE}"
         )
     return wanted
