@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -215,3 +215,23 @@ def _refuse_double_roles(case: Case) -> None:
                 "say which is which with --roles NAME=ROLE",
                 names,
             )
+
+
+def pick_case(names: Sequence[str], wanted: str | None, path: Path) -> str:
+    """Return the case that is wanted, or the only one.
+
+    Raises
+    ------
+    ChoiceNeededError
+        If there are several and none is wanted.
+    InputError
+        If the one that is wanted is not there.
+    """
+    if wanted is None and len(names) == 1:
+        return names[0]
+    shown = ", ".join(names[:5]) + (", ..." if len(names) > 5 else "")
+    if wanted is None:
+        raise ChoiceNeededError(f"{path} holds {len(names)} cases ({shown}); say which with --case", names)
+    if wanted not in names:
+        raise InputError(f"{path} holds no case {wanted!r}; it holds {shown}")
+    return wanted

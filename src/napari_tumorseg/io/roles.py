@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
 
 from napari_tumorseg.scan import Role
 
@@ -50,35 +49,37 @@ def tokens(name: str) -> list[str]:
     return [word for word in re.split(r"[^a-z0-9]+", spaced.lower()) if word]
 
 
-def guess_role(name: str) -> Role:
+def guess_role(name: str, masks: bool = True) -> Role:
     """Guess the role of a file or channel from its name; `Role.OTHER` if no word tells.
 
     The last word that tells wins (``MRHR_T1_AX_POST_GAD_..._t1c`` is T1c), but a word for a mask
     anywhere makes it a mask (``seg_flair``), and ``brainmask`` is never a tumour mask.
+
+    Parameters
+    ----------
+    name : str
+        File stem, dataset or layer name.
+    masks : bool
+        Whether it may be a mask; false for what the voxels have shown to be an image.
     """
     words = tokens(name)
     role = Role.OTHER
     for index, word in enumerate(words):
         found = _PAIRS.get((words[index - 1], word)) if index else None
         found = found or _WORDS.get(word) or _mask_word(word)
-        if found is None or role is Role.BRAIN_MASK or (role in _STRONG and found not in _STRONG):
+        if found is None or (found in _STRONG and not masks):
+            continue
+        if role is Role.BRAIN_MASK or (role in _STRONG and found not in _STRONG):
             continue
         role = found
     return role
 
 
-def guess_roles(names: Sequence[str]) -> list[Role]:
-    """Guess the roles of several names that belong together.
-
-    What all names share (the case's own name, such as ``T1-study``) tells nothing and is left out.
-    """
-    split = [tokens(name) for name in names]
-    shared = set.intersection(*map(set, split)) if len(split) > 1 else set()
-    roles = []
-    for name, words in zip(names, split, strict=True):
-        own = [word for word in words if word not in shared]
-        roles.append(guess_role(" ".join(own)) if own else guess_role(name))
-    return roles
+def without_role(name: str) -> str:
+    """Return a name without the words that tell a role: what the files of one case have in common."""
+    parts = re.split(r"([^A-Za-z0-9]+)", name)
+    kept = [p for p in parts if guess_role(p) is Role.OTHER]
+    return re.sub(r"[^A-Za-z0-9]{2,}", lambda m: m.group()[0], "".join(kept)).strip("-_. ")
 
 
 def _mask_word(word: str) -> Role | None:

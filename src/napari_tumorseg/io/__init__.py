@@ -1,0 +1,301 @@
+"""Files and folders in, masks out: one door for every format.
+
+`open_case` tells everything that a file or folder holds; `read` goes on to a `Scan`, its channels on
+one grid; `write_mask` chooses the format by the ending.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from importlib import import_module
+from pathlib import Path
+from types import ModuleType
+
+from napari_tumorseg.errors import InputError, OutputError
+from napari_tumorseg.io.atomic import check_target, write_text
+from napari_tumorseg.io.case import Case, Mask, pick_case
+from napari_tumorseg.scan import Image, Role, Scan, Segmentation
+
+__all__ = [
+    "Case",
+    "Mask",
+    "list_cases",
+    "open_case",
+    "read",
+    "read_mask",
+    "readable",
+    "side_file",
+    "write_mask",
+]
+
+FORMATS: Mapping[str, tuple[str, ...]] = {
+    "folders": (".nii", ".nii.gz"),
+    "hdf5": (".h5", ".hdf5", ".hdf", ".mat"),
+    "tiff": (".tif", ".tiff"),
+    "pictures": (".png", ".jpg", ".jpeg"),
+}
+"""Endings by the module that reads them; a module is imported when a file of it is met."""
+
+_WRITERS: Mapping[str, str] = {
+    ".nii": "nifti",
+    ".nii.gz": "nifti",
+    ".tif": "tiff",
+    ".tiff": "tiff",
+    ".h5": "hdf5",
+    ".hdf5": "hdf5",
+}
+_DEPTH = 2
+"""How many levels of folders are looked into for cases."""
+
+Paths = Path | str | Sequence[Path | str]
+
+
+def readable(path: Path) -> bool:
+    """Tell by its name whether a file is of a format that can be read here."""
+    return path.is_file() and _format_name(path) is not None
+
+
+def list_cases(path: Path | str) -> list[str]:
+    """Return the names of the cases in a file or folder, fit for the `case` of `open_case`.
+
+    Raises
+    ------
+    InputError
+        If nothing readable is there.
+    """
+    path = _existing(path)
+    kind = _format_of(path) or _format_inside(path)
+    if kind is not None:
+        return list(kind.list_cases(path))
+    names = [str(folder.relative_to(path)) for folder in _case_folders(path, _DEPTH)]
+    if not names:
+        raise InputError(f"{path} holds no file that can be read here ({', '.join(_endings())})")
+    return names
+
+
+def open_case(
+    paths: Paths,
+    case: str | None = None,
+    *,
+    roles: Mapping[str, Role] | None = None,
+) -> Case:
+    """Read everything that belongs to one case.
+
+    Parameters
+    ----------
+    paths : path or sequence of paths
+        A file, a case folder, or the files that are the channels of one case.
+    case : str, optional
+        Which case, where a folder holds several.
+    roles : mapping of str to Role, optional
+        What images, by name, are to be taken as, against what their names tell.
+
+    Raises
+    ------
+    ChoiceNeededError
+        If there are several cases and none is named.
+    InputError
+        If nothing can be read; the message names the file.
+    """
+    several = [paths] if isinstance(paths, Path | str) else list(paths)
+    if not several:
+        raise InputError("no file or folder was named")
+    found = _open_one(_existing(several[0]), case) if len(several) == 1 else _open_together(several)
+    return found.with_roles(roles) if roles else found
+
+
+def read(
+    paths: Paths,
+    *,
+    case: str | None = None,
+    roles: Mapping[str, Role] | None = None,
+    reference: str | None = None,
+    same_voxels: bool = False,
+    spacing: tuple[float, float, float] | None = None,
+) -> Scan:
+    """Read a case as a scan, its channels on the grid of the reference.
+
+    Parameters
+    ----------
+    paths, case, roles
+        As in `open_case`.
+    reference : str, optional
+        Role or name of the image whose grid it is; FLAIR where there is one.
+    same_voxels : bool
+        Take images of equal shape voxel for voxel, whatever their affines say.
+    spacing : tuple of float, optional
+        Voxel size (Z, Y, X) in mm, for files that do not tell theirs.
+
+    Examples
+    --------
+    >>> scan = read("BraTS-GLI-00001-000")  # doctest: +SKIP
+    """
+    scan = open_case(paths, case, roles=roles).scan(reference, same_voxels)
+    return scan.with_spacing(spacing) if spacing else scan
+
+
+def read_mask(path: Path | str, labels: str | None = None) -> Segmentation:
+    """Read the one mask that a file holds.
+
+    Parameters
+    ----------
+    path : path
+        A mask of any format.
+    labels : str, optional
+        Name of its label scheme, where neither the file nor its folder tells.
+    """
+    path = _existing(path)
+    found = open_case(path)
+    if not found.masks:
+        raise InputError(f"{path} holds no mask")
+    if len(found.masks) > 1:
+        raise InputError(f"{path} holds {len(found.masks)} masks; name one file")
+    return found.masks[0].segmentation(labels)
+
+
+def write_mask(seg: Segmentation, path: Path | str, *, overwrite: bool = False) -> list[Path]:
+    """Write a mask, in the format that the ending says, and its side file.
+
+    Parameters
+    ----------
+    seg : Segmentation
+        What to write.
+    path : path
+        ``.nii``, ``.nii.gz``, ``.tif``, ``.tiff``, ``.h5`` or ``.hdf5``.
+    overwrite : bool
+        Whether files that exist may be replaced.
+
+    Returns
+    -------
+    list of Path
+        The mask and the JSON beside it (scheme, labels, provenance).
+
+    Raises
+    ------
+    OutputError
+        If a file exists, cannot be written, or the ending is unknown; nothing is half-written.
+    """
+    path = Path(path)
+    ending = _ending(path, _WRITERS)
+    if ending is None:
+        raise OutputError(
+            f"{path}: a mask is written as one of {', '.join(_WRITERS)}; choose such an ending"
+        )
+    side = side_file(path)
+    check_target(side, overwrite)
+    _module(_WRITERS[ending]).write_mask(seg, path, overwrite)
+    write_text(side, json.dumps(_description(seg), indent=2) + "\n", overwrite)
+    return [path, side]
+
+
+def side_file(path: Path) -> Path:
+    """Return where the JSON beside a mask lies: ``X_seg.nii.gz`` has ``X_seg.json``."""
+    ending = _ending(path, _WRITERS) or path.suffix
+    return path.with_name(path.name[: len(path.name) - len(ending)] + ".json")
+
+
+def _description(seg: Segmentation) -> dict[str, object]:
+    labels = {str(label.value): label.name for label in seg.scheme.labels}
+    return {
+        "case": seg.name,
+        "scheme": seg.scheme.name,
+        "labels": labels,
+        "unit": seg.grid.unit,
+        **seg.provenance,
+    }
+
+
+def _open_one(path: Path, case: str | None) -> Case:
+    kind = _format_of(path) or _format_inside(path)
+    if kind is not None:
+        found: Case = kind.open_case(path, case)
+        return found
+    names = list_cases(path)
+    chosen = pick_case(names, case, path)
+    return _open_one(path / chosen, None)
+
+
+def _open_together(paths: Sequence[Path | str]) -> Case:
+    """Read files that are one case; of several formats, their images are simply put together."""
+    files = [_existing(p) for p in paths]
+    if all(_format_name(p) == "folders" for p in files):
+        found: Case = _module("folders").open_files(files)
+        return found
+    if any(p.is_dir() for p in files):
+        raise InputError("several paths are the files of one case; a folder among them cannot be one")
+    cases = [_open_one(p, None) for p in files]
+    images = _distinct([image for c in cases for image in c.images])
+    return Case(
+        name=cases[0].name,
+        images=images,
+        masks=tuple(m for c in cases for m in c.masks),
+        brain_mask=next((c.brain_mask for c in cases if c.brain_mask), None),
+        layout="several files",
+        warnings=tuple(w for c in cases for w in c.warnings),
+    )
+
+
+def _distinct(images: Sequence[Image]) -> tuple[Image, ...]:
+    """Return the images with a name each of its own, since roles are set by name."""
+    names = [image.name for image in images]
+    return tuple(
+        replace(image, name=f"{image.source.stem}: {image.name}")
+        if image.source is not None and names.count(image.name) > 1
+        else image
+        for image in images
+    )
+
+
+def _existing(path: Path | str) -> Path:
+    path = Path(path).expanduser()
+    if not path.exists():
+        raise InputError(f"{path} does not exist")
+    return path
+
+
+def _module(name: str) -> ModuleType:
+    return import_module(f"napari_tumorseg.io.{name}")
+
+
+def _format_name(path: Path) -> str | None:
+    """Return which module reads a file of this name."""
+    if path.name.startswith("."):
+        return None
+    return next((name for name, ends in FORMATS.items() if path.name.lower().endswith(ends)), None)
+
+
+def _format_of(path: Path) -> ModuleType | None:
+    name = None if path.is_dir() else _format_name(path)
+    return _module(name) if name else None
+
+
+def _format_inside(folder: Path) -> ModuleType | None:
+    """Return the module that reads the files lying directly in a folder, the first format that is there."""
+    if not folder.is_dir():
+        raise InputError(f"{folder} is not of a format that can be read here ({', '.join(_endings())})")
+    if (folder / "imagesTr").is_dir():
+        return _module("folders")
+    present = {_format_name(p) for p in folder.iterdir() if p.is_file()}
+    return next((_module(name) for name in FORMATS if name in present), None)
+
+
+def _case_folders(folder: Path, depth: int) -> list[Path]:
+    """Return the folders below that hold readable files themselves."""
+    found: list[Path] = []
+    for inner in sorted(p for p in folder.iterdir() if p.is_dir() and not p.name.startswith(".")):
+        if _format_inside(inner) is not None:
+            found.append(inner)
+        elif depth > 1:
+            found.extend(_case_folders(inner, depth - 1))
+    return found
+
+
+def _endings() -> list[str]:
+    return [ending for ends in FORMATS.values() for ending in ends]
+
+
+def _ending(path: Path, endings: Mapping[str, object]) -> str | None:
+    fitting = [e for e in endings if path.name.lower().endswith(e)]
+    return max(fitting, key=len) if fitting else None

@@ -1,0 +1,269 @@
+"""NIfTI files that belong together: case folders of any naming, MSD task folders, files named one by one."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from napari_tumorseg.errors import InputError, TooLargeError
+from napari_tumorseg.io import nifti
+from napari_tumorseg.io.case import Case, Mask, pick_case
+from napari_tumorseg.io.roles import guess_role, tokens, without_role
+from napari_tumorseg.regions import SCHEMES, Scheme, get_scheme
+from napari_tumorseg.scan import MODALITIES, Image, Role
+
+ENDINGS = nifti.ENDINGS
+
+_BY_CONTENT_MOST = 8
+"""A file whose name tells nothing is taken as a mask if it holds no other integers than 0 to this."""
+
+_MSD_CHANNELS = ("FLAIR", "T1w", "t1gd", "T2w")
+_TIME_POINT = re.compile(r"BraTS-[A-Za-z]+-\d+-(\d{3})")
+_YEAR = re.compile(r"brats[-_ ]?(?:20)?(1[2-9]|2[0-9])(?!\d)", re.IGNORECASE)
+
+
+def nifti_files(folder: Path) -> list[Path]:
+    """Return the NIfTI files of a folder, sorted; hidden ones (also a Mac's ``._``) are left out."""
+    return sorted(p for p in folder.iterdir() if is_nifti(p))
+
+
+def is_nifti(path: Path) -> bool:
+    """Tell by its name whether a path is a NIfTI file."""
+    return path.name.lower().endswith(ENDINGS) and not path.name.startswith(".")
+
+
+def list_cases(path: Path) -> list[str]:
+    """Return the names of the cases whose NIfTI files lie in a folder: one, or several by their prefix."""
+    if path.is_file():
+        return [_case_name([path])]
+    if _msd_images(path) is not None:
+        return [nifti.stem(p) for p in _msd_files(path)]
+    return list(_groups(nifti_files(path), path.name))
+
+
+def open_case(path: Path, case: str | None = None) -> Case:
+    """Read the case that lies in a folder or file.
+
+    Parameters
+    ----------
+    path : Path
+        A case folder, an MSD task folder (or its ``imagesTr``), or one file.
+    case : str, optional
+        Which one, where the folder holds several.
+
+    Raises
+    ------
+    ChoiceNeededError
+        If there are several and none is named.
+    InputError
+        If nothing can be read.
+    """
+    if path.is_file():
+        return _open_msd(path) if _dataset_json(path) else open_files([path])
+    if _msd_images(path) is not None:
+        names = [nifti.stem(p) for p in _msd_files(path)]
+        return _open_msd(_msd_files(path)[names.index(pick_case(names, case, path))])
+    groups = _groups(nifti_files(path), path.name)
+    if not groups:
+        raise InputError(f"{path} holds no NIfTI file")
+    name = pick_case(list(groups), case, path)
+    return replace(_read_all(groups[name], name), layout="folder of NIfTI files")
+
+
+def open_files(paths: Sequence[Path]) -> Case:
+    """Read NIfTI files that are the channels (and masks) of one case."""
+    layout = "NIfTI file" if len(paths) == 1 else "NIfTI files"
+    return replace(_read_all(list(paths), _case_name(paths)), layout=layout)
+
+
+@dataclass(frozen=True, eq=False)
+class _Read:
+    """What one file turned out to be."""
+
+    images: tuple[Image, ...] = ()
+    mask: Mask | None = None
+    brain_mask: Image | None = None
+    warnings: tuple[str, ...] = ()
+    error: InputError | None = None
+
+
+def _read_all(paths: list[Path], name: str, channel_names: Sequence[str] = ()) -> Case:
+    """Read files side by side (inflating leaves the interpreter free) and sort them by what they are."""
+    with ThreadPoolExecutor(max_workers=min(len(paths), os.cpu_count() or 1)) as pool:
+        reads = list(pool.map(lambda path: _read_one(path, name, channel_names), paths))
+    errors = [r.error for r in reads if r.error]
+    masks = tuple(r.mask for r in reads if r.mask)
+    images = tuple(image for r in reads for image in r.images)
+    if errors and (len(errors) == len(reads) or any(_is_image(r.error, paths) for r in reads)):
+        raise errors[0]
+    brains = [r.brain_mask for r in reads if r.brain_mask]
+    warnings = [w for r in reads for w in r.warnings] + [f"left out: {e}" for e in errors]
+    if len(brains) > 1:
+        warnings.append(f"{name} has {len(brains)} brain masks; {brains[0].name} is used")
+    point = _TIME_POINT.search(name)
+    return Case(
+        name=name,
+        images=images,
+        masks=masks,
+        brain_mask=brains[0] if brains else None,
+        time_point=point.group(1) if point else "",
+        warnings=tuple(warnings),
+    )
+
+
+def _is_image(error: InputError | None, paths: list[Path]) -> bool:
+    """Tell whether an error is about a file that by its name is an image: that is never passed over."""
+    if error is None:
+        return False
+    return any(str(p) in str(error) and guess_role(nifti.stem(p)) in MODALITIES for p in paths)
+
+
+def _read_one(path: Path, case: str, channel_names: Sequence[str]) -> _Read:
+    try:
+        found = nifti.read_file(path)
+    except TooLargeError:
+        raise
+    except InputError as error:
+        return _Read(error=error)
+    name = nifti.stem(path)
+    if len(found.channels) > 1:
+        return _Read(images=_channels(found, path, channel_names), warnings=found.warnings)
+    data = found.channels[0]
+    role = guess_role(name)
+    if role is Role.BRAIN_MASK:
+        return _Read(brain_mask=Image(name, role, data, found.grid, path), warnings=found.warnings)
+    if role is Role.TUMOUR_MASK and not nifti.is_labels(data):
+        role = guess_role(name, masks=False)
+        if role is Role.OTHER:
+            return _Read(error=InputError(f"{path} is named like a mask but holds no labels"))
+    if role is Role.TUMOUR_MASK or (role is Role.OTHER and nifti.is_labels(data, _BY_CONTENT_MOST)):
+        labels = nifti.to_labels(data)
+        scheme = _scheme(path, case, labels)
+        return _Read(mask=Mask(name, labels, found.grid, scheme, path), warnings=found.warnings)
+    return _Read(images=(Image(name, role, data, found.grid, path),), warnings=found.warnings)
+
+
+def _channels(found: nifti.NiftiFile, path: Path, names: Sequence[str]) -> tuple[Image, ...]:
+    """Return the channels of a 4-D file, with roles where something tells their names."""
+    if len(names) != len(found.channels):
+        names = [f"channel {c}" for c in range(len(found.channels))]
+    return tuple(
+        Image(name, guess_role(name), data, found.grid, path)
+        for name, data in zip(names, found.channels, strict=True)
+    )
+
+
+def _scheme(path: Path, case: str, labels: np.ndarray) -> Scheme | None:
+    """Return the label scheme that the side file or the naming of the data set tells, else None.
+
+    The name of the case speaks only for the data set's own mask (``CASE-seg``, ``CASE_seg``), since
+    other tools' masks in the same folder follow schemes of their own.
+    """
+    told = _side_file_scheme(path)
+    if told is not None:
+        return told
+    name = nifti.stem(path)
+    if path.parent.name.lower() in ("labelstr", "labelsts"):
+        return SCHEMES["msd"]
+    if "otmulticlass" in name.lower() or name.startswith("VSD."):
+        return SCHEMES["brats-2015"]
+    official = re.fullmatch(re.escape(case) + r"[-_]seg", name, re.IGNORECASE) is not None
+    year = _YEAR.search(name)
+    if year is not None and (official or "seg" in tokens(name)):
+        return _scheme_of_year(int(year.group(1)))
+    if official and re.match(r"BraTS-[A-Z]+-", case):
+        return SCHEMES["brats-2024" if (labels == 4).any() else "brats-2023"]
+    return None
+
+
+def _scheme_of_year(year: int) -> Scheme:
+    if year <= 16:
+        return SCHEMES["brats-2015"]
+    return SCHEMES["brats-2021" if year <= 22 else "brats-2023" if year == 23 else "brats-2024"]
+
+
+def _side_file_scheme(path: Path) -> Scheme | None:
+    side = path.with_name(nifti.stem(path) + ".json")
+    try:
+        return get_scheme(json.loads(side.read_text(encoding="utf-8"))["scheme"])
+    except (OSError, ValueError, KeyError, TypeError, InputError):
+        return None
+
+
+def _case_name(paths: Sequence[Path]) -> str:
+    """Return what the names of the files have in common, else the folder's name."""
+    first = without_role(nifti.stem(paths[0]))
+    if len(paths) == 1:
+        return first or nifti.stem(paths[0])
+    names = {without_role(nifti.stem(p)) for p in paths}
+    return first if len(names) == 1 and first else paths[0].parent.name
+
+
+def _groups(paths: Iterable[Path], folder: str) -> dict[str, list[Path]]:
+    """Return the files of each case: all are one, unless two claim one role and their prefixes part them."""
+    files = list(paths)
+    if not files:
+        return {}
+    if _unambiguous(files):
+        return {folder: files}
+    parted: dict[str, list[Path]] = defaultdict(list)
+    for path in files:
+        parted[without_role(nifti.stem(path))].append(path)
+    several = len(parted) > 1 and all(_unambiguous(g) and _has_modality(g) for g in parted.values())
+    return dict(parted) if several else {folder: files}
+
+
+def _unambiguous(paths: Sequence[Path]) -> bool:
+    roles = [r for r in (guess_role(nifti.stem(p)) for p in paths) if r in MODALITIES]
+    return len(roles) == len(set(roles))
+
+
+def _has_modality(paths: Sequence[Path]) -> bool:
+    return any(guess_role(nifti.stem(p)) in MODALITIES for p in paths)
+
+
+def _msd_images(path: Path) -> Path | None:
+    """Return the folder of images where `path` is an MSD task folder or that folder itself."""
+    if path.name in ("imagesTr", "imagesTs"):
+        return path
+    inside = path / "imagesTr"
+    return inside if inside.is_dir() else None
+
+
+def _msd_files(path: Path) -> list[Path]:
+    images = _msd_images(path)
+    return nifti_files(images) if images else []
+
+
+def _dataset_json(path: Path) -> Path | None:
+    """Return the description of the MSD task that a file of it belongs to."""
+    if path.parent.name not in ("imagesTr", "imagesTs"):
+        return None
+    found = path.parent.parent / "dataset.json"
+    return found if found.is_file() else None
+
+
+def _open_msd(path: Path) -> Case:
+    """Read a 4-D MSD image with its channels' names and, where there is one, its label."""
+    label = path.parent.parent / path.parent.name.replace("images", "labels") / path.name
+    files = [path, label] if label.is_file() else [path]
+    case = _read_all(files, nifti.stem(path), _msd_channel_names(path))
+    return replace(case, layout="MSD task")
+
+
+def _msd_channel_names(path: Path) -> Sequence[str]:
+    described = _dataset_json(path)
+    try:
+        content = json.loads(described.read_text(encoding="utf-8")) if described else {}
+        named = content.get("modality") or content.get("channel_names") or {}
+        return [str(named[key]) for key in sorted(named, key=int)] or _MSD_CHANNELS
+    except (OSError, ValueError, AttributeError, TypeError):
+        return _MSD_CHANNELS

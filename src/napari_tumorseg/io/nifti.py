@@ -1,0 +1,377 @@
+"""NIfTI-1 and NIfTI-2 files, plain or gzipped: reading with a distrust of headers, writing masks that match.
+
+The bytes are inflated once, by ISA-L where it is installed, never beyond what the header declares, and
+the array is a view of them. nibabel interprets the header; what it would pass over in silence (a zero
+sform, a pixdim of 0, an infinite slope, imaginary parts) is told or refused here.
+"""
+
+from __future__ import annotations
+
+import gzip
+import zlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import nibabel as nib
+import numpy as np
+
+from napari_tumorseg.errors import InputError
+from napari_tumorseg.geometry import Affine, Array, Grid, Unit
+from napari_tumorseg.io.atomic import atomic_path
+from napari_tumorseg.io.limits import check_array
+from napari_tumorseg.scan import Segmentation
+
+try:  # two to three times as fast as zlib; not built for every platform
+    from isal import isal_zlib as inflate_library
+except ImportError:  # pragma: no cover
+    inflate_library = zlib
+
+ENDINGS = (".nii", ".nii.gz")
+
+_GZIP_MAGIC = b"\x1f\x8b"
+_GZIP_WINDOW = 31
+_HEADER_BYTES = 540  # NIfTI-2's; NIfTI-1 has 348
+_MAX_CHANNELS = 16
+_MM_PER_UNIT = {0: 1.0, 1: 1000.0, 2: 1.0, 3: 0.001}  # unknown is taken as mm, as most tools do
+_REFUSED_TYPES = {
+    32: "complex",
+    1792: "complex",
+    2048: "complex",
+    128: "RGB colour",
+    2304: "RGBA colour",
+    1: "1-bit",
+}
+_GEOMETRY_FIELDS = (
+    "qform_code",
+    "sform_code",
+    "quatern_b",
+    "quatern_c",
+    "quatern_d",
+    "qoffset_x",
+    "qoffset_y",
+    "qoffset_z",
+    "srow_x",
+    "srow_y",
+    "srow_z",
+    "xyzt_units",
+)
+_UNIT_UNKNOWN = b"voxel size unknown"
+"""Our mark in the description field of a mask whose source has no geometry."""
+
+
+@dataclass(frozen=True, eq=False)
+class NiftiFile:
+    """What a NIfTI file holds.
+
+    Attributes
+    ----------
+    channels : tuple of (Z, Y, X) arrays
+        One for a 3-D file, several for a 4-D one; read-only views where nothing had to be converted.
+    grid : Grid
+        Common to all channels.
+    warnings : tuple of str
+        What is odd about the file.
+    """
+
+    channels: tuple[Array, ...]
+    grid: Grid
+    warnings: tuple[str, ...]
+
+
+def stem(path: Path) -> str:
+    """Return the file name without ``.nii`` or ``.nii.gz``, in any case of letters."""
+    name = path.name
+    for ending in (".gz", ".nii"):
+        if name.lower().endswith(ending):
+            name = name[: -len(ending)]
+    return name
+
+
+def read_file(path: Path) -> NiftiFile:
+    """Read a NIfTI file.
+
+    Parameters
+    ----------
+    path : Path
+        ``.nii`` or ``.nii.gz`` in any case of letters; 2-D to 4-D.
+
+    Raises
+    ------
+    InputError
+        If the file is no NIfTI, is truncated or damaged, or holds colours or complex numbers.
+    TooLargeError
+        If the header declares more than the limit.
+    """
+    content = _Content(path)
+    header = _parse_header(content, path)
+    shape = _shape(header, path)
+    dtype = _data_type(header, path)
+    nbytes = check_array(shape, dtype, path)
+    offset = _offset(header, path)
+    raw = content.up_to(offset + nbytes)
+    if len(raw) < offset + nbytes:
+        raise InputError(
+            f"{path} is truncated: {len(raw)} of {offset + nbytes} bytes are there; copy it again"
+        )
+    warnings: list[str] = []
+    flat = np.frombuffer(raw, dtype=dtype, count=int(np.prod(shape)), offset=offset)
+    array = _scaled(flat.reshape(shape, order="F"), header, path)
+    grid = _grid(header, shape[:3], path, warnings)
+    assert grid.storage is not None
+    volumes = [array] if array.ndim == 3 else [array[..., c] for c in range(array.shape[3])]
+    _warn_of_values(array, path, warnings)
+    return NiftiFile(tuple(grid.storage.view.apply(v) for v in volumes), grid, tuple(warnings))
+
+
+def write_mask(seg: Segmentation, path: Path, overwrite: bool = False) -> None:
+    """Write the labels as uint8 NIfTI on the grid of their source, index for index.
+
+    Affine, q/s-form codes and orientation are the source's where that was a NIfTI file. For a source
+    without geometry the voxel order is kept and the unit stays unknown.
+
+    Raises
+    ------
+    OutputError
+        If the file exists or cannot be written.
+    """
+    data = seg.grid.to_file_order(seg.labels).astype(np.uint8, copy=False)
+    header = _header_for(seg.grid, data.shape)
+    block = header.binaryblock + b"\0" * 4  # no extensions
+    body = data.tobytes(order="F")
+    with atomic_path(path, overwrite) as temporary:
+        if path.name.lower().endswith(".gz"):
+            with temporary.open("wb") as file, gzip.GzipFile("", "wb", 6, file, mtime=0) as packed:
+                packed.write(block + body)
+        else:
+            temporary.write_bytes(block + body)
+
+
+class _Content:
+    """The bytes of a file, inflated only as far as they are asked for."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        try:
+            self._file = path.read_bytes()
+        except OSError as error:
+            raise InputError(f"{path} cannot be read: {error.strerror or error}") from error
+
+    def up_to(self, length: int) -> bytes:
+        """Return the first `length` bytes (or more), or fewer where the file has no more."""
+        if self._file[:2] != _GZIP_MAGIC:
+            return self._file
+        parts: list[bytes] = []
+        rest = self._file
+        while rest[:2] == _GZIP_MAGIC and length > 0:  # members may follow each other
+            inflater = inflate_library.decompressobj(_GZIP_WINDOW)
+            try:
+                parts.append(inflater.decompress(rest, length))
+            except (zlib.error, inflate_library.error) as error:
+                raise InputError(f"{self.path} is damaged: it cannot be inflated ({error})") from error
+            length -= len(parts[-1])
+            rest = inflater.unused_data if inflater.eof else b""
+        return parts[0] if len(parts) == 1 else b"".join(parts)
+
+
+def _parse_header(content: _Content, path: Path) -> Any:
+    start = content.up_to(_HEADER_BYTES)
+    if not start:
+        raise InputError(f"{path} is empty")
+    for kind, size in ((nib.Nifti1Header, 348), (nib.Nifti2Header, 540)):
+        if len(start) < size or int.from_bytes(start[:4], "little") not in (size, _swapped(size)):
+            continue
+        try:
+            header = kind(start[:size], check=False)
+        except Exception:  # nibabel raises several kinds for a damaged header
+            break
+        if bytes(header["magic"].tobytes())[:3] in (b"n+1", b"n+2"):
+            return header
+        if bytes(header["magic"].tobytes())[:3] in (b"ni1", b"ni2"):
+            raise InputError(f"{path} is the header of a .hdr/.img pair; convert it to a single .nii file")
+        break
+    raise InputError(f"{path} is not a NIfTI file, or its header is damaged")
+
+
+def _swapped(size: int) -> int:
+    return int.from_bytes(size.to_bytes(4, "little"), "big")
+
+
+def _shape(header: Any, path: Path) -> tuple[int, ...]:
+    """Return a 3-D or 4-D shape; dimensions of one voxel are dropped behind and added up to three."""
+    dims = [int(n) for n in header["dim"]]
+    if not 1 <= dims[0] <= 7:
+        raise InputError(f"{path}: the header declares {dims[0]} dimensions; the file is damaged")
+    shape = dims[1 : dims[0] + 1]
+    if min(shape) <= 0:
+        raise InputError(f"{path}: the header declares an empty array of shape {tuple(shape)}")
+    space, rest = [*shape[:3], 1, 1][:3], [n for n in shape[3:] if n > 1]
+    if len(rest) > 1:
+        raise InputError(
+            f"{path} has {len(shape)} dimensions {tuple(shape)}; a scan has three, or four with channels"
+        )
+    if rest and rest[0] > _MAX_CHANNELS:
+        raise InputError(
+            f"{path} holds {rest[0]} volumes, which looks like a time series or diffusion data; "
+            "extract the volume to segment"
+        )
+    return (*space, *rest)
+
+
+def _data_type(header: Any, path: Path) -> np.dtype[Any]:
+    code = int(header["datatype"])
+    if code in _REFUSED_TYPES:
+        raise InputError(f"{path} holds {_REFUSED_TYPES[code]} data; a scan holds one number per voxel")
+    try:
+        return np.dtype(header.get_data_dtype())
+    except Exception:
+        raise InputError(f"{path}: the header declares the unknown data type {code}") from None
+
+
+def _offset(header: Any, path: Path) -> int:
+    offset = float(header["vox_offset"])
+    smallest = int(header["sizeof_hdr"])
+    if not np.isfinite(offset) or offset < 0 or offset > 2**31 or 0 < offset < smallest:
+        raise InputError(f"{path}: the header puts the voxels at byte {offset:g}; the file is damaged")
+    return int(offset) or smallest + 4
+
+
+def _scaled(array: Array, header: Any, path: Path) -> Array:
+    """Apply slope and intercept as the standard says: a slope of 0 (or NaN) means none."""
+    slope, intercept = float(header["scl_slope"]), float(header["scl_inter"])
+    if np.isinf(slope) or np.isinf(intercept):
+        raise InputError(f"{path}: the header declares an infinite scale ({slope:g}, {intercept:g})")
+    if slope == 0 or np.isnan(slope) or (slope == 1 and (intercept == 0 or np.isnan(intercept))):
+        return _native(array)
+    scaled = array.astype(np.float32)
+    scaled *= np.float32(slope)
+    scaled += np.float32(0 if np.isnan(intercept) else intercept)
+    return scaled
+
+
+def _native(array: Array) -> Array:
+    """Return the array in this machine's byte order, and no wider than the package needs.
+
+    float64 becomes float32: images are noise far above its 7 digits, and memory halves.
+    """
+    if array.dtype.kind == "f" and array.dtype.itemsize > 4:
+        return array.astype(np.float32)
+    return array if array.dtype.isnative else array.astype(array.dtype.newbyteorder("="))
+
+
+def _warn_of_values(array: Array, path: Path, warnings: list[str]) -> None:
+    low, high = array.min(), array.max()  # NaN if there is one
+    if low == high:
+        warnings.append(f"{path.name} is constant ({low}); there is nothing to see in it")
+    elif array.dtype.kind == "f" and not (np.isfinite(low) and np.isfinite(high)):
+        bad = int(array.size - np.isfinite(array).sum())
+        warnings.append(f"{path.name} has {bad} voxels that are not numbers; they are taken as background")
+
+
+def _grid(header: Any, shape: tuple[int, ...], path: Path, warnings: list[str]) -> Grid:
+    scale = _MM_PER_UNIT.get(int(header["xyzt_units"]) & 7, 1.0)
+    affine, unit = _affine(header, shape, path, warnings)
+    affine = affine.copy()
+    affine[:3] *= scale
+    if bytes(header["descrip"].tobytes()).startswith(_UNIT_UNKNOWN):
+        unit = "unknown"
+    fields: dict[str, Any] = {name: np.array(header[name]) for name in _GEOMETRY_FIELDS}
+    fields["pixdim"] = np.array(header["pixdim"][:4])
+    return Grid.from_file(shape, affine, unit, fields)
+
+
+def _affine(header: Any, shape: tuple[int, ...], path: Path, warnings: list[str]) -> tuple[Affine, Unit]:
+    """Choose the affine: a usable sform, else a usable qform, else the voxel sizes."""
+    zooms = np.asarray(header["pixdim"][1:4], dtype=float)
+    sized = bool(np.all(np.isfinite(zooms)) and np.all(zooms[: len(shape)] > 0))
+    sform = _usable(np.vstack([header["srow_x"], header["srow_y"], header["srow_z"], [0, 0, 0, 1]]))
+    qform = _qform(header) if sized else None
+    has_s, has_q = int(header["sform_code"]) > 0, int(header["qform_code"]) > 0
+    if has_s and sform is None:
+        warnings.append(f"{path.name}: its sform is not a usable matrix and is passed over")
+    if has_q and qform is None:
+        warnings.append(f"{path.name}: its qform (quaternion, voxel sizes) is not usable and is passed over")
+    if has_s and sform is not None:
+        if has_q and qform is not None:
+            _warn_of_difference(sform, qform, shape, path, warnings)
+        return sform, "mm"
+    if has_q and qform is not None:
+        return qform, "mm"
+    if not sized:
+        warnings.append(f"{path.name}: the header gives no voxel size; volumes in mL are not known")
+        return _plain(shape, np.ones(3)), "unknown"
+    warnings.append(f"{path.name}: the header tells no orientation; it is taken as left-anterior-superior")
+    return _plain(shape, zooms), "mm"
+
+
+def _usable(affine: Affine) -> Affine | None:
+    affine = np.asarray(affine, dtype=float)
+    if not np.all(np.isfinite(affine)) or not abs(np.linalg.det(affine[:3, :3])) > 1e-9:
+        return None
+    return affine
+
+
+def _qform(header: Any) -> Affine | None:
+    try:
+        return _usable(header.get_qform())
+    except Exception:  # nibabel: several kinds for a quaternion longer than one, or NaN
+        return None
+
+
+def _plain(shape: tuple[int, ...], zooms: Affine) -> Affine:
+    """Return the standard's "method 1": axes towards left, anterior, superior, centred."""
+    affine = np.diag([-zooms[0], zooms[1], zooms[2], 1.0])
+    affine[:3, 3] = -affine[:3, :3] @ ((np.asarray(shape) - 1) / 2)
+    return affine
+
+
+def _warn_of_difference(
+    sform: Affine, qform: Affine, shape: tuple[int, ...], path: Path, warnings: list[str]
+) -> None:
+    corners = np.array(np.meshgrid(*[(0, n - 1) for n in shape])).reshape(3, -1)
+    corners = np.vstack([corners, np.ones(corners.shape[1])])
+    apart = np.abs((sform - qform) @ corners)[:3].max()
+    if apart > 0.5 * np.linalg.norm(sform[:3, :3], axis=0).min():
+        warnings.append(f"{path.name}: its qform and sform differ by up to {apart:.1f} mm; the sform is used")
+
+
+def _header_for(grid: Grid, shape: tuple[int, ...]) -> Any:
+    header = nib.Nifti1Header()
+    header.set_data_shape(shape)
+    header.set_data_dtype(np.uint8)
+    storage = grid.storage
+    fields: Mapping[str, Any] = storage.fields if storage else {}
+    if fields:
+        header["pixdim"][:4] = fields["pixdim"]
+        for name in _GEOMETRY_FIELDS:
+            header[name] = fields[name]
+    else:
+        affine = storage.affine if storage else grid.affine
+        header.set_sform(affine, code=1)
+        header.set_qform(affine, code=0)
+        header.set_xyzt_units(*(("mm", None) if grid.unit == "mm" else ("unknown", None)))
+    if grid.unit == "unknown":
+        header["descrip"] = _UNIT_UNKNOWN
+    header["scl_slope"], header["scl_inter"] = 1, 0
+    header["vox_offset"] = 352
+    header["magic"] = b"n+1"
+    return header
+
+
+def is_labels(data: Array, most: int = 255) -> bool:
+    """Tell whether an array could be a label mask: nothing but few non-negative near-integers."""
+    if data.dtype.kind == "b":
+        return True
+    low, high = data.min(), data.max()
+    if not (np.isfinite(low) and np.isfinite(high)) or low < -0.01 or high > most + 0.01:
+        return False
+    return data.dtype.kind in "iu" or bool(np.abs(data - np.rint(data)).max() < 0.01)
+
+
+def to_labels(data: Array) -> Array:
+    """Return near-integers as uint8 labels (C-contiguous, writable); {0, 255} becomes {0, 1}."""
+    labels = np.ascontiguousarray(np.rint(data) if data.dtype.kind == "f" else data).astype(np.uint8)
+    if labels.max(initial=0) == 255 and not np.any((labels > 0) & (labels < 255)):
+        labels //= 255
+    return labels

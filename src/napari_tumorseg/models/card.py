@@ -1,0 +1,253 @@
+"""What a model is, what it wants and what it gives: one card for built-in, trained and imported models.
+
+A card is a TOML file beside the weights. Everything the inference needs to know of a model stands in
+its card; there is no code per model.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import tomli_w
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from napari_tumorseg.errors import ModelError
+from napari_tumorseg.regions import SCHEMES
+from napari_tumorseg.scan import MODALITIES, Role
+
+Plane = Literal["axial", "coronal", "sagittal"]
+Positive = Annotated[float, Field(gt=0)]
+
+
+class _Part(BaseModel):
+    """A table of a card: unknown keys are errors, since a misspelt one would be silently without effect."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Network(_Part):
+    """Which network, from an allow-list, with its arguments."""
+
+    architecture: Literal["unet"] = "unet"
+    arguments: dict[str, Any] = Field(default_factory=dict)
+
+
+class Foreground(_Part):
+    """Which voxels are tissue, per channel.
+
+    ``differs``: those that differ from the background value (the median of the volume's corners) by more
+    than `tolerance`. ``fraction-of-max``: those above `fraction` of the maximum; on scans whose background
+    is not near zero (z-scored ones), those that differ from it.
+    """
+
+    rule: Literal["differs", "fraction-of-max"] = "differs"
+    tolerance: float = 1e-3
+    fraction: float = 0.1
+
+
+class Normalisation(_Part):
+    """How intensities are made comparable, per channel.
+
+    ``zscore``: subtract the mean, divide by the standard deviation. ``minmax``: map minimum and maximum
+    to 0 and 1. ``divide``: divide by `divisor`. ``none``: leave as they are.
+    """
+
+    method: Literal["zscore", "minmax", "divide", "none"] = "zscore"
+    scope: Literal["volume", "slice"] = "volume"
+    statistics: Literal["foreground", "all"] = "foreground"
+    percentiles: tuple[float, float] | None = Field(
+        None, description="clip to these percentiles of what the statistics are taken from, before all else"
+    )
+    divisor: Positive = 255.0
+    clip: tuple[float, float] | None = Field(None, description="clip to this range in the end")
+    background: Literal["keep", "zero"] = Field(
+        "keep", description="whether background is normalised with the rest or set to 0 in the end"
+    )
+
+
+class Size(_Part):
+    """How a slice becomes the network's input.
+
+    The slice is brought to `spacing` (where that and the scan's own are known), centred on a `canvas`
+    (padded or cropped) or stretched to it, and reduced by means of `reduce` x `reduce` pixels.
+    """
+
+    spacing: Positive | None = None
+    canvas: tuple[int, int] | None = None
+    fit: Literal["pad", "stretch"] = "pad"
+    reduce: int = Field(1, ge=1, le=8)
+
+
+class Input(_Part):
+    """What goes in."""
+
+    roles: tuple[Role, ...] = Field(min_length=1, description="modality of each input channel, in order")
+    accepts: tuple[tuple[Role, ...], ...] = Field(
+        (), description="sets of roles that suffice; all of `roles` where none is stated"
+    )
+    substitute: dict[Role, Role] = Field(
+        default_factory=dict, description="which modality stands in for a missing one; else zeros"
+    )
+    plane: Plane = "axial"
+    skull: Literal["present", "stripped", "any"] = "any"
+    foreground: Foreground = Foreground()
+    normalisation: Normalisation = Normalisation()
+    size: Size = Size()
+
+    @model_validator(mode="after")
+    def _check(self) -> Input:
+        for role in (*self.roles, *(r for s in self.accepts for r in s), *self.substitute.values()):
+            if role not in MODALITIES:
+                raise ValueError(f"{role} is not a modality; there are {', '.join(MODALITIES)}")
+        for accepted in self.accepts:
+            if not accepted or not set(accepted) <= set(self.roles):
+                raise ValueError(f"accepts {list(accepted)} is not a part of roles {list(self.roles)}")
+        return self
+
+    @property
+    def sufficient(self) -> tuple[tuple[Role, ...], ...]:
+        """Sets of roles with which the model runs, the fullest first."""
+        return tuple(sorted(self.accepts or (self.roles,), key=len, reverse=True))
+
+
+class Output(_Part):
+    """What comes out and which labels it becomes.
+
+    With ``sigmoid``, `labels` holds one label per output, painted in that order where the output exceeds
+    `threshold`: nested regions are given from the outermost inwards. With ``softmax``, `labels` holds the
+    label of each class, background (0) among them, and the most probable class wins.
+    """
+
+    activation: Literal["sigmoid", "softmax"] = "sigmoid"
+    names: tuple[str, ...] = Field(min_length=1)
+    labels: tuple[int, ...] = Field(min_length=1)
+    scheme: str
+    threshold: float = Field(0.5, gt=0, lt=1)
+    inside_foreground_of: Role | None = Field(None, description="labels only where this input has foreground")
+    flip: bool = Field(False, description="average with the logits of the left-right flipped slice")
+
+    @model_validator(mode="after")
+    def _check(self) -> Output:
+        if len(self.names) != len(self.labels):
+            raise ValueError(f"{len(self.names)} names for {len(self.labels)} labels")
+        if self.scheme not in SCHEMES:
+            raise ValueError(f"there is no scheme {self.scheme!r}; there are {', '.join(SCHEMES)}")
+        strange = set(self.labels) - {0} - SCHEMES[self.scheme].values
+        if strange:
+            raise ValueError(f"the labels {sorted(strange)} are not in the scheme {self.scheme}")
+        if self.activation == "softmax" and len(self.labels) < 2:
+            raise ValueError("softmax needs a label for each class, background among them")
+        return self
+
+
+class Postprocessing(_Part):
+    """Defaults of the post-processing; what each step does is told in `inference.postprocess`."""
+
+    min_component_mm3: float = Field(0.0, ge=0)
+    fill_holes: bool = False
+    closing_mm: float = Field(0.0, ge=0)
+    opening_mm: float = Field(0.0, ge=0)
+    largest_only: bool = False
+    inside_brain: bool = False
+
+
+class About(_Part):
+    """What people should know before they trust it."""
+
+    training: str = ""
+    split: str = ""
+    metrics: str = ""
+    trained_on: tuple[str, ...] = Field((), description="cases whose scores prove nothing")
+    limits: str = ""
+    licence: str = "not stated"
+    citation: str = ""
+
+
+class ModelCard(_Part):
+    """A model's card.
+
+    Attributes
+    ----------
+    format : int
+        Version of this layout.
+    name, title, version, summary : str
+        What it is called; one sentence on what it does.
+    network, input, output, postprocessing, about
+        Its tables.
+    sha256 : str
+        Of the weights file; checked on loading where given.
+    """
+
+    format: Literal[1] = 1
+    name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")
+    title: str = ""
+    version: str = "1"
+    summary: str = ""
+    sha256: str = Field("", pattern=r"^([0-9a-f]{64})?$")
+    network: Network = Network()
+    input: Input
+    output: Output
+    postprocessing: Postprocessing = Postprocessing()
+    about: About = About()
+
+    @classmethod
+    def from_toml(cls, path: Path) -> ModelCard:
+        """Read a card.
+
+        Raises
+        ------
+        ModelError
+            If the file cannot be read or a field is wrong; the message names both.
+        """
+        try:
+            content = tomllib.loads(path.read_text(encoding="utf-8"))
+            return cls.model_validate(content)
+        except OSError as error:
+            raise ModelError(f"the model card {path} cannot be read: {error.strerror or error}") from error
+        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+            raise ModelError(f"the model card {path} is not valid TOML: {error}") from error
+        except ValidationError as error:
+            raise ModelError(f"the model card {path}: {_first_problem(error)}") from error
+
+    def to_toml(self) -> str:
+        """Return the card as TOML, without what is unset."""
+        return tomli_w.dumps(self.model_dump(mode="json", exclude_none=True), multiline_strings=True)
+
+    def as_text(self) -> str:
+        """Return the card for people."""
+        lines = [
+            f"{self.title or self.name} ({self.name}, version {self.version})",
+            self.summary,
+            "",
+            f"Input: {_roles(self.input.roles)}; runs with {_alternatives(self.input)}; "
+            f"{self.input.plane} slices, skull {self.input.skull}",
+            f"Output: {', '.join(self.output.names)}, labels of {SCHEMES[self.output.scheme].title}",
+        ]
+        told = (("Trained on", "training"), ("Split", "split"), ("Figures", "metrics"), ("Limits", "limits"))
+        for title, key in told:
+            text = getattr(self.about, key)
+            lines += [f"{title}: {text}"] if text else []
+        lines += [
+            f"Licence: {self.about.licence}",
+            f"Cite: {self.about.citation}" if self.about.citation else "",
+        ]
+        lines.append("Research use only. Not for diagnosis.")
+        return "\n".join(line for line in lines if line is not None).strip()
+
+
+def _roles(roles: tuple[Role, ...]) -> str:
+    shown = {Role.T1: "T1", Role.T1C: "T1c", Role.T2: "T2", Role.FLAIR: "FLAIR"}
+    return ", ".join(shown[role] for role in roles)
+
+
+def _alternatives(given: Input) -> str:
+    return " or ".join(_roles(roles) for roles in given.sufficient)
+
+
+def _first_problem(error: ValidationError) -> str:
+    first = error.errors()[0]
+    field = ".".join(str(part) for part in first["loc"]) or "card"
+    more = f" (and {error.error_count() - 1} more)" if error.error_count() > 1 else ""
+    return f"{field}: {first['msg']}{more}"

@@ -1,0 +1,189 @@
+"""Where models are kept: with the package, in the user's folder, or at any path."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import platformdirs
+
+from napari_tumorseg.errors import ModelError, TumorSegError
+from napari_tumorseg.models.card import ModelCard
+
+if TYPE_CHECKING:
+    from napari_tumorseg.models.unet import UNet
+
+FOLDER_VARIABLE = "TUMORSEG_MODELS"
+"""Environment variable that names another folder of user models."""
+
+_BUILTIN = Path(__file__).parent / "builtin"
+_WEIGHTS = (".safetensors", ".pt", ".pth")
+
+
+@dataclass(frozen=True)
+class Model:
+    """A card and where its weights lie; nothing is loaded yet.
+
+    Attributes
+    ----------
+    card : ModelCard
+        What it wants and gives.
+    weights : Path
+        ``.safetensors``, ``.pt`` or ``.pth``.
+    origin : str
+        ``"built-in"``, ``"user"`` or ``"file"``.
+    """
+
+    card: ModelCard
+    weights: Path
+    origin: str = "file"
+
+    @property
+    def name(self) -> str:
+        """The card's name."""
+        return self.card.name
+
+    def load(self) -> UNet:
+        """Return the network with its weights, on the CPU, in eval mode, float32.
+
+        Raises
+        ------
+        ModelError
+            If the weights are missing, damaged, not those of the card, or would run code.
+        """
+        from napari_tumorseg.models import weights
+
+        if self.card.sha256 and weights.sha256(self.weights) != self.card.sha256:
+            raise ModelError(
+                f"{self.weights} is not the file that the card of {self.name} was written for (sha256 differs); "
+                "get it again, or update the card"
+            )
+        return weights.load_unet(self.weights, self.card.network.arguments or None)
+
+
+def user_folder() -> Path:
+    """Return the folder in which users put models of their own (it may not exist yet)."""
+    named = os.environ.get(FOLDER_VARIABLE)
+    return Path(named) if named else platformdirs.user_data_path("napari-tumorseg") / "models"
+
+
+def list_models() -> list[Model]:
+    """Return the models that can be named: the user's, then the built-in ones they do not shadow.
+
+    A broken card does not hide the others: it is left out here, and `get_model` tells what is wrong.
+    """
+    found: dict[str, Model] = {}
+    for origin, folder in (("user", user_folder()), ("built-in", _BUILTIN)):
+        for card_path in _cards(folder):
+            try:
+                model = _from_card(card_path, origin)
+            except TumorSegError:
+                continue
+            found.setdefault(model.name, model)
+    return list(found.values())
+
+
+def get_model(name_or_path: str | Path) -> Model:
+    """Return a model by its name, or by the path of its card, its weights or a folder that holds both.
+
+    Raises
+    ------
+    ModelError
+        If there is none, or its card is wrong.
+    """
+    text = str(name_or_path)
+    for model in list_models():
+        if model.name == text:
+            return model
+    for folder in (user_folder(), _BUILTIN):
+        if (folder / f"{text}.toml").is_file():
+            return _from_card(folder / f"{text}.toml", "user")  # raises what is wrong with it
+    path = Path(text).expanduser()
+    if path.exists():
+        return _from_path(path)
+    names = ", ".join(model.name for model in list_models())
+    raise ModelError(
+        f"there is no model {text!r}: name one of {names}, or the path of a card or weights file"
+    )
+
+
+def _cards(folder: Path) -> Iterator[Path]:
+    try:
+        yield from sorted(folder.glob("*.toml"))
+        yield from sorted(folder.glob("*/*.toml"))
+    except OSError:
+        return
+
+
+def _from_path(path: Path) -> Model:
+    if path.is_dir():
+        cards = sorted(path.glob("*.toml"))
+        if len(cards) != 1:
+            raise ModelError(f"{path} holds {len(cards)} model cards (.toml); name one file")
+        return _from_card(cards[0], "file")
+    if path.suffix == ".toml":
+        return _from_card(path, "file")
+    if path.suffix not in _WEIGHTS:
+        raise ModelError(f"{path} is neither a model card (.toml) nor weights ({', '.join(_WEIGHTS)})")
+    card = path.with_suffix(".toml")
+    return _from_card(card, "file", path) if card.is_file() else Model(_assumed_card(path), path)
+
+
+def _from_card(card_path: Path, origin: str, weights: Path | None = None) -> Model:
+    card = ModelCard.from_toml(card_path)
+    candidates = [card_path.with_suffix(ending) for ending in _WEIGHTS]
+    found = weights or next((p for p in candidates if p.is_file()), None)
+    if found is None:
+        raise ModelError(f"the model card {card_path} has no weights beside it ({candidates[0].name})")
+    return Model(card, found, origin)
+
+
+# What the two published checkpoints in question want, by their number of input channels; see the recipes.
+_ASSUMED_INPUT: dict[int, dict[str, Any]] = {
+    1: {
+        "roles": ["flair"],
+        "normalisation": {"method": "minmax", "scope": "slice", "statistics": "all"},
+        "size": {"canvas": [96, 96], "fit": "stretch"},
+    },
+    3: {
+        "roles": ["t1", "flair", "t1c"],
+        "accepts": [["t1", "flair", "t1c"], ["t1", "flair"], ["flair", "t1c"], ["flair"]],
+        "substitute": {"t1": "flair", "t1c": "flair"},
+        "normalisation": {"method": "zscore", "scope": "volume", "statistics": "all"},
+        "size": {"canvas": [256, 256], "fit": "pad"},
+    },
+}
+
+
+def _assumed_card(path: Path) -> ModelCard:
+    """Return a card for a checkpoint that came without one, where its shape leaves one reading.
+
+    Raises
+    ------
+    ModelError
+        If the number of its channels does not tell what goes in or comes out.
+    """
+    from napari_tumorseg.models import weights
+
+    arguments = weights.infer_unet_arguments(weights.to_unet_layout(weights.load_state_dict(path)))
+    given = _ASSUMED_INPUT.get(arguments["in_channels"])
+    if given is None or arguments["out_channels"] != 1:
+        raise ModelError(
+            f"{path} takes {arguments['in_channels']} channels and gives {arguments['out_channels']}, and no "
+            f"card says which: write {path.with_suffix('.toml').name} beside it (see the guide, model cards)"
+        )
+    name = "".join(c if c.isalnum() or c in "._-" else "-" for c in path.stem).lstrip("._-") or "model"
+    return ModelCard.model_validate(
+        {
+            "name": name,
+            "title": f"{path.name} (no card)",
+            "summary": "No card came with these weights: its inputs, their order and normalisation are assumed "
+            "from the number of its channels. Check the result, and write a card.",
+            "network": {"arguments": arguments},
+            "input": given,
+            "output": {"names": ["WT"], "labels": [1], "scheme": "binary"},
+        }
+    )
