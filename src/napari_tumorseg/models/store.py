@@ -58,8 +58,8 @@ class Model:
 
         if self.card.sha256 and weights.sha256(self.weights) != self.card.sha256:
             raise ModelError(
-                f"{self.weights} is not the file that the card of {self.name} was written for (sha256 differs); "
-                "get it again, or update the card"
+                f"{self.weights} is not the file that the card of {self.name} was written for (its sha256 "
+                "differs): get it again, or update the card"
             )
         return weights.load_unet(self.weights, self.card.network.arguments or None)
 
@@ -180,8 +180,8 @@ def _assumed_card(path: Path) -> ModelCard:
         {
             "name": name,
             "title": f"{path.name} (no card)",
-            "summary": "No card came with these weights: its inputs, their order and normalisation are assumed "
-            "from the number of its channels. Check the result, and write a card.",
+            "summary": "No card came with these weights: inputs, their order and normalisation are assumed from "
+            "the number of channels. Check the result, and write a card.",
             "network": {"arguments": arguments},
             "input": given,
             "output": {"names": ["WT"], "labels": [1], "scheme": "binary"},

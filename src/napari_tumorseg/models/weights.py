@@ -298,7 +298,10 @@ def _read_pickle(path: Path, size: int) -> object:
     except (ModelError, OSError):
         raise
     except Exception as error:
-        raise ModelError(f"cannot be read as PyTorch weights ({_one_line(error)}); get it again") from error
+        # torch's own words advise to switch the protection off, so they are not passed on
+        raise ModelError(
+            "damaged or not PyTorch weights; copy or download it again, or ask for a .safetensors file"
+        ) from error
 
 
 def _check_torch_version() -> None:

@@ -1,0 +1,52 @@
+"""Brain-tumour segmentation in MRI: a library, a command line and a napari plugin. Research use only.
+
+>>> import napari_tumorseg as ts
+>>> scan = ts.read("BraTS-GLI-00001-000")  # doctest: +SKIP
+>>> seg = ts.segment(scan, "brats-regions")  # doctest: +SKIP
+>>> ts.measure(seg)  # doctest: +SKIP
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from napari_tumorseg._version import __version__
+
+if TYPE_CHECKING:
+    from napari_tumorseg.inference import Settings, segment
+    from napari_tumorseg.io import open_case, read, read_mask, write_mask
+    from napari_tumorseg.measure import measure
+    from napari_tumorseg.models import get_model, list_models
+
+_HOME = {
+    "Settings": "inference",
+    "get_model": "models",
+    "list_models": "models",
+    "measure": "measure",
+    "open_case": "io",
+    "read": "io",
+    "read_mask": "io",
+    "segment": "inference",
+    "write_mask": "io",
+}
+
+__all__ = [
+    "Settings",
+    "__version__",
+    "get_model",
+    "list_models",
+    "measure",
+    "open_case",
+    "read",
+    "read_mask",
+    "segment",
+    "write_mask",
+]
+
+
+def __getattr__(name: str) -> Any:
+    """Import a public name when it is first used, so that the plugin costs napari's start-up nothing."""
+    if name in _HOME:
+        return getattr(import_module(f"napari_tumorseg.{_HOME[name]}"), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

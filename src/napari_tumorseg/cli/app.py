@@ -1,0 +1,59 @@
+"""The commands put together, and how every error becomes one line and an exit code."""
+
+from __future__ import annotations
+
+import sys
+
+import typer
+
+from napari_tumorseg.cli import demo, info, measure, models, segment
+from napari_tumorseg.cli.exits import EXIT_CODES, code_of
+from napari_tumorseg.errors import TumorSegError
+
+_CODES = "\n\n".join(f"{code}  {meaning}" for code, meaning in EXIT_CODES.items())
+
+app = typer.Typer(
+    name="tumorseg",
+    help="Brain-tumour segmentation in MRI. Research use only, not for diagnosis.",
+    epilog=f"Exit codes:\n\n{_CODES}",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+app.command("segment")(segment.segment)
+app.command("info")(info.info)
+app.command("measure")(measure.measure)
+app.command("models")(models.models)
+app.command("demo")(demo.demo)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        from napari_tumorseg._version import __version__
+
+        typer.echo(f"napari-tumorseg {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _common(
+    version: bool = typer.Option(
+        False, "--version", callback=_version, is_eager=True, help="Show the version."
+    ),
+) -> None:
+    """Brain-tumour segmentation in MRI. Research use only, not for diagnosis."""
+
+
+def main() -> None:
+    """Run the command line; an error that is told on purpose is one line, without a traceback."""
+    try:
+        app()
+    except TumorSegError as error:
+        typer.echo(f"tumorseg: {error}", err=True)
+        sys.exit(code_of(error))
+    except KeyboardInterrupt:
+        typer.echo("tumorseg: cancelled; nothing was written", err=True)
+        sys.exit(130)
+    except BrokenPipeError:
+        sys.exit(0)

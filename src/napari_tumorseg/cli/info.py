@@ -1,0 +1,151 @@
+"""``tumorseg info``: what a file or folder is, what will be made of it, what is wrong with it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from napari_tumorseg.cli import options
+from napari_tumorseg.cli.output import console, show_json, show_warnings
+
+if TYPE_CHECKING:
+    from napari_tumorseg.io import Case
+    from napari_tumorseg.scan import Image
+
+
+def info(
+    path: Annotated[Path, typer.Argument(help="A file or folder.")],
+    case: options.CaseName = None,
+    as_json: options.AsJson = False,
+) -> None:
+    """Tell what a file or folder is and what will be made of it.
+
+    Exits with 0 if it opens (warnings allowed), else with the code of the error.
+    """
+    from napari_tumorseg.io import list_cases, open_case
+
+    names = list_cases(path)
+    if case is None and len(names) > 1:
+        _show_cases(path, names, as_json)
+        return
+    found = open_case(path, case)
+    told = _describe(found)
+    if as_json:
+        show_json(told)
+    else:
+        _show(told)
+        show_warnings(told["warnings"])
+
+
+def _show_cases(path: Path, names: list[str], as_json: bool) -> None:
+    if as_json:
+        show_json({"path": str(path), "cases": names})
+        return
+    screen = console()
+    screen.print(f"{path} holds {len(names)} cases; look at one with --case NAME:", markup=False)
+    for name in names:
+        screen.print(f"  {name}", markup=False)
+
+
+def _describe(case: Case) -> dict[str, Any]:
+    told: dict[str, Any] = {
+        "case": case.name,
+        "layout": case.layout,
+        "time_point": case.time_point or None,
+        "images": [_image(image) for image in case.images],
+        "brain_mask": case.brain_mask.name if case.brain_mask else None,
+        "masks": [_mask(mask) for mask in case.masks],
+        "warnings": list(case.warnings),
+        "plan": None,
+        "reference": None,
+        "model": None,
+    }
+    if case.images:
+        _plan(case, told)
+    return told
+
+
+def _plan(case: Case, told: dict[str, Any]) -> None:
+    """Tell what `segment` would do; what stands against it is a warning here, since the file opens."""
+    from napari_tumorseg.errors import TumorSegError
+    from napari_tumorseg.inference import choose_model
+    from napari_tumorseg.inference import warnings as check
+    from napari_tumorseg.inference.foreground import scan_is_stripped
+
+    try:
+        scan = case.scan()
+        told["reference"] = scan.reference.name
+        told["skull"] = "stripped" if scan_is_stripped(scan) else "present"
+        model = choose_model(scan)
+        told["model"] = model.name
+        told["warnings"] = [*scan.warnings, *check(scan, model.card)]
+        told["plan"] = f"{model.name} on the grid of {scan.reference.name}"
+    except TumorSegError as error:
+        told["plan"] = "cannot be segmented as it is"
+        told["warnings"].append(str(error))
+
+
+def _image(image: Image) -> dict[str, Any]:
+    import nibabel as nib
+    import numpy as np
+
+    grid = image.grid
+    values = image.data[np.isfinite(image.data)] if image.data.dtype.kind == "f" else image.data
+    codes = nib.aff2axcodes(grid.storage.affine if grid.storage else grid.affine)
+    return {
+        "name": image.name,
+        "role": str(image.role),
+        "shape_zyx": list(grid.shape),
+        "spacing_mm_zyx": [round(s, 4) for s in grid.spacing_mm] if grid.spacing_mm else None,
+        "file_orientation": "".join(codes) if grid.storage else None,
+        "oblique_degrees": round(grid.obliquity_degrees, 1),
+        "type": str(image.data.dtype),
+        "range": [float(values.min()), float(values.max())] if values.size else None,
+    }
+
+
+def _mask(mask: Any) -> dict[str, Any]:
+    import numpy as np
+
+    from napari_tumorseg.regions import schemes_for
+
+    labels = np.flatnonzero(np.bincount(mask.labels.ravel(), minlength=256)).tolist()
+    return {
+        "name": mask.name,
+        "labels": labels,
+        "scheme": mask.scheme.name if mask.scheme else None,
+        "schemes_that_fit": [s.name for s in schemes_for(labels)],
+    }
+
+
+def _show(told: dict[str, Any]) -> None:
+    from rich.table import Table
+
+    screen = console()
+    screen.print(f"{told['case']}: {told['layout']}", markup=False)
+    table = Table("image", "role", "size (Z, Y, X)", "voxel (mm)", "stored", "oblique", "type", "range")
+    for image in told["images"]:
+        spacing = image["spacing_mm_zyx"]
+        table.add_row(
+            image["name"],
+            image["role"],
+            " x ".join(map(str, image["shape_zyx"])),
+            " x ".join(f"{s:.3g}" for s in spacing) if spacing else "unknown",
+            image["file_orientation"] or "",
+            f"{image['oblique_degrees']:g}\N{DEGREE SIGN}",
+            image["type"],
+            " to ".join(f"{v:.4g}" for v in image["range"]) if image["range"] else "",
+        )
+    if told["images"]:
+        screen.print(table)
+    for mask in told["masks"]:
+        fits = ", ".join(mask["schemes_that_fit"]) or "none"
+        scheme = mask["scheme"] or f"not told by the file; fits {fits}"
+        screen.print(f"mask {mask['name']}: labels {mask['labels']}, scheme {scheme}", markup=False)
+    if told["brain_mask"]:
+        screen.print(f"brain mask {told['brain_mask']}", markup=False)
+    if told["plan"]:
+        skull = f"; the skull seems {told['skull']}" if told.get("skull") else ""
+        screen.print(f"segment: {told['plan']}{skull}", markup=False)

@@ -1,0 +1,50 @@
+"""``tumorseg measure``: the numbers of a mask."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from napari_tumorseg.cli import options
+from napari_tumorseg.cli.output import console, show_json
+
+
+def measure(
+    mask: Annotated[Path, typer.Argument(help="A mask file.")],
+    labels: options.Labels = None,
+    spacing: options.Spacing = None,
+    csv: Annotated[Path | None, typer.Option(help="Write the table to this CSV file.")] = None,
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="Write the measurements to this JSON file.")
+    ] = None,
+    overwrite: options.Overwrite = False,
+    as_json: options.AsJson = False,
+) -> None:
+    """Measure a mask: volumes, components, extent and diameters, per label and region."""
+    from dataclasses import replace
+
+    from napari_tumorseg.io import read_mask
+    from napari_tumorseg.io.atomic import check_target, write_text
+    from napari_tumorseg.measure import measure as measured
+    from napari_tumorseg.report import summary, to_csv, to_json, to_rich
+
+    for path in (csv, output):
+        if path:
+            check_target(path, overwrite)
+    seg = read_mask(mask, labels)
+    size = options.parse_spacing(spacing)
+    if size:
+        seg = replace(seg, grid=seg.grid.with_spacing(size))
+    found = measured(seg)
+    if csv:
+        write_text(csv, to_csv(found), overwrite)
+    if output:
+        write_text(output, to_json(found), overwrite)
+    if as_json:
+        show_json(found.to_dict())
+        return
+    screen = console()
+    screen.print(to_rich(found))
+    screen.print(summary(found), markup=False)

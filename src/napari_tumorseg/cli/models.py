@@ -1,0 +1,43 @@
+"""``tumorseg models``: which models there are, and their cards."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from napari_tumorseg.cli import options
+from napari_tumorseg.cli.output import console, show_json
+
+
+def models(
+    name: Annotated[
+        str | None, typer.Argument(help="Name or path of a model whose card to show.", show_default=False)
+    ] = None,
+    as_json: options.AsJson = False,
+) -> None:
+    """List the models, or show the card of one."""
+    from napari_tumorseg.models import get_model, list_models, user_folder
+
+    if name is not None:
+        card = get_model(name).card
+        if as_json:
+            show_json(card.model_dump(mode="json"))
+        else:
+            console().print(card.as_text(), markup=False)
+        return
+    found = list_models()
+    if as_json:
+        show_json([{"origin": m.origin, **m.card.model_dump(mode="json")} for m in found])
+        return
+    from rich.table import Table
+
+    table = Table("model", "needs", "gives", "origin", "licence")
+    for model in found:
+        needs = " or ".join("+".join(map(str, roles)) for roles in model.card.input.sufficient)
+        table.add_row(
+            model.name, needs, ", ".join(model.card.output.names), model.origin, model.card.about.licence
+        )
+    screen = console()
+    screen.print(table)
+    screen.print(f"Models of your own are looked for in {user_folder()}", markup=False)

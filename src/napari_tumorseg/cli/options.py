@@ -1,0 +1,120 @@
+"""What several commands take, and how text becomes settings."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from napari_tumorseg.inference import PostSettings
+    from napari_tumorseg.io import Case
+    from napari_tumorseg.models import ModelCard
+    from napari_tumorseg.scan import Role
+
+Paths = Annotated[
+    list[Path],
+    typer.Argument(help="One case: a case folder, or the files that are its channels.", show_default=False),
+]
+CaseName = Annotated[
+    str | None, typer.Option("--case", help="Which case, where a folder holds several.", show_default=False)
+]
+Roles = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--roles",
+        help="What an image is, as NAME=ROLE (t1, t1c, t2, flair, other), by the names that `info` shows; "
+        "several by commas or by repeating the option.",
+        show_default=False,
+    ),
+]
+Labels = Annotated[
+    str | None,
+    typer.Option("--labels", help="Label scheme of a mask: binary, brats-2015, -2021, -2023, -2024 or msd."),
+]
+AsJson = Annotated[bool, typer.Option("--json", help="Write the result to the screen as JSON.")]
+Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace files that exist.")]
+Spacing = Annotated[
+    str | None,
+    typer.Option("--spacing", help="Voxel size Z,Y,X in mm, for files that do not tell theirs."),
+]
+
+
+def parse_roles(texts: Sequence[str] | None) -> dict[str, Role]:
+    """Return roles by image name from texts like ``NAME=flair,OTHER=t1c``."""
+    from napari_tumorseg.scan import MODALITIES, Role
+
+    roles: dict[str, Role] = {}
+    for part in (p for text in texts or () for p in text.split(",") if p):
+        name, _, role = part.rpartition("=")
+        if not name or role.lower() not in (*MODALITIES, Role.OTHER):
+            raise typer.BadParameter(f"{part!r} is not NAME=ROLE with a role of t1, t1c, t2, flair, other")
+        roles[name] = Role(role.lower())
+    return roles
+
+
+def parse_spacing(text: str | None) -> tuple[float, float, float] | None:
+    """Return a spacing from ``Z,Y,X``."""
+    if text is None:
+        return None
+    try:
+        z, y, x = (float(part) for part in text.split(","))
+    except ValueError:
+        raise typer.BadParameter(f"{text!r} is not three numbers Z,Y,X") from None
+    if min(z, y, x) <= 0:
+        raise typer.BadParameter(f"{text!r}: a voxel size is above zero")
+    return z, y, x
+
+
+def parse_slices(text: str | None) -> range | None:
+    """Return slices from ``FIRST:LAST`` (both included, counted from 0), or one number."""
+    if text is None:
+        return None
+    first, _, last = text.partition(":")
+    try:
+        return range(int(first), int(last or first) + 1)
+    except ValueError:
+        raise typer.BadParameter(f"{text!r} is not FIRST:LAST") from None
+
+
+def parse_post(texts: Sequence[str] | None, card: ModelCard) -> PostSettings:
+    """Return the card's post-processing with steps changed by texts like ``fill_holes``, ``closing_mm=2``.
+
+    ``none`` switches all steps off before the others are looked at.
+    """
+    from napari_tumorseg.inference import PostSettings
+
+    steps: dict[str, Any] = card.postprocessing.model_dump()
+    known = list(steps)
+    for part in (p for text in texts or () for p in text.split(",") if p):
+        if part == "none":
+            steps = {}
+            continue
+        name, _, value = part.partition("=")
+        name = name.replace("-", "_")
+        if name not in known:
+            raise typer.BadParameter(f"{part!r}: the steps are none, {', '.join(known)}")
+        steps[name] = _value(name, value)
+    return PostSettings(**steps)
+
+
+def named_roles(roles: dict[str, Role], case: Case) -> dict[str, Role]:
+    """Return the roles by the names that the case uses, if a file name was given instead."""
+    by_file = {image.source.name: image.name for image in case.images if image.source}
+    return {by_file.get(name, name): role for name, role in roles.items()}
+
+
+def _value(name: str, text: str) -> bool | float:
+    if name.endswith(("_mm", "_mm3")):
+        try:
+            number = float(text)
+        except ValueError:
+            raise typer.BadParameter(f"{name} takes a number, as in {name}=2") from None
+        if number < 0:
+            raise typer.BadParameter(f"{name} is not below zero")
+        return number
+    if text.lower() not in ("", "on", "off", "true", "false", "yes", "no"):
+        raise typer.BadParameter(f"{name} is on or off")
+    return text.lower() not in ("off", "false", "no")

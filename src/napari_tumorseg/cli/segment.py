@@ -1,0 +1,199 @@
+"""``tumorseg segment``: the main job."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from napari_tumorseg.cli import options
+from napari_tumorseg.cli.output import console, show_json, show_warnings
+
+if TYPE_CHECKING:
+    from napari_tumorseg.inference import Settings
+    from napari_tumorseg.measure import Measurements
+    from napari_tumorseg.models import Model
+    from napari_tumorseg.scan import Scan, Segmentation
+
+_ENDINGS = (".nii", ".nii.gz", ".tif", ".tiff", ".h5", ".hdf5")
+
+
+def segment(
+    paths: options.Paths,
+    output: Annotated[
+        Path,
+        typer.Option(
+            "--output", "-o", help="A folder, which gets CASE_seg.nii.gz and CASE_seg.json, or a file name."
+        ),
+    ],
+    model: Annotated[
+        str | None,
+        typer.Option(
+            "--model", "-m", help="Name or path of a model; chosen by the images there are if left out."
+        ),
+    ] = None,
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
+    case: options.CaseName = None,
+    roles: options.Roles = None,
+    reference: Annotated[
+        str | None,
+        typer.Option(help="Role or name of the image whose grid the mask is on.", show_default="flair"),
+    ] = None,
+    same_voxels: Annotated[
+        bool, typer.Option("--same-voxels", help="Take images of equal shape voxel for voxel.")
+    ] = False,
+    spacing: options.Spacing = None,
+    post: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Post-processing steps on top of the model's own: min_component_mm3=N, fill_holes, "
+            "closing_mm=N, opening_mm=N, largest_only, inside_brain; `none` switches all off, STEP=off one."
+        ),
+    ] = None,
+    flip: Annotated[
+        bool | None,
+        typer.Option(
+            "--flip/--no-flip", help="Average with the flipped slice.", show_default="as the model says"
+        ),
+    ] = None,
+    threshold: Annotated[
+        float | None, typer.Option(min=0.01, max=0.99, help="Probability from which a voxel counts.")
+    ] = None,
+    slices: Annotated[
+        str | None, typer.Option(help="Only slices FIRST:LAST of the model's plane, counted from 0.")
+    ] = None,
+    picture: Annotated[
+        Path | None, typer.Option(help="Also write an overlay picture (PNG) to this file.")
+    ] = None,
+    csv: Annotated[Path | None, typer.Option(help="Also write the table to this CSV file.")] = None,
+    lgg: Annotated[
+        bool,
+        typer.Option("--lgg", help="Write the mask slice by slice, X_N_mask.tif, into the folder OUTPUT."),
+    ] = False,
+    overwrite: options.Overwrite = False,
+    as_json: options.AsJson = False,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress, no table.")] = False,
+) -> None:
+    """Segment a case: write the mask on the scan's own grid and tell the volumes."""
+    from napari_tumorseg.inference import Settings, choose_model
+    from napari_tumorseg.inference import warnings as check
+    from napari_tumorseg.io import open_case
+    from napari_tumorseg.measure import measure
+    from napari_tumorseg.models import get_model
+
+    found = open_case(paths, case)
+    named = options.named_roles(options.parse_roles(roles), found)
+    scan = (found.with_roles(named) if named else found).scan(reference, same_voxels)
+    size = options.parse_spacing(spacing)
+    scan = scan.with_spacing(size) if size else scan
+    targets = _targets(scan, output, lgg, picture, csv, overwrite)
+    chosen = get_model(model) if model else choose_model(scan)
+    settings = Settings(
+        device=device,
+        flip=flip,
+        threshold=threshold,
+        post=options.parse_post(post, chosen.card),
+        slices=options.parse_slices(slices),
+    )
+    show_warnings([*scan.warnings, *check(scan, chosen.card)])
+    result = run_with_progress(scan, chosen, settings, quiet or as_json)
+    measurements = measure(result)
+    result = replace(result, provenance={**result.provenance, "measurements": measurements.to_dict()})
+    written = save(result, scan, targets, measurements, overwrite)
+    if as_json:
+        show_json({"files": [str(p) for p in written], "model": chosen.name, **measurements.to_dict()})
+    elif not quiet:
+        show(measurements, chosen, written)
+
+
+class Targets:
+    """Where the results of a run go; checked before any work is done."""
+
+    def __init__(self, mask: Path, picture: Path | None, csv: Path | None, lgg: bool) -> None:
+        self.mask = mask
+        self.picture = picture
+        self.csv = csv
+        self.lgg = lgg
+
+
+def _targets(
+    scan: Scan, output: Path, lgg: bool, picture: Path | None, csv: Path | None, overwrite: bool
+) -> Targets:
+    from napari_tumorseg.errors import OutputError
+    from napari_tumorseg.io import side_file
+    from napari_tumorseg.io.atomic import check_target
+
+    if lgg or not output.name.lower().endswith(_ENDINGS):
+        if output.is_file():
+            raise OutputError(f"{output} is a file, and its ending is none that a mask is written with")
+        try:
+            output.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise OutputError(f"the folder {output} cannot be made: {error.strerror}") from error
+        mask = output if lgg else output / f"{scan.case}_seg.nii.gz"
+    else:
+        mask = output
+    wanted = [p for p in (picture, csv) if p]
+    for path in wanted if lgg else [mask, side_file(mask), *wanted]:
+        check_target(path, overwrite)
+    return Targets(mask, picture, csv, lgg)
+
+
+def run_with_progress(scan: Scan, model: Model, settings: Settings, quiet: bool) -> Segmentation:
+    """Run a model and show the slices go by."""
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    from napari_tumorseg.inference import run
+
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=console(stderr=True), disable=quiet, transient=True) as bars:
+        bar = bars.add_task(f"{scan.case}: {model.name}", total=None)
+        steps = run(scan, model, settings)
+        while True:
+            try:
+                step = next(steps)
+            except StopIteration as end:
+                result: Segmentation = end.value
+                return result
+            bars.update(bar, completed=step.done, total=step.total)
+            if step.note:
+                show_warnings([step.note])
+
+
+def save(
+    seg: Segmentation, scan: Scan, targets: Targets, measurements: Measurements, overwrite: bool
+) -> list[Path]:
+    """Write all that was asked for and return the files."""
+    from napari_tumorseg.io import write_mask
+    from napari_tumorseg.io.atomic import write_text
+    from napari_tumorseg.report import overlay, to_csv
+
+    if targets.lgg:
+        from napari_tumorseg.io.tiff import write_lgg
+
+        written = write_lgg(seg, targets.mask, overwrite)
+    else:
+        written = write_mask(seg, targets.mask, overwrite=overwrite)
+    if targets.picture:
+        overlay(scan, seg, targets.picture, overwrite=overwrite)
+        written.append(targets.picture)
+    if targets.csv:
+        write_text(targets.csv, to_csv(measurements), overwrite)
+        written.append(targets.csv)
+    return written
+
+
+def show(measurements: Measurements, model: Model, written: list[Path]) -> None:
+    """Print the table, what was found and where it went."""
+    from napari_tumorseg.report import summary, to_rich
+
+    screen = console()
+    screen.print(to_rich(measurements))
+    screen.print(summary(measurements), markup=False)
+    screen.print(f"Model {model.name}, licence {model.card.about.licence}.", markup=False)
+    for path in written[:4]:
+        screen.print(f"wrote {path}", markup=False)
+    if len(written) > 4:
+        screen.print(f"wrote {len(written) - 4} more files", markup=False)

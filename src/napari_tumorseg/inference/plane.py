@@ -1,0 +1,41 @@
+"""Slices as people and networks see them: the three anatomical planes of a canonical array."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from napari_tumorseg.geometry import Array
+from napari_tumorseg.models.card import Plane
+
+
+@dataclass(frozen=True)
+class Slicing:
+    """How a canonical (Z, Y, X) array is cut: slice axis first, then rows downwards and columns rightwards.
+
+    Axial slices have anterior on top and the patient's left on the right; coronal and sagittal ones have
+    the head on top.
+    """
+
+    axes: tuple[int, int, int]
+    flip_rows: bool
+    left_right: bool  # whether the columns run from the patient's right to left
+
+    def apply(self, array: Array) -> Array:
+        """Return the (slice, row, column) view."""
+        view = np.transpose(array, self.axes)
+        return view[:, ::-1] if self.flip_rows else view
+
+    def reorder(self, values: Sequence[float]) -> tuple[float, ...]:
+        """Return three values given for (Z, Y, X) in the order (slice, row, column)."""
+        return tuple(values[a] for a in self.axes)
+
+
+SLICINGS: dict[Plane, Slicing] = {
+    "axial": Slicing((0, 1, 2), False, True),
+    "coronal": Slicing((1, 0, 2), True, True),
+    "sagittal": Slicing((2, 0, 1), True, False),
+}
+"""How each plane is cut."""

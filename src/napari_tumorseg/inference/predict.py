@@ -1,0 +1,156 @@
+"""The network, slice by slice: devices, batches and what to do when memory runs out."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from napari_tumorseg.errors import DeviceError
+from napari_tumorseg.geometry import Array
+from napari_tumorseg.inference.prepare import Prepared
+from napari_tumorseg.models.unet import UNet, fold_batch_norm
+
+_GPU_BATCH = 16
+
+
+def available_devices() -> list[str]:
+    """Return the devices that work here, the fastest first."""
+    found = []
+    if torch.cuda.is_available():
+        found.append("cuda")
+    if torch.backends.mps.is_available():
+        found.append("mps")
+    return [*found, "cpu"]
+
+
+def choose_device(wanted: str) -> str:
+    """Return the device to use.
+
+    Raises
+    ------
+    DeviceError
+        If the one wanted is not there.
+    """
+    there = available_devices()
+    if wanted == "auto":
+        return there[0]
+    if wanted.split(":")[0] not in there:
+        raise DeviceError(f"the device {wanted!r} is not available here; there is {', '.join(there)}")
+    return wanted
+
+
+class Runner:
+    """A network on a device, with a ladder for when its memory runs out.
+
+    The batch halves until it is one slice; then the CPU takes over.
+
+    Parameters
+    ----------
+    net : UNet
+        In eval mode; batch norm is folded here.
+    device : str
+        As `choose_device` gives it.
+    flip : bool
+        Average the logits with those of the left-right flipped slice.
+    batch : int or None
+        Slices at a time.
+    """
+
+    def __init__(self, net: UNet, device: str, flip: bool = False, batch: int | None = None) -> None:
+        self.device = device
+        self.flip = flip
+        self.batch = max(1, batch or (1 if device == "cpu" else _GPU_BATCH))
+        self.notes: list[str] = []
+        self._net = fold_batch_norm(net).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        try:
+            self._net.to(device)
+        except RuntimeError as error:
+            self._step_down(error)
+
+    def logits(self, batch: Sequence[Array]) -> Iterator[Array]:
+        """Yield (O, H, W) logits for each (C, H, W) input, in order.
+
+        Raises
+        ------
+        DeviceError
+            If memory runs out on the CPU, too.
+        """
+        waiting = list(batch)
+        while waiting:
+            part = waiting[: self.batch]
+            try:
+                results = self._forward(np.stack(part))
+            except (torch.OutOfMemoryError, RuntimeError, MemoryError) as error:
+                self._step_down(error)
+                continue
+            del waiting[: len(part)]
+            yield from results
+
+    def _forward(self, inputs: Array) -> Array:
+        with torch.inference_mode():
+            x = torch.from_numpy(inputs).to(self.device, memory_format=torch.channels_last)
+            out = self._net(x)
+            if self.flip:
+                out = (out + self._net(x.flip(-1)).flip(-1)) / 2
+            return np.asarray(out.float().cpu().numpy())
+
+    def _step_down(self, error: BaseException) -> None:
+        """Halve the batch, or leave the device; raise what is not about memory."""
+        if not _about_memory(error):
+            raise error
+        if self.batch > 1:
+            self.batch //= 2
+            self.notes.append(f"memory ran out on {self.device}; going on with {self.batch} slices at a time")
+        elif self.device != "cpu":
+            self.notes.append(f"memory ran out on {self.device}; going on with the CPU")
+            self.device = "cpu"
+            self._net.to("cpu")
+        else:
+            raise DeviceError(
+                "memory ran out on the CPU with a single slice; close other programs or take a smaller model"
+            ) from error
+        if torch.cuda.is_available():
+            torch.cuda.empty_cache()
+
+
+def _about_memory(error: BaseException) -> bool:
+    if isinstance(error, torch.OutOfMemoryError | MemoryError):
+        return True
+    text = str(error).lower()
+    return "out of memory" in text or "can't allocate memory" in text or "alloc_cpu" in text
+
+
+@dataclass(frozen=True, eq=False)
+class SliceResult:
+    """Logits of one slice on its own pixels: (outputs, rows, columns)."""
+
+    index: int
+    logits: Array
+
+
+def slices(prepared: Prepared, runner: Runner, todo: Sequence[int]) -> Iterator[SliceResult]:
+    """Yield the logits of each slice, on the slice's own pixels, in order.
+
+    Work stops wherever the consumer stops: nothing is computed ahead beyond one batch.
+    """
+    position = 0
+    while position < len(todo):
+        chunk = todo[position : position + runner.batch]
+        results = runner.logits([prepared.network_input(i) for i in chunk])
+        for index, window in zip(chunk, results, strict=True):
+            yield SliceResult(index, prepared.to_slice(window))
+        position += len(chunk)
+
+
+def stopwatch(total: int, clock: Callable[[], float] = time.perf_counter) -> Callable[[int], float | None]:
+    """Return a function that tells the seconds left when given how many slices are done."""
+    start = clock()
+
+    def left(done: int) -> float | None:
+        return (clock() - start) / done * (total - done) if done else None
+
+    return left

@@ -1,0 +1,306 @@
+"""From a scan to the network's input, slice by slice.
+
+What concerns the whole volume (foreground, statistics, the window around the tissue) is found in one pass
+over the slices; a slice is only normalised and resampled when its turn comes. Cropping changes neither
+sampling nor statistics.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from napari_tumorseg.errors import InputError
+from napari_tumorseg.geometry import Array
+from napari_tumorseg.inference.foreground import background_value, foreground, looks_stripped
+from napari_tumorseg.inference.plane import SLICINGS, Slicing
+from napari_tumorseg.inference.sampling import AxisMap, apply_maps, axis_map, shrink_factor
+from napari_tumorseg.models.card import Foreground, ModelCard, Normalisation
+from napari_tumorseg.scan import Image, Role, Scan
+
+MARGIN = 16
+"""Pixels of the network kept around the tissue: what a cropped and a whole slice differ by fades in there."""
+
+Span = tuple[int, int]
+
+
+@dataclass(frozen=True, eq=False)
+class Statistics:
+    """Numbers that normalisation needs, of a volume or a slice."""
+
+    low: float
+    high: float
+    mean: float
+    deviation: float
+
+    @classmethod
+    def of(cls, values: Array, wanted: Normalisation) -> Statistics:
+        """Return the statistics of a flat array, after clipping to the percentiles that are wanted."""
+        if not values.size:
+            return cls(0.0, 1.0, 0.0, 1.0)
+        values = values.astype(np.float32, copy=False)
+        low, high = float(values.min()), float(values.max())
+        if wanted.percentiles is not None:
+            low, high = (float(p) for p in np.percentile(values, wanted.percentiles))
+            values = np.clip(values, low, high)
+        mean = float(values.mean(dtype=np.float64))
+        deviation = float(values.std(dtype=np.float64))
+        return cls(low, high, mean, deviation or 1.0)
+
+
+def normalise(values: Array, stats: Statistics, wanted: Normalisation) -> Array:
+    """Return intensities as the card wants them, float32; background is not treated apart here."""
+    out = values.astype(np.float32)
+    if wanted.percentiles is not None:
+        np.clip(out, stats.low, stats.high, out=out)
+    if wanted.method == "zscore":
+        out -= np.float32(stats.mean)
+        out /= np.float32(stats.deviation)
+    elif wanted.method == "minmax":
+        out -= np.float32(stats.low)
+        out /= np.float32((stats.high - stats.low) or 1.0)
+    elif wanted.method == "divide":
+        out /= np.float32(wanted.divisor)
+    if wanted.clip is not None:
+        np.clip(out, *wanted.clip, out=out)
+    return out
+
+
+@dataclass(frozen=True, eq=False)
+class Channel:
+    """One input of the network.
+
+    Attributes
+    ----------
+    role : Role
+        Whose place it takes.
+    data : (slice, row, column) array
+        A view of the scan.
+    background, maximum : float
+        Of the whole volume.
+    finite : bool
+        Whether all voxels are numbers.
+    """
+
+    role: Role
+    data: Array
+    background: float
+    maximum: float
+    finite: bool
+
+    @classmethod
+    def of(cls, role: Role, image: Image, slicing: Slicing) -> Channel:
+        """Look once over an image."""
+        low, high = image.data.min(), image.data.max()
+        finite = bool(np.isfinite(low) and np.isfinite(high))
+        if not finite:
+            good = image.data[np.isfinite(image.data)]
+            if not good.size:
+                raise InputError(f"{image.source or image.name} holds no numbers")
+            high = good.max()
+        return cls(role, slicing.apply(image.data), background_value(image.data), float(high), finite)
+
+    def slice(self, index: int) -> Array:
+        """Return a slice, what is not a number replaced by the background."""
+        values: Array = self.data[index]
+        if self.finite:
+            return values
+        return np.where(np.isfinite(values), values, np.asarray(self.background, values.dtype))
+
+
+@dataclass(frozen=True, eq=False)
+class Survey:
+    """What one pass over a channel found."""
+
+    slices: Array  # bool, whether a slice has foreground
+    rows: Array
+    columns: Array
+    values: Array  # what the statistics are taken from
+
+
+@dataclass(frozen=True, eq=False)
+class Prepared:
+    """A scan ready to be run, slice by slice.
+
+    Attributes
+    ----------
+    card : ModelCard
+        The model's.
+    slicing : Slicing
+        How the scan is cut.
+    shape : (slices, rows, columns)
+        Of the cut scan.
+    channels : tuple of Channel or None
+        In the order of the card's roles; None is fed zeros.
+    statistics : tuple of Statistics or None
+        Per channel; None where they are a slice's own.
+    brain : (slice, row, column) array of bool or None
+        Outside it everything is background.
+    todo : tuple of int
+        Slices with tissue.
+    rows, columns : AxisMap
+        Between the slice and the network's window.
+    """
+
+    card: ModelCard
+    slicing: Slicing
+    shape: tuple[int, int, int]
+    channels: tuple[Channel | None, ...]
+    statistics: tuple[Statistics | None, ...]
+    brain: Array | None
+    todo: tuple[int, ...]
+    rows: AxisMap
+    columns: AxisMap
+
+    def network_input(self, index: int) -> Array:
+        """Return (C, H, W) float32: one slice, normalised, in the network's window."""
+        out = np.zeros((len(self.channels), self.rows.window, self.columns.window), dtype=np.float32)
+        for c, channel in enumerate(self.channels):
+            if channel is not None:
+                out[c] = self._window(channel, self.statistics[c], index)
+        return out
+
+    def to_slice(self, window: Array) -> Array:
+        """Return values (O, H, W) in the network's window on the slice's pixels (O, rows, columns)."""
+        return np.stack([apply_maps(self.rows.up, self.columns.up, values) for values in window])
+
+    def allowed(self, index: int) -> Array | None:
+        """Return where labels may be on a slice, or None where the card sets no bounds."""
+        role = self.card.output.inside_foreground_of
+        channel = next((c for c in self.channels if c and c.role is role), None) if role else None
+        if channel is None:
+            return self.brain[index] if self.brain is not None else None
+        return self._foreground(channel, index)
+
+    def _window(self, channel: Channel, stats: Statistics | None, index: int) -> Array:
+        wanted = self.card.input.normalisation
+        values = channel.slice(index)
+        tissue = None
+        if wanted.background == "zero" or self.brain is not None or stats is None:
+            tissue = self._foreground(channel, index)
+        if stats is None:
+            chosen = values[tissue] if wanted.statistics == "foreground" else values.ravel()
+            stats = Statistics.of(chosen, wanted)
+        if self.brain is not None:
+            values = np.where(self.brain[index], values, np.asarray(channel.background, values.dtype))
+        ready = normalise(values, stats, wanted)
+        ground = 0.0
+        if wanted.background == "zero":
+            ready *= tissue
+        else:  # what lies outside the slice is background, too
+            ground = float(normalise(np.asarray([channel.background]), stats, wanted)[0])
+            ready -= ground
+        return apply_maps(self.rows.down, self.columns.down, ready) + np.float32(ground)
+
+    def _foreground(self, channel: Channel, index: int) -> Array:
+        return _tissue(channel, self.card.input.foreground, self.brain, index)
+
+
+def prepare(scan: Scan, card: ModelCard, stride: int, margin: int = MARGIN) -> Prepared:
+    """Look once over a scan and plan its slices.
+
+    Parameters
+    ----------
+    scan : Scan
+        Has the roles that the card needs.
+    card : ModelCard
+        The model's.
+    stride : int
+        Of the network: its input's sides are multiples of it.
+    margin : int
+        Pixels of the network kept around the tissue.
+    """
+    slicing = SLICINGS[card.input.plane]
+    channels = _channels(scan, card, slicing)
+    given = [c for c in channels if c is not None]
+    shape = given[0].data.shape
+    brain = _brain(scan, card, slicing)
+    surveys = {id(c): _survey(c, card, brain) for c in given}
+    normalisation = card.input.normalisation
+    statistics = tuple(
+        Statistics.of(surveys[id(c)].values, normalisation) if c and normalisation.scope == "volume" else None
+        for c in channels
+    )
+    found = list(surveys.values())
+    rows, columns = _maps(scan, card, slicing, found, stride, margin)
+    todo = np.flatnonzero(np.any([s.slices for s in found], axis=0))
+    return Prepared(
+        card,
+        slicing,
+        (shape[0], shape[1], shape[2]),
+        channels,
+        statistics,
+        brain,
+        tuple(int(i) for i in todo),
+        rows,
+        columns,
+    )
+
+
+def _channels(scan: Scan, card: ModelCard, slicing: Slicing) -> tuple[Channel | None, ...]:
+    """Return a channel for each role; one that stands in for another is looked over only once."""
+    made: dict[Role, Channel] = {}
+    channels: list[Channel | None] = []
+    for role in card.input.roles:
+        source = role if role in scan.roles else card.input.substitute.get(role)
+        if source is None or source not in scan.roles:
+            channels.append(None)
+            continue
+        if source not in made:
+            made[source] = Channel.of(source, scan.roles[source], slicing)
+        channels.append(made[source])
+    return tuple(channels)
+
+
+def _brain(scan: Scan, card: ModelCard, slicing: Slicing) -> Array | None:
+    """Return the brain mask that takes the skull away for a model that wants it gone."""
+    if card.input.skull != "stripped" or scan.brain_mask is None or looks_stripped(scan.reference.data):
+        return None
+    return slicing.apply(scan.brain_mask)
+
+
+def _tissue(channel: Channel, rule: Foreground, brain: Array | None, index: int) -> Array:
+    found = foreground(channel.slice(index), rule, channel.background, channel.maximum)
+    return found if brain is None else found & brain[index]
+
+
+def _survey(channel: Channel, card: ModelCard, brain: Array | None) -> Survey:
+    """Walk over a channel's slices once."""
+    count, height, width = channel.data.shape
+    slices = np.zeros(count, dtype=bool)
+    rows, columns = np.zeros(height, dtype=bool), np.zeros(width, dtype=bool)
+    collect = card.input.normalisation.scope == "volume"
+    inside_only = card.input.normalisation.statistics == "foreground"
+    values: list[Array] = []
+    for index in range(count):
+        tissue = _tissue(channel, card.input.foreground, brain, index)
+        slices[index] = tissue.any()
+        if slices[index]:
+            rows |= tissue.any(axis=1)
+            columns |= tissue.any(axis=0)
+        if collect and (slices[index] or not inside_only):
+            content = channel.slice(index)
+            values.append(content[tissue] if inside_only else content.ravel())
+    flat = np.concatenate(values) if values else np.empty(0, dtype=np.float32)
+    return Survey(slices, rows, columns, flat)
+
+
+def _maps(
+    scan: Scan, card: ModelCard, slicing: Slicing, surveys: list[Survey], stride: int, margin: int
+) -> tuple[AxisMap, AxisMap]:
+    size = card.input.size
+    known = scan.grid.spacing_mm
+    spacing = slicing.reorder(known)[1:] if known else (None, None)
+    tissue = [np.any([s.rows for s in surveys], axis=0), np.any([s.columns for s in surveys], axis=0)]
+    shrink = shrink_factor((tissue[0].size, tissue[1].size), spacing[0], size)
+    first, second = (
+        axis_map(line.size, step, size, axis, _span(line), stride, margin, shrink)
+        for axis, (line, step) in enumerate(zip(tissue, spacing, strict=True))
+    )
+    return first, second
+
+
+def _span(line: Array) -> Span:
+    hit = np.flatnonzero(line)
+    return (int(hit[0]), int(hit[-1]) + 1) if hit.size else (0, line.size)

@@ -1,0 +1,233 @@
+"""A model over a scan: the one way from a scan to a segmentation, for the library, the panel and the CLI."""
+
+from __future__ import annotations
+
+import hashlib
+import platform
+from collections.abc import Generator, Mapping
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from napari_tumorseg._version import __version__
+from napari_tumorseg.errors import InputError, RoleError
+from napari_tumorseg.geometry import Array
+from napari_tumorseg.inference.foreground import brain_of
+from napari_tumorseg.inference.postprocess import PostSettings, postprocess
+from napari_tumorseg.inference.prepare import Prepared, prepare
+from napari_tumorseg.inference.settings import Progress, Settings
+from napari_tumorseg.inference.suitability import choose_model, missing_roles, warnings
+from napari_tumorseg.models.card import ModelCard, Output
+from napari_tumorseg.models.store import Model, get_model
+from napari_tumorseg.regions import SCHEMES
+from napari_tumorseg.scan import Scan, Segmentation
+
+
+def segment(
+    scan: Scan, model: Model | str | Path | None = None, settings: Settings | None = None
+) -> Segmentation:
+    """Segment a scan.
+
+    Parameters
+    ----------
+    scan : Scan
+        From `read`.
+    model : Model, str or Path, optional
+        A model, its name or its path; chosen by the roles there are if left out.
+    settings : Settings, optional
+        How to run it.
+
+    Returns
+    -------
+    Segmentation
+        On the scan's grid, with provenance.
+
+    Raises
+    ------
+    TumorSegError
+        In one sentence, if it cannot be done.
+    """
+    steps = run(scan, model, settings)
+    while True:
+        try:
+            next(steps)
+        except StopIteration as end:
+            result: Segmentation = end.value
+            return result
+
+
+def run(
+    scan: Scan, model: Model | str | Path | None = None, settings: Settings | None = None
+) -> Generator[Progress, None, Segmentation]:
+    """Segment a scan, telling each slice as it is finished.
+
+    A generator: close it to stop between two slices, which leaves nothing behind. Parameters are those of
+    `segment`; the segmentation is its return value.
+    """
+    settings = settings or Settings()
+    chosen = _model(scan, model)
+    card = chosen.card
+    lacking = missing_roles(card, scan.roles.keys())
+    if lacking:
+        raise RoleError(f"{scan.case}: {lacking}")
+    from napari_tumorseg.inference import predict  # torch
+
+    device = predict.choose_device(settings.device)
+    net = chosen.load()
+    prepared = prepare(scan, card, net.stride)
+    flip = card.output.flip if settings.flip is None else settings.flip
+    runner = predict.Runner(net, device, flip and prepared.slicing.left_right, settings.batch)
+    todo = _wanted(prepared, settings.slices)
+    canvas = _Canvas(scan, prepared, settings)
+    left = predict.stopwatch(len(todo))
+    told = 0
+    for done, result in enumerate(predict.slices(prepared, runner, todo), start=1):
+        labels = canvas.draw(result.index, result.logits)
+        note, told = " ".join(runner.notes[told:]), len(runner.notes)
+        yield Progress(done, len(todo), prepared.slicing.axes[0], result.index, labels, left(done), note)
+    return _finish(scan, chosen, settings, canvas, runner.device, (*warnings(scan, card), *runner.notes))
+
+
+@dataclass(eq=False)
+class _Canvas:
+    """Where finished slices are drawn: labels of the whole volume, probabilities only where asked for."""
+
+    scan: Scan
+    prepared: Prepared
+    settings: Settings
+    labels: Array = field(init=False)
+    probabilities: dict[str, Array] = field(init=False, default_factory=dict)
+    box: tuple[slice, ...] | None = field(init=False, default=None)
+
+    def __post_init__(self) -> None:
+        self.labels = np.zeros(self.scan.grid.shape, dtype=np.uint8)
+        if self.settings.probabilities:
+            self.box = tuple(slice(0, n) for n in self.scan.grid.shape)
+            names = self.prepared.card.output.names
+            self.probabilities = {name: np.zeros(self.scan.grid.shape, dtype=np.uint8) for name in names}
+
+    def draw(self, index: int, logits: Array) -> Array:
+        """Turn the logits of a slice into labels, in place, and return them in canonical in-plane order."""
+        output, slicing = self.prepared.card.output, self.prepared.slicing
+        found = decode(logits, output, self.settings.threshold)
+        allowed = self.prepared.allowed(index)
+        if allowed is not None:
+            found = np.where(allowed, found, np.uint8(0))
+        slicing.apply(self.labels)[index] = found
+        for name, values in zip(self.probabilities, probabilities(logits, output), strict=False):
+            slicing.apply(self.probabilities[name])[index] = values
+        return np.take(self.labels, index, axis=slicing.axes[0])
+
+
+def decode(logits: Array, output: Output, threshold: float | None = None) -> Array:
+    """Return the labels (rows, columns) of a slice's logits (outputs, rows, columns), as the card says."""
+    if output.activation == "softmax":
+        return np.asarray(output.labels, dtype=np.uint8)[logits.argmax(axis=0)]
+    chance = output.threshold if threshold is None else threshold
+    limit = np.log(chance / (1 - chance))
+    labels = np.zeros(logits.shape[1:], dtype=np.uint8)
+    for values, label in zip(logits, output.labels, strict=True):
+        labels[values > limit] = label
+    return labels
+
+
+def probabilities(logits: Array, output: Output) -> Array:
+    """Return the probabilities of a slice as uint8, 255 for 1."""
+    if output.activation == "softmax":
+        powers = np.exp(logits - logits.max(axis=0))
+        chance = powers / powers.sum(axis=0)
+    else:
+        chance = 1 / (1 + np.exp(-logits))
+    return np.asarray(np.rint(chance * 255), dtype=np.uint8)
+
+
+def _model(scan: Scan, model: Model | str | Path | None) -> Model:
+    if model is None:
+        return choose_model(scan)
+    return model if isinstance(model, Model) else get_model(model)
+
+
+def _wanted(prepared: Prepared, slices: range | None) -> list[int]:
+    if slices is None:
+        return list(prepared.todo)
+    outside = [i for i in slices if not 0 <= i < prepared.shape[0]]
+    if outside:
+        raise InputError(f"there is no slice {outside[0]}; the scan has slices 0 to {prepared.shape[0] - 1}")
+    return [i for i in prepared.todo if i in slices]
+
+
+def _finish(
+    scan: Scan, model: Model, settings: Settings, canvas: _Canvas, device: str, notes: tuple[str, ...]
+) -> Segmentation:
+    card = model.card
+    scheme = SCHEMES[card.output.scheme]
+    post = settings.post or PostSettings(**card.postprocessing.model_dump())
+    brain = brain_of(scan) if post.inside_brain else None
+    labels, more = postprocess(canvas.labels, scan.grid, scheme, post, brain)
+    provenance = {
+        "created": datetime.now(UTC).isoformat(timespec="seconds"),
+        "purpose": "research use only, not for diagnosis",
+        "model": _about_model(model),
+        "settings": _about_settings(card, settings, post, device),
+        "inputs": _about_inputs(scan, card),
+        "warnings": [*scan.warnings, *notes, *more],
+        "versions": _versions(),
+    }
+    return Segmentation(
+        labels, scan.grid, scheme, scan.case, None, provenance, canvas.probabilities, canvas.box
+    )
+
+
+def _about_model(model: Model) -> dict[str, Any]:
+    from napari_tumorseg.models.weights import sha256
+
+    card = model.card
+    return {
+        "name": card.name,
+        "version": card.version,
+        "origin": model.origin,
+        "sha256": card.sha256 or sha256(model.weights),
+        "licence": card.about.licence,
+    }
+
+
+def _about_settings(card: ModelCard, settings: Settings, post: PostSettings, device: str) -> dict[str, Any]:
+    slices = settings.slices
+    return {
+        "device": device,
+        "flip": card.output.flip if settings.flip is None else settings.flip,
+        "threshold": settings.threshold or card.output.threshold,
+        "slices": None if slices is None else [slices.start, slices.stop],
+        "postprocessing": asdict(post),
+    }
+
+
+def _about_inputs(scan: Scan, card: ModelCard) -> list[dict[str, str]]:
+    """Return name, role and hash of each input; names of files only, since paths can name patients."""
+    told = []
+    for role, image in scan.roles.items():
+        if role not in card.input.roles:
+            continue
+        entry = {"role": str(role), "name": image.source.name if image.source else image.name}
+        if image.source is not None and image.source.is_file():
+            entry["sha256"] = hashlib.sha256(image.source.read_bytes()).hexdigest()
+        else:
+            entry["sha256_of_voxels"] = hashlib.sha256(np.ascontiguousarray(image.data).data).hexdigest()
+        if image.note:
+            entry["note"] = image.note
+        told.append(entry)
+    return told
+
+
+def _versions() -> Mapping[str, str]:
+    import torch
+
+    return {
+        "napari-tumorseg": __version__,
+        "torch": str(torch.__version__),
+        "numpy": np.__version__,
+        "python": platform.python_version(),
+    }

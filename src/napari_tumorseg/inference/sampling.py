@@ -1,0 +1,168 @@
+"""From the pixels of a slice to those of the network and back, each axis by one sparse matrix.
+
+Resampling, padding, cropping to a window and reducing by a mean are all linear and separable, so they are
+composed once per scan into a matrix per axis; a slice then costs two sparse products, and sampling does
+not depend on where the window lies. (Dense products would wake the threads of a second library beside
+torch's, which costs more than the sums.)
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from scipy import sparse
+
+from napari_tumorseg.geometry import Array
+from napari_tumorseg.models.card import Size
+
+_MUCH_LARGER = 1.5
+"""A slice of unknown spacing is shrunk onto the canvas if it is larger than that by this factor."""
+
+
+@dataclass(frozen=True, eq=False)
+class AxisMap:
+    """One axis of a slice, `length` pixels, and the network's window on it.
+
+    Attributes
+    ----------
+    down : (window, length) sparse array of float32
+        Takes the slice's pixels to the network's; what lies outside the slice counts as 0.
+    up : (length, window) sparse array of float32
+        Takes values at the network's pixels back to the slice's, linearly.
+    """
+
+    down: sparse.csr_array
+    up: sparse.csr_array
+
+    @property
+    def window(self) -> int:
+        """Pixels of the network along this axis."""
+        return int(self.down.shape[0])
+
+
+def apply_maps(rows: sparse.csr_array, columns: sparse.csr_array, image: Array) -> Array:
+    """Return a 2-D image taken through one matrix along its rows and one along its columns."""
+    return np.asarray((columns @ (rows @ image).T).T)
+
+
+@dataclass(frozen=True)
+class _Scale:
+    """Pixel edges: slice = (canvas - offset) * step."""
+
+    step: float
+    offset: float
+
+    def to_slice(self, canvas: Array) -> Array:
+        return (canvas - self.offset) * self.step
+
+    def to_canvas(self, edge: Array | float) -> Array:
+        return np.asarray(edge) / self.step + self.offset
+
+
+def axis_map(
+    length: int,
+    spacing: float | None,
+    size: Size,
+    axis: int,
+    span: tuple[int, int],
+    stride: int,
+    margin: int,
+    shrink: float = 1.0,
+) -> AxisMap:
+    """Return the map of one axis.
+
+    Parameters
+    ----------
+    length : int
+        Pixels of the slice along the axis.
+    spacing : float or None
+        Their distance in mm; None if unknown.
+    size : Size
+        What the card asks for.
+    axis : int
+        0 for rows, 1 for columns.
+    span : (int, int)
+        First and one past the last pixel with tissue.
+    stride : int
+        Of the network; the window's edges are multiples of it.
+    margin : int
+        Pixels of the network that are kept around the tissue.
+    shrink : float
+        Slice pixels per canvas pixel where no spacing is known.
+    """
+    scale = _scale(length, spacing, size, axis, shrink)
+    low, high = _window(length, size, axis, scale, span, stride, margin)
+    down = _down(length, scale, size.reduce, low, high)
+    up = _up(length, scale, size.reduce, low, high)
+    return AxisMap(sparse.csr_array(down), sparse.csr_array(up))
+
+
+def shrink_factor(lengths: tuple[int, int], spacing: float | None, size: Size) -> float:
+    """Return how many pixels of a slice of unknown spacing make one of the canvas: 1 unless far too large."""
+    if spacing is not None or size.canvas is None or size.fit == "stretch":
+        return 1.0
+    factor = max(n / c for n, c in zip(lengths, size.canvas, strict=True))
+    return factor if factor > _MUCH_LARGER else 1.0
+
+
+def _scale(length: int, spacing: float | None, size: Size, axis: int, shrink: float) -> _Scale:
+    canvas = size.canvas[axis] if size.canvas else None
+    if size.fit == "stretch" and canvas:
+        return _Scale(length / canvas, 0.0)
+    step = size.spacing / spacing if spacing and size.spacing else shrink
+    if math.isclose(step, 1.0, rel_tol=1e-3):  # no interpolation: whole pixels, shifted by whole pixels
+        return _Scale(1.0, float((canvas - length) // 2) if canvas else 0.0)
+    pixels = length / step
+    return _Scale(step, (canvas - pixels) / 2 if canvas else 0.0)
+
+
+def _window(
+    length: int,
+    size: Size,
+    axis: int,
+    scale: _Scale,
+    span: tuple[int, int],
+    stride: int,
+    margin: int,
+) -> tuple[int, int]:
+    """Return the window in network pixels: the tissue and a margin, on the network's stride.
+
+    It does not leave the canvas (or the slice, where there is none) unless the tissue does.
+    """
+    whole = size.canvas[axis] if size.canvas else float(scale.to_canvas(length))
+    limits = (0, math.ceil(whole / size.reduce / stride))
+    tissue = [float(scale.to_canvas(edge)) / size.reduce for edge in span]
+    needed = (math.floor(tissue[0] / stride), math.ceil(tissue[1] / stride))
+    wanted = (math.floor((tissue[0] - margin) / stride), math.ceil((tissue[1] + margin) / stride))
+    low = min(max(wanted[0], limits[0]), needed[0])
+    high = max(min(wanted[1], limits[1]), needed[1], low + 1)
+    return low * stride, high * stride
+
+
+def _down(length: int, scale: _Scale, reduce: int, low: int, high: int) -> Array:
+    """Sample canvas pixels by a triangle (it antialiases where they are larger), average `reduce` of them."""
+    canvas = np.arange(low * reduce, high * reduce) + 0.5
+    centres = scale.to_slice(canvas) - 0.5
+    width = max(1.0, scale.step)
+    reach = math.ceil(width)
+    # weights are normalised over an endless axis, so that pixels outside the slice count as 0
+    pixels = np.arange(-reach, length + reach)
+    weights = np.clip(1 - np.abs(pixels[None] - centres[:, None]) / width, 0, None)
+    sums = weights.sum(axis=1, keepdims=True)
+    weights = np.divide(weights, sums, out=np.zeros_like(weights), where=sums > 0)[:, reach : reach + length]
+    return weights.reshape(high - low, reduce, length).mean(axis=1).astype(np.float32)
+
+
+def _up(length: int, scale: _Scale, reduce: int, low: int, high: int) -> Array:
+    """Interpolate linearly between network pixels; beyond the outermost ones their value goes on."""
+    position = scale.to_canvas(np.arange(length) + 0.5) / reduce - 0.5 - low
+    position = np.clip(position, 0, high - low - 1)
+    first = np.minimum(np.floor(position).astype(int), max(high - low - 2, 0))
+    share = position - first
+    up = np.zeros((length, high - low), dtype=np.float32)
+    rows = np.arange(length)
+    up[rows, first] = 1 - share
+    up[rows, np.minimum(first + 1, high - low - 1)] += share
+    return up

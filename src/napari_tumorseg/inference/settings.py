@@ -1,0 +1,68 @@
+"""What a run can be told, and what it tells while it goes on."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from napari_tumorseg.geometry import Array
+from napari_tumorseg.inference.postprocess import PostSettings
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How to run a model.
+
+    Attributes
+    ----------
+    device : str
+        ``"auto"`` (CUDA, else MPS, else CPU), or one of `available_devices`.
+    flip : bool or None
+        Average with the left-right flipped slice; None: as the card says.
+    probabilities : bool
+        Whether to keep them (uint8, inside the brain's box).
+    post : PostSettings or None
+        Post-processing; None: the card's defaults.
+    slices : range or None
+        Slices to run, counted along the card's plane in canonical order; None: all.
+    batch : int or None
+        Slices at a time; None: 1 on the CPU, 16 on a GPU.
+    threshold : float or None
+        Probability from which an output counts; None: the card's.
+    """
+
+    device: str = "auto"
+    flip: bool | None = None
+    probabilities: bool = False
+    post: PostSettings | None = None
+    slices: range | None = None
+    batch: int | None = None
+    threshold: float | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Progress:
+    """One slice is finished.
+
+    Attributes
+    ----------
+    done, total : int
+        Slices finished and slices to do; empty ones are not counted.
+    plane_axis : int
+        Canonical axis (0, 1, 2) that is sliced.
+    index : int
+        Of the slice along that axis.
+    labels : 2-D array of uint8
+        The whole slice, its axes the two other canonical axes in order; before post-processing.
+    seconds_left : float or None
+        Estimate; None before there is one.
+    note : str
+        Something the user should know, such as a change of device; else empty.
+    """
+
+    done: int
+    total: int
+    plane_axis: int
+    index: int
+    labels: Array
+    seconds_left: float | None = None
+    note: str = ""

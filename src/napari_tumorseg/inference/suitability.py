@@ -1,0 +1,85 @@
+"""Which model suits a scan, and what about the scan does not suit a model."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+from napari_tumorseg.errors import RoleError
+from napari_tumorseg.inference.foreground import scan_is_stripped
+from napari_tumorseg.models.card import ModelCard
+from napari_tumorseg.models.store import Model, list_models
+from napari_tumorseg.scan import Role, Scan
+
+SHOWN = {Role.T1: "T1", Role.T1C: "T1c", Role.T2: "T2", Role.FLAIR: "FLAIR"}
+"""Modalities as people write them."""
+
+
+def missing_roles(card: ModelCard, roles: Collection[Role]) -> str:
+    """Return a sentence on what a model lacks, or an empty string if it can run with these roles."""
+    present = set(roles)
+    if any(present >= set(wanted) for wanted in card.input.sufficient):
+        return ""
+    closest = min(card.input.sufficient, key=lambda wanted: len(set(wanted) - present))
+    lacking = " and ".join(SHOWN[r] for r in closest if r not in present)
+    have = ", ".join(SHOWN[r] for r in SHOWN if r in present) or "no image with a known modality"
+    return f"the model {card.name} needs {lacking}; there is {have}: say which image it is, or take another"
+
+
+def choose_model(scan: Scan, stripped: bool | None = None) -> Model:
+    """Return the model that can run with the scan's roles and expects what the scan looks like.
+
+    Among those, a model that tells more labels goes before one that tells fewer, and a user's model before a
+    built-in one.
+
+    Parameters
+    ----------
+    scan : Scan
+        Whose roles count.
+    stripped : bool, optional
+        Whether the skull is gone; found out where it is not told.
+
+    Raises
+    ------
+    RoleError
+        If no model can run.
+    """
+    fitting = [m for m in list_models() if not missing_roles(m.card, scan.roles.keys())]
+    if not fitting:
+        have = ", ".join(f"{image.name} ({image.role})" for image in scan)
+        raise RoleError(
+            f"no model can run on {scan.case}, which has {have}: every model needs FLAIR at least; say which "
+            "image it is with --roles NAME=flair"
+        )
+    state = scan_is_stripped(scan) if stripped is None else stripped
+    suited = [m for m in fitting if _skull_fits(m.card, state)] or fitting
+    return max(suited, key=lambda m: (len(set(m.card.output.labels) - {0}), m.origin == "user"))
+
+
+def warnings(scan: Scan, card: ModelCard) -> list[str]:
+    """Return what about a scan does not look as the card expects, a sentence each."""
+    found = []
+    stripped = scan_is_stripped(scan)
+    if card.input.skull == "stripped" and not stripped and scan.brain_mask is None:
+        found.append(
+            f"{scan.case} seems to have its skull, and {card.name} was trained on brain-extracted scans: "
+            "expect false tumour there, or give a brain mask"
+        )
+    if card.input.skull == "present" and stripped:
+        found.append(
+            f"{scan.case} seems to be brain-extracted, and {card.name} was trained on scans with skull"
+        )
+    absent = [r for r in card.input.roles if r not in scan.roles]
+    for role in absent:
+        stand_in = card.input.substitute.get(role)
+        what = f"{SHOWN[stand_in]} takes its place" if stand_in else "zeros take its place"
+        found.append(f"{scan.case} has no {SHOWN[role]}; {what}")
+    tilted = [i.name for i in scan if i.role in card.input.roles and "tilted" in i.note]
+    if tilted:
+        found.append(
+            f"{', '.join(tilted)} was taken at another angle and resampled; thick slices blur by that"
+        )
+    return found
+
+
+def _skull_fits(card: ModelCard, stripped: bool) -> bool:
+    return card.input.skull == "any" or (card.input.skull == "stripped") == stripped

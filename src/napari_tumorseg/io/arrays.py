@@ -1,0 +1,215 @@
+"""What readers of HDF5, TIFF and pictures share: types, label arrays, stacks of numbered slices."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+import numpy as np
+
+from napari_tumorseg.errors import InputError, TumorSegError
+from napari_tumorseg.geometry import Array
+from napari_tumorseg.io.roles import guess_role, tokens
+from napari_tumorseg.regions import Scheme, get_scheme
+from napari_tumorseg.scan import Role
+
+T = TypeVar("T")
+
+_NEAR = 0.01
+"""How far from a whole number a label in a float file may be."""
+_MASK_VALUES = 6
+"""An array with at most so many different whole numbers may be a mask: four labels, background, 255."""
+_IMAGE_WORDS = {"image", "images", "img", "imgs", "scan", "scans", "data", "x", "y"}
+
+
+def natural_key(name: str) -> list[tuple[int, int, str]]:
+    """Return a key that sorts ``slice_2`` before ``slice_10``."""
+    parts = re.split(r"(\d+)", name.lower())
+    return [(0, int(p), "") if p.isdigit() else (1, 0, p) for p in parts if p]
+
+
+def memory_type(dtype: np.dtype[np.generic], where: object) -> np.dtype[np.generic]:
+    """Return the type in which values of a file's type are held, in native byte order.
+
+    float64 (and float16) become float32: scans carry 12 to 16 bits, networks compute in float32, and the
+    array takes half the memory.
+
+    Raises
+    ------
+    InputError
+        If the values are no real numbers.
+    """
+    if dtype.kind == "c":
+        raise InputError(f"{where} holds complex numbers; save the magnitude image and open that")
+    if dtype.kind not in "buif":
+        raise InputError(f"{where} holds no numbers ({dtype}), so it is not an image")
+    if dtype.kind == "f":
+        return np.dtype(np.float32)
+    return np.dtype(np.uint8) if dtype.kind == "b" else dtype.newbyteorder("=")
+
+
+def as_numbers(array: Array, where: object) -> Array:
+    """Return an array in the type that `memory_type` says; a view where it has that type already."""
+    return array.astype(memory_type(array.dtype, where), copy=False)
+
+
+def as_labels(array: Array, where: object) -> Array:
+    """Return a mask as uint8 labels; near-integers count as labels, and a mask of {0, 255} as {0, 1}.
+
+    Raises
+    ------
+    InputError
+        If the values are no labels.
+    """
+    if array.dtype.kind == "b":
+        return array.astype(np.uint8)
+    if array.dtype.kind == "f":
+        rounded = np.rint(array)
+        # written so that NaN and infinity fail, too
+        if not bool(np.all(np.abs(array - rounded) <= _NEAR)):
+            raise InputError(f"{where} holds values that are no whole numbers, so it is no label mask")
+        array = rounded
+    if array.size and (array.min() < 0 or array.max() > 255):
+        raise InputError(f"{where} holds values outside 0 to 255, so it is no label mask")
+    labels = array.astype(np.uint8)
+    present = np.flatnonzero(np.bincount(labels.ravel(), minlength=256))
+    if set(present.tolist()) - {0} == {255}:
+        labels //= 255
+    return labels
+
+
+def from_channels(array: Array, axis: int, where: object) -> Array:
+    """Return the labels of a mask with a channel axis: one-hot, or the same mask in each channel.
+
+    One-hot channels are labels 1, 2, ... in their order; where every voxel is in exactly one of them the
+    first is the background.
+
+    Raises
+    ------
+    InputError
+        If the channels overlap (regions, not labels) or are no masks at all.
+    """
+    channels = np.moveaxis(array, axis, 0)
+    if len(channels) == 1 or all(np.array_equal(channels[0], c) for c in channels[1:]):
+        return as_labels(channels[0], where)
+    hot = as_labels(channels, where)
+    if hot.max() > 1:
+        raise InputError(f"{where} has {len(hot)} channels that are not one-hot, so it is no label mask")
+    covered = hot.sum(axis=0, dtype=np.uint8)
+    if covered.max() > 1:
+        raise InputError(f"{where} has channels that overlap: regions rather than labels")
+    first = 0 if covered.min() == 1 else 1
+    labels = np.zeros(hot.shape[1:], np.uint8)
+    for value, channel in enumerate(hot, start=first):
+        labels[channel > 0] = value
+    return labels
+
+
+def looks_like_mask(array: Array) -> bool:
+    """Tell whether an array holds so few whole numbers that it must be a mask rather than an image."""
+    if array.dtype.kind == "b":
+        return True
+    some = array.ravel()[:: max(1, array.size // 100_000)]
+    values = np.unique(some)
+    few = 1 < values.size <= _MASK_VALUES
+    if not few or not bool(np.all(np.abs(values - np.rint(values)) <= _NEAR)):
+        return False
+    return bool(values[0] >= 0 and (values[-1] < _MASK_VALUES or set(np.rint(values)) == {0, 255}))
+
+
+def not_finite(name: str, array: Array) -> list[str]:
+    """Return a warning if an image has voxels that are not finite (they are kept as they are)."""
+    if array.dtype.kind != "f":
+        return []
+    count = int(array.size - np.count_nonzero(np.isfinite(array)))
+    return [f"{name} has {count} voxel(s) that are NaN or infinite"] if count else []
+
+
+@dataclass(frozen=True)
+class Stacking:
+    """Where numbered slices go in a volume.
+
+    Attributes
+    ----------
+    positions : tuple of int
+        Index in the volume of each slice, in numeric order.
+    depth : int
+        Slices of the volume.
+    warnings : tuple of str
+        What is missing, if anything is.
+    """
+
+    positions: tuple[int, ...]
+    depth: int
+    warnings: tuple[str, ...] = ()
+
+
+def stacking(numbers: Sequence[int], name: str) -> Stacking:
+    """Decide where slices with these (sorted) numbers go.
+
+    A missing number leaves an empty slice, so that distances along the stack stay right; where more are
+    missing than there, the slices are put one behind the other. Both are told.
+    """
+    span = numbers[-1] - numbers[0] + 1
+    missing = span - len(numbers)
+    if not missing:
+        return Stacking(tuple(range(span)), span)
+    if missing > len(numbers):
+        told = (
+            f"{name}: {missing} of {span} slice numbers are missing; the others were put one behind the other"
+        )
+        return Stacking(tuple(range(len(numbers))), len(numbers), (told,))
+    absent = sorted(set(range(numbers[0], numbers[-1] + 1)) - set(numbers))
+    shown = ", ".join(map(str, absent[:5])) + (", ..." if missing > 5 else "")
+    told = f"{name}: {missing} slice(s) are missing (number {shown}) and were left empty"
+    return Stacking(tuple(n - numbers[0] for n in numbers), span, (told,))
+
+
+def is_mask_name(stem: str) -> bool:
+    """Tell whether a file name says that it is a tumour mask.
+
+    Stricter than `guess_role`: ``brain_tumor_12`` is what a picture of a tumour is called, too.
+    """
+    return guess_role(stem) is Role.TUMOUR_MASK and any(_is_mask_word(w) for w in tokens(stem))
+
+
+def subject(stem: str) -> tuple[str, ...]:
+    """Return the words of a stem without those such as ``image`` and ``mask``: whom it is about."""
+    return tuple(w for w in tokens(stem) if w not in _IMAGE_WORDS and not _is_mask_word(w))
+
+
+def masks_beside(path: Path, endings: Iterable[str]) -> list[Path]:
+    """Return the files beside an image that are named as its mask (``X_mask.png`` for ``X.png``)."""
+    found = []
+    for ending in endings:
+        for word in ("mask", "seg", "label", "segmentation"):
+            for joint in ("_", "-"):
+                mask = path.with_name(f"{path.stem}{joint}{word}{ending}")
+                if mask != path and mask.is_file():
+                    found.append(mask)
+    return found
+
+
+def side_scheme(path: Path) -> Scheme | None:
+    """Return the label scheme that the JSON beside a mask names (``X_seg.json`` for ``X_seg.tif``)."""
+    try:
+        told = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))["scheme"]
+        return get_scheme(told)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, InputError):
+        return None
+
+
+def attempt(make: Callable[[], T]) -> tuple[tuple[T, ...], list[str]]:
+    """Return what `make` makes, or nothing and a warning: a bad mask never keeps an image from opening."""
+    try:
+        return (make(),), []
+    except TumorSegError as error:
+        return (), [f"the mask is left out: {error}"]
+
+
+def _is_mask_word(word: str) -> bool:
+    return word not in ("tumor", "tumour", "lesion") and guess_role(word) is Role.TUMOUR_MASK

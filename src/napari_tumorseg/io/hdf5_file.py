@@ -1,0 +1,204 @@
+"""Looking into an HDF5 file without being hurt by it.
+
+Only datasets that lie in the file itself are ever touched: soft and external links are not followed,
+external storage and virtual datasets (which read other files of the machine) are refused, and what a
+dataset or its chunks declare is checked before memory is taken.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+
+from napari_tumorseg.errors import InputError
+from napari_tumorseg.geometry import Array
+from napari_tumorseg.io.arrays import memory_type
+from napari_tumorseg.io.limits import check_array
+
+_MAX_DEPTH = 8
+_MAX_OBJECTS = 20_000
+_MAX_ATTRIBUTE = 4096
+_SMALLEST = 8
+"""Pixels that two axes of an image have at least; smaller arrays are tables, affines, settings."""
+
+
+@dataclass(frozen=True, eq=False)
+class Group:
+    """The datasets of one group of a file that may be images or masks.
+
+    Attributes
+    ----------
+    path : Path
+        The file.
+    name : str
+        Name of the group without the leading slash; empty for the root.
+    datasets : dict of str to h5py.Dataset
+        By their own names.
+    refused : list of str
+        Names of datasets that look like images but must not be read, with the reason.
+    """
+
+    path: Path
+    name: str
+    datasets: dict[str, h5py.Dataset]
+    refused: list[str] = field(default_factory=list)
+
+    def where(self, name: str) -> str:
+        """Return file and dataset, for messages."""
+        return f"{self.path} ({'/'.join(filter(None, (self.name, name)))})"
+
+
+@contextmanager
+def opened(path: Path) -> Iterator[h5py.File]:
+    """Open an HDF5 file for reading.
+
+    Raises
+    ------
+    InputError
+        If it is none, damaged or truncated.
+    """
+    if not path.is_file():
+        raise InputError(f"{path} is not there")
+    try:
+        file = h5py.File(path, "r")
+    except PermissionError:
+        raise InputError(f"{path} cannot be read: no permission") from None
+    except OSError as error:
+        cause = "truncated" if "truncated" in str(error) else "no HDF5 file or damaged"
+        raise InputError(f"{path} cannot be read: it is {cause}") from None
+    with file:
+        yield file
+
+
+def groups(file: h5py.File, path: Path) -> list[Group]:
+    """Return the groups that hold something like an image, in the file's order."""
+    found: dict[str, Group] = {}
+    for parent, name, item in _datasets(file, path):
+        group = found.setdefault(parent, Group(path, parent, {}))
+        if max(item.shape, default=0) and sum(n >= _SMALLEST for n in item.shape) >= 2:
+            reason = _refusal(item)
+            if reason:
+                group.refused.append(f"{name} ({reason})")
+            else:
+                group.datasets[name] = item
+    return [g for g in found.values() if g.datasets or g.refused]
+
+
+def read(group: Group, name: str) -> Array:
+    """Return a dataset's values, in the type that `memory_type` says.
+
+    Raises
+    ------
+    InputError
+        If it declares too much, holds no numbers, or is damaged.
+    """
+    data = group.datasets[name]
+    where = group.where(name)
+    kind = memory_type(data.dtype, where)
+    check_array(data.shape, kind, group.path)
+    if data.chunks:  # a chunk may be far larger than the dataset, and is decompressed whole
+        check_array(data.chunks, data.dtype, group.path)
+    array = np.empty(data.shape, kind)
+    try:
+        data.read_direct(array)
+    except (OSError, RuntimeError, ValueError) as error:
+        told = (
+            "its compression is not installed here"
+            if "filter" in str(error)
+            else "it is damaged or truncated"
+        )
+        raise InputError(f"{where} cannot be read: {told}") from None
+    return array
+
+
+def attribute(group: Group, name: str, *keys: str) -> Any:
+    """Return the first attribute of one of these names: of the dataset, its group, or the file."""
+    data = group.datasets[name]
+    for holder in (data, data.parent, data.file):
+        for key in keys:
+            value = _attribute(holder, key)
+            if value is not None:
+                return value
+    return None
+
+
+def text_attribute(group: Group, name: str, *keys: str) -> str | None:
+    """Return an attribute as text; a list of texts is joined by commas."""
+    value = attribute(group, name, *keys)
+    if isinstance(value, np.ndarray):
+        return ",".join(_text(v) for v in value.ravel())
+    return None if value is None else _text(value)
+
+
+def numbers_attribute(group: Group, name: str, *keys: str) -> Array | None:
+    """Return an attribute as an array of floats, or None if it is none."""
+    value = attribute(group, name, *keys)
+    try:
+        return None if value is None else np.asarray(value, dtype=float)
+    except (TypeError, ValueError):
+        return None
+
+
+def _datasets(file: h5py.File, path: Path) -> Iterator[tuple[str, str, h5py.Dataset]]:
+    """Walk over hard links only, each group once: (group name, own name, dataset)."""
+    seen: set[int] = set()
+    todo: list[tuple[str, h5py.Group, int]] = [("", file, 0)]
+    count = 0
+    while todo:
+        parent, group, depth = todo.pop(0)
+        address = h5py.h5o.get_info(group.id).addr
+        if address in seen:
+            continue
+        seen.add(address)
+        try:
+            for name in group:
+                count += 1
+                if count > _MAX_OBJECTS:
+                    raise InputError(f"{path} holds more than {_MAX_OBJECTS} objects; split it up")
+                if not isinstance(group.get(name, getlink=True), h5py.HardLink):
+                    continue
+                item = group[name]
+                if isinstance(item, h5py.Dataset) and item.shape is not None:
+                    yield parent, name, item
+                elif isinstance(item, h5py.Group) and depth < _MAX_DEPTH:
+                    todo.append((f"{parent}/{name}" if parent else name, item, depth + 1))
+        except (OSError, RuntimeError, KeyError):
+            raise InputError(f"{path} cannot be read: it is damaged or truncated") from None
+
+
+def _refusal(data: h5py.Dataset) -> str:
+    """Return why a dataset must not be read; empty if it may be."""
+    if data.external:
+        return "its values lie in another file"
+    if data.is_virtual:
+        return "it is put together from other files"
+    try:
+        kind = data.dtype.kind
+    except (TypeError, OSError):
+        return "its type is not known"
+    if kind == "c" or (kind == "V" and set(data.dtype.names or ()) == {"real", "imag"}):
+        return "complex numbers"
+    return "" if kind in "buif" else "no numbers"
+
+
+def _attribute(holder: Any, key: str) -> Any:
+    """Return a small attribute, or None."""
+    try:
+        if key not in holder.attrs:
+            return None
+        if int(np.prod(holder.attrs.get_id(key).shape or (1,))) > _MAX_ATTRIBUTE:
+            return None
+        value = holder.attrs[key]
+    except (OSError, RuntimeError, TypeError, KeyError):
+        return None
+    return None if isinstance(value, h5py.Empty) else value
+
+
+def _text(value: Any) -> str:
+    return value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value)

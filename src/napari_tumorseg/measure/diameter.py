@@ -1,0 +1,98 @@
+"""The longest diameter of a tumour in three dimensions.
+
+The body is what its voxels fill, its surface is taken at the centres of the voxel faces that show: the
+vertices that marching cubes gives for a binary volume. A row of ten voxels of 1 mm is thus 10 mm long, not
+9 (centre to centre) and not 10.1 (corner to corner).
+"""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from dataclasses import dataclass
+
+import numpy as np
+from scipy import ndimage
+from scipy.spatial import ConvexHull, QhullError, distance
+
+from napari_tumorseg.geometry import Affine, Array
+
+_CONNECTED_26 = np.ones((3, 3, 3), dtype=bool)
+_BLOCK = 512
+
+
+@dataclass(frozen=True, eq=False)
+class Parts:
+    """The 26-connected components of a mask: numbers from 1 on, and how many there are."""
+
+    numbers: Array
+    count: int
+
+
+def components(mask: Array) -> Parts:
+    """Return the 26-connected components of a mask."""
+    numbers, count = ndimage.label(mask, structure=_CONNECTED_26)
+    return Parts(numbers, int(count))
+
+
+def longest_diameter(mask: Array, affine: Affine, parts: Parts | None = None) -> float | None:
+    """Return the longest 3-D diameter of any one component of a mask, in the unit of the affine.
+
+    Parameters
+    ----------
+    mask : (Z, Y, X) array of bool
+        The body.
+    affine : (4, 4) array
+        Maps (z, y, x, 1) to space; oblique or sheared as it may be.
+    parts : Parts, optional
+        Its components, where they are known already.
+
+    Returns
+    -------
+    float or None
+        None for an empty mask.
+    """
+    parts = components(mask) if parts is None else parts
+    boxes = ndimage.find_objects(parts.numbers, parts.count)
+    bounds = [_diagonal(box, affine) for box in boxes]
+    longest = 0.0
+    # widest boxes first: most components need not be looked at
+    for index in np.argsort(bounds)[::-1]:
+        if bounds[index] <= longest:
+            break
+        part = parts.numbers[boxes[index]] == index + 1
+        longest = max(longest, _longest(face_centres(part), affine[:3, :3]))
+    return longest or None
+
+
+def face_centres(mask: Array) -> Affine:
+    """Return centres (z, y, x) of showing faces, of those on one line only the first and the last.
+
+    None in between can be an end of the longest diameter, since a convex hull has no vertex there.
+    """
+    found = []
+    for axis in range(3):
+        lines = np.moveaxis(mask, axis, -1)
+        hit = np.nonzero(lines.any(axis=-1))
+        filled = lines[hit]
+        first = filled.argmax(axis=-1) - 0.5
+        last = mask.shape[axis] - 0.5 - filled[:, ::-1].argmax(axis=-1)
+        for ends in (first, last):
+            found.append(np.insert(np.stack(hit, axis=-1).astype(float), axis, ends, axis=1))
+    return np.concatenate(found)
+
+
+def _diagonal(box: tuple[slice, ...], affine: Affine) -> float:
+    """Return the longest diagonal of a box of voxels, over its outer edges."""
+    size = np.array([s.stop - s.start for s in box])
+    signs = np.array([(1, 1, 1), (1, 1, -1), (1, -1, 1), (1, -1, -1)])
+    return float(np.linalg.norm((signs * size) @ affine[:3, :3].T, axis=1).max())
+
+
+def _longest(points: Affine, matrix: Affine) -> float:
+    """Return the largest distance between two points in space; both are vertices of the convex hull."""
+    # in voxels the points are never flat, however thin the body; a hull stays one under any affine
+    with suppress(QhullError):
+        points = points[ConvexHull(points).vertices]
+    points = points @ matrix.T
+    blocks = (points[start : start + _BLOCK] for start in range(0, len(points), _BLOCK))
+    return max(float(distance.cdist(block, points).max()) for block in blocks)

@@ -1,0 +1,230 @@
+"""Volume, extent, place and longest diameter of every label and region of a segmentation."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
+
+import numpy as np
+
+from napari_tumorseg.geometry import Affine, Array, Grid, Unit, bounding_box
+from napari_tumorseg.measure.diameter import components, longest_diameter
+from napari_tumorseg.regions import REGION_NAMES, Scheme, region_mask
+from napari_tumorseg.scan import Segmentation
+
+Point = tuple[float, float, float]
+
+FORMAT = 1
+"""Version of what `Measurements.to_dict` gives."""
+
+
+@dataclass(frozen=True)
+class RegionStats:
+    """What was measured of one label or region.
+
+    Lengths, places and volumes are None where the voxel size is unknown, places also where it is empty.
+
+    Attributes
+    ----------
+    name : str
+        Abbreviation of the label or name of the region.
+    kind : {"label", "region"}
+        Which of the two it is.
+    title : str
+        Full name.
+    labels : tuple of int
+        The numbers in the mask that make it up.
+    voxels : int
+        How many voxels it has.
+    volume_ml : float or None
+        Their volume.
+    components : int
+        26-connected pieces.
+    slices : (first, last) or None
+        Canonical Z indices from 0, both included.
+    centroid_mm : (R, A, S) or None
+        Centre of gravity.
+    box_mm : ((R, A, S), (R, A, S)) or None
+        Lowest and highest coordinates, over the corners of voxels.
+    longest_diameter_mm : float or None
+        Longest 3-D diameter of any one component.
+    """
+
+    name: str
+    kind: Literal["label", "region"]
+    title: str
+    labels: tuple[int, ...]
+    voxels: int
+    volume_ml: float | None
+    components: int
+    slices: tuple[int, int] | None
+    centroid_mm: Point | None
+    box_mm: tuple[Point, Point] | None
+    longest_diameter_mm: float | None
+
+
+@dataclass(frozen=True)
+class Measurements:
+    """What was measured of one segmentation.
+
+    Attributes
+    ----------
+    case : str
+        Name of the case.
+    scheme : str
+        Name of the label scheme.
+    unit : {"mm", "unknown"}
+        Whether the voxel size is known.
+    voxel_volume_mm3 : float or None
+        Volume of a voxel, right under shear, too.
+    spacing_mm : (Z, Y, X) or None
+        Voxel size.
+    rows : tuple of RegionStats
+        Labels first, then regions from the outermost inwards; a label that is a region by itself (ET, or
+        the one label of the binary scheme) is listed once, as the region.
+    """
+
+    case: str
+    scheme: str
+    unit: Unit
+    voxel_volume_mm3: float | None
+    spacing_mm: tuple[float, float, float] | None
+    rows: tuple[RegionStats, ...]
+
+    def row(self, name: str) -> RegionStats:
+        """Return the row of this name.
+
+        Raises
+        ------
+        KeyError
+            If there is none.
+        """
+        for row in self.rows:
+            if row.name == name:
+                return row
+        raise KeyError(name)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return it as what JSON can hold."""
+        return {"format": FORMAT, **_plain(asdict(self))}
+
+
+def measure(seg: Segmentation) -> Measurements:
+    """Measure every label and region of a segmentation.
+
+    Parameters
+    ----------
+    seg : Segmentation
+        Labels on a grid.
+
+    Returns
+    -------
+    Measurements
+        A row for every label and region of the scheme, the empty ones included.
+    """
+    box = bounding_box(seg.labels) or (slice(0), slice(0), slice(0))
+    labels = np.ascontiguousarray(seg.labels[box])
+    counts = np.bincount(labels.ravel(), minlength=256)
+    offset = (box[0].start or 0, box[1].start or 0, box[2].start or 0)
+    rows = []
+    for name, kind, title, members in listed(seg.scheme):
+        voxels = int(counts[list(members)].sum())
+        found = _Place(seg.grid, region_mask(labels, members), offset) if voxels else None
+        rows.append(_row(name, kind, title, members, voxels, seg.grid, found))
+    return Measurements(
+        seg.name,
+        seg.scheme.name,
+        seg.grid.unit,
+        seg.grid.voxel_volume_mm3,
+        seg.grid.spacing_mm,
+        tuple(rows),
+    )
+
+
+def listed(scheme: Scheme) -> list[tuple[str, Literal["label", "region"], str, tuple[int, ...]]]:
+    """Return name, kind, title and label numbers of each row that a scheme has in tables."""
+    alone = {members[0] for members in scheme.regions.values() if len(members) == 1}
+    found: list[tuple[str, Literal["label", "region"], str, tuple[int, ...]]] = [
+        (label.short, "label", label.name, (label.value,))
+        for label in scheme.labels
+        if label.value not in alone
+    ]
+    found += [(name, "region", REGION_NAMES[name], members) for name, members in scheme.regions.items()]
+    return found
+
+
+def _row(
+    name: str,
+    kind: Literal["label", "region"],
+    title: str,
+    members: tuple[int, ...],
+    voxels: int,
+    grid: Grid,
+    found: _Place | None,
+) -> RegionStats:
+    volume = grid.voxel_volume_mm3
+    placed = found if volume is not None else None
+    return RegionStats(
+        name=name,
+        kind=kind,
+        title=title,
+        labels=members,
+        voxels=voxels,
+        volume_ml=None if volume is None else voxels * volume / 1000,
+        components=found.parts.count if found else 0,
+        slices=found.slices if found else None,
+        centroid_mm=placed.centroid if placed else None,
+        box_mm=placed.box if placed else None,
+        longest_diameter_mm=placed.diameter if placed else None,
+    )
+
+
+class _Place:
+    """A region that is not empty, in its own box."""
+
+    def __init__(self, grid: Grid, mask: Array, offset: tuple[int, int, int]) -> None:
+        box = bounding_box(mask)
+        assert box is not None
+        self.grid = grid
+        self.mask = mask[box]
+        self.offset = np.array([s.start + o for s, o in zip(box, offset, strict=True)])
+        self.parts = components(self.mask)
+
+    @property
+    def slices(self) -> tuple[int, int]:
+        first = int(self.offset[0])
+        return first, first + self.mask.shape[0] - 1
+
+    @property
+    def centroid(self) -> Point:
+        profiles = (self.mask.sum(axis=(1, 2)), self.mask.sum(axis=(0, 2)), self.mask.sum(axis=(0, 1)))
+        means = [np.average(np.arange(p.size), weights=p) for p in profiles]
+        return _point(self.grid.to_world(np.array(means) + self.offset))
+
+    @property
+    def diameter(self) -> float | None:
+        return longest_diameter(self.mask, self.grid.affine, self.parts)
+
+    @property
+    def box(self) -> tuple[Point, Point]:
+        """Lowest and highest world coordinates; an extreme lies at the first or last voxel of a row."""
+        rows = np.nonzero(self.mask.any(axis=-1))
+        filled = self.mask[rows]
+        first = filled.argmax(axis=-1)
+        last = self.mask.shape[-1] - 1 - filled[:, ::-1].argmax(axis=-1)
+        indices = np.concatenate([np.stack([*rows, ends], axis=-1) for ends in (first, last)])
+        centres = self.grid.to_world(indices + self.offset)
+        half = np.abs(self.grid.affine[:3, :3]).sum(axis=1) / 2
+        return _point(centres.min(axis=0) - half), _point(centres.max(axis=0) + half)
+
+
+def _plain(value: Any) -> Any:
+    """Return lists for tuples, so that what is read back from JSON is equal."""
+    if isinstance(value, dict):
+        return {key: _plain(item) for key, item in value.items()}
+    return [_plain(item) for item in value] if isinstance(value, tuple) else value
+
+
+def _point(values: Affine) -> Point:
+    r, a, s = (float(value) for value in values)
+    return r, a, s

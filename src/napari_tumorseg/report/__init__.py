@@ -1,0 +1,21 @@
+"""Results for people and other programs: tables, sentences, pictures."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from napari_tumorseg.report.tables import summary, to_csv, to_json, to_rich
+
+if TYPE_CHECKING:
+    from napari_tumorseg.report.picture import overlay
+
+__all__ = ["overlay", "summary", "to_csv", "to_json", "to_rich"]
+
+
+def __getattr__(name: str) -> object:
+    """Import what draws only where it is used: it brings Pillow and scikit-image."""
+    if name == "overlay":
+        from napari_tumorseg.report.picture import overlay
+
+        return overlay
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -1,0 +1,166 @@
+"""Measurements as CSV, as JSON, as a table in a terminal, and in one sentence."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import math
+from collections.abc import Mapping
+from pathlib import PurePath
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from napari_tumorseg.measure import Measurements, RegionStats
+from napari_tumorseg.regions import get_scheme
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+NOTICE = "Research use only - not for diagnosis"
+_NONE = "\N{EM DASH}"
+_FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n")
+
+_COLUMNS = (
+    "case",
+    "scheme",
+    "kind",
+    "name",
+    "title",
+    "labels",
+    "voxels",
+    "volume_ml",
+    "components",
+    "first_slice",
+    "last_slice",
+    "longest_diameter_mm",
+    *(f"{what}_{axis}_mm" for what in ("centroid", "min", "max") for axis in "ras"),
+)
+
+
+def to_csv(*measurements: Measurements) -> str:
+    """Return one row for each label and region; what is not known or not there is an empty cell.
+
+    Slices are Z indices from 0, the feet end first. Cells of text that a spreadsheet would run as a formula
+    get a leading apostrophe; numbers stay numbers, negative ones included.
+
+    Parameters
+    ----------
+    *measurements : Measurements
+        One case, or several for one table.
+    """
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(_COLUMNS)
+    for m in measurements:
+        writer.writerows([_cell(value) for value in _values(m, row)] for row in m.rows)
+    return text.getvalue()
+
+
+def to_json(m: Measurements, provenance: Mapping[str, Any] | None = None) -> str:
+    """Return measurements and where they come from; numbers that JSON does not know become null."""
+    plain = {**m.to_dict(), "provenance": _jsonable(provenance or {}), "notice": NOTICE}
+    return json.dumps(_jsonable(plain), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+def to_rich(m: Measurements) -> Table:
+    """Return a table for a terminal; what is not known is a dash."""
+    from rich.table import Table
+    from rich.text import Text
+
+    scheme = f"labels: {get_scheme(m.scheme).title}"
+    size = "" if m.unit == "mm" else "; voxel size unknown: no mL, no mm"
+    # Text, since names from files might hold what rich takes for markup
+    table = Table(title=Text(f"{m.case} ({scheme})"), caption=Text(f"{NOTICE}{size}"))
+    table.add_column("region")
+    for column in ("mL", "voxels", "components", "slices", "longest diameter (mm)"):
+        table.add_column(column, justify="right")
+    last_label = sum(row.kind == "label" for row in m.rows) - 1
+    for index, row in enumerate(m.rows):
+        table.add_row(*(Text(text) for text in _texts(row)), end_section=index == last_label)
+    return table
+
+
+def summary(m: Measurements) -> str:
+    """Return one sentence: what was found and how large it is."""
+    regions = [row for row in m.rows if row.kind == "region" and row.voxels]
+    others = [row for row in m.rows if row.kind == "label" and row.voxels and not _in_regions(row, m)]
+    beside = "".join(f"; {row.title} {amount(row.voxels, row.volume_ml)}" for row in others)
+    if not regions:
+        return f"no tumour found{beside}"
+    parts = [f"{row.name} {amount(row.voxels, row.volume_ml)}" for row in regions]
+    whole = regions[0]
+    if whole.longest_diameter_mm is not None:
+        parts[0] += f" (longest diameter {whole.longest_diameter_mm:.1f} mm"
+        parts[0] += f", {whole.components} components)" if whole.components > 1 else ")"
+    unknown = "" if m.unit == "mm" else "; the voxel size is unknown"
+    return f"tumour found: {', '.join(parts)}{beside}{unknown}"
+
+
+def amount(voxels: int, volume_ml: float | None) -> str:
+    """Return a volume for people: mL where it is known, never rounded to nothing."""
+    if volume_ml is None:
+        return f"{voxels} voxel" if voxels == 1 else f"{voxels} voxels"
+    return f"{millilitres(volume_ml)} mL"
+
+
+def millilitres(volume: float) -> str:
+    """Return a volume in mL with as many decimals as it deserves."""
+    if volume == 0:
+        return "0"
+    if volume >= 10:
+        return f"{volume:.1f}"
+    if volume >= 1:
+        return f"{volume:.2f}"
+    return f"{volume:.3f}" if volume >= 0.001 else "<0.001"
+
+
+def _in_regions(row: RegionStats, m: Measurements) -> bool:
+    regions = (other for other in m.rows if other.kind == "region")
+    return any(set(row.labels) <= set(other.labels) for other in regions)
+
+
+def _values(m: Measurements, row: RegionStats) -> list[Any]:
+    nowhere = (None, None, None)
+    first, last = row.slices or (None, None)
+    low, high = row.box_mm or (nowhere, nowhere)
+    places = [None if v is None else round(v, 3) for v in (*(row.centroid_mm or nowhere), *low, *high)]
+    volume = None if row.volume_ml is None else round(row.volume_ml, 6)
+    longest = None if row.longest_diameter_mm is None else round(row.longest_diameter_mm, 3)
+    labels = " ".join(str(value) for value in row.labels)
+    told = [m.case, m.scheme, row.kind, row.name, row.title, labels, row.voxels, volume, row.components]
+    return [*told, first, last, longest, *places]
+
+
+def _cell(value: Any) -> Any:
+    """Return text so that no spreadsheet runs it; anything else as it is."""
+    if not isinstance(value, str):
+        return value
+    risky = value.startswith(_FORMULA_STARTS) or value.lstrip().startswith(_FORMULA_STARTS)
+    # a line break within a cell is not quoted by every version of Python, and no name needs one
+    line = value.replace("\r", " ").replace("\n", " ")
+    return f"'{line}" if risky else line
+
+
+def _texts(row: RegionStats) -> list[str]:
+    name = row.title if row.name == row.title else f"{row.name} ({row.title})"
+    volume = _NONE if row.volume_ml is None else millilitres(row.volume_ml)
+    slices = _NONE if row.slices is None else f"{row.slices[0]}-{row.slices[1]}"
+    longest = _NONE if row.longest_diameter_mm is None else f"{row.longest_diameter_mm:.1f}"
+    return [name, volume, str(row.voxels), str(row.components), slices, longest]
+
+
+def _jsonable(value: Any) -> Any:
+    """Return it as JSON can hold it: NumPy's types as Python's, paths and the like as text."""
+    if isinstance(value, Mapping):
+        return {str(key): _jsonable(item) for key, item in value.items()}
+    if isinstance(value, np.ndarray | np.generic):
+        return _jsonable(value.tolist())
+    if isinstance(value, list | tuple | set | frozenset):
+        return [_jsonable(item) for item in value]
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if value is None or isinstance(value, str | int):
+        return value
+    return value.as_posix() if isinstance(value, PurePath) else str(value)

@@ -1,0 +1,67 @@
+"""What a layer of ours is and where its voxels lie, kept in the layer's metadata."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from napari.layers import Layer
+
+from napari_tumorseg.geometry import Grid
+from napari_tumorseg.regions import Scheme
+from napari_tumorseg.scan import Role
+
+METADATA_KEY = "tumorseg"
+"""Where a layer's `Origin` is kept in its metadata."""
+
+
+@dataclass(frozen=True, eq=False)
+class Origin:
+    """What a layer of ours is and where its voxels lie: kept in the layer's metadata.
+
+    Attributes
+    ----------
+    grid : Grid
+        The exact grid, affine and storage included.
+    role : Role
+        What it is taken to be.
+    case : str
+        Name of the case, for file names.
+    group : str
+        The same for all layers that belong together; else random.
+    name : str
+        Name of the channel or mask within the case.
+    source : Path or None
+        The file.
+    note : str
+        What was done to the voxels, such as having been resampled.
+    scheme : Scheme or None
+        Of a mask.
+    provenance : mapping
+        Of a model's result.
+    fingerprint : int or None
+        Checksum of a model's result, to tell whether it was corrected since.
+    """
+
+    grid: Grid
+    role: Role
+    case: str
+    group: str = field(default_factory=lambda: uuid.uuid4().hex)
+    name: str = ""
+    source: Path | None = None
+    note: str = ""
+    scheme: Scheme | None = None
+    provenance: Mapping[str, Any] = field(default_factory=dict)
+    fingerprint: int | None = None
+
+
+def origin_of(layer: Layer) -> Origin | None:
+    """Return what this plugin knows about a layer, or None if it is not one of ours or was reshaped."""
+    origin = layer.metadata.get(METADATA_KEY)
+    if isinstance(origin, Origin) and origin.grid.shape == tuple(np.shape(layer.data)):
+        return origin
+    return None

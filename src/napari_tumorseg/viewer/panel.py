@@ -1,0 +1,338 @@
+"""The dock panel: a scan's layers in, a measured mask out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import wraps
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec
+
+from napari.layers import Labels as LabelsLayer
+from napari.utils.notifications import show_error, show_warning
+from qtpy.QtCore import QEvent
+from qtpy.QtWidgets import QFrame, QLabel, QScrollArea, QVBoxLayout, QWidget
+from superqt.utils import thread_worker
+
+from napari_tumorseg.errors import InputError, TumorSegError
+from napari_tumorseg.inference import Settings, available_devices
+from napari_tumorseg.inference.plane import SLICINGS
+from napari_tumorseg.measure import Measurements
+from napari_tumorseg.models import Model
+from napari_tumorseg.report import summary
+from napari_tumorseg.scan import Scan
+from napari_tumorseg.viewer import saving
+from napari_tumorseg.viewer.counting import Counter
+from napari_tumorseg.viewer.from_layers import state_spacing
+from napari_tumorseg.viewer.input_section import InputSection
+from napari_tumorseg.viewer.inputs import case_of, folder_of
+from napari_tumorseg.viewer.layers import placement
+from napari_tumorseg.viewer.model_section import ModelSection
+from napari_tumorseg.viewer.options_section import SLICE, OptionsSection
+from napari_tumorseg.viewer.origin import origin_of
+from napari_tumorseg.viewer.results_section import ResultsSection
+from napari_tumorseg.viewer.run import Job, Run
+from napari_tumorseg.viewer.run_section import RunSection
+from napari_tumorseg.viewer.section import Section
+from napari_tumorseg.viewer.skull import SkullKnowledge
+from napari_tumorseg.viewer.upright import Upright
+from napari_tumorseg.viewer.writers import segmentation_of
+
+if TYPE_CHECKING:
+    from napari import Viewer
+
+P = ParamSpec("P")
+
+NOTICE = "Research use only. Not for diagnosis."
+
+
+def _told(
+    action: Callable[Concatenate[SegmentPanel, P], None],
+) -> Callable[Concatenate[SegmentPanel, P], None]:
+    """Turn errors meant for the user into a sentence on the panel and a notification."""
+
+    @wraps(action)
+    def safe(panel: SegmentPanel, /, *args: P.args, **kwargs: P.kwargs) -> None:
+        try:
+            action(panel, *args, **kwargs)
+        except TumorSegError as error:
+            panel.complain(str(error))
+
+    return safe
+
+
+class SegmentPanel(QWidget):
+    """Which layer is what, which model, how, then Segment; and what came out.
+
+    Each panel belongs to one viewer and shares nothing with others.
+    """
+
+    def __init__(self, napari_viewer: Viewer) -> None:
+        super().__init__()
+        self._viewer = napari_viewer
+        self._run: Run | None = None
+        self._model_shown: Model | None = None
+        self._skull = SkullKnowledge()
+        self.inputs = InputSection(napari_viewer.layers)
+        self.model = ModelSection()
+        self.options = OptionsSection()
+        self.runs = RunSection()
+        self.results = ResultsSection()
+        self._counter = Counter(napari_viewer.layers)
+        self._upright = Upright(napari_viewer)
+        self._lay_out()
+        self._connect()
+        self._on_inputs()
+        self._watch_first_mask()
+        self._look_for_devices()
+
+    # ---- what the user does
+
+    @_told
+    def segment(self) -> None:
+        """Start a run with what is chosen."""
+        group, model = self.inputs.group, self.model.model
+        problem = self.problem
+        if problem or group is None or model is None:
+            raise InputError(problem or "There is nothing to segment.")
+        case = case_of(group, self.inputs.chosen)
+        settings = Settings(
+            device=self.options.device.value, post=self.options.post, slices=self._slices(model)
+        )
+        run = Run(self._viewer, Job(case, group.key, model, settings))
+        run.progressed.connect(self.runs.show_step)
+        run.succeeded.connect(self._on_success)
+        run.failed.connect(self._on_failure)
+        run.cancelled.connect(self._on_cancelled)
+        self._run = run
+        run.start()
+        self._show_ready()
+
+    def cancel(self) -> None:
+        """Stop the run, if one is on."""
+        if self._run is not None:
+            self._run.cancel()
+
+    @_told
+    def save_table(self, path: Path | None = None) -> None:
+        """Save the numbers, to a file that is asked for if none is named."""
+        layer, measured = self._counter.layer, self.results.measured
+        if layer is None or measured is None:
+            return
+        path = path or self._ask_where("Save table", layer, ".csv", saving.TABLE_FORMATS)
+        if path is not None:
+            found = segmentation_of(layer, list(self._viewer.layers))
+            self.say(f"Saved {saving.save_table(measured, path, found)}")
+
+    @_told
+    def save_mask(self, path: Path | None = None) -> None:
+        """Save the mask whose numbers are shown, to a file that is asked for if none is named."""
+        layer = self._counter.layer
+        if layer is None:
+            return
+        path = path or self._ask_where("Save mask", layer, ".nii.gz", saving.MASK_FORMATS)
+        if path is not None:
+            written = saving.save_mask(segmentation_of(layer, list(self._viewer.layers)), path)
+            self.say("Saved " + " and ".join(str(p) for p in written))
+
+    @_told
+    def state_spacing(self, spacing: tuple[float, float, float]) -> None:
+        """Give the scan's layers, and the masks made from them, a voxel size (Z, Y, X) in mm."""
+        group = self.inputs.group
+        if group is None:
+            return
+        members = [layer for layer in self._viewer.layers if _group_of(layer) == group.key]
+        state_spacing(members, spacing)
+        self._viewer.reset_view()
+        self._on_inputs()
+        self._counter.count(again=True)
+
+    # ---- what it tells
+
+    @property
+    def problem(self) -> str:
+        """What stands in the way of a run, in a sentence; empty if nothing does."""
+        return self.inputs.problem or self.model.problem
+
+    @property
+    def is_running(self) -> bool:
+        """Whether a run is on."""
+        return self._run is not None and not self._run.is_over
+
+    def say(self, text: str) -> None:
+        """Show a sentence in the status line."""
+        self.runs.status.value = text
+
+    def complain(self, text: str) -> None:
+        """Tell the user what went wrong, in the status line and as a notification."""
+        self.say(text)
+        show_error(text)
+
+    # ---- the parts, put together
+
+    def _lay_out(self) -> None:
+        inside = QWidget()
+        column = QVBoxLayout(inside)
+        column.setContentsMargins(2, 2, 2, 2)
+        column.setSpacing(2)
+        column.addWidget(Section("Scan", self.inputs))
+        column.addWidget(Section("Model", self.model))
+        column.addWidget(Section("Options", self.options, is_open=False))
+        column.addWidget(self.runs.native)
+        column.addWidget(Section("Results", self.results))
+        column.addStretch(1)
+        area = QScrollArea()
+        area.setWidget(inside)
+        area.setWidgetResizable(True)
+        area.setFrameShape(QFrame.Shape.NoFrame)
+        notice = QLabel(NOTICE)
+        notice.setStyleSheet("font-style: italic; padding: 4px;")
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.addWidget(area)
+        layout.addWidget(notice)
+        self.setMinimumWidth(340)
+
+    def _connect(self) -> None:
+        self.inputs.edited.connect(self._on_inputs)
+        self.model.edited.connect(self._on_model)
+        self.options.spacing_stated.connect(self.state_spacing)
+        self.options.refused.connect(self.complain)
+        self.runs.segment.changed.connect(self.segment)
+        self.runs.cancel.changed.connect(self.cancel)
+        self.results.save_table_asked.connect(self.save_table)
+        self.results.save_mask_asked.connect(self.save_mask)
+        self._counter.counted.connect(self._on_counted)
+        self._counter.refused.connect(self._on_uncountable)
+        self._viewer.layers.selection.events.active.connect(self._on_active)
+        self._viewer.layers.events.removed.connect(self._on_removed)
+
+    def event(self, event: QEvent) -> bool:
+        """Let go of the viewer when the dock lets go of this widget."""
+        if event.type() == QEvent.Type.ParentChange and self.parent() is None:
+            self._let_go()
+        return bool(super().event(event))
+
+    def _let_go(self) -> None:
+        if self._run is not None:
+            self._run.abandon()
+        self._counter.watch(None)
+        self._upright.disconnect()
+        self.inputs.disconnect_all()
+        self._viewer.layers.selection.events.active.disconnect(self._on_active)
+        self._viewer.layers.events.removed.disconnect(self._on_removed)
+
+    def _look_for_devices(self) -> None:
+        worker = _devices()
+        worker.returned.connect(self.options.offer_devices)
+        worker.start()
+
+    # ---- what happens
+
+    def _on_inputs(self) -> None:
+        scan = self._scan()
+        self.options.know_unit(scan is None or scan.grid.unit == "mm")
+        self.model.suit(scan, scan is not None and self._skull.is_stripped(scan))
+
+    def _on_model(self) -> None:
+        model = self.model.model
+        if model is not None and model is not self._model_shown:
+            self._model_shown = model
+            self.options.take_defaults(model.card)
+        self._show_ready()
+
+    def _show_ready(self) -> None:
+        self.runs.show_ready(self.problem, self.is_running)
+        if not self.is_running:
+            self.say(self.problem or "Ready.")
+
+    def _on_success(self, layer: LabelsLayer) -> None:
+        self._show_ready()
+        origin = origin_of(layer)
+        for sentence in origin.provenance.get("warnings", ()) if origin else ():
+            show_warning(sentence)
+        self.say("Counting…")
+        self._counter.watch(layer)
+
+    def _on_failure(self, why: str) -> None:
+        self._show_ready()
+        self.complain(why)
+
+    def _on_cancelled(self) -> None:
+        self._show_ready()
+        self.say("Cancelled, nothing was kept.")
+
+    def _on_counted(self, layer: LabelsLayer, measured: Measurements) -> None:
+        self.results.show_measured(layer.name, measured)
+        if not self.is_running and not self.problem:
+            text = summary(measured)
+            self.say(f"{text[0].upper()}{text[1:]}.")
+
+    def _on_uncountable(self, layer: LabelsLayer, why: str) -> None:
+        self.results.clear(f"{layer.name}: {why}")
+
+    def _on_active(self, event: Any) -> None:
+        layer = event.value
+        partial = self._run.layer if self._run is not None and self.is_running else None
+        if isinstance(layer, LabelsLayer) and layer is not partial:
+            self._counter.watch(layer)
+
+    def _on_removed(self, event: Any) -> None:
+        if event.value is self._counter.layer:
+            self._counter.watch(None)
+            self.results.clear()
+            self._watch_first_mask()
+
+    def _watch_first_mask(self) -> None:
+        masks = [
+            layer for layer in self._viewer.layers if isinstance(layer, LabelsLayer) and origin_of(layer)
+        ]
+        if masks:
+            self._counter.watch(masks[-1])
+
+    # ---- helpers
+
+    def _scan(self) -> Scan | None:
+        """Return the images with their roles, the reference first, without bringing them onto one grid."""
+        group = self.inputs.group
+        if group is None or self.inputs.problem:
+            return None
+        case = case_of(group, self.inputs.chosen)
+        reference = case.reference()
+        others = [image for image in case.images if image is not reference]
+        return Scan(case.name, (reference, *others))
+
+    def _slices(self, model: Model) -> range | None:
+        """Return the slice that the viewer shows, if only that is wanted."""
+        scan = self._scan()
+        if self.options.region.value != SLICE or scan is None:
+            return None
+        plane = model.card.input.plane
+        axis = SLICINGS[plane].axes[0]
+        dims = self._viewer.dims
+        shown = dims.ndim - 3 + axis
+        if shown in dims.displayed:
+            raise InputError(
+                f"{model.name} works on {plane} slices: turn the viewer to one, or take the whole volume"
+            )
+        place = placement(scan.grid)
+        index = round((dims.point[shown] - place["translate"][axis]) / place["scale"][axis])
+        if not 0 <= index < scan.grid.shape[axis]:
+            raise InputError("the current slice lies outside the scan")
+        return range(index, index + 1)
+
+    def _ask_where(self, title: str, layer: LabelsLayer, ending: str, formats: str) -> Path | None:
+        origin = origin_of(layer)
+        folder = folder_of(self.inputs.group) if self.inputs.group else None
+        name = saving.suggested_name(origin.case if origin else layer.name, ending)
+        return saving.ask_where(self, title, (folder or Path.home()) / name, formats)
+
+
+def _group_of(layer: Any) -> str | None:
+    origin = origin_of(layer)
+    return origin.group if origin else None
+
+
+@thread_worker
+def _devices() -> list[str]:
+    """Ask torch, whose import takes seconds, outside the window's thread."""
+    return available_devices()

@@ -1,0 +1,118 @@
+"""npe2 reader: files and folders that hold a scan, as layers.
+
+napari asks `get_reader` about everything that is opened, so nothing heavy is imported until a scan is read.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from napari_tumorseg.io import Case, Mask
+    from napari_tumorseg.scan import Segmentation
+    from napari_tumorseg.viewer.layers import LayerData
+
+ENDINGS = (".nii", ".nii.gz", ".h5", ".hdf5", ".mat", ".tif", ".tiff")
+
+Paths = str | Sequence[str]
+
+
+def get_reader(path: Paths) -> Callable[[Paths], list[Any]] | None:
+    """Return the reader if all of `path` look, by their names, like something it can read."""
+    return read_layers if all(_looks_readable(Path(p)) for p in _as_list(path)) else None
+
+
+def read_layers(path: Paths) -> list[LayerData]:
+    """Return the images and masks of a case as layers; several paths are the files of one case."""
+    from napari_tumorseg.viewer.layers import case_layers
+
+    case = _open(_as_list(path))
+    layers, notes = case_layers(case)
+    masks, left_out = _mask_layers(case)
+    _tell([*case.warnings, *notes, *left_out])
+    return [*layers, *masks]
+
+
+def _open(paths: list[str]) -> Case:
+    """Open the one case that is there, or the one that the user picks of several."""
+    from napari_tumorseg.errors import ChoiceNeededError
+    from napari_tumorseg.io import open_case
+    from napari_tumorseg.viewer import ask
+
+    given = paths[0] if len(paths) == 1 else paths
+    try:
+        return open_case(given)
+    except ChoiceNeededError as error:
+        if len(paths) > 1 or not error.options:
+            raise
+        picked = ask.choose(
+            "Several cases", f"{Path(paths[0]).name} holds several cases. Open:", error.options
+        )
+        if picked is None:
+            raise
+        return open_case(given, picked)
+
+
+def _mask_layers(case: Case) -> tuple[list[LayerData], list[str]]:
+    """Return the masks of a case, hidden if there are several, and why some are left out.
+
+    What the labels of a mask mean is asked only where the mask is all that was opened.
+    """
+    from napari_tumorseg.errors import ChoiceNeededError, TumorSegError
+    from napari_tumorseg.viewer.layers import group_key, labels_layer
+
+    layers, sentences = [], []
+    for mask in case.masks:
+        try:
+            found = mask.segmentation() if case.images else _with_scheme(mask)
+        except ChoiceNeededError as error:
+            if not case.images:
+                raise
+            names = ", ".join(error.options)
+            sentences.append(
+                f"{mask.name} is left out: its labels fit several schemes ({names}); "
+                "open that file by itself to say which"
+            )
+            continue
+        except TumorSegError as error:
+            sentences.append(f"{mask.name} is left out: {error}")
+            continue
+        visible = len(case.masks) == 1
+        layers.append(labels_layer(found, visible=visible, group=group_key(case), case=case.name))
+    if not layers and not case.images and sentences:
+        raise TumorSegError("; ".join(sentences))
+    return layers, sentences
+
+
+def _with_scheme(mask: Mask) -> Segmentation:
+    """Return a mask with the scheme that is known, the only one that fits, or that the user picks."""
+    from napari_tumorseg.errors import ChoiceNeededError
+    from napari_tumorseg.viewer import ask
+
+    try:
+        return mask.segmentation()
+    except ChoiceNeededError as error:
+        question = f"What do the labels of {mask.name} mean?"
+        picked = ask.choose("Label scheme", question, error.options)
+        if picked is None:
+            raise
+        return mask.segmentation(picked)
+
+
+def _tell(sentences: list[str]) -> None:
+    if not sentences:
+        return
+    from napari.utils.notifications import show_warning
+
+    for sentence in sentences:
+        show_warning(sentence)
+
+
+def _as_list(path: Paths) -> list[str]:
+    return [path] if isinstance(path, str) else [str(p) for p in path]
+
+
+def _looks_readable(path: Path) -> bool:
+    return path.name.lower().endswith(ENDINGS) or path.is_dir()

@@ -1,0 +1,204 @@
+"""One run of a model in the background: its worker, its growing layer, and how it ends."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Generator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from napari.layers import Labels as LabelsLayer
+from napari.qt.threading import thread_worker
+from psygnal import Signal
+
+from napari_tumorseg.errors import TumorSegError
+from napari_tumorseg.inference.settings import Progress, Settings
+from napari_tumorseg.io.case import Case
+from napari_tumorseg.models import Model
+from napari_tumorseg.regions import get_scheme
+from napari_tumorseg.scan import Segmentation
+from napari_tumorseg.viewer.layers import labels_layer
+from napari_tumorseg.viewer.origin import METADATA_KEY
+
+if TYPE_CHECKING:
+    from napari import Viewer
+
+_LOG = logging.getLogger(__name__)
+_SECONDS_BETWEEN_REFRESHES = 0.25
+
+
+@dataclass(frozen=True)
+class Job:
+    """What is to be segmented, with what, and how.
+
+    Attributes
+    ----------
+    case : Case
+        Views of the layers' arrays; they are brought onto one grid in the background.
+    group : str
+        Key of the case's layers.
+    model : Model
+        To be run.
+    settings : Settings
+        How.
+    """
+
+    case: Case
+    group: str
+    model: Model
+    settings: Settings
+
+
+@dataclass(frozen=True)
+class Failure:
+    """An error on its way out of the worker: napari drops some kinds (RuntimeError) that are raised."""
+
+    error: Exception
+
+
+Step = str | Progress
+
+
+class Run:
+    """A segmentation under way in one viewer.
+
+    The result grows in a layer of its own. However the run ends, other layers stay as they are; unless it
+    ends well, its layer goes.
+    """
+
+    progressed = Signal(object)
+    """A `Progress` after a slice, or a sentence on what is being done."""
+    succeeded = Signal(object)
+    """The finished Labels layer."""
+    failed = Signal(str)
+    """A sentence on what went wrong."""
+    cancelled = Signal()
+
+    def __init__(self, viewer: Viewer, job: Job) -> None:
+        self._viewer = viewer
+        self._job = job
+        self._over = False
+        self._refreshed = 0.0
+        self.layer: LabelsLayer | None = None
+        self._worker: Any = None
+
+    @property
+    def is_over(self) -> bool:
+        """Whether it has ended, in whatever way."""
+        return self._over
+
+    def start(self) -> None:
+        """Add the empty layer and set to work."""
+        self.layer = self._add_layer()
+        self._viewer.layers.events.removed.connect(self._on_removed)
+        self._worker = _work(self._job)
+        self._worker.yielded.connect(self._on_step)
+        self._worker.returned.connect(self._on_returned)
+        self._worker.aborted.connect(self.cancel)  # when napari stops it: the window closes
+        self._worker.start()
+
+    def cancel(self) -> None:
+        """Stop at the next slice; the partial layer goes at once."""
+        if self._end():
+            self._remove_layer()
+            self.cancelled.emit()
+
+    def abandon(self) -> None:
+        """Stop without a word: the panel or the window is going."""
+        if self._end():
+            self._remove_layer()
+
+    def _add_layer(self) -> LabelsLayer:
+        case, grid = self._job.case, self._job.case.reference().grid
+        scheme = get_scheme(self._job.model.card.output.scheme)
+        empty = Segmentation(np.zeros(grid.shape, np.uint8), grid, scheme, case.name)
+        data, arguments, _ = labels_layer(
+            empty, name=f"{case.name} seg", case=case.name, group=self._job.group
+        )
+        layer = LabelsLayer(data, **arguments)
+        active = self._viewer.layers.selection.active
+        self._viewer.add_layer(layer)
+        layer.editable = False  # strokes would be lost when the result comes
+        if active is not None and active in self._viewer.layers:
+            self._viewer.layers.selection.active = active
+        return layer
+
+    def _remove_layer(self) -> None:
+        if self.layer is not None and self.layer in self._viewer.layers:
+            self._viewer.layers.remove(self.layer)
+
+    def _end(self) -> bool:
+        """Let go of everything; return whether the run was still on."""
+        if self._over:
+            return False
+        self._over = True
+        self._viewer.layers.events.removed.disconnect(self._on_removed)
+        if self._worker is not None:
+            self._worker.quit()
+            self._worker = None
+        return True
+
+    def _on_step(self, step: Step) -> None:
+        if self._over or self.layer is None:
+            return
+        if isinstance(step, Progress):
+            self._show_slice(self.layer, step)
+        self.progressed.emit(step)
+
+    def _show_slice(self, layer: LabelsLayer, step: Progress) -> None:
+        place: list[Any] = [slice(None)] * 3
+        place[step.plane_axis] = step.index
+        layer.data[tuple(place)] = step.labels
+        now = time.monotonic()
+        if now - self._refreshed > _SECONDS_BETWEEN_REFRESHES:
+            self._refreshed = now
+            layer.refresh()
+
+    def _on_returned(self, result: Segmentation | Failure | None) -> None:
+        if result is None or not self._end():
+            return
+        if isinstance(result, Failure):
+            self._remove_layer()
+            self.failed.emit(sentence(result.error))
+            return
+        layer = self.layer
+        assert layer is not None
+        _put_result(layer, result, self._job)
+        self.succeeded.emit(layer)
+
+    def _on_removed(self, event: Any) -> None:
+        if event.value is self.layer:
+            self.cancel()
+
+
+@thread_worker(ignore_errors=True)  # type: ignore[untyped-decorator]
+def _work(job: Job) -> Generator[Step, None, Segmentation | Failure]:
+    """Do all that takes time, the import of torch included, outside the window's thread."""
+    try:
+        yield "Preparing the scan…"
+        scan = job.case.scan()
+        yield "Loading the network…"
+        from napari_tumorseg.inference import run
+
+        return (yield from run(scan, job.model, job.settings))
+    except Exception as error:  # told to the user by the panel, and logged there
+        return Failure(error)
+
+
+def sentence(error: Exception) -> str:
+    """Return what to tell the user of an error; one that nobody foresaw goes to the log with its trace."""
+    if isinstance(error, TumorSegError):
+        return str(error)
+    _LOG.error("a run failed", exc_info=error)
+    return f"The run failed unexpectedly ({type(error).__name__}: {error}); details are in the log."
+
+
+def _put_result(layer: LabelsLayer, result: Segmentation, job: Job) -> None:
+    data, arguments, _ = labels_layer(
+        result, name=layer.name, case=job.case.name, group=job.group, model=True
+    )
+    layer.metadata[METADATA_KEY] = arguments["metadata"][METADATA_KEY]
+    layer.editable = True
+    layer.data = data

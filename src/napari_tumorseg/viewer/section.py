@@ -1,0 +1,43 @@
+"""A titled part of the panel, which can be folded away."""
+
+from __future__ import annotations
+
+from magicgui.widgets import Widget
+from qtpy.QtCore import Qt
+from qtpy.QtWidgets import QSizePolicy, QToolButton, QVBoxLayout, QWidget
+
+
+class Section(QWidget):
+    """A title with a widget below it.
+
+    Parameters
+    ----------
+    title : str
+        Shown in bold.
+    body : magicgui Widget or QWidget
+        What is shown or folded away.
+    is_open : bool
+        Whether the body is shown at first.
+    """
+
+    def __init__(self, title: str, body: Widget | QWidget, is_open: bool = True) -> None:
+        super().__init__()
+        self.body: QWidget = body.native if isinstance(body, Widget) else body
+        self.button = QToolButton()
+        self.button.setText(title)
+        self.button.setStyleSheet("QToolButton { border: none; font-weight: bold; background: transparent; }")
+        self.button.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonTextBesideIcon)
+        self.button.setCheckable(True)
+        self.button.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
+        self.button.toggled.connect(self._show_body)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.setSpacing(0)
+        layout.addWidget(self.button)
+        layout.addWidget(self.body)
+        self.button.setChecked(is_open)
+        self._show_body(is_open)
+
+    def _show_body(self, shown: bool) -> None:
+        self.button.setArrowType(Qt.ArrowType.DownArrow if shown else Qt.ArrowType.RightArrow)
+        self.body.setVisible(shown)

@@ -1,0 +1,52 @@
+"""npe2 writer: a Labels layer as NIfTI, TIFF or HDF5, index for index on the grid of its scan."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from napari.layers import Labels, Layer
+
+    from napari_tumorseg.scan import Segmentation
+
+
+def write_labels(path: str, data: Any, attributes: dict[str, Any]) -> list[str]:
+    """Write one Labels layer; napari has asked already before it replaces a file.
+
+    Returns
+    -------
+    list of str
+        The mask and the JSON beside it.
+    """
+    from napari.layers import Labels, Layer
+
+    from napari_tumorseg.io import write_mask
+
+    layer = Layer.create(data, attributes, "labels")
+    assert isinstance(layer, Labels)
+    segmentation = segmentation_of(layer, _layers_around())
+    return [str(p) for p in write_mask(segmentation, path, overwrite=True)]
+
+
+def segmentation_of(layer: Labels, beside: list[Layer]) -> Segmentation:
+    """Return a layer as a segmentation, its scheme asked for where several fit."""
+    from napari_tumorseg.errors import ChoiceNeededError
+    from napari_tumorseg.regions import get_scheme
+    from napari_tumorseg.viewer import ask
+    from napari_tumorseg.viewer.from_layers import to_segmentation
+
+    try:
+        return to_segmentation(layer, beside)
+    except ChoiceNeededError as error:
+        picked = ask.choose("Label scheme", f"What do the labels of {layer.name} mean?", error.options)
+        if picked is None:
+            raise
+        return to_segmentation(layer, beside, get_scheme(picked))
+
+
+def _layers_around() -> list[Layer]:
+    """Return the layers of the viewer in which the layer was saved."""
+    import napari
+
+    viewer = napari.current_viewer()
+    return list(viewer.layers) if viewer is not None else []

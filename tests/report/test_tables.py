@@ -1,0 +1,163 @@
+from __future__ import annotations
+
+import csv
+import io
+import json
+from dataclasses import replace
+from datetime import datetime
+from pathlib import Path
+
+import numpy as np
+import pytest
+from rich.console import Console
+
+from napari_tumorseg.geometry import Grid
+from napari_tumorseg.measure import measure
+from napari_tumorseg.regions import SCHEMES
+from napari_tumorseg.report import summary, to_csv, to_json, to_rich
+from napari_tumorseg.scan import Segmentation
+
+
+def found(scheme="brats-2015", spacing=(1.0, 1.0, 1.0), name="case 1", fill=None):
+    labels = np.zeros((6, 40, 50), np.uint8)
+    for value, where in (fill or {2: slice(5, 35), 4: slice(10, 15)}).items():
+        labels[1:5, 5:35, where] = value
+    return measure(Segmentation(labels, Grid.from_codes(labels.shape, "SPL", spacing), SCHEMES[scheme], name))
+
+
+def rows(text):
+    return list(csv.DictReader(io.StringIO(text)))
+
+
+def shown(table):
+    console = Console(width=140, file=io.StringIO(), force_terminal=False)
+    console.print(table)
+    return console.file.getvalue()
+
+
+def test_csv_by_hand():
+    table = rows(to_csv(found()))
+    assert [r["name"] for r in table] == ["NCR", "ED", "NET", "WT", "TC", "ET"]
+    whole = table[3]
+    assert whole["case"] == "case 1"
+    assert whole["scheme"] == "brats-2015"
+    assert (whole["kind"], whole["title"], whole["labels"]) == ("region", "whole tumour", "1 2 3 4")
+    assert (whole["voxels"], whole["volume_ml"], whole["components"]) == ("3600", "3.6", "1")
+    assert (whole["first_slice"], whole["last_slice"]) == ("1", "4")
+    assert float(whole["longest_diameter_mm"]) == pytest.approx(np.sqrt(30**2 + 29**2 + 3**2), abs=1e-3)
+    assert float(whole["centroid_r_mm"]) == -19.5
+    assert float(whole["min_s_mm"]) == 0.5
+    assert float(whole["max_r_mm"]) == -4.5
+
+
+def test_csv_negative_numbers_stay_numbers():
+    text = to_csv(found())
+    assert "'" not in text
+    assert all(float(r["centroid_a_mm"]) < 0 for r in rows(text) if r["centroid_a_mm"])
+
+
+@pytest.mark.parametrize(
+    "name", ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "\r=1", " =cmd|' /C calc'!A0", "\n=1"]
+)
+def test_csv_runs_no_formula(name):
+    table = rows(to_csv(found(name=name)))
+    assert len(table) == 6
+    assert {r["case"] for r in table} == {"'" + name.replace("\r", " ").replace("\n", " ")}
+
+
+def test_csv_leaves_harmless_text_alone():
+    assert rows(to_csv(found(name='Žluťoučký, "1"')))[0]["case"] == 'Žluťoučký, "1"'
+
+
+def test_csv_of_several_cases_is_one_table():
+    table = rows(to_csv(found(name="a"), found(name="b", scheme="binary", fill={1: slice(5, 9)})))
+    assert [r["case"] for r in table] == ["a"] * 6 + ["b"]
+
+
+def test_csv_unknown_units_are_empty_cells():
+    table = rows(to_csv(found(spacing=None)))
+    assert table[3]["voxels"] == "3600"
+    assert all(
+        r[c] == "" for r in table for c in ("volume_ml", "longest_diameter_mm", "min_r_mm", "centroid_s_mm")
+    )
+    assert table[0]["first_slice"] == ""
+
+
+def test_json_survives_odd_provenance():
+    provenance = {
+        "model": {"sha256": "ab", "threshold": np.float32(0.5)},
+        "inputs": [Path("a") / "b.nii.gz"],
+        "loss": float("nan"),
+        "array": np.array([1.0, np.inf]),
+        "when": datetime(2024, 5, 6),
+        "flags": (True, None, np.int64(3), np.bool_(False)),
+        7: {"x"},
+    }
+    plain = json.loads(to_json(found(), provenance), parse_constant=pytest.fail)
+    assert plain["format"] == 1
+    assert plain["rows"][3]["volume_ml"] == pytest.approx(3.6)
+    assert plain["provenance"]["loss"] is None
+    assert plain["provenance"]["array"] == [1.0, None]
+    assert plain["provenance"]["inputs"] == ["a/b.nii.gz"]
+    assert plain["provenance"]["flags"] == [True, None, 3, False]
+    assert plain["provenance"]["7"] == ["x"]
+    assert plain["provenance"]["when"].startswith("2024-05-06")
+    assert "not for diagnosis" in plain["notice"]
+
+
+def test_json_of_unknown_units_has_nulls():
+    plain = json.loads(to_json(found(spacing=None)))
+    assert plain["voxel_volume_mm3"] is None
+    assert plain["rows"][3]["volume_ml"] is None
+
+
+def test_rich_table():
+    text = shown(to_rich(found()))
+    (line,) = [line for line in text.splitlines() if "whole tumour" in line]
+    cells = [cell.strip() for cell in line.strip("│ ").split("│")]
+    assert cells == ["WT (whole tumour)", "3.60", "3600", "1", "1-4", "41.8"]
+    assert "BraTS 2012-2016" in text
+    assert "Research use only" in text
+
+
+def test_rich_table_of_unknown_units_has_dashes():
+    text = shown(to_rich(found(spacing=None)))
+    (line,) = [line for line in text.splitlines() if "whole tumour" in line]
+    cells = [cell.strip() for cell in line.strip("│ ").split("│")]
+    assert cells == ["WT (whole tumour)", "—", "3600", "1", "1-4", "—"]
+    assert "voxel size unknown" in text
+
+
+def test_rich_takes_no_markup_from_names():
+    assert "[red]x[/nonsense]" in shown(to_rich(found(name="[red]x[/nonsense]")))
+
+
+def test_summary():
+    assert summary(found()) == (
+        "tumour found: WT 3.60 mL (longest diameter 41.8 mm), TC 0.600 mL, ET 0.600 mL"
+    )
+    assert summary(found(spacing=(5, 2, 2))).startswith("tumour found: WT 72.0 mL (")
+    assert summary(found(fill={2: slice(5, 9), 1: slice(20, 24)})) == (
+        "tumour found: WT 0.960 mL (longest diameter 30.3 mm, 2 components), TC 0.480 mL"
+    )
+
+
+def test_summary_of_unknown_units_and_of_nothing():
+    assert summary(found(spacing=None)) == (
+        "tumour found: WT 3600 voxels, TC 600 voxels, ET 600 voxels; the voxel size is unknown"
+    )
+    nothing = found(fill={0: slice(0)})
+    assert summary(nothing) == "no tumour found"
+    assert summary(replace(nothing, unit="unknown")) == "no tumour found"
+
+
+def test_summary_tells_a_resection_cavity():
+    cavity = {4: slice(5, 15)}
+    assert summary(found("brats-2024", fill=cavity)) == "no tumour found; resection cavity 1.20 mL"
+    both = summary(found("brats-2024", fill=cavity | {2: slice(20, 25)}))
+    assert both.endswith("; resection cavity 1.20 mL")
+
+
+def test_a_volume_is_never_rounded_to_nothing():
+    tiny = found("binary", (0.1, 0.1, 0.1), fill={1: slice(5, 6)})
+    assert "WT <0.001 mL" in summary(tiny)
