@@ -121,25 +121,11 @@ def _mask(mask: Any) -> dict[str, Any]:
 
 
 def _show(told: dict[str, Any]) -> None:
-    from rich.table import Table
-
     screen = console()
     screen.print(f"{told['case']}: {told['layout']}", markup=False)
-    table = Table("image", "role", "size (Z, Y, X)", "voxel (mm)", "stored", "oblique", "type", "range")
     for image in told["images"]:
-        spacing = image["spacing_mm_zyx"]
-        table.add_row(
-            image["name"],
-            image["role"],
-            " x ".join(map(str, image["shape_zyx"])),
-            " x ".join(f"{s:.3g}" for s in spacing) if spacing else "unknown",
-            image["file_orientation"] or "",
-            f"{image['oblique_degrees']:g}\N{DEGREE SIGN}",
-            image["type"],
-            " to ".join(f"{v:.4g}" for v in image["range"]) if image["range"] else "",
-        )
-    if told["images"]:
-        screen.print(table)
+        screen.print(f"{image['role']:6} {image['name']}", markup=False)
+        screen.print(f"       {_in_words(image)}", markup=False)
     for mask in told["masks"]:
         fits = ", ".join(mask["schemes_that_fit"]) or "none"
         scheme = mask["scheme"] or f"not told by the file; fits {fits}"
@@ -149,3 +135,15 @@ def _show(told: dict[str, Any]) -> None:
     if told["plan"]:
         skull = f"; the skull seems {told['skull']}" if told.get("skull") else ""
         screen.print(f"segment: {told['plan']}{skull}", markup=False)
+
+
+def _in_words(image: dict[str, Any]) -> str:
+    spacing = image["spacing_mm_zyx"]
+    size = " x ".join(map(str, image["shape_zyx"]))
+    voxel = f"of {' x '.join(f'{s:.3g}' for s in spacing)} mm" if spacing else "of unknown size"
+    parts = [f"{size} voxels (Z, Y, X) {voxel}"]
+    parts += [f"stored {image['file_orientation']}"] if image["file_orientation"] else []
+    parts += [f"{image['oblique_degrees']:g}\N{DEGREE SIGN} oblique"] if image["oblique_degrees"] else []
+    parts.append(image["type"])
+    parts += [" to ".join(f"{v:.4g}" for v in image["range"])] if image["range"] else []
+    return ", ".join(parts)

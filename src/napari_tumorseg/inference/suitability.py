@@ -73,11 +73,6 @@ def warnings(scan: Scan, card: ModelCard) -> list[str]:
         stand_in = card.input.substitute.get(role)
         what = f"{SHOWN[stand_in]} takes its place" if stand_in else "zeros take its place"
         found.append(f"{scan.case} has no {SHOWN[role]}; {what}")
-    tilted = [i.name for i in scan if i.role in card.input.roles and "tilted" in i.note]
-    if tilted:
-        found.append(
-            f"{', '.join(tilted)} was taken at another angle and resampled; thick slices blur by that"
-        )
     return found
 
 

@@ -180,9 +180,7 @@ def write_mask(seg: Segmentation, path: Path | str, *, overwrite: bool = False) 
     path = Path(path)
     ending = _ending(path, _WRITERS)
     if ending is None:
-        raise OutputError(
-            f"{path}: a mask is written as one of {', '.join(_WRITERS)}; choose such an ending"
-        )
+        raise OutputError(f"{path}: a mask is written as one of {', '.join(_WRITERS)}; choose such an ending")
     side = side_file(path)
     check_target(side, overwrite)
     _module(_WRITERS[ending]).write_mask(seg, path, overwrite)

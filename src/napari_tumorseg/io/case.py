@@ -138,7 +138,7 @@ class Case:
         _refuse_double_roles(self)
         others = [image for image in self.images if image is not base]
         images = [base, *(bring(image, base, same_voxels) for image in others)]
-        notes = [f"{i.name}: {i.note}" for i in images if i.note]
+        notes = [f"{_shown(i)} was {i.note}" for i in images if i.note]
         brain, more = self._brain_on(base, same_voxels)
         return Scan(
             self.name, tuple(images), brain, self.time_point, self.layout, (*self.warnings, *notes, *more)
@@ -185,9 +185,14 @@ def bring(image: Image, base: Image, same_voxels: bool = False, nearest: bool = 
         raise GeometryError(
             f"{where}: their boxes overlap by only {share:.0%}; they do not seem to be of one examination"
         )
-    angle = "" if image.grid.is_parallel(base.grid) else " (its slices are tilted against it)"
-    note = f"resampled onto the grid of {base.name}{angle}"
+    tilted = ", its slices being tilted against it" if not image.grid.is_parallel(base.grid) else ""
+    note = f"resampled onto the grid of {_shown(base)}{tilted}"
     return replace(image, data=onto(image.data, image.grid, base.grid, nearest), grid=base.grid, note=note)
+
+
+def _shown(image: Image) -> str:
+    """Return what to call an image in a sentence: its modality, where that is known."""
+    return str(image.role) if image.role in MODALITIES else image.name
 
 
 def _index_for_index(image: Image, base: Image) -> Image:
@@ -195,7 +200,9 @@ def _index_for_index(image: Image, base: Image) -> Image:
     data = image.grid.to_file_order(image.data)
     if base.grid.storage is not None:
         data = base.grid.storage.view.apply(data)
-    return replace(image, data=data, grid=base.grid, note="taken voxel for voxel, its own affine was ignored")
+    return replace(
+        image, data=data, grid=base.grid, note="taken voxel for voxel, its own affine being ignored"
+    )
 
 
 def _same_file_shape(one: Grid, other: Grid) -> bool:

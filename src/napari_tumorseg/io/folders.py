@@ -146,7 +146,7 @@ def _read_one(path: Path, case: str, channel_names: Sequence[str]) -> _Read:
             return _Read(error=InputError(f"{path} is named like a mask but holds no labels"))
     if role is Role.TUMOUR_MASK or (role is Role.OTHER and nifti.is_labels(data, _BY_CONTENT_MOST)):
         labels = nifti.to_labels(data)
-        scheme = _scheme(path, case, labels)
+        scheme = _fitting(_scheme(path, case, labels), labels)
         return _Read(mask=Mask(name, labels, found.grid, scheme, path), warnings=found.warnings)
     return _Read(images=(Image(name, role, data, found.grid, path),), warnings=found.warnings)
 
@@ -182,6 +182,12 @@ def _scheme(path: Path, case: str, labels: np.ndarray) -> Scheme | None:
     if official and re.match(r"BraTS-[A-Z]+-", case):
         return SCHEMES["brats-2024" if (labels == 4).any() else "brats-2023"]
     return None
+
+
+def _fitting(scheme: Scheme | None, labels: np.ndarray) -> Scheme | None:
+    """Return a scheme that a name tells only if the labels are its own: names are copied, labels are not."""
+    found = set(np.flatnonzero(np.bincount(labels.ravel(), minlength=256)).tolist()) - {0}
+    return scheme if scheme is not None and found <= scheme.values else None
 
 
 def _scheme_of_year(year: int) -> Scheme:

@@ -180,8 +180,8 @@ def _assumed_card(path: Path) -> ModelCard:
         {
             "name": name,
             "title": f"{path.name} (no card)",
-            "summary": "No card came with these weights: inputs, their order and normalisation are assumed from "
-            "the number of channels. Check the result, and write a card.",
+            "summary": "No card came with these weights: inputs, their order and normalisation are assumed "
+            "from the number of channels. Check the result, and write a card.",
             "network": {"arguments": arguments},
             "input": given,
             "output": {"names": ["WT"], "labels": [1], "scheme": "binary"},

@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import partial
 from typing import Any
 
-from magicgui.widgets import ComboBox, Container, Label
+from magicgui.widgets import ComboBox, Container
 from napari.components import LayerList
 from napari.layers import Image as ImageLayer
 from psygnal import Signal
@@ -13,6 +13,7 @@ from psygnal import Signal
 from napari_tumorseg.scan import Role
 from napari_tumorseg.viewer.inputs import TITLES, Group, Inputs, groups_of, problem_with
 from napari_tumorseg.viewer.origin import origin_of
+from napari_tumorseg.viewer.section import wrapping_label
 
 _MOST_LETTERS = 22
 _ROLES = [(title, role) for role, title in TITLES.items()]
@@ -29,12 +30,11 @@ class InputSection(Container):  # type: ignore[type-arg]
         self.inputs = Inputs()
         self.groups: list[Group] = []
         self._shown: list[tuple[ImageLayer, str]] = []
-        self.scan = ComboBox(label="Scan", choices=[], tooltip="The case whose layers are segmented")
-        self.roles: Container[ComboBox] = Container(labels=True)
-        self.roles.margins = (0, 0, 0, 0)
-        self.note = Label(value="")
-        super().__init__(widgets=[self.scan, self.roles, self.note], labels=True)
-        self.note.native.setWordWrap(True)
+        # choices come from a function: magicgui resets a plain list whenever the panel is docked anew
+        self.scan = ComboBox(label="Scan", choices=self._offered, tooltip="The case that is segmented")
+        self.roles: list[ComboBox] = []
+        self.note = wrapping_label()
+        super().__init__(widgets=[self.scan, self.note], labels=True)
         self.scan.changed.connect(self._show_roles)
         for event in (layers.events.inserted, layers.events.removed, layers.events.reordered):
             event.connect(self._follow)
@@ -74,19 +74,25 @@ class InputSection(Container):  # type: ignore[type-arg]
         keys = [group.key for group in self.groups]
         fresh = [key for key in keys if key not in before and key != "*"]
         with self.scan.changed.blocked():
-            self.scan.choices = [(group.title, group.key) for group in self.groups]
+            self.scan.reset_choices()
             if keys:
                 self.scan.value = fresh[0] if fresh else chosen if chosen in keys else keys[0]
         self.scan.enabled = len(keys) > 1
         self._show_roles()
+
+    def _offered(self, widget: ComboBox) -> list[tuple[str, str]]:
+        return [(group.title, group.key) for group in self.groups]
 
     def _show_roles(self) -> None:
         layers = self.group.layers if self.group else ()
         shown = [(layer, layer.name) for layer in layers]
         if shown != self._shown:
             self._shown = shown
-            self.roles.clear()
-            self.roles.extend([self._role_box(layer) for layer in layers])
+            for box in self.roles:
+                self.remove(box)
+            self.roles = [self._role_box(layer) for layer in layers]
+            for place, box in enumerate(self.roles, start=1):
+                self.insert(place, box)
         self.note.value = self._notes(layers)
         self.note.visible = bool(self.note.value)
         self.edited.emit()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from magicgui.widgets import ComboBox, Container, Label, PushButton
+from magicgui.widgets import ComboBox, Container, PushButton
 from psygnal import Signal
 from qtpy.QtWidgets import QDialog, QDialogButtonBox, QPlainTextEdit, QVBoxLayout, QWidget
 
@@ -10,6 +10,7 @@ from napari_tumorseg.errors import RoleError
 from napari_tumorseg.inference.suitability import choose_model, missing_roles, warnings
 from napari_tumorseg.models import Model, ModelCard, list_models
 from napari_tumorseg.scan import Scan
+from napari_tumorseg.viewer.section import wrapping_label
 
 _AUTOMATIC = ""
 
@@ -24,13 +25,12 @@ class ModelSection(Container):  # type: ignore[type-arg]
         self.models = {model.name: model for model in list_models()}
         self._scan: Scan | None = None
         self._auto: Model | None = None
-        self.chooser = ComboBox(label="Model", choices=self._choices(), value=_AUTOMATIC)
+        self.chooser = ComboBox(label="Model", choices=self._choices, value=_AUTOMATIC)
         self.card = PushButton(text="Card…", tooltip="What the model was trained on, its figures and limits")
-        self.note = Label(value="")
+        self.note = wrapping_label()
         row = Container(widgets=[self.chooser, self.card], layout="horizontal", labels=False)
         row.margins = (0, 0, 0, 0)
         super().__init__(widgets=[row, self.note], labels=False)
-        self.note.native.setWordWrap(True)
         self.chooser.changed.connect(self._tell)
         self.card.changed.connect(self._show_card)
         self._tell()
@@ -56,13 +56,11 @@ class ModelSection(Container):  # type: ignore[type-arg]
             self._auto = choose_model(scan, stripped) if scan else None
         except RoleError:
             self._auto = None
-        chosen = self.chooser.value
         with self.chooser.changed.blocked():
-            self.chooser.choices = self._choices()
-            self.chooser.value = chosen
+            self.chooser.reset_choices()
         self._tell()
 
-    def _choices(self) -> list[tuple[str, str]]:
+    def _choices(self, widget: ComboBox) -> list[tuple[str, str]]:
         auto = f"automatic: {self._auto.name}" if self._auto else "automatic"
         return [(auto, _AUTOMATIC), *((name, name) for name in self.models)]
 

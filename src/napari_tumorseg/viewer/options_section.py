@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import asdict
 
-from magicgui.widgets import CheckBox, ComboBox, Container, FloatSpinBox, Label, LineEdit, PushButton
+from magicgui.widgets import CheckBox, ComboBox, Container, FloatSpinBox, LineEdit, PushButton
 from psygnal import Signal
 
 from napari_tumorseg.errors import InputError
 from napari_tumorseg.inference.postprocess import PostSettings
 from napari_tumorseg.models import ModelCard
+from napari_tumorseg.viewer.section import wrapping_label
 
 WHOLE = "whole volume"
 SLICE = "current slice"
@@ -27,7 +28,10 @@ class OptionsSection(Container):  # type: ignore[type-arg]
     """What was typed is not a voxel size; the sentence says what is."""
 
     def __init__(self) -> None:
-        self.device = ComboBox(label="Device", choices=["auto"], tooltip="Only devices that work here")
+        self._devices = ["auto"]
+        self.device = ComboBox(
+            label="Device", choices=lambda _: self._devices, tooltip="Only devices that work here"
+        )
         self.region = ComboBox(label="Region", choices=[WHOLE, SLICE])
         self.min_component_mm3 = _number("Drop pieces below (mm³)", 10, "Components smaller than this go")
         self.opening_mm = _number("Opening (mm)", 0.5, "Takes away spurs that a ball of this radius misses")
@@ -37,12 +41,12 @@ class OptionsSection(Container):  # type: ignore[type-arg]
         self.inside_brain = CheckBox(text="Inside the brain only", tooltip="Needs a brain mask or no skull")
         self.spacing = LineEdit(label="Voxel size (mm)", tooltip="Z Y X, as in: 5 0.94 0.94")
         self.state = PushButton(text="Set voxel size")
-        self.note = Label(value="The voxel size is unknown: steps in mm are off, volumes stay in voxels.")
+        self.note = wrapping_label()
+        self.note.value = "The voxel size is unknown: steps in mm are off, volumes stay in voxels."
         steps = [self.min_component_mm3, self.opening_mm, self.closing_mm]
         ticks = [self.fill_holes, self.largest_only, self.inside_brain]
         unknown = [self.note, self.spacing, self.state]
         super().__init__(widgets=[self.device, self.region, *steps, *ticks, *unknown], labels=True)
-        self.note.native.setWordWrap(True)
         self.state.changed.connect(self._state_spacing)
         self.know_unit(True)
 
@@ -54,9 +58,8 @@ class OptionsSection(Container):  # type: ignore[type-arg]
 
     def offer_devices(self, devices: Sequence[str]) -> None:
         """Show the devices that work here."""
-        chosen = self.device.value
-        self.device.choices = ["auto", *devices]
-        self.device.value = chosen
+        self._devices = ["auto", *devices]
+        self.device.reset_choices()
 
     def take_defaults(self, card: ModelCard) -> None:
         """Set the post-processing to what a model's card says."""

@@ -251,6 +251,9 @@ class SegmentPanel(QWidget):
         for sentence in origin.provenance.get("warnings", ()) if origin else ():
             show_warning(sentence)
         self.say("Counting…")
+        active = self._viewer.layers.selection.active
+        if not (isinstance(active, LabelsLayer) and active.mode != "pan_zoom"):  # else the user is painting
+            self._viewer.layers.selection.active = layer
         self._counter.watch(layer)
 
     def _on_failure(self, why: str) -> None:

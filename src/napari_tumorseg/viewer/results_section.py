@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from magicgui.widgets import Container, Label, PushButton
+from magicgui.widgets import Container, PushButton
 from psygnal import Signal
 from qtpy.QtCore import Qt
 from qtpy.QtGui import QColor, QGuiApplication, QIcon, QPainter, QPixmap
@@ -18,10 +18,12 @@ from qtpy.QtWidgets import (
 from napari_tumorseg.measure import Measurements, RegionStats
 from napari_tumorseg.regions import Scheme, get_scheme
 from napari_tumorseg.report.tables import millilitres
+from napari_tumorseg.viewer.section import wrapping_label
 
 COLUMNS = ("Region", "mL", "Voxels", "Parts")
 _TIPS = ("", "Volume; a dash where the voxel size is unknown", "", "26-connected components")
 _DASH = "—"
+_ROW_HEIGHT = 26
 
 
 class ResultsSection(QWidget):
@@ -34,7 +36,7 @@ class ResultsSection(QWidget):
     def __init__(self) -> None:
         super().__init__()
         self.measured: Measurements | None = None
-        self.title = Label(value="")
+        self.title = wrapping_label()
         self.table = _table()
         self.copy = PushButton(text="Copy", tooltip="The table, to be pasted into a spreadsheet")
         self.save = PushButton(text="Save table…", tooltip="As CSV or JSON")
@@ -43,7 +45,6 @@ class ResultsSection(QWidget):
         )
         buttons = Container(widgets=[self.copy, self.save, self.save_mask], layout="horizontal", labels=False)
         buttons.margins = (0, 0, 0, 0)
-        self.title.native.setWordWrap(True)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(9, 0, 9, 0)
         for widget in (self.title.native, self.table, buttons.native):
@@ -97,8 +98,8 @@ class ResultsSection(QWidget):
 
     def _fit_height(self) -> None:
         """Make the table as high as its rows, so that it needs no scroll bar of its own."""
-        rows = sum(self.table.rowHeight(i) for i in range(self.table.rowCount()))
-        self.table.setFixedHeight(rows + self.table.horizontalHeader().height() + 4)
+        rows = self.table.rowCount() * self.table.verticalHeader().defaultSectionSize()
+        self.table.setFixedHeight(rows + self.table.horizontalHeader().sizeHint().height() + 6)
 
 
 def _cells(row: RegionStats) -> tuple[str, ...]:
@@ -114,6 +115,9 @@ def _table() -> QTableWidget:
         item.setToolTip(tip)
         table.setHorizontalHeaderItem(column, item)
     table.verticalHeader().hide()
+    table.verticalHeader().setSectionResizeMode(QHeaderView.ResizeMode.Fixed)
+    table.verticalHeader().setDefaultSectionSize(_ROW_HEIGHT)
+    table.setWordWrap(False)
     table.setEditTriggers(QAbstractItemView.EditTrigger.NoEditTriggers)
     table.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
     table.setVerticalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from magicgui.widgets import Container, Label, ProgressBar, PushButton
+from magicgui.widgets import Container, ProgressBar, PushButton
 
 from napari_tumorseg.inference.settings import Progress
+from napari_tumorseg.viewer.section import wrapping_label
 
 
 class RunSection(Container):  # type: ignore[type-arg]
@@ -14,11 +15,10 @@ class RunSection(Container):  # type: ignore[type-arg]
         self.segment = PushButton(text="Segment")
         self.cancel = PushButton(text="Cancel", enabled=False)
         self.progress = ProgressBar(min=0, max=1, value=0)
-        self.status = Label(value="")
+        self.status = wrapping_label()
         buttons = Container(widgets=[self.segment, self.cancel], layout="horizontal", labels=False)
         buttons.margins = (0, 0, 0, 0)
         super().__init__(widgets=[buttons, self.progress, self.status], labels=False)
-        self.status.native.setWordWrap(True)
         self.progress.visible = False
 
     def show_ready(self, problem: str, running: bool) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from magicgui.widgets import Widget
+from magicgui.widgets import Label, Widget
 from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QSizePolicy, QToolButton, QVBoxLayout, QWidget
 
@@ -41,3 +41,13 @@ class Section(QWidget):
     def _show_body(self, shown: bool) -> None:
         self.button.setArrowType(Qt.ArrowType.DownArrow if shown else Qt.ArrowType.RightArrow)
         self.body.setVisible(shown)
+
+
+def wrapping_label() -> Label:
+    """Return an empty text that takes the width there is and the lines it needs."""
+    label = Label(value="")
+    label.native.setWordWrap(True)
+    policy = QSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Minimum)
+    policy.setHeightForWidth(True)
+    label.native.setSizePolicy(policy)
+    return label
