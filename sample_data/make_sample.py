@@ -55,7 +55,7 @@ LGG_LEVELS = {
 BRATS_NOISE = 3.4  # grey levels, before the slight smoothing that resampling leaves in real scans
 LGG_NOISE = 2.2
 GREY_STEP = 3  # grey levels merged into one in the BraTS volumes; the noise hides it, the files shrink
-AIR_OFFSET = 5  # grey levels: scanners of the LGG scans cut the noise floor off
+AIR_OFFSET = 2  # grey levels: scanners of the LGG scans cut the noise floor off
 STRIP_RADIUS = 3.0  # mm
 # Standard deviation of the logarithm of the bias field; BraTS scans have theirs mostly corrected.
 BRATS_BIAS = 0.02

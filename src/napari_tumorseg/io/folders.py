@@ -137,11 +137,12 @@ def _read_one(path: Path, case: str, channel_names: Sequence[str]) -> _Read:
     if len(found.channels) > 1:
         return _Read(images=_channels(found, path, channel_names), warnings=found.warnings)
     data = found.channels[0]
-    role = guess_role(name)
+    own = name.removeprefix(case) or name  # what the case is called tells nothing about its files
+    role = guess_role(own)
     if role is Role.BRAIN_MASK:
         return _Read(brain_mask=Image(name, role, data, found.grid, path), warnings=found.warnings)
     if role is Role.TUMOUR_MASK and not nifti.is_labels(data):
-        role = guess_role(name, masks=False)
+        role = guess_role(own, masks=False)
         if role is Role.OTHER:
             return _Read(error=InputError(f"{path} is named like a mask but holds no labels"))
     if role is Role.TUMOUR_MASK or (role is Role.OTHER and nifti.is_labels(data, _BY_CONTENT_MOST)):

@@ -57,6 +57,9 @@ _GEOMETRY_FIELDS = (
     "srow_z",
     "xyzt_units",
 )
+_MOST_LABELS = 16
+"""An image of coarse grey levels holds more different integers than this."""
+
 _UNIT_UNKNOWN = b"voxel size unknown"
 """Our mark in the description field of a mask whose source has no geometry."""
 
@@ -360,13 +363,15 @@ def _header_for(grid: Grid, shape: tuple[int, ...]) -> Any:
 
 
 def is_labels(data: Array, most: int = 255) -> bool:
-    """Tell whether an array could be a label mask: nothing but few non-negative near-integers."""
+    """Tell whether an array could be a label mask: nothing but a few different non-negative near-integers."""
     if data.dtype.kind == "b":
         return True
     low, high = data.min(), data.max()
     if not (np.isfinite(low) and np.isfinite(high)) or low < -0.01 or high > most + 0.01:
         return False
-    return data.dtype.kind in "iu" or bool(np.abs(data - np.rint(data)).max() < 0.01)
+    if data.dtype.kind == "f" and np.abs(data - np.rint(data)).max() >= 0.01:
+        return False
+    return bool(np.count_nonzero(np.bincount(to_labels(data).ravel())) <= _MOST_LABELS)
 
 
 def to_labels(data: Array) -> Array:

@@ -80,7 +80,7 @@ class InputSection(Container):  # type: ignore[type-arg]
         self.scan.enabled = len(keys) > 1
         self._show_roles()
 
-    def _offered(self, widget: ComboBox) -> list[tuple[str, str]]:
+    def _offered(self, widget: Any) -> list[tuple[str, str]]:
         return [(group.title, group.key) for group in self.groups]
 
     def _show_roles(self) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from magicgui.widgets import ComboBox, Container, PushButton
 from psygnal import Signal
 from qtpy.QtWidgets import QDialog, QDialogButtonBox, QPlainTextEdit, QVBoxLayout, QWidget
@@ -60,7 +62,7 @@ class ModelSection(Container):  # type: ignore[type-arg]
             self.chooser.reset_choices()
         self._tell()
 
-    def _choices(self, widget: ComboBox) -> list[tuple[str, str]]:
+    def _choices(self, widget: Any) -> list[tuple[str, str]]:
         auto = f"automatic: {self._auto.name}" if self._auto else "automatic"
         return [(auto, _AUTOMATIC), *((name, name) for name in self.models)]
 
