@@ -14,6 +14,8 @@ in the same directions, zero at the MNI origin.
 from __future__ import annotations
 
 import argparse
+import itertools
+import json
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -378,7 +380,7 @@ def skull_signal(levels: dict[str, float], fields: dict[str, np.ndarray]) -> np.
     """Signal outside the brain: shells around the skull, soft tissue and bone below it."""
     distance, depth = fields["distance"], fields["depth"]
     signal = np.full(distance.shape, float(levels["csf"]), np.float32)
-    for (_, start), (name, _) in zip(SHELLS[:-1], SHELLS[1:], strict=True):
+    for (_, start), (name, _) in itertools.pairwise(SHELLS):
         signal += (levels[name] - signal) * sigmoid(distance - start, 0.35)
     soft = levels["muscle"] + (levels["fat"] - levels["muscle"]) * sigmoid(fields["streaks"] - 0.9, 0.15)
     soft += (levels["bone"] - soft) * sigmoid(fields["cavities"] - 0.75, 0.1)
@@ -431,6 +433,9 @@ def write_brats(folder: Path, volumes: dict[str, np.ndarray], labels: np.ndarray
     folder.mkdir(parents=True, exist_ok=True)
     for name, volume in {**volumes, "seg": labels}.items():
         write_nifti(folder / f"{CASE}-{name}.nii.gz", volume)
+    side = {"case": CASE, "scheme": "brats-2023", "labels": {"1": "NCR", "2": "ED", "3": "ET"}}
+    text = json.dumps(side, indent=2) + "\n"
+    (folder / f"{CASE}-seg.json").write_text(text, encoding="utf-8")
 
 
 def write_hdf5_slice(path: Path, image: np.ndarray, labels: np.ndarray) -> None:
