@@ -17,6 +17,8 @@ import nibabel as nib
 import numpy as np
 import numpy.typing as npt
 
+from napari_tumorseg.errors import InputError
+
 Array = npt.NDArray[Any]
 Affine = npt.NDArray[np.float64]
 Unit = Literal["mm", "unknown"]
@@ -233,10 +235,16 @@ class Grid:
         return self.storage.view.undo(array) if self.storage else array
 
     def with_spacing(self, spacing: Sequence[float]) -> Grid:
-        """Return the grid with a spacing (Z, Y, X) in mm that the user states."""
+        """Return the grid with a spacing (Z, Y, X) in mm that the user states.
+
+        Raises
+        ------
+        InputError
+            If it is not three positive numbers.
+        """
         steps = np.asarray(spacing, dtype=float)
         if steps.shape != (3,) or not np.all(np.isfinite(steps)) or np.any(steps <= 0):
-            raise ValueError(f"a spacing is three positive numbers in mm (Z, Y, X), not {list(spacing)}")
+            raise InputError(f"a spacing is three positive numbers in mm (Z, Y, X), not {list(spacing)}")
         affine = self.affine.copy()
         affine[:3, :3] *= steps / np.asarray(self.spacing)
         storage = self.storage

@@ -251,12 +251,14 @@ def convert(labels: Array, source: Scheme, target: Scheme) -> Array:
     Raises
     ------
     InputError
-        If the target has no label for a tissue that is present.
+        If a label is not in the source, or the target has none for its tissue.
     """
     by_tissue = {label.tissue: label.value for label in target.labels}
     table = np.zeros(256, dtype=np.uint8)
     present = np.flatnonzero(np.bincount(labels.ravel(), minlength=256)[:256])
     for value in present[present > 0]:
+        if value not in source.values:
+            raise InputError(f"the scheme {source.name} has no label {value}")
         label = source.label(int(value))
         goal = next((by_tissue[t] for t in _stand_ins(label.tissue) if t in by_tissue), None)
         if goal is None:

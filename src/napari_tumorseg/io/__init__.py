@@ -7,6 +7,7 @@ one grid; `write_mask` chooses the format by the ending.
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from importlib import import_module
@@ -14,8 +15,9 @@ from pathlib import Path
 from types import ModuleType
 
 from napari_tumorseg.errors import InputError, OutputError
-from napari_tumorseg.io.atomic import check_target, write_text
+from napari_tumorseg.io.atomic import atomic_path, flush
 from napari_tumorseg.io.case import Case, Mask, pick_case
+from napari_tumorseg.io.nifti import is_labels, to_labels
 from napari_tumorseg.scan import Image, Role, Scan, Segmentation
 
 __all__ = [
@@ -68,8 +70,9 @@ def list_cases(path: Path | str) -> list[str]:
     path = _existing(path)
     kind = _format_of(path) or _format_inside(path)
     if kind is not None:
-        return list(kind.list_cases(path))
-    names = [str(folder.relative_to(path)) for folder in _case_folders(path, _DEPTH)]
+        names = list(kind.list_cases(path))
+    else:
+        names = [str(folder.relative_to(path)) for folder in _case_folders(path, _DEPTH)]
     if not names:
         raise InputError(f"{path} holds no file that can be read here ({', '.join(_endings())})")
     return names
@@ -148,11 +151,12 @@ def read_mask(path: Path | str, labels: str | None = None) -> Segmentation:
     """
     path = _existing(path)
     found = open_case(path)
-    if not found.masks:
+    masks = found.masks or tuple(_as_mask(i) for i in found.images if is_labels(i.data))
+    if not masks:
         raise InputError(f"{path} holds no mask")
-    if len(found.masks) > 1:
-        raise InputError(f"{path} holds {len(found.masks)} masks; name one file")
-    return found.masks[0].segmentation(labels)
+    if len(masks) > 1:
+        raise InputError(f"{path} holds {len(masks)} masks; name one file")
+    return masks[0].segmentation(labels)
 
 
 def write_mask(seg: Segmentation, path: Path | str, *, overwrite: bool = False) -> list[Path]:
@@ -182,9 +186,11 @@ def write_mask(seg: Segmentation, path: Path | str, *, overwrite: bool = False) 
     if ending is None:
         raise OutputError(f"{path}: a mask is written as one of {', '.join(_WRITERS)}; choose such an ending")
     side = side_file(path)
-    check_target(side, overwrite)
-    _module(_WRITERS[ending]).write_mask(seg, path, overwrite)
-    write_text(side, json.dumps(_description(seg), indent=2) + "\n", overwrite)
+    description = json.dumps(_description(seg), indent=2) + "\n"
+    with atomic_path(side, overwrite) as staged:  # gets its name once the mask has its own
+        staged.write_text(description, encoding="utf-8", newline="\n")
+        flush(staged)
+        _module(_WRITERS[ending]).write_mask(seg, path, overwrite)
     return [path, side]
 
 
@@ -235,6 +241,11 @@ def _open_together(paths: Sequence[Path | str]) -> Case:
     )
 
 
+def _as_mask(image: Image) -> Mask:
+    """Return as a mask what its name let pass for an image, such as ``flair_abnormality``."""
+    return Mask(image.name, to_labels(image.data), image.grid, source=image.source)
+
+
 def _distinct(images: Sequence[Image]) -> tuple[Image, ...]:
     """Return the images with a name each of its own, since roles are set by name."""
     names = [image.name for image in images]
@@ -247,10 +258,16 @@ def _distinct(images: Sequence[Image]) -> tuple[Image, ...]:
 
 
 def _existing(path: Path | str) -> Path:
-    path = Path(path).expanduser()
-    if not path.exists():
+    try:
+        path = Path(path).expanduser()
+        there = path.exists()
+    except (OSError, RuntimeError) as error:  # no access, a name that is too long, no such user
+        raise InputError(f"{path} cannot be read: {error}") from error
+    if not there:
         raise InputError(f"{path} does not exist")
-    return path
+    if not (path.is_file() or path.is_dir()):
+        raise InputError(f"{path} is neither a file nor a folder")
+    return path.resolve() if path.name in ("", "..") else path  # a case is called as its folder
 
 
 def _module(name: str) -> ModuleType:
@@ -275,14 +292,23 @@ def _format_inside(folder: Path) -> ModuleType | None:
         raise InputError(f"{folder} is not of a format that can be read here ({', '.join(_endings())})")
     if (folder / "imagesTr").is_dir():
         return _module("folders")
-    present = {_format_name(p) for p in folder.iterdir() if p.is_file()}
+    present = {_format_name(p) for p in _entries(folder) if not p.is_dir()}
     return next((_module(name) for name in FORMATS if name in present), None)
+
+
+def _entries(folder: Path) -> list[Path]:
+    try:
+        return list(folder.iterdir())
+    except OSError as error:
+        raise InputError(f"{folder} cannot be read: {error.strerror or error}") from error
 
 
 def _case_folders(folder: Path, depth: int) -> list[Path]:
     """Return the folders below that hold readable files themselves."""
     found: list[Path] = []
-    for inner in sorted(p for p in folder.iterdir() if p.is_dir() and not p.name.startswith(".")):
+    for inner in sorted(p for p in _entries(folder) if p.is_dir() and not p.name.startswith(".")):
+        if not os.access(inner, os.R_OK | os.X_OK):
+            continue
         if _format_inside(inner) is not None:
             found.append(inner)
         elif depth > 1:

@@ -94,9 +94,11 @@ class Case:
     def with_roles(self, roles: Mapping[str, Role]) -> Case:
         """Return the case with the roles of some images, by name, set anew."""
         known = {image.name for image in self.images}
-        for name in roles:
+        for name, role in roles.items():
             if name not in known:
                 raise InputError(f"{self.name} has no image {name!r}; it has {', '.join(sorted(known))}")
+            if role not in _REFERENCE_ORDER:
+                raise InputError(f"{name} is an image; it cannot be taken as a {role}")
         return replace(self, images=tuple(replace(i, role=roles.get(i.name, i.role)) for i in self.images))
 
     def reference(self, wanted: str | None = None) -> Image:
@@ -108,10 +110,11 @@ class Case:
             A role or the name of an image.
         """
         if not self.images:
-            raise InputError(f"{self.name} holds no image, only {len(self.masks)} mask(s)")
+            because = f" ({'; '.join(self.warnings)})" if self.warnings else ""
+            raise InputError(f"{self.name} holds no image, only {len(self.masks)} mask(s){because}")
         if wanted is not None:
             for image in self.images:
-                if wanted in (image.name, str(image.role)):
+                if wanted == image.name or wanted.lower() == image.role:
                     return image
             names = ", ".join(f"{i.name} ({i.role})" for i in self.images)
             raise InputError(f"{self.name} has no image {wanted!r} to be the reference; it has {names}")
@@ -232,8 +235,10 @@ def pick_case(names: Sequence[str], wanted: str | None, path: Path) -> str:
     ChoiceNeededError
         If there are several and none is wanted.
     InputError
-        If the one that is wanted is not there.
+        If the one that is wanted is not there, or none is.
     """
+    if not names:
+        raise InputError(f"{path} holds no case")
     if wanted is None and len(names) == 1:
         return names[0]
     shown = ", ".join(names[:5]) + (", ..." if len(names) > 5 else "")

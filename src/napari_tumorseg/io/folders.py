@@ -13,10 +13,10 @@ from pathlib import Path
 
 import numpy as np
 
-from napari_tumorseg.errors import InputError, TooLargeError
+from napari_tumorseg.errors import InputError
 from napari_tumorseg.io import nifti
 from napari_tumorseg.io.case import Case, Mask, pick_case
-from napari_tumorseg.io.roles import guess_role, tokens, without_role
+from napari_tumorseg.io.roles import guess_role, without_role
 from napari_tumorseg.regions import SCHEMES, Scheme, get_scheme
 from napari_tumorseg.scan import MODALITIES, Image, Role
 
@@ -27,12 +27,20 @@ _BY_CONTENT_MOST = 8
 
 _MSD_CHANNELS = ("FLAIR", "T1w", "t1gd", "T2w")
 _TIME_POINT = re.compile(r"BraTS-[A-Za-z]+-\d+-(\d{3})")
-_YEAR = re.compile(r"brats[-_ ]?(?:20)?(1[2-9]|2[0-9])(?!\d)", re.IGNORECASE)
+_BRATS = r"brats[-_ ]?(?:20)?(1[2-9]|2[0-9])(?!\d)"
+_YEAR = re.compile(_BRATS, re.IGNORECASE)
+_OFFICIAL = re.compile(_BRATS + r"\w*_\d+_seg", re.IGNORECASE)
+"""A data set's own mask: ``BraTS20_Training_001_seg``; not so ``BraTS20_Training_001_nnunet_seg``."""
+
+_OF_A_YEAR = re.compile(r"seg\w*[-_ ]" + _BRATS, re.IGNORECASE)
+"""What an algorithm of a challenge made: ``seg-BraTS23_1``."""
+
+_SINCE_2023 = re.compile(r"BraTS-(GLI|SSA|MEN|MET)-\d+-\d+[-_]seg")  # paediatric labels changed their meaning
 
 
 def nifti_files(folder: Path) -> list[Path]:
     """Return the NIfTI files of a folder, sorted; hidden ones (also a Mac's ``._``) are left out."""
-    return sorted(p for p in folder.iterdir() if is_nifti(p))
+    return sorted(p for p in folder.iterdir() if is_nifti(p) and not p.is_dir())
 
 
 def is_nifti(path: Path) -> bool:
@@ -100,10 +108,11 @@ def _read_all(paths: list[Path], name: str, channel_names: Sequence[str] = ()) -
     with ThreadPoolExecutor(max_workers=min(len(paths), os.cpu_count() or 1)) as pool:
         reads = list(pool.map(lambda path: _read_one(path, name, channel_names), paths))
     errors = [r.error for r in reads if r.error]
+    of_images = [r.error for p, r in zip(paths, reads, strict=True) if r.error and _is_image(p, name)]
     masks = tuple(r.mask for r in reads if r.mask)
     images = tuple(image for r in reads for image in r.images)
-    if errors and (len(errors) == len(reads) or any(_is_image(r.error, paths) for r in reads)):
-        raise errors[0]
+    if of_images or len(errors) == len(reads):
+        raise (of_images or errors)[0]
     brains = [r.brain_mask for r in reads if r.brain_mask]
     warnings = [w for r in reads for w in r.warnings] + [f"left out: {e}" for e in errors]
     if len(brains) > 1:
@@ -111,7 +120,7 @@ def _read_all(paths: list[Path], name: str, channel_names: Sequence[str] = ()) -
     point = _TIME_POINT.search(name)
     return Case(
         name=name,
-        images=images,
+        images=_distinct(images),
         masks=masks,
         brain_mask=brains[0] if brains else None,
         time_point=point.group(1) if point else "",
@@ -119,30 +128,49 @@ def _read_all(paths: list[Path], name: str, channel_names: Sequence[str] = ()) -
     )
 
 
-def _is_image(error: InputError | None, paths: list[Path]) -> bool:
-    """Tell whether an error is about a file that by its name is an image: that is never passed over."""
-    if error is None:
-        return False
-    return any(str(p) in str(error) and guess_role(nifti.stem(p)) in MODALITIES for p in paths)
+def _distinct(images: Sequence[Image]) -> tuple[Image, ...]:
+    """Return the images with a name each of its own, since roles are set by name."""
+    names = [image.name for image in images]
+    return tuple(_renamed(image) if names.count(image.name) > 1 else image for image in images)
+
+
+def _renamed(image: Image) -> Image:
+    """Return an image named by its file in full: ``old/flair.nii``, ``old/a.nii: channel 0``."""
+    path = image.source
+    if path is None:
+        return image
+    file = f"{path.parent.name}/{path.name}"
+    return replace(image, name=file if image.name == nifti.stem(path) else f"{file}: {image.name}")
+
+
+def _is_image(path: Path, case: str) -> bool:
+    """Tell whether a file is an image by its name: an error of such a one is never passed over."""
+    return _role(nifti.stem(path), case) in MODALITIES
+
+
+def _role(name: str, case: str) -> Role:
+    """Return the role that a file's name tells; what the case is called tells nothing about a mask."""
+    own = name.removeprefix(case)
+    if own == name or not re.match(r"[^A-Za-z0-9]", own):
+        return guess_role(name)
+    role = guess_role(own)
+    return guess_role(name, masks=False) if role is Role.OTHER else role
 
 
 def _read_one(path: Path, case: str, channel_names: Sequence[str]) -> _Read:
     try:
         found = nifti.read_file(path)
-    except TooLargeError:
-        raise
     except InputError as error:
         return _Read(error=error)
     name = nifti.stem(path)
     if len(found.channels) > 1:
         return _Read(images=_channels(found, path, channel_names), warnings=found.warnings)
     data = found.channels[0]
-    own = name.removeprefix(case) or name  # what the case is called tells nothing about its files
-    role = guess_role(own)
+    role = _role(name, case)
     if role is Role.BRAIN_MASK:
         return _Read(brain_mask=Image(name, role, data, found.grid, path), warnings=found.warnings)
     if role is Role.TUMOUR_MASK and not nifti.is_labels(data):
-        role = guess_role(own, masks=False)
+        role = guess_role(name, masks=False)
         if role is Role.OTHER:
             return _Read(error=InputError(f"{path} is named like a mask but holds no labels"))
     if role is Role.TUMOUR_MASK or (role is Role.OTHER and nifti.is_labels(data, _BY_CONTENT_MOST)):
@@ -177,10 +205,11 @@ def _scheme(path: Path, case: str, labels: np.ndarray) -> Scheme | None:
     if "otmulticlass" in name.lower() or name.startswith("VSD."):
         return SCHEMES["brats-2015"]
     official = re.fullmatch(re.escape(case) + r"[-_]seg", name, re.IGNORECASE) is not None
-    year = _YEAR.search(name)
-    if year is not None and (official or "seg" in tokens(name)):
-        return _scheme_of_year(int(year.group(1)))
-    if official and re.match(r"BraTS-[A-Z]+-", case):
+    if official or _OFFICIAL.fullmatch(name) or _OF_A_YEAR.match(name):
+        year = _YEAR.search(name)
+        if year is not None:
+            return _scheme_of_year(int(year.group(1)))
+    if _SINCE_2023.fullmatch(name):
         return SCHEMES["brats-2024" if (labels == 4).any() else "brats-2023"]
     return None
 
@@ -201,7 +230,7 @@ def _side_file_scheme(path: Path) -> Scheme | None:
     side = path.with_name(nifti.stem(path) + ".json")
     try:
         return get_scheme(json.loads(side.read_text(encoding="utf-8"))["scheme"])
-    except (OSError, ValueError, KeyError, TypeError, InputError):
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError, InputError):
         return None
 
 
@@ -211,7 +240,7 @@ def _case_name(paths: Sequence[Path]) -> str:
     if len(paths) == 1:
         return first or nifti.stem(paths[0])
     names = {without_role(nifti.stem(p)) for p in paths}
-    return first if len(names) == 1 and first else paths[0].parent.name
+    return first if len(names) == 1 and first else paths[0].absolute().parent.name
 
 
 def _groups(paths: Iterable[Path], folder: str) -> dict[str, list[Path]]:
@@ -224,8 +253,14 @@ def _groups(paths: Iterable[Path], folder: str) -> dict[str, list[Path]]:
     parted: dict[str, list[Path]] = defaultdict(list)
     for path in files:
         parted[without_role(nifti.stem(path))].append(path)
-    several = len(parted) > 1 and all(_unambiguous(g) and _has_modality(g) for g in parted.values())
-    return dict(parted) if several else {folder: files}
+    cases = {name: group for name, group in parted.items() if _has_modality(group)}
+    if len(cases) < 2 or not all(name and _unambiguous(group) for name, group in cases.items()):
+        return {folder: files}
+    for name in parted.keys() - cases.keys():  # such as another tool's mask; an atlas belongs to none
+        owner = max((c for c in cases if name.startswith(c)), key=len, default=None)
+        if owner is not None:
+            cases[owner] = sorted(cases[owner] + parted[name])
+    return dict(sorted(cases.items()))
 
 
 def _unambiguous(paths: Sequence[Path]) -> bool:
@@ -263,6 +298,8 @@ def _open_msd(path: Path) -> Case:
     label = path.parent.parent / path.parent.name.replace("images", "labels") / path.name
     files = [path, label] if label.is_file() else [path]
     case = _read_all(files, nifti.stem(path), _msd_channel_names(path))
+    if not case.images:
+        nifti.read_file(path)  # tells what is wrong with it
     return replace(case, layout="MSD task")
 
 
@@ -272,5 +309,5 @@ def _msd_channel_names(path: Path) -> Sequence[str]:
         content = json.loads(described.read_text(encoding="utf-8")) if described else {}
         named = content.get("modality") or content.get("channel_names") or {}
         return [str(named[key]) for key in sorted(named, key=int)] or _MSD_CHANNELS
-    except (OSError, ValueError, AttributeError, TypeError):
+    except (OSError, ValueError, AttributeError, TypeError, RecursionError):
         return _MSD_CHANNELS

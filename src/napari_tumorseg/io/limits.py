@@ -16,6 +16,7 @@ LIMIT_VARIABLE = "TUMORSEG_MAX_GIB"
 """Environment variable that raises (or lowers) the limit, in GiB."""
 
 _DEFAULT_GIB = 4.0
+_MOST_GIB = 2.0**30  # what is not between 0 and this (NaN, too) is a slip of the pen
 
 
 def max_bytes() -> int:
@@ -24,7 +25,7 @@ def max_bytes() -> int:
         gib = float(os.environ.get(LIMIT_VARIABLE, _DEFAULT_GIB))
     except ValueError:
         gib = _DEFAULT_GIB
-    return int(gib * 2**30)
+    return int(gib * 2**30) if 0 < gib < _MOST_GIB else int(_DEFAULT_GIB * 2**30)
 
 
 def check_array(shape: Sequence[int], dtype: npt.DTypeLike, path: Path) -> int:

@@ -8,25 +8,28 @@ sform, a pixdim of 0, an infinite slope, imaginary parts) is told or refused her
 from __future__ import annotations
 
 import gzip
+import os
+import struct
 import zlib
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 import nibabel as nib
 import numpy as np
 
-from napari_tumorseg.errors import InputError
+from napari_tumorseg.errors import InputError, TooLargeError
 from napari_tumorseg.geometry import Affine, Array, Grid, Unit
 from napari_tumorseg.io.atomic import atomic_path
-from napari_tumorseg.io.limits import check_array
+from napari_tumorseg.io.limits import check_array, max_bytes
 from napari_tumorseg.scan import Segmentation
 
-try:  # two to three times as fast as zlib; not built for every platform
-    from isal import isal_zlib as inflate_library
-except ImportError:  # pragma: no cover
-    inflate_library = zlib
+inflate_library: Any = zlib
+with suppress(ImportError):  # two to three times as fast; not built for every platform
+    inflate_library = import_module("isal.isal_zlib")
 
 ENDINGS = (".nii", ".nii.gz")
 
@@ -34,6 +37,15 @@ _GZIP_MAGIC = b"\x1f\x8b"
 _GZIP_WINDOW = 31
 _HEADER_BYTES = 540  # NIfTI-2's; NIfTI-1 has 348
 _MAX_CHANNELS = 16
+_MOST_OFFSET = 2**26  # bytes of extensions before the voxels
+_FIRST_CHUNK = 4096
+_VOXEL_MM = (1e-4, 1e4)
+"""Voxel sizes beyond these are no sizes, but a damaged header."""
+
+_FLAT = 1e-3
+"""Volume that unit vectors along a voxel's edges span, below which the matrix is taken as damaged."""
+
+_QUATERNION_SLACK = 1e-3
 _MM_PER_UNIT = {0: 1.0, 1: 1000.0, 2: 1.0, 3: 0.001}  # unknown is taken as mm, as most tools do
 _REFUSED_TYPES = {
     32: "complex",
@@ -56,6 +68,7 @@ _GEOMETRY_FIELDS = (
     "srow_y",
     "srow_z",
     "xyzt_units",
+    "sizeof_hdr",
 )
 _MOST_LABELS = 16
 """An image of coarse grey levels holds more different integers than this."""
@@ -113,7 +126,7 @@ def read_file(path: Path) -> NiftiFile:
     dtype = _data_type(header, path)
     nbytes = check_array(shape, dtype, path)
     offset = _offset(header, path)
-    raw = content.up_to(offset + nbytes)
+    raw = content.up_to(offset + nbytes + 1)  # one more, so that the inflater comes to the checksum
     if len(raw) < offset + nbytes:
         raise InputError(
             f"{path} is truncated: {len(raw)} of {offset + nbytes} bytes are there; copy it again"
@@ -152,41 +165,68 @@ def write_mask(seg: Segmentation, path: Path, overwrite: bool = False) -> None:
 
 
 class _Content:
-    """The bytes of a file, inflated only as far as they are asked for."""
+    """The bytes of a file, read and inflated only as far as they are asked for."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        self._packed = b""
         try:
-            self._file = path.read_bytes()
+            with path.open("rb") as file:
+                self._size = os.fstat(file.fileno()).st_size
+                if file.read(2) == _GZIP_MAGIC:
+                    if self._size > max_bytes():
+                        raise TooLargeError(
+                            f"{path}: {self._size / 2**30:.1f} GiB of packed data are more than the limit of "
+                            f"{max_bytes() / 2**30:g} GiB"
+                        )
+                    file.seek(0)
+                    self._packed = file.read()
         except OSError as error:
-            raise InputError(f"{path} cannot be read: {error.strerror or error}") from error
+            raise self._failure(error) from error
 
     def up_to(self, length: int) -> bytes:
-        """Return the first `length` bytes (or more), or fewer where the file has no more."""
-        if self._file[:2] != _GZIP_MAGIC:
-            return self._file
-        parts: list[bytes] = []
-        rest = self._file
-        while rest[:2] == _GZIP_MAGIC and length > 0:  # members may follow each other
-            inflater = inflate_library.decompressobj(_GZIP_WINDOW)
-            try:
-                parts.append(inflater.decompress(rest, length))
-            except (zlib.error, inflate_library.error) as error:
-                raise InputError(f"{self.path} is damaged: it cannot be inflated ({error})") from error
+        """Return the first `length` bytes, or fewer where the file has no more."""
+        try:
+            if self._packed:
+                return _inflate(self._packed, length)
+            with self.path.open("rb") as file:
+                return file.read(min(length, self._size))  # memory is taken before anything is read
+        except OSError as error:
+            raise self._failure(error) from error
+        except (zlib.error, inflate_library.error) as error:
+            raise InputError(f"{self.path} is damaged: it cannot be inflated ({error})") from error
+
+    def _failure(self, error: OSError) -> InputError:
+        return InputError(f"{self.path} cannot be read: {error.strerror or error}")
+
+
+def _inflate(packed: bytes, length: int) -> bytes:
+    """Return the first `length` bytes of gzip members that follow each other."""
+    parts: list[bytes] = []
+    view, position, chunk = memoryview(packed), 0, len(packed)
+    while length > 0 and packed[position : position + 2] == _GZIP_MAGIC:
+        inflater = inflate_library.decompressobj(_GZIP_WINDOW)
+        while length > 0 and not inflater.eof and position < len(packed):
+            parts.append(inflater.decompress(view[position : position + chunk], length))
             length -= len(parts[-1])
-            rest = inflater.unused_data if inflater.eof else b""
-        return parts[0] if len(parts) == 1 else b"".join(parts)
+            position = min(position + chunk, len(packed))
+            chunk *= 2
+        position -= len(inflater.unused_data)
+        chunk = _FIRST_CHUNK  # what a member leaves of a piece is copied: a million times in a bomb
+    return parts[0] if len(parts) == 1 else b"".join(parts)
 
 
 def _parse_header(content: _Content, path: Path) -> Any:
     start = content.up_to(_HEADER_BYTES)
     if not start:
         raise InputError(f"{path} is empty")
-    for kind, size in ((nib.Nifti1Header, 348), (nib.Nifti2Header, 540)):
-        if len(start) < size or int.from_bytes(start[:4], "little") not in (size, _swapped(size)):
+    kinds: tuple[tuple[Any, int], ...] = ((nib.Nifti1Header, 348), (nib.Nifti2Header, 540))
+    for kind, size in kinds:
+        orders = [order for order in "<>" if start[:4] == struct.pack(f"{order}i", size)]
+        if len(start) < size or not orders:
             continue
         try:
-            header = kind(start[:size], check=False)
+            header = kind(start[:size], endianness=orders[0], check=False)
         except Exception:  # nibabel raises several kinds for a damaged header
             break
         if bytes(header["magic"].tobytes())[:3] in (b"n+1", b"n+2"):
@@ -195,10 +235,6 @@ def _parse_header(content: _Content, path: Path) -> Any:
             raise InputError(f"{path} is the header of a .hdr/.img pair; convert it to a single .nii file")
         break
     raise InputError(f"{path} is not a NIfTI file, or its header is damaged")
-
-
-def _swapped(size: int) -> int:
-    return int.from_bytes(size.to_bytes(4, "little"), "big")
 
 
 def _shape(header: Any, path: Path) -> tuple[int, ...]:
@@ -227,15 +263,18 @@ def _data_type(header: Any, path: Path) -> np.dtype[Any]:
     if code in _REFUSED_TYPES:
         raise InputError(f"{path} holds {_REFUSED_TYPES[code]} data; a scan holds one number per voxel")
     try:
-        return np.dtype(header.get_data_dtype())
-    except Exception:
-        raise InputError(f"{path}: the header declares the unknown data type {code}") from None
+        dtype: np.dtype[Any] = np.dtype(header.get_data_dtype())
+    except Exception:  # nibabel raises several kinds
+        dtype = np.dtype("V")
+    if dtype.kind not in "iuf":
+        raise InputError(f"{path}: the header declares the unknown data type {code}")
+    return dtype
 
 
 def _offset(header: Any, path: Path) -> int:
     offset = float(header["vox_offset"])
     smallest = int(header["sizeof_hdr"])
-    if not np.isfinite(offset) or offset < 0 or offset > 2**31 or 0 < offset < smallest:
+    if not np.isfinite(offset) or offset < 0 or offset > _MOST_OFFSET or 0 < offset < smallest:
         raise InputError(f"{path}: the header puts the voxels at byte {offset:g}; the file is damaged")
     return int(offset) or smallest + 4
 
@@ -243,13 +282,15 @@ def _offset(header: Any, path: Path) -> int:
 def _scaled(array: Array, header: Any, path: Path) -> Array:
     """Apply slope and intercept as the standard says: a slope of 0 (or NaN) means none."""
     slope, intercept = float(header["scl_slope"]), float(header["scl_inter"])
-    if np.isinf(slope) or np.isinf(intercept):
+    if max(abs(slope), abs(intercept)) > np.finfo(np.float32).max:
         raise InputError(f"{path}: the header declares an infinite scale ({slope:g}, {intercept:g})")
     if slope == 0 or np.isnan(slope) or (slope == 1 and (intercept == 0 or np.isnan(intercept))):
         return _native(array)
-    scaled = array.astype(np.float32)
-    scaled *= np.float32(slope)
-    scaled += np.float32(0 if np.isnan(intercept) else intercept)
+    check_array(array.shape, np.float32, path)
+    with np.errstate(over="ignore", invalid="ignore"):  # what is not finite is told of later
+        scaled = array.astype(np.float32)
+        scaled *= np.float32(slope)
+        scaled += np.float32(0 if np.isnan(intercept) else intercept)
     return scaled
 
 
@@ -259,7 +300,8 @@ def _native(array: Array) -> Array:
     float64 becomes float32: images are noise far above its 7 digits, and memory halves.
     """
     if array.dtype.kind == "f" and array.dtype.itemsize > 4:
-        return array.astype(np.float32)
+        with np.errstate(over="ignore"):
+            return array.astype(np.float32)
     return array if array.dtype.isnative else array.astype(array.dtype.newbyteorder("="))
 
 
@@ -273,10 +315,7 @@ def _warn_of_values(array: Array, path: Path, warnings: list[str]) -> None:
 
 
 def _grid(header: Any, shape: tuple[int, ...], path: Path, warnings: list[str]) -> Grid:
-    scale = _MM_PER_UNIT.get(int(header["xyzt_units"]) & 7, 1.0)
     affine, unit = _affine(header, shape, path, warnings)
-    affine = affine.copy()
-    affine[:3] *= scale
     if bytes(header["descrip"].tobytes()).startswith(_UNIT_UNKNOWN):
         unit = "unknown"
     fields: dict[str, Any] = {name: np.array(header[name]) for name in _GEOMETRY_FIELDS}
@@ -285,11 +324,11 @@ def _grid(header: Any, shape: tuple[int, ...], path: Path, warnings: list[str]) 
 
 
 def _affine(header: Any, shape: tuple[int, ...], path: Path, warnings: list[str]) -> tuple[Affine, Unit]:
-    """Choose the affine: a usable sform, else a usable qform, else the voxel sizes."""
-    zooms = np.asarray(header["pixdim"][1:4], dtype=float)
-    sized = bool(np.all(np.isfinite(zooms)) and np.all(zooms[: len(shape)] > 0))
-    sform = _usable(np.vstack([header["srow_x"], header["srow_y"], header["srow_z"], [0, 0, 0, 1]]))
-    qform = _qform(header) if sized else None
+    """Choose the affine, in mm: a usable sform, else a usable qform, else the voxel sizes."""
+    scale = _MM_PER_UNIT.get(int(header["xyzt_units"]) & 7, 1.0)
+    zooms = np.asarray(header["pixdim"][1:4], dtype=float) * scale
+    sized = _are_sizes(zooms)
+    sform, qform = _sform(header, scale), _qform(header, zooms, scale)
     has_s, has_q = int(header["sform_code"]) > 0, int(header["qform_code"]) > 0
     if has_s and sform is None:
         warnings.append(f"{path.name}: its sform is not a usable matrix and is passed over")
@@ -308,18 +347,34 @@ def _affine(header: Any, shape: tuple[int, ...], path: Path, warnings: list[str]
     return _plain(shape, zooms), "mm"
 
 
-def _usable(affine: Affine) -> Affine | None:
-    affine = np.asarray(affine, dtype=float)
-    if not np.all(np.isfinite(affine)) or not abs(np.linalg.det(affine[:3, :3])) > 1e-9:
+def _are_sizes(zooms: Affine) -> bool:
+    return bool(np.all((zooms > _VOXEL_MM[0]) & (zooms < _VOXEL_MM[1])))  # false for NaN
+
+
+def _sform(header: Any, scale: float) -> Affine | None:
+    rows = np.array([header["srow_x"], header["srow_y"], header["srow_z"]], dtype=float) * scale
+    sizes = np.linalg.norm(rows[:, :3], axis=0)
+    if not np.all(np.isfinite(rows)) or not _are_sizes(sizes):
         return None
+    # of unit columns, lest the unit of length matter
+    if abs(np.linalg.det(rows[:, :3] / sizes)) < _FLAT:
+        return None
+    return np.vstack([rows, [0, 0, 0, 1]])
+
+
+def _qform(header: Any, zooms: Affine, scale: float) -> Affine | None:
+    """Return the affine of the quaternion; one that is slightly too long is shortened, as in niftilib."""
+    bcd = np.array([header["quatern_b"], header["quatern_c"], header["quatern_d"]], dtype=float)
+    offset = np.array([header["qoffset_x"], header["qoffset_y"], header["qoffset_z"]], dtype=float) * scale
+    left = 1 - bcd @ bcd if np.all(np.abs(bcd) < 2) else -1.0  # not so for NaN
+    if not _are_sizes(zooms) or not np.all(np.isfinite(offset)) or left < -_QUATERNION_SLACK:
+        return None
+    affine = np.eye(4)
+    affine[:3, :3] = nib.quaternions.quat2mat([np.sqrt(max(left, 0.0)), *bcd]) * zooms
+    if header["pixdim"][0] < 0:  # 0 counts as 1
+        affine[:3, 2] *= -1
+    affine[:3, 3] = offset
     return affine
-
-
-def _qform(header: Any) -> Affine | None:
-    try:
-        return _usable(header.get_qform())
-    except Exception:  # nibabel: several kinds for a quaternion longer than one, or NaN
-        return None
 
 
 def _plain(shape: tuple[int, ...], zooms: Affine) -> Affine:
@@ -340,11 +395,13 @@ def _warn_of_difference(
 
 
 def _header_for(grid: Grid, shape: tuple[int, ...]) -> Any:
-    header = nib.Nifti1Header()
-    header.set_data_shape(shape)
-    header.set_data_dtype(np.uint8)
     storage = grid.storage
     fields: Mapping[str, Any] = storage.fields if storage else {}
+    second = int(fields.get("sizeof_hdr", 348)) == 540 or max(shape) > np.iinfo(np.int16).max
+    header = nib.Nifti2Header() if second else nib.Nifti1Header()
+    size, magic = header["sizeof_hdr"].copy(), header["magic"].copy()
+    header.set_data_shape(shape)
+    header.set_data_dtype(np.uint8)
     if fields:
         header["pixdim"][:4] = fields["pixdim"]
         for name in _GEOMETRY_FIELDS:
@@ -357,8 +414,7 @@ def _header_for(grid: Grid, shape: tuple[int, ...]) -> Any:
     if grid.unit == "unknown":
         header["descrip"] = _UNIT_UNKNOWN
     header["scl_slope"], header["scl_inter"] = 1, 0
-    header["vox_offset"] = 352
-    header["magic"] = b"n+1"
+    header["sizeof_hdr"], header["magic"], header["vox_offset"] = size, magic, size + 4
     return header
 
 

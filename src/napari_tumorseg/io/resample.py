@@ -30,6 +30,9 @@ def onto(data: Array, source: Grid, target: Grid, nearest: bool = False) -> Arra
     """
     matrix = np.linalg.inv(source.affine) @ target.affine
     kind = data.dtype if nearest else np.dtype(np.float32)
+    outside = data.flat[0] if np.isfinite(data.flat[0]) else 0
+    if kind.kind == "f" and not np.isfinite(data.sum(dtype=np.float64)):
+        data = np.where(np.isfinite(data), data, outside)  # a NaN would spread to all voxels around it
     return np.asarray(
         ndimage.affine_transform(
             np.asarray(data, dtype=kind),
@@ -37,8 +40,8 @@ def onto(data: Array, source: Grid, target: Grid, nearest: bool = False) -> Arra
             offset=matrix[:3, 3],
             output_shape=target.shape,
             order=0 if nearest else 1,
-            mode="constant",
-            cval=float(data.flat[0]),
+            mode="grid-constant",  # "constant" drops the outermost slice for a rounding error
+            cval=float(outside),
             output=kind,
         )
     )

@@ -117,6 +117,11 @@ def write_mask(seg: Segmentation, path: Path, overwrite: bool = False) -> None:
         tifffile.imwrite(temporary, labels, imagej=True, resolution=resolution, metadata=metadata)
 
 
+def lgg_masks(folder: Path, name: str, count: int) -> list[Path]:
+    """Return the files that `write_lgg` writes for a case of `count` slices."""
+    return [folder / f"{name}_{n}_mask.tif" for n in range(1, count + 1)]
+
+
 def write_lgg(seg: Segmentation, folder: Path, overwrite: bool = False) -> list[Path]:
     """Write a mask slice by slice as the LGG layout has it: ``NAME_N_mask.tif``, N from 1, {0, 255}.
 
@@ -129,7 +134,7 @@ def write_lgg(seg: Segmentation, folder: Path, overwrite: bool = False) -> list[
         written then.
     """
     tumour = region_mask(seg.labels, seg.scheme.regions["WT"]).astype(np.uint8) * np.uint8(255)
-    paths = [folder / f"{seg.name}_{n}_mask.tif" for n in range(1, len(tumour) + 1)]
+    paths = lgg_masks(folder, seg.name, len(tumour))
     for path in paths:
         check_target(path, overwrite)
     with ExitStack() as stack:

@@ -1,0 +1,21 @@
+"""Fixtures for all tests."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from hypothesis import settings
+
+settings.register_profile("tests", deadline=None, database=None, max_examples=50)
+settings.load_profile("tests")
+
+SHARED = Path(__file__).resolve().parents[1].parent / "shared" / "data"
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Path:
+    """Return the folder of real scans that developers have beside the project; skip where it is not."""
+    if not SHARED.is_dir():
+        pytest.skip("the shared scans are not here")
+    return SHARED
