@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import sys
+from typing import NoReturn
 
 import typer
 
 from napari_tumorseg.cli import demo, info, measure, models, segment
 from napari_tumorseg.cli.exits import EXIT_CODES, code_of
-from napari_tumorseg.errors import TumorSegError
+from napari_tumorseg.errors import DeviceError, TumorSegError
 
 _CODES = "\n\n".join(f"{code}  {meaning}" for code, meaning in EXIT_CODES.items())
+_CANCELLED = "cancelled; nothing was written"
 
 app = typer.Typer(
     name="tumorseg",
@@ -50,10 +52,17 @@ def main() -> None:
     try:
         app()
     except TumorSegError as error:
-        typer.echo(f"tumorseg: {error}", err=True)
-        sys.exit(code_of(error))
+        _stop(str(error), code_of(error))
+    except MemoryError:
+        _stop("memory ran out; close other programs or take a smaller scan", code_of(DeviceError()))
     except KeyboardInterrupt:
-        typer.echo("tumorseg: cancelled; nothing was written", err=True)
-        sys.exit(130)
-    except BrokenPipeError:
-        sys.exit(0)
+        _stop(_CANCELLED, 130)
+    except SystemExit as end:
+        if end.code == 130:  # typer has met the interrupt and says nothing
+            _stop(_CANCELLED, 130)
+        raise
+
+
+def _stop(sentence: str, code: int) -> NoReturn:
+    typer.echo(f"tumorseg: {sentence}", err=True)
+    sys.exit(code)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -63,8 +64,8 @@ def parse_spacing(text: str | None) -> tuple[float, float, float] | None:
         z, y, x = (float(part) for part in text.split(","))
     except ValueError:
         raise typer.BadParameter(f"{text!r} is not three numbers Z,Y,X") from None
-    if min(z, y, x) <= 0:
-        raise typer.BadParameter(f"{text!r}: a voxel size is above zero")
+    if not all(0 < side < math.inf for side in (z, y, x)):
+        raise typer.BadParameter(f"{text!r}: a voxel size is a number above zero")
     return z, y, x
 
 
@@ -74,9 +75,12 @@ def parse_slices(text: str | None) -> range | None:
         return None
     first, _, last = text.partition(":")
     try:
-        return range(int(first), int(last or first) + 1)
+        chosen = range(int(first), int(last or first) + 1)
     except ValueError:
         raise typer.BadParameter(f"{text!r} is not FIRST:LAST") from None
+    if not chosen:
+        raise typer.BadParameter(f"{text!r}: the first slice is not behind the last")
+    return chosen
 
 
 def parse_post(texts: Sequence[str] | None, card: ModelCard) -> PostSettings:
@@ -86,12 +90,10 @@ def parse_post(texts: Sequence[str] | None, card: ModelCard) -> PostSettings:
     """
     from napari_tumorseg.inference import PostSettings
 
-    steps: dict[str, Any] = card.postprocessing.model_dump()
-    known = list(steps)
-    for part in (p for text in texts or () for p in text.split(",") if p):
-        if part == "none":
-            steps = {}
-            continue
+    known = card.postprocessing.model_dump()
+    parts = [p for text in texts or () for p in text.split(",") if p]
+    steps: dict[str, Any] = {} if "none" in parts else dict(known)
+    for part in (p for p in parts if p != "none"):
         name, _, value = part.partition("=")
         name = name.replace("-", "_")
         if name not in known:
@@ -112,8 +114,8 @@ def _value(name: str, text: str) -> bool | float:
             number = float(text)
         except ValueError:
             raise typer.BadParameter(f"{name} takes a number, as in {name}=2") from None
-        if number < 0:
-            raise typer.BadParameter(f"{name} is not below zero")
+        if not 0 <= number < math.inf:
+            raise typer.BadParameter(f"{name} is zero or a number above it")
         return number
     if text.lower() not in ("", "on", "off", "true", "false", "yes", "no"):
         raise typer.BadParameter(f"{name} is on or off")

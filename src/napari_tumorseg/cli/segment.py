@@ -97,8 +97,10 @@ def segment(
         post=options.parse_post(post, chosen.card),
         slices=options.parse_slices(slices),
     )
-    show_warnings([*scan.warnings, *check(scan, chosen.card)])
+    said = [*scan.warnings, *check(scan, chosen.card)]
+    show_warnings(said)
     result = run_with_progress(scan, chosen, settings, quiet or as_json)
+    show_warnings(w for w in result.provenance["warnings"] if w not in said)
     measurements = measure(result)
     result = replace(result, provenance={**result.provenance, "measurements": measurements.to_dict()})
     written = save(result, scan, targets, measurements, overwrite)
@@ -124,6 +126,7 @@ def _targets(
     from napari_tumorseg.errors import OutputError
     from napari_tumorseg.io import side_file
     from napari_tumorseg.io.atomic import check_target
+    from napari_tumorseg.io.tiff import lgg_masks
 
     if lgg or not output.name.lower().endswith(_ENDINGS):
         if output.is_file():
@@ -135,8 +138,8 @@ def _targets(
         mask = output if lgg else output / f"{scan.case}_seg.nii.gz"
     else:
         mask = output
-    wanted = [p for p in (picture, csv) if p]
-    for path in wanted if lgg else [mask, side_file(mask), *wanted]:
+    masks = lgg_masks(output, scan.case, scan.grid.shape[0]) if lgg else [mask, side_file(mask)]
+    for path in [*masks, *(p for p in (picture, csv) if p)]:
         check_target(path, overwrite)
     return Targets(mask, picture, csv, lgg)
 
@@ -157,9 +160,9 @@ def run_with_progress(scan: Scan, model: Model, settings: Settings, quiet: bool)
             except StopIteration as end:
                 result: Segmentation = end.value
                 return result
-            bars.update(bar, completed=step.done, total=step.total)
-            if step.note:
-                show_warnings([step.note])
+            # a note is shown where it matters, and as a warning in the end
+            name = step.note or bars.tasks[bar].description
+            bars.update(bar, completed=step.done, total=step.total, description=name)
 
 
 def save(

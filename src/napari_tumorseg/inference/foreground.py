@@ -25,10 +25,10 @@ TCGA scans with skull and one healthy T1 0.15 to 3.2.
 
 
 def background_value(data: Array) -> float:
-    """Return the median of the eight corners."""
+    """Return the median of the eight corners; of two in the middle the lower, which is a voxel's value."""
     corners = data[tuple(np.ix_(*[(0, n - 1) for n in data.shape]))].astype(float)
-    corners = corners[np.isfinite(corners)]
-    return float(np.median(corners)) if corners.size else 0.0
+    corners = np.sort(corners[np.isfinite(corners)])
+    return float(corners[(corners.size - 1) // 2]) if corners.size else 0.0
 
 
 def foreground(values: Array, rule: Foreground, background: float, maximum: float) -> Array:
@@ -43,9 +43,9 @@ def foreground(values: Array, rule: Foreground, background: float, maximum: floa
     background, maximum : float
         Of the whole volume.
     """
-    if rule.rule == "fraction-of-max" and abs(background) <= _NEAR_ZERO * abs(maximum):
+    if rule.rule == "fraction-of-max" and maximum > 0 and abs(background) <= _NEAR_ZERO * maximum:
         return np.asarray(values > rule.fraction * maximum)
-    if values.dtype.kind in "iu":
+    if values.dtype.kind in "iu" and rule.tolerance < 1:
         return np.asarray(values != background)
     return np.asarray(np.abs(values - np.float32(background)) > rule.tolerance)
 

@@ -28,6 +28,14 @@ class Slicing:
         view = np.transpose(array, self.axes)
         return view[:, ::-1] if self.flip_rows else view
 
+    def canonical_box(self, box: tuple[slice, slice, slice], shape: Sequence[int]) -> tuple[slice, ...]:
+        """Return a box (slice, row, column) of a cut array of this shape as a box of the canonical one."""
+        along, rows, columns = box
+        if self.flip_rows:
+            rows = slice(shape[1] - rows.stop, shape[1] - rows.start)
+        parts = (along, rows, columns)
+        return tuple(parts[self.axes.index(axis)] for axis in range(3))
+
     def reorder(self, values: Sequence[float]) -> tuple[float, ...]:
         """Return three values given for (Z, Y, X) in the order (slice, row, column)."""
         return tuple(values[a] for a in self.axes)

@@ -9,12 +9,14 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from napari_tumorseg.errors import DeviceError
+from napari_tumorseg.errors import DeviceError, ModelError
 from napari_tumorseg.geometry import Array
 from napari_tumorseg.inference.prepare import Prepared
 from napari_tumorseg.models.unet import UNet, fold_batch_norm
 
 _GPU_BATCH = 16
+_MEMORY_SIGNS = ("out of memory", "can't allocate memory", "not enough memory", "alloc_cpu", "alloc_failed")
+"""How back ends put it that have no exception of their own for it."""
 
 
 def available_devices() -> list[str]:
@@ -69,6 +71,7 @@ class Runner:
         try:
             self._net.to(device)
         except RuntimeError as error:
+            self.batch = 1  # a smaller batch would not make the weights fit
             self._step_down(error)
 
     def logits(self, batch: Sequence[Array]) -> Iterator[Array]:
@@ -84,7 +87,7 @@ class Runner:
             part = waiting[: self.batch]
             try:
                 results = self._forward(np.stack(part))
-            except (torch.OutOfMemoryError, RuntimeError, MemoryError) as error:
+            except (RuntimeError, MemoryError) as error:  # torch.OutOfMemoryError is a RuntimeError
                 self._step_down(error)
                 continue
             del waiting[: len(part)]
@@ -121,12 +124,12 @@ def _about_memory(error: BaseException) -> bool:
     if isinstance(error, torch.OutOfMemoryError | MemoryError):
         return True
     text = str(error).lower()
-    return "out of memory" in text or "can't allocate memory" in text or "alloc_cpu" in text
+    return any(sign in text for sign in _MEMORY_SIGNS)
 
 
 @dataclass(frozen=True, eq=False)
 class SliceResult:
-    """Logits of one slice on its own pixels: (outputs, rows, columns)."""
+    """Logits of one slice on its own pixels: (outputs, rows, columns) that the window covers."""
 
     index: int
     logits: Array
@@ -136,12 +139,22 @@ def slices(prepared: Prepared, runner: Runner, todo: Sequence[int]) -> Iterator[
     """Yield the logits of each slice, on the slice's own pixels, in order.
 
     Work stops wherever the consumer stops: nothing is computed ahead beyond one batch.
+
+    Raises
+    ------
+    ModelError
+        If the network gives something that is not a number, which would pass for an empty mask.
     """
     position = 0
     while position < len(todo):
         chunk = todo[position : position + runner.batch]
         results = runner.logits([prepared.network_input(i) for i in chunk])
         for index, window in zip(chunk, results, strict=True):
+            if not np.isfinite(window).all():
+                raise ModelError(
+                    f"the model {prepared.card.name} gives values that are no numbers on slice {index}; "
+                    "its weights or its card are wrong"
+                )
             yield SliceResult(index, prepared.to_slice(window))
         position += len(chunk)
 

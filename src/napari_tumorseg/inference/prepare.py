@@ -74,7 +74,7 @@ class Channel:
     Attributes
     ----------
     role : Role
-        Whose place it takes.
+        What it is; it may stand in for another one.
     data : (slice, row, column) array
         A view of the scan.
     background, maximum : float
@@ -161,8 +161,13 @@ class Prepared:
                 out[c] = self._window(channel, self.statistics[c], index)
         return out
 
+    @property
+    def covered(self) -> tuple[slice, slice]:
+        """Rows and columns of a slice that the network's window covers."""
+        return self.rows.covered, self.columns.covered
+
     def to_slice(self, window: Array) -> Array:
-        """Return values (O, H, W) in the network's window on the slice's pixels (O, rows, columns)."""
+        """Return values (O, H, W) in the network's window on the pixels of the slice that it covers."""
         return np.stack([apply_maps(self.rows.up, self.columns.up, values) for values in window])
 
     def allowed(self, index: int) -> Array | None:

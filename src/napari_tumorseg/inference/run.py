@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from scipy import special
 
 from napari_tumorseg._version import __version__
 from napari_tumorseg.errors import InputError, RoleError
@@ -78,54 +79,66 @@ def run(
     device = predict.choose_device(settings.device)
     net = chosen.load()
     prepared = prepare(scan, card, net.stride)
-    flip = card.output.flip if settings.flip is None else settings.flip
-    runner = predict.Runner(net, device, flip and prepared.slicing.left_right, settings.batch)
+    wants_flip = card.output.flip if settings.flip is None else settings.flip
+    flip = wants_flip and prepared.slicing.left_right
+    runner = predict.Runner(net, device, flip, settings.batch)
     todo = _wanted(prepared, settings.slices)
-    canvas = _Canvas(scan, prepared, settings)
+    canvas = _Canvas(scan, prepared, settings, todo)
     left = predict.stopwatch(len(todo))
     told = 0
     for done, result in enumerate(predict.slices(prepared, runner, todo), start=1):
         labels = canvas.draw(result.index, result.logits)
         note, told = " ".join(runner.notes[told:]), len(runner.notes)
         yield Progress(done, len(todo), prepared.slicing.axes[0], result.index, labels, left(done), note)
-    return _finish(scan, chosen, settings, canvas, runner.device, (*warnings(scan, card), *runner.notes))
+    notes = (*warnings(scan, card), *_unused(card, settings, todo), *runner.notes)
+    return _finish(scan, chosen, settings, canvas, _Ran(runner.device, flip, notes))
 
 
 @dataclass(eq=False)
 class _Canvas:
-    """Where finished slices are drawn: labels of the whole volume, probabilities only where asked for."""
+    """Where finished slices are drawn: labels of the whole volume, probabilities only where asked for.
+
+    Outside what the window covers there are no labels; probabilities are kept in the box of what is run.
+    """
 
     scan: Scan
     prepared: Prepared
     settings: Settings
+    todo: list[int]
     labels: Array = field(init=False)
     probabilities: dict[str, Array] = field(init=False, default_factory=dict)
     box: tuple[slice, ...] | None = field(init=False, default=None)
 
     def __post_init__(self) -> None:
         self.labels = np.zeros(self.scan.grid.shape, dtype=np.uint8)
-        if self.settings.probabilities:
-            self.box = tuple(slice(0, n) for n in self.scan.grid.shape)
-            names = self.prepared.card.output.names
-            self.probabilities = {name: np.zeros(self.scan.grid.shape, dtype=np.uint8) for name in names}
+        if self.settings.probabilities and self.todo:
+            run = slice(self.todo[0], self.todo[-1] + 1)
+            box = (run, *self.prepared.covered)
+            self.box = self.prepared.slicing.canonical_box(box, self.prepared.shape)
+            shape = tuple(side.stop - side.start for side in self.box)
+            self.probabilities = {
+                name: np.zeros(shape, dtype=np.uint8) for name in self.prepared.card.output.names
+            }
 
     def draw(self, index: int, logits: Array) -> Array:
         """Turn the logits of a slice into labels, in place, and return them in canonical in-plane order."""
-        output, slicing = self.prepared.card.output, self.prepared.slicing
+        output, slicing, place = self.prepared.card.output, self.prepared.slicing, self.prepared.covered
         found = decode(logits, output, self.settings.threshold)
         allowed = self.prepared.allowed(index)
         if allowed is not None:
-            found = np.where(allowed, found, np.uint8(0))
-        slicing.apply(self.labels)[index] = found
-        for name, values in zip(self.probabilities, probabilities(logits, output), strict=False):
-            slicing.apply(self.probabilities[name])[index] = values
-        return np.take(self.labels, index, axis=slicing.axes[0])
+            found = np.where(allowed[place], found, np.uint8(0))
+        slicing.apply(self.labels)[index][place] = found
+        if self.probabilities:
+            kept = zip(self.probabilities.values(), probabilities(logits, output), strict=True)
+            for volume, values in kept:
+                slicing.apply(volume)[index - self.todo[0]] = values
+        return np.asarray(np.take(self.labels, index, axis=slicing.axes[0]))
 
 
 def decode(logits: Array, output: Output, threshold: float | None = None) -> Array:
     """Return the labels (rows, columns) of a slice's logits (outputs, rows, columns), as the card says."""
     if output.activation == "softmax":
-        return np.asarray(output.labels, dtype=np.uint8)[logits.argmax(axis=0)]
+        return np.asarray(np.asarray(output.labels, dtype=np.uint8)[logits.argmax(axis=0)])
     chance = output.threshold if threshold is None else threshold
     limit = np.log(chance / (1 - chance))
     labels = np.zeros(logits.shape[1:], dtype=np.uint8)
@@ -136,11 +149,7 @@ def decode(logits: Array, output: Output, threshold: float | None = None) -> Arr
 
 def probabilities(logits: Array, output: Output) -> Array:
     """Return the probabilities of a slice as uint8, 255 for 1."""
-    if output.activation == "softmax":
-        powers = np.exp(logits - logits.max(axis=0))
-        chance = powers / powers.sum(axis=0)
-    else:
-        chance = 1 / (1 + np.exp(-logits))
+    chance = special.softmax(logits, axis=0) if output.activation == "softmax" else special.expit(logits)
     return np.asarray(np.rint(chance * 255), dtype=np.uint8)
 
 
@@ -153,15 +162,35 @@ def _model(scan: Scan, model: Model | str | Path | None) -> Model:
 def _wanted(prepared: Prepared, slices: range | None) -> list[int]:
     if slices is None:
         return list(prepared.todo)
-    outside = [i for i in slices if not 0 <= i < prepared.shape[0]]
-    if outside:
-        raise InputError(f"there is no slice {outside[0]}; the scan has slices 0 to {prepared.shape[0] - 1}")
+    if not slices:
+        raise InputError(f"no slice is between {slices.start} and {slices.stop - 1}")
+    last = prepared.shape[0] - 1
+    outside = next((i for i in (slices[0], slices[-1]) if not 0 <= i <= last), None)
+    if outside is not None:
+        raise InputError(f"there is no slice {outside}; the scan has slices 0 to {last}")
     return [i for i in prepared.todo if i in slices]
 
 
-def _finish(
-    scan: Scan, model: Model, settings: Settings, canvas: _Canvas, device: str, notes: tuple[str, ...]
-) -> Segmentation:
+def _unused(card: ModelCard, settings: Settings, todo: list[int]) -> list[str]:
+    """Return what had no effect, a sentence each: an empty mask must not pass for an answer."""
+    found = []
+    if not todo:
+        found.append("no slice differs from the background, so none was run; the mask is empty")
+    if settings.threshold is not None and card.output.activation == "softmax":
+        found.append(f"{card.name} takes the most probable class, so the threshold had no effect")
+    return found
+
+
+@dataclass(frozen=True)
+class _Ran:
+    """How a run went, as far as the settings do not tell."""
+
+    device: str
+    flip: bool
+    notes: tuple[str, ...]
+
+
+def _finish(scan: Scan, model: Model, settings: Settings, canvas: _Canvas, ran: _Ran) -> Segmentation:
     card = model.card
     scheme = SCHEMES[card.output.scheme]
     post = settings.post or PostSettings(**card.postprocessing.model_dump())
@@ -171,9 +200,9 @@ def _finish(
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
         "purpose": "research use only, not for diagnosis",
         "model": _about_model(model),
-        "settings": _about_settings(card, settings, post, device),
+        "settings": _about_settings(card, settings, post, ran),
         "inputs": _about_inputs(scan, card),
-        "warnings": [*scan.warnings, *notes, *more],
+        "warnings": [*scan.warnings, *ran.notes, *more],
         "versions": _versions(),
     }
     return Segmentation(
@@ -194,13 +223,13 @@ def _about_model(model: Model) -> dict[str, Any]:
     }
 
 
-def _about_settings(card: ModelCard, settings: Settings, post: PostSettings, device: str) -> dict[str, Any]:
-    slices = settings.slices
+def _about_settings(card: ModelCard, settings: Settings, post: PostSettings, ran: _Ran) -> dict[str, Any]:
+    slices, output = settings.slices, card.output
     return {
-        "device": device,
-        "flip": card.output.flip if settings.flip is None else settings.flip,
-        "threshold": settings.threshold or card.output.threshold,
-        "slices": None if slices is None else [slices.start, slices.stop],
+        "device": ran.device,
+        "flip": ran.flip,
+        "threshold": (settings.threshold or output.threshold) if output.activation == "sigmoid" else None,
+        "slices": None if slices is None else {"first": slices[0], "last": slices[-1]},
         "postprocessing": asdict(post),
     }
 

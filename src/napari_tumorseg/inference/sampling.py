@@ -18,7 +18,7 @@ from napari_tumorseg.geometry import Array
 from napari_tumorseg.models.card import Size
 
 _MUCH_LARGER = 1.5
-"""A slice of unknown spacing is shrunk onto the canvas if it is larger than that by this factor."""
+"""Where no spacing tells, a slice is shrunk onto the canvas if it is larger than that by this factor."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,12 +29,15 @@ class AxisMap:
     ----------
     down : (window, length) sparse array of float32
         Takes the slice's pixels to the network's; what lies outside the slice counts as 0.
-    up : (length, window) sparse array of float32
+    up : (covered, window) sparse array of float32
         Takes values at the network's pixels back to the slice's, linearly.
+    covered : slice
+        The slice's pixels that the window covers; the network says nothing about others.
     """
 
     down: sparse.csr_array
     up: sparse.csr_array
+    covered: slice
 
     @property
     def window(self) -> int:
@@ -95,13 +98,14 @@ def axis_map(
     scale = _scale(length, spacing, size, axis, shrink)
     low, high = _window(length, size, axis, scale, span, stride, margin)
     down = _down(length, scale, size.reduce, low, high)
-    up = _up(length, scale, size.reduce, low, high)
-    return AxisMap(sparse.csr_array(down), sparse.csr_array(up))
+    up, covered = _up(length, scale, size.reduce, low, high)
+    return AxisMap(sparse.csr_array(down), sparse.csr_array(up), covered)
 
 
 def shrink_factor(lengths: tuple[int, int], spacing: float | None, size: Size) -> float:
-    """Return how many pixels of a slice of unknown spacing make one of the canvas: 1 unless far too large."""
-    if spacing is not None or size.canvas is None or size.fit == "stretch":
+    """Return how many slice pixels make one of the canvas where no spacing tells: 1 unless far too large."""
+    told = spacing is not None and size.spacing is not None
+    if told or size.canvas is None or size.fit == "stretch":
         return 1.0
     factor = max(n / c for n, c in zip(lengths, size.canvas, strict=True))
     return factor if factor > _MUCH_LARGER else 1.0
@@ -142,27 +146,31 @@ def _window(
 
 
 def _down(length: int, scale: _Scale, reduce: int, low: int, high: int) -> Array:
-    """Sample canvas pixels by a triangle (it antialiases where they are larger), average `reduce` of them."""
+    """Sample canvas pixels by a triangle (it antialiases where they are larger), average `reduce` of them.
+
+    A canvas pixel whose centre lies outside the slice is 0; the others take all their weight from inside.
+    """
     canvas = np.arange(low * reduce, high * reduce) + 0.5
     centres = scale.to_slice(canvas) - 0.5
     width = max(1.0, scale.step)
-    reach = math.ceil(width)
-    # weights are normalised over an endless axis, so that pixels outside the slice count as 0
-    pixels = np.arange(-reach, length + reach)
-    weights = np.clip(1 - np.abs(pixels[None] - centres[:, None]) / width, 0, None)
+    weights = np.clip(1 - np.abs(np.arange(length) - centres[:, None]) / width, 0, None)
+    weights[(centres < -0.5) | (centres > length - 0.5)] = 0
     sums = weights.sum(axis=1, keepdims=True)
-    weights = np.divide(weights, sums, out=np.zeros_like(weights), where=sums > 0)[:, reach : reach + length]
-    return weights.reshape(high - low, reduce, length).mean(axis=1).astype(np.float32)
+    np.divide(weights, sums, out=weights, where=sums > 0)
+    return np.asarray(weights.reshape(high - low, reduce, length).mean(axis=1), dtype=np.float32)
 
 
-def _up(length: int, scale: _Scale, reduce: int, low: int, high: int) -> Array:
-    """Interpolate linearly between network pixels; beyond the outermost ones their value goes on."""
+def _up(length: int, scale: _Scale, reduce: int, low: int, high: int) -> tuple[Array, slice]:
+    """Interpolate linearly between centres of network pixels; the last one goes on to its edge."""
+    window = high - low
     position = scale.to_canvas(np.arange(length) + 0.5) / reduce - 0.5 - low
-    position = np.clip(position, 0, high - low - 1)
-    first = np.minimum(np.floor(position).astype(int), max(high - low - 2, 0))
+    hit = np.flatnonzero((position >= -0.5) & (position <= window - 0.5))
+    covered = slice(int(hit[0]), int(hit[-1]) + 1) if hit.size else slice(0, 0)
+    position = np.clip(position[covered], 0, window - 1)
+    first = np.floor(position).astype(int)
     share = position - first
-    up = np.zeros((length, high - low), dtype=np.float32)
-    rows = np.arange(length)
+    up = np.zeros((len(position), window), dtype=np.float32)
+    rows = np.arange(len(position))
     up[rows, first] = 1 - share
-    up[rows, np.minimum(first + 1, high - low - 1)] += share
-    return up
+    up[rows, np.minimum(first + 1, window - 1)] += share
+    return up, covered

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from napari_tumorseg.errors import InputError
 from napari_tumorseg.geometry import Array
 from napari_tumorseg.inference.postprocess import PostSettings
 
@@ -19,7 +20,7 @@ class Settings:
     flip : bool or None
         Average with the left-right flipped slice; None: as the card says.
     probabilities : bool
-        Whether to keep them (uint8, inside the brain's box).
+        Whether to keep them (uint8, in the box of what was run).
     post : PostSettings or None
         Post-processing; None: the card's defaults.
     slices : range or None
@@ -27,7 +28,7 @@ class Settings:
     batch : int or None
         Slices at a time; None: 1 on the CPU, 16 on a GPU.
     threshold : float or None
-        Probability from which an output counts; None: the card's.
+        Probability above which an output counts; None: the card's. Without effect on softmax models.
     """
 
     device: str = "auto"
@@ -37,6 +38,12 @@ class Settings:
     slices: range | None = None
     batch: int | None = None
     threshold: float | None = None
+
+    def __post_init__(self) -> None:
+        if self.threshold is not None and not 0 < self.threshold < 1:
+            raise InputError(f"a threshold lies between 0 and 1, not at {self.threshold}")
+        if self.batch is not None and self.batch < 1:
+            raise InputError(f"at least one slice is run at a time, not {self.batch}")
 
 
 @dataclass(frozen=True, eq=False)

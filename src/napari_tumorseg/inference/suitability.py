@@ -71,8 +71,8 @@ def warnings(scan: Scan, card: ModelCard) -> list[str]:
     absent = [r for r in card.input.roles if r not in scan.roles]
     for role in absent:
         stand_in = card.input.substitute.get(role)
-        what = f"{SHOWN[stand_in]} takes its place" if stand_in else "zeros take its place"
-        found.append(f"{scan.case} has no {SHOWN[role]}; {what}")
+        what = f"{SHOWN[stand_in]} takes" if stand_in and stand_in in scan.roles else "zeros take"
+        found.append(f"{scan.case} has no {SHOWN[role]}; {what} its place")
     return found
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import tomli_w
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from napari_tumorseg.errors import ModelError
 from napari_tumorseg.regions import SCHEMES
@@ -19,12 +19,15 @@ from napari_tumorseg.scan import MODALITIES, Role
 
 Plane = Literal["axial", "coronal", "sagittal"]
 Positive = Annotated[float, Field(gt=0)]
+Share = Annotated[float, Field(ge=0, le=1)]
+Percentage = Annotated[float, Field(ge=0, le=100)]
+Side = Annotated[int, Field(ge=1, le=4096)]
 
 
 class _Part(BaseModel):
     """A table of a card: unknown keys are errors, since a misspelt one would be silently without effect."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
 class Network(_Part):
@@ -43,8 +46,8 @@ class Foreground(_Part):
     """
 
     rule: Literal["differs", "fraction-of-max"] = "differs"
-    tolerance: float = 1e-3
-    fraction: float = 0.1
+    tolerance: float = Field(1e-3, ge=0)
+    fraction: Share = 0.1
 
 
 class Normalisation(_Part):
@@ -57,7 +60,7 @@ class Normalisation(_Part):
     method: Literal["zscore", "minmax", "divide", "none"] = "zscore"
     scope: Literal["volume", "slice"] = "volume"
     statistics: Literal["foreground", "all"] = "foreground"
-    percentiles: tuple[float, float] | None = Field(
+    percentiles: tuple[Percentage, Percentage] | None = Field(
         None, description="clip to these percentiles of what the statistics are taken from, before all else"
     )
     divisor: Positive = 255.0
@@ -65,6 +68,13 @@ class Normalisation(_Part):
     background: Literal["keep", "zero"] = Field(
         "keep", description="whether background is normalised with the rest or set to 0 in the end"
     )
+
+    @field_validator("percentiles", "clip")
+    @classmethod
+    def _check(cls, pair: tuple[float, float] | None) -> tuple[float, float] | None:
+        if pair is not None and not pair[0] < pair[1]:
+            raise ValueError(f"{list(pair)} is not a lower and a higher number")
+        return pair
 
 
 class Size(_Part):
@@ -75,7 +85,7 @@ class Size(_Part):
     """
 
     spacing: Positive | None = None
-    canvas: tuple[int, int] | None = None
+    canvas: tuple[Side, Side] | None = None
     fit: Literal["pad", "stretch"] = "pad"
     reduce: int = Field(1, ge=1, le=8)
 
@@ -132,6 +142,8 @@ class Output(_Part):
     def _check(self) -> Output:
         if len(self.names) != len(self.labels):
             raise ValueError(f"{len(self.names)} names for {len(self.labels)} labels")
+        if len(set(self.names)) != len(self.names):
+            raise ValueError(f"two outputs have one name: {', '.join(self.names)}")
         if self.scheme not in SCHEMES:
             raise ValueError(f"there is no scheme {self.scheme!r}; there are {', '.join(SCHEMES)}")
         strange = set(self.labels) - {0} - SCHEMES[self.scheme].values
@@ -229,12 +241,10 @@ class ModelCard(_Part):
         for title, key in told:
             text = getattr(self.about, key)
             lines += [f"{title}: {text}"] if text else []
-        lines += [
-            f"Licence: {self.about.licence}",
-            f"Cite: {self.about.citation}" if self.about.citation else "",
-        ]
+        lines.append(f"Licence: {self.about.licence}")
+        lines += [f"Cite: {self.about.citation}"] if self.about.citation else []
         lines.append("Research use only. Not for diagnosis.")
-        return "\n".join(line for line in lines if line is not None).strip()
+        return "\n".join(lines)
 
 
 def _roles(roles: tuple[Role, ...]) -> str:
@@ -250,4 +260,4 @@ def _first_problem(error: ValidationError) -> str:
     first = error.errors()[0]
     field = ".".join(str(part) for part in first["loc"]) or "card"
     more = f" (and {error.error_count() - 1} more)" if error.error_count() > 1 else ""
-    return f"{field}: {first['msg']}{more}"
+    return f"{field}: {first['msg'].removeprefix('Value error, ')}{more}"

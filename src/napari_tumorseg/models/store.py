@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -61,7 +62,15 @@ class Model:
                 f"{self.weights} is not the file that the card of {self.name} was written for (its sha256 "
                 "differs): get it again, or update the card"
             )
-        return weights.load_unet(self.weights, self.card.network.arguments or None)
+        net = weights.load_unet(self.weights, self.card.network.arguments or None)
+        given = (net.arguments["in_channels"], net.arguments["out_channels"])
+        told = (len(self.card.input.roles), len(self.card.output.names))
+        if given != told:
+            raise ModelError(
+                f"{self.weights} takes {given[0]} channels and gives {given[1]}, but the card of {self.name} "
+                f"tells of {told[0]} and {told[1]}"
+            )
+        return net
 
 
 def user_folder() -> Path:
@@ -76,12 +85,9 @@ def list_models() -> list[Model]:
     A broken card does not hide the others: it is left out here, and `get_model` tells what is wrong.
     """
     found: dict[str, Model] = {}
-    for origin, folder in (("user", user_folder()), ("built-in", _BUILTIN)):
-        for card_path in _cards(folder):
-            try:
-                model = _from_card(card_path, origin)
-            except TumorSegError:
-                continue
+    for origin, card_path in _all_cards():
+        with suppress(TumorSegError):
+            model = _from_card(card_path, origin)
             found.setdefault(model.name, model)
     return list(found.values())
 
@@ -95,19 +101,28 @@ def get_model(name_or_path: str | Path) -> Model:
         If there is none, or its card is wrong.
     """
     text = str(name_or_path)
-    for model in list_models():
+    for origin, card_path in _all_cards():
+        try:
+            model = _from_card(card_path, origin)
+        except TumorSegError:
+            if card_path.stem == text:  # it is the one that is meant
+                raise
+            continue
         if model.name == text:
             return model
-    for folder in (user_folder(), _BUILTIN):
-        if (folder / f"{text}.toml").is_file():
-            return _from_card(folder / f"{text}.toml", "user")  # raises what is wrong with it
     path = Path(text).expanduser()
-    if path.exists():
+    if os.path.exists(path):  # noqa: PTH110 (Path.exists raises on names that are too long)
         return _from_path(path)
     names = ", ".join(model.name for model in list_models())
     raise ModelError(
         f"there is no model {text!r}: name one of {names}, or the path of a card or weights file"
     )
+
+
+def _all_cards() -> Iterator[tuple[str, Path]]:
+    for origin, folder in (("user", user_folder()), ("built-in", _BUILTIN)):
+        for card_path in _cards(folder):
+            yield origin, card_path
 
 
 def _cards(folder: Path) -> Iterator[Path]:
@@ -124,9 +139,9 @@ def _from_path(path: Path) -> Model:
         if len(cards) != 1:
             raise ModelError(f"{path} holds {len(cards)} model cards (.toml); name one file")
         return _from_card(cards[0], "file")
-    if path.suffix == ".toml":
+    if path.suffix.lower() == ".toml":
         return _from_card(path, "file")
-    if path.suffix not in _WEIGHTS:
+    if path.suffix.lower() not in _WEIGHTS:
         raise ModelError(f"{path} is neither a model card (.toml) nor weights ({', '.join(_WEIGHTS)})")
     card = path.with_suffix(".toml")
     return _from_card(card, "file", path) if card.is_file() else Model(_assumed_card(path), path)

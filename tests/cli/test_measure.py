@@ -1,0 +1,77 @@
+"""``tumorseg measure``: the numbers of a mask."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import nibabel as nib
+import numpy as np
+import pytest
+
+from tests.cli.conftest import Run, files_in
+
+
+@pytest.fixture
+def mask(tmp_path: Path) -> Path:
+    """Return a mask of 2 x 3 x 4 voxels of 1 x 1 x 2 mm: 48 mm3."""
+    data = np.zeros((20, 20, 10), dtype=np.uint8)
+    data[5:7, 5:8, 2:6] = 1
+    image = nib.Nifti1Image(data, np.diag([1.0, 1.0, 2.0, 1.0]))
+    image.header.set_xyzt_units("mm")
+    path = tmp_path / "x_seg.nii.gz"
+    nib.save(image, path)
+    return path
+
+
+def row(text: str, name: str) -> dict[str, object]:
+    content = json.loads(text)
+    return next(r for r in content["rows"] if r["name"] == name)
+
+
+def test_volumes(tumorseg: Run, mask: Path) -> None:
+    done = tumorseg("measure", mask)
+    assert done.code == 0, done.err
+    assert "WT" in done.out
+    found = row(tumorseg("measure", mask, "--json").out, "WT")
+    assert found["voxels"] == 24
+    assert found["volume_ml"] == pytest.approx(0.048)
+
+
+def test_a_spacing_that_is_stated(tumorseg: Run, mask: Path) -> None:
+    found = row(tumorseg("measure", mask, "--json", "--spacing", "5,1,1").out, "WT")
+    assert found["volume_ml"] == pytest.approx(0.12)
+    assert tumorseg("measure", mask, "--spacing", "nan,1,1").code == 2
+
+
+def test_files(tumorseg: Run, mask: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    out.mkdir()
+    arguments = ("measure", mask, "--csv", out / "a.csv", "-o", out / "a.json")
+    assert tumorseg(*arguments).code == 0
+    assert files_in(out) == ["a.csv", "a.json"]
+    json.loads((out / "a.json").read_text())
+    assert tumorseg(*arguments).code == 6
+    assert tumorseg(*arguments, "--overwrite").code == 0
+
+
+def test_labels_that_fit_several_schemes(tumorseg: Run, mask: Path, tmp_path: Path) -> None:
+    image = nib.load(mask)
+    data = np.asarray(image.dataobj).copy()
+    data[5, 5, 2:4] = 2, 3
+    path = tmp_path / "y.nii.gz"
+    nib.save(nib.Nifti1Image(data, image.affine, image.header), path)
+    done = tumorseg("measure", path)
+    assert done.code == 4
+    assert "--labels" in done.err
+    assert str(path) in done.err
+    assert len(done.err.splitlines()) == 1
+    assert tumorseg("measure", path, "--labels", "msd").code == 0
+    assert tumorseg("measure", path, "--labels", "brats-2021").code == 3
+    assert tumorseg("measure", path, "--labels", "nonsense").code == 3
+
+
+def test_what_is_no_mask(tumorseg: Run, case: Path) -> None:
+    done = tumorseg("measure", case / "P-01_flair.nii.gz")
+    assert done.code == 3
+    assert "holds no mask" in done.err

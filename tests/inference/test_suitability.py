@@ -1,0 +1,75 @@
+"""Which model suits a scan, and what is said where one does not."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from napari_tumorseg.errors import RoleError
+from napari_tumorseg.inference.suitability import choose_model, missing_roles, warnings
+from napari_tumorseg.models import get_model
+from napari_tumorseg.scan import Role
+from tests.builders import card_of, head, make_scan, save_model, threshold_net
+
+
+@pytest.fixture(autouse=True)
+def no_user_models(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("TUMORSEG_MODELS", str(tmp_path))
+    return tmp_path
+
+
+def test_roles_that_suffice() -> None:
+    card = get_model("lgg-flair").card
+    assert missing_roles(card, [Role.FLAIR]) == ""
+    assert missing_roles(card, [Role.FLAIR, Role.T2]) == ""
+    assert "needs FLAIR; there is T2" in missing_roles(card, [Role.T2])
+    assert "no image with a known modality" in missing_roles(card, [Role.OTHER])
+
+
+def test_the_sentence_names_the_nearest_set() -> None:
+    card = get_model("brats-regions").card
+    assert "brats-regions needs T1c; there is FLAIR" in missing_roles(card, [Role.FLAIR])
+    assert "needs FLAIR and T1c" in missing_roles(card, [])
+
+
+def test_the_model_follows_roles_and_skull() -> None:
+    both = make_scan({"flair": head(), "t1c": head()})
+    assert choose_model(both).name == "brats-regions"
+    assert choose_model(both, stripped=False).name == "lgg-flair"
+    assert choose_model(make_scan({"flair": head()})).name == "lgg-flair"  # the only one that can run
+
+
+def test_a_users_model_goes_first_among_equals(no_user_models: Path) -> None:
+    save_model(no_user_models, threshold_net([0], [1.0]), card_of(name="mine"))
+    assert choose_model(make_scan({"flair": head()})).name == "mine"
+
+
+def test_without_flair_nothing_runs() -> None:
+    with pytest.raises(RoleError, match=r"no model can run on case.*case_t2 \(t2\).*--roles"):
+        choose_model(make_scan({"t2": head()}))
+
+
+def test_a_scan_as_the_card_expects_raises_no_warning() -> None:
+    scan = make_scan({"flair": head(), "t1c": head()})
+    assert warnings(scan, get_model("brats-regions").card) == []
+
+
+def test_warnings_tell_the_skull() -> None:
+    noise = np.random.default_rng(0).uniform(1, 8, (6, 40, 48)).astype(np.float32)
+    skull = make_scan({"flair": head() + noise, "t1c": head()})
+    told = warnings(skull, get_model("brats-regions").card)
+    assert len(told) == 1
+    assert "seems to have its skull" in told[0]
+    assert warnings(replace(skull, brain_mask=head() > 0), get_model("brats-regions").card) == []
+    stripped = make_scan({"t1": head(), "flair": head(), "t1c": head()})
+    assert any("brain-extracted" in w for w in warnings(stripped, get_model("lgg-flair").card))
+
+
+def test_warnings_tell_what_stands_in() -> None:
+    told = warnings(make_scan({"flair": head()}), get_model("lgg-flair").card)
+    assert [w for w in told if "has no T1; FLAIR takes its place" in w]
+    card = card_of(input={"roles": ["t1", "t2"], "accepts": [["t2"]], "substitute": {"t1": "flair"}})
+    assert warnings(make_scan({"t2": head()}), card) == ["case has no T1; zeros take its place"]
