@@ -11,12 +11,14 @@ from pathlib import Path
 import nibabel as nib
 import numpy as np
 import pytest
+import tifffile
 
 from napari_tumorseg import io
 from napari_tumorseg.errors import ChoiceNeededError, InputError, OutputError
 from napari_tumorseg.geometry import Grid
 from napari_tumorseg.io import nifti
-from napari_tumorseg.scan import Role
+from napari_tumorseg.regions import SCHEMES
+from napari_tumorseg.scan import Role, Segmentation
 from tests.nifti_files import affine_of, asymmetric, labels_like, save_nifti, segmentation
 
 SHAPE = (8, 9, 10)
@@ -270,3 +272,49 @@ def test_the_mask_alone_tells_its_unit(tmp_path: Path) -> None:
     assert json.loads(side.read_text())["unit"] == "unknown"
     assert io.read_mask(tmp_path / "a_seg.nii.gz").grid.unit == "unknown"
     assert nifti.read_file(tmp_path / "a_seg.nii.gz").warnings == ()
+
+
+def test_masks_above_case_folders_do_not_hide_them(tmp_path: Path) -> None:
+    for patient in ("A", "B"):
+        (tmp_path / patient).mkdir()
+        picture(tmp_path / patient / "x_flair.nii.gz")
+    save_nifti(tmp_path / "all_seg.nii.gz", (asymmetric(SHAPE) > 500).astype(np.uint8))
+    (tmp_path / "logo.png").write_bytes(b"not looked at")
+    assert io.list_cases(tmp_path) == ["A", "B"]
+
+
+def test_a_case_two_folders_down_is_named_by_both(tmp_path: Path) -> None:
+    for kind in ("native", "stripped"):
+        (tmp_path / "P1" / kind).mkdir(parents=True)
+        picture(tmp_path / "P1" / kind / "x_flair.nii.gz")
+    assert io.list_cases(tmp_path) == ["P1/native", "P1/stripped"]
+    assert io.open_case(tmp_path, "P1/native").name == "P1_native"
+
+
+def test_probabilities_lie_on_the_masks_grid(tmp_path: Path) -> None:
+    affine = np.array([[0, 0, 2.0, 3], [1, 0, 0, 4], [0, -3, 0, 5], [0, 0, 0, 1]])
+    grid = Grid.from_file((4, 5, 6), affine)
+    box = (slice(1, 3), slice(2, 4), slice(0, 2))
+    values = np.arange(8, dtype=np.uint8).reshape(2, 2, 2) * 36
+    seg = Segmentation(
+        np.zeros(grid.shape, np.uint8), grid, SCHEMES["binary"], "c", None, {}, {"WT": values}, box
+    )
+    (written,) = io.write_probabilities(seg, tmp_path)
+    assert written.name == "c_prob_WT.nii.gz"
+    whole = np.zeros(grid.shape)
+    whole[box] = values / 255
+    stored = nib.load(written)
+    np.testing.assert_allclose(stored.get_fdata(), grid.to_file_order(whole), atol=1e-6)
+    np.testing.assert_allclose(stored.affine, affine)
+    with pytest.raises(OutputError, match="exists"):
+        io.write_probabilities(seg, tmp_path)
+
+
+def test_lgg_slices_come_with_a_side_file(tmp_path: Path) -> None:
+    grid = Grid.from_codes((2, 3, 3))
+    labels = np.zeros(grid.shape, np.uint8)
+    labels[1, 2, 0] = 1
+    written = io.write_lgg(Segmentation(labels, grid, SCHEMES["binary"], "P"), tmp_path)
+    assert [p.name for p in written] == ["P_1_mask.tif", "P_2_mask.tif", "P_mask.json"]
+    assert json.loads(written[-1].read_text())["scheme"] == "binary"
+    assert tifffile.imread(written[1])[2, 0] == 255

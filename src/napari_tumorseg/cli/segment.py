@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -72,6 +72,10 @@ def segment(
         bool,
         typer.Option("--lgg", help="Write the mask slice by slice, X_N_mask.tif, into the folder OUTPUT."),
     ] = False,
+    probabilities: Annotated[
+        bool,
+        typer.Option("--probabilities", help="Also write CASE_prob_NAME.nii.gz for each output."),
+    ] = False,
     overwrite: options.Overwrite = False,
     as_json: options.AsJson = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress, no table.")] = False,
@@ -96,6 +100,7 @@ def segment(
         threshold=threshold,
         post=options.parse_post(post, chosen.card),
         slices=options.parse_slices(slices),
+        probabilities=probabilities,
     )
     said = [*scan.warnings, *check(scan, chosen.card)]
     show_warnings(said)
@@ -110,14 +115,15 @@ def segment(
         show(measurements, chosen, written)
 
 
+@dataclass(frozen=True)
 class Targets:
     """Where the results of a run go; checked before any work is done."""
 
-    def __init__(self, mask: Path, picture: Path | None, csv: Path | None, lgg: bool) -> None:
-        self.mask = mask
-        self.picture = picture
-        self.csv = csv
-        self.lgg = lgg
+    mask: Path  # a file, or a folder for slices in the LGG layout
+    folder: Path
+    picture: Path | None
+    csv: Path | None
+    lgg: bool
 
 
 def _targets(
@@ -128,20 +134,16 @@ def _targets(
     from napari_tumorseg.io.atomic import check_target
     from napari_tumorseg.io.tiff import lgg_masks
 
-    if lgg or not output.name.lower().endswith(_ENDINGS):
-        if output.is_file():
-            raise OutputError(f"{output} is a file, and its ending is none that a mask is written with")
-        try:
-            output.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise OutputError(f"the folder {output} cannot be made: {error.strerror}") from error
-        mask = output if lgg else output / f"{scan.case}_seg.nii.gz"
-    else:
-        mask = output
+    is_folder = lgg or not output.name.lower().endswith(_ENDINGS)
+    if is_folder and output.is_file():
+        raise OutputError(f"{output} is a file, and its ending is none that a mask is written with")
+    folder = output if is_folder else output.parent
+    mask = output / f"{scan.case}_seg.nii.gz" if is_folder and not lgg else output
     masks = lgg_masks(output, scan.case, scan.grid.shape[0]) if lgg else [mask, side_file(mask)]
     for path in [*masks, *(p for p in (picture, csv) if p)]:
-        check_target(path, overwrite)
-    return Targets(mask, picture, csv, lgg)
+        if not (is_folder and path.parent == folder and not folder.exists()):  # that one will be made
+            check_target(path, overwrite)
+    return Targets(mask, folder, picture, csv, lgg)
 
 
 def run_with_progress(scan: Scan, model: Model, settings: Settings, quiet: bool) -> Segmentation:
@@ -169,16 +171,18 @@ def save(
     seg: Segmentation, scan: Scan, targets: Targets, measurements: Measurements, overwrite: bool
 ) -> list[Path]:
     """Write all that was asked for and return the files."""
-    from napari_tumorseg.io import write_mask
+    from napari_tumorseg.errors import OutputError
+    from napari_tumorseg.io import write_lgg, write_mask, write_probabilities
     from napari_tumorseg.io.atomic import write_text
     from napari_tumorseg.report import overlay, to_csv
 
-    if targets.lgg:
-        from napari_tumorseg.io.tiff import write_lgg
-
-        written = write_lgg(seg, targets.mask, overwrite)
-    else:
-        written = write_mask(seg, targets.mask, overwrite=overwrite)
+    try:
+        targets.folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OutputError(f"the folder {targets.folder} cannot be made: {error.strerror}") from error
+    write = write_lgg if targets.lgg else write_mask
+    written = write(seg, targets.mask, overwrite=overwrite)
+    written += write_probabilities(seg, targets.folder, overwrite=overwrite)
     if targets.picture:
         overlay(scan, seg, targets.picture, overwrite=overwrite)
         written.append(targets.picture)

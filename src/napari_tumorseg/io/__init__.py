@@ -8,16 +8,20 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
 from types import ModuleType
 
+import numpy as np
+
 from napari_tumorseg.errors import InputError, OutputError
-from napari_tumorseg.io.atomic import atomic_path, flush
+from napari_tumorseg.io.atomic import atomic_path, check_target, flush
 from napari_tumorseg.io.case import Case, Mask, pick_case
 from napari_tumorseg.io.nifti import is_labels, to_labels
+from napari_tumorseg.io.roles import guess_role
 from napari_tumorseg.scan import Image, Role, Scan, Segmentation
 
 __all__ = [
@@ -29,7 +33,9 @@ __all__ = [
     "read_mask",
     "readable",
     "side_file",
+    "write_lgg",
     "write_mask",
+    "write_probabilities",
 ]
 
 FORMATS: Mapping[str, tuple[str, ...]] = {
@@ -186,12 +192,63 @@ def write_mask(seg: Segmentation, path: Path | str, *, overwrite: bool = False) 
     if ending is None:
         raise OutputError(f"{path}: a mask is written as one of {', '.join(_WRITERS)}; choose such an ending")
     side = side_file(path)
-    description = json.dumps(_description(seg), indent=2) + "\n"
-    with atomic_path(side, overwrite) as staged:  # gets its name once the mask has its own
-        staged.write_text(description, encoding="utf-8", newline="\n")
-        flush(staged)
+    with _side_file(seg, side, overwrite):
         _module(_WRITERS[ending]).write_mask(seg, path, overwrite)
     return [path, side]
+
+
+def write_lgg(seg: Segmentation, folder: Path | str, *, overwrite: bool = False) -> list[Path]:
+    """Write a mask slice by slice as the LGG layout has it, and its side file.
+
+    Parameters
+    ----------
+    seg : Segmentation
+        What to write; every label that is tumour becomes 255.
+    folder : path
+        Gets ``NAME_N_mask.tif``, N from 1, and ``NAME_mask.json``.
+    overwrite : bool
+        Whether files that exist may be replaced.
+
+    Returns
+    -------
+    list of Path
+        The slices and the JSON.
+
+    Raises
+    ------
+    OutputError
+        If a file exists or cannot be written; nothing is written then.
+    """
+    folder = Path(folder)
+    side = folder / f"{seg.name}_mask.json"
+    with _side_file(seg, side, overwrite):
+        written: list[Path] = _module("tiff").write_lgg(seg, folder, overwrite)
+    return [*written, side]
+
+
+def write_probabilities(seg: Segmentation, folder: Path | str, *, overwrite: bool = False) -> list[Path]:
+    """Write the probabilities that a run kept, one NIfTI file ``CASE_prob_NAME.nii.gz`` an output.
+
+    They lie on the mask's grid, in steps of 1/255 (uint8, scaled by the header), 0 outside what was run.
+    """
+    paths = {name: Path(folder) / f"{seg.name}_prob_{name}.nii.gz" for name in seg.probabilities}
+    for path in paths.values():
+        check_target(path, overwrite)
+    for name, path in paths.items():
+        whole = np.zeros(seg.grid.shape, dtype=np.uint8)
+        whole[seg.probability_box or ()] = seg.probabilities[name]
+        _module("nifti").write_bytes_as(whole, seg.grid, path, slope=1 / 255, overwrite=overwrite)
+    return list(paths.values())
+
+
+@contextmanager
+def _side_file(seg: Segmentation, path: Path, overwrite: bool) -> Iterator[None]:
+    """Stage the JSON beside a mask; it gets its name once the mask has been written in the block."""
+    description = json.dumps(_description(seg), indent=2) + "\n"
+    with atomic_path(path, overwrite) as staged:
+        staged.write_text(description, encoding="utf-8", newline="\n")
+        flush(staged)
+        yield
 
 
 def side_file(path: Path) -> Path:
@@ -218,7 +275,9 @@ def _open_one(path: Path, case: str | None) -> Case:
         return found
     names = list_cases(path)
     chosen = pick_case(names, case, path)
-    return _open_one(path / chosen, None)
+    inner = _open_one(path / chosen, None)
+    nested = "/".join(Path(chosen).parts[:-1])  # PATIENT/native: the folder's own name says too little
+    return replace(inner, name=f"{nested.replace('/', '_')}_{inner.name}") if nested else inner
 
 
 def _open_together(paths: Sequence[Path | str]) -> Case:
@@ -293,7 +352,17 @@ def _format_inside(folder: Path) -> ModuleType | None:
     if (folder / "imagesTr").is_dir():
         return _module("folders")
     present = {_format_name(p) for p in _entries(folder) if not p.is_dir()}
-    return next((_module(name) for name in FORMATS if name in present), None)
+    name = next((name for name in FORMATS if name in present), None)
+    if name is None or (_is_beside_the_point(folder, name) and _case_folders(folder, 1)):
+        return None
+    return _module(name)
+
+
+def _is_beside_the_point(folder: Path, name: str) -> bool:
+    """Tell whether a folder's own files are no case of their own: a logo, or masks, above case folders."""
+    if name != "folders":
+        return name == "pictures"
+    return all(guess_role(p.name) is Role.TUMOUR_MASK for p in _entries(folder) if _format_name(p) == name)
 
 
 def _entries(folder: Path) -> list[Path]:

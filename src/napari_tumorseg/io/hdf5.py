@@ -86,7 +86,7 @@ def write_mask(seg: Segmentation, path: Path, overwrite: bool = False) -> None:
         "format": layouts.OWN_FORMAT,
         "scheme": seg.scheme.name,
         "labels": json.dumps(names),
-        "orientation": "".join(nib.aff2axcodes(affine)),  # type: ignore[no-untyped-call]
+        "orientation": "".join(nib.aff2axcodes(affine)),
         "affine": affine,
         "unit": seg.grid.unit,
     }

@@ -152,8 +152,30 @@ def write_mask(seg: Segmentation, path: Path, overwrite: bool = False) -> None:
     OutputError
         If the file exists or cannot be written.
     """
-    data = seg.grid.to_file_order(seg.labels).astype(np.uint8, copy=False)
-    header = _header_for(seg.grid, data.shape)
+    write_bytes_as(seg.labels, seg.grid, path, overwrite=overwrite)
+
+
+def write_bytes_as(
+    values: Array, grid: Grid, path: Path, *, slope: float = 1.0, overwrite: bool = False
+) -> None:
+    """Write a canonical array as uint8 NIfTI on a grid, as `write_mask` does.
+
+    Parameters
+    ----------
+    values : (Z, Y, X) array of uint8
+        What to write.
+    grid : Grid
+        Where it lies; its storage tells the file's order and header.
+    path : Path
+        ``.nii`` or ``.nii.gz``.
+    slope : float
+        What a step of 1 stands for.
+    overwrite : bool
+        Whether a file that exists may be replaced.
+    """
+    data = grid.to_file_order(values).astype(np.uint8, copy=False)
+    header = _header_for(grid, data.shape)
+    header["scl_slope"] = slope
     block = header.binaryblock + b"\0" * 4  # no extensions
     body = data.tobytes(order="F")
     with atomic_path(path, overwrite) as temporary:

@@ -167,7 +167,12 @@ _ASSUMED_INPUT: dict[int, dict[str, Any]] = {
         "roles": ["t1", "flair", "t1c"],
         "accepts": [["t1", "flair", "t1c"], ["t1", "flair"], ["flair", "t1c"], ["flair"]],
         "substitute": {"t1": "flair", "t1c": "flair"},
-        "normalisation": {"method": "zscore", "scope": "volume", "statistics": "all"},
+        "normalisation": {
+            "method": "zscore",
+            "scope": "volume",
+            "statistics": "all",
+            "percentiles": [10.0, 99.0],
+        },
         "size": {"canvas": [256, 256], "fit": "pad"},
     },
 }
