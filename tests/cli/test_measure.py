@@ -75,3 +75,29 @@ def test_what_is_no_mask(tumorseg: Run, case: Path) -> None:
     done = tumorseg("measure", case / "P-01_flair.nii.gz")
     assert done.code == 3
     assert "holds no mask" in done.err
+
+
+def test_against_a_reference(tumorseg: Run, mask: Path, tmp_path: Path) -> None:
+    stored = nib.load(mask)
+    other = np.asarray(stored.dataobj).copy()
+    other[5:7, 5:8, 2] = 0  # 6 of 24 voxels fewer
+    reference = tmp_path / "reference_seg.nii.gz"
+    nib.save(nib.Nifti1Image(other, stored.affine, stored.header), reference)
+    done = tumorseg("measure", mask, "--against", reference)
+    assert done.code == 0, done.err
+    assert "0.857" in done.out  # 2 * 18 / (24 + 18)
+    content = json.loads(tumorseg("measure", mask, "--against", reference, "--json").out)
+    whole = next(r for r in content["agreement"]["rows"] if r["name"] == "WT")
+    assert whole["dice"] == pytest.approx(36 / 42)
+    assert whole["volume_error_ml"] == pytest.approx(0.012)
+
+
+def test_a_reference_elsewhere_is_refused(tumorseg: Run, mask: Path, tmp_path: Path) -> None:
+    stored = nib.load(mask)
+    moved = stored.affine.copy()
+    moved[0, 3] += 50
+    reference = tmp_path / "moved_seg.nii.gz"
+    nib.save(nib.Nifti1Image(np.asarray(stored.dataobj), moved), reference)
+    done = tumorseg("measure", mask, "--against", reference)
+    assert done.code == 3
+    assert done.err.count("\n") == 1

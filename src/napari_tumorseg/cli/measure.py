@@ -15,6 +15,15 @@ def measure(
     mask: Annotated[Path, typer.Argument(help="A mask file.")],
     labels: options.Labels = None,
     spacing: options.Spacing = None,
+    against: Annotated[
+        Path | None,
+        typer.Option(
+            help="Also tell how it agrees with this reference mask (a file, or a case with one mask)."
+        ),
+    ] = None,
+    against_labels: Annotated[
+        str | None, typer.Option("--against-labels", help="Label scheme of the reference.")
+    ] = None,
     csv: Annotated[Path | None, typer.Option(help="Write the table to this CSV file.")] = None,
     output: Annotated[
         Path | None, typer.Option("--output", "-o", help="Write the measurements to this JSON file.")
@@ -27,8 +36,9 @@ def measure(
 
     from napari_tumorseg.io import read_mask
     from napari_tumorseg.io.atomic import check_target, write_text
+    from napari_tumorseg.measure import agreement
     from napari_tumorseg.measure import measure as measured
-    from napari_tumorseg.report import summary, to_csv, to_json, to_rich
+    from napari_tumorseg.report import agreement_table, summary, to_csv, to_json, to_rich
 
     for path in (csv, output):
         if path:
@@ -38,13 +48,16 @@ def measure(
     if size:
         seg = replace(seg, grid=seg.grid.with_spacing(size))
     found = measured(seg)
+    agreed = agreement(seg, read_mask(against, against_labels)) if against else None
     if csv:
         write_text(csv, to_csv(found), overwrite)
     if output:
-        write_text(output, to_json(found), overwrite)
+        write_text(output, to_json(found, agreed=agreed), overwrite)
     if as_json:
-        show_json(found.to_dict())
+        show_json({**found.to_dict(), **({"agreement": agreed.to_dict()} if agreed else {})})
         return
     screen = console()
     screen.print(to_rich(found))
     screen.print(summary(found), markup=False)
+    if agreed:
+        screen.print(agreement_table(agreed))

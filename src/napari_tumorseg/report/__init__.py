@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from napari_tumorseg.report.tables import summary, to_csv, to_json, to_rich
+from napari_tumorseg.report.tables import agreement_table, summary, to_csv, to_json, to_rich
 
 if TYPE_CHECKING:
     from napari_tumorseg.report.picture import overlay
 
-__all__ = ["overlay", "summary", "to_csv", "to_json", "to_rich"]
+__all__ = ["agreement_table", "overlay", "summary", "to_csv", "to_json", "to_rich"]
 
 
 def __getattr__(name: str) -> object:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from napari_tumorseg.measure import Measurements, RegionStats
+from napari_tumorseg.measure import Agreement, Measurements, RegionStats
 from napari_tumorseg.regions import get_scheme
 
 if TYPE_CHECKING:
@@ -58,9 +58,13 @@ def to_csv(*measurements: Measurements) -> str:
     return text.getvalue()
 
 
-def to_json(m: Measurements, provenance: Mapping[str, Any] | None = None) -> str:
+def to_json(
+    m: Measurements, provenance: Mapping[str, Any] | None = None, agreed: Agreement | None = None
+) -> str:
     """Return measurements and where they come from; numbers that JSON does not know become null."""
     plain = {**m.to_dict(), "provenance": _jsonable(provenance or {}), "notice": NOTICE}
+    if agreed is not None:
+        plain["agreement"] = agreed.to_dict()
     return json.dumps(_jsonable(plain), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
 
 
@@ -79,6 +83,25 @@ def to_rich(m: Measurements) -> Table:
     last_label = sum(row.kind == "label" for row in m.rows) - 1
     for index, row in enumerate(m.rows):
         table.add_row(*(Text(text) for text in _texts(row)), end_section=index == last_label)
+    return table
+
+
+def agreement_table(a: Agreement) -> Table:
+    """Return how a mask agrees with a reference as a table for a terminal."""
+    from rich.table import Table
+
+    table = Table(title=f"agreement with {a.reference}", caption=NOTICE)
+    for heading in ("region", "Dice", "IoU", "sensitivity", "precision", "HD95 (mm)", "volume error (mL)"):
+        table.add_column(heading, justify="left" if heading == "region" else "right")
+    for row in a.rows:
+        flags = f" ({', '.join(row.flags)})" if row.flags else ""
+        shares = (row.dice, row.iou, row.sensitivity, row.precision)
+        lengths = (row.hd95_mm, row.volume_error_ml)
+        table.add_row(
+            row.name + flags,
+            *(f"{share:.3f}" for share in shares),
+            *(_NONE if value is None else f"{value:.2f}" for value in lengths),
+        )
     return table
 
 

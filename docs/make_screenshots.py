@@ -1,0 +1,156 @@
+"""The pictures of the user guide, from a real session in a real window.
+
+Run it where there is a screen: ``make screenshots``, or
+``xvfb-run -a -s "-screen 0 1600x1000x24" python docs/make_screenshots.py``.
+"""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import napari
+import nibabel as nib
+import numpy as np
+from napari.layers import Labels
+from PIL import Image
+from qtpy.QtCore import QEventLoop, QTimer
+
+from napari_tumorseg.samples import sample_path
+from napari_tumorseg.viewer.panel import SegmentPanel
+
+FOLDER = Path(__file__).parent / "images"
+SIZE = (1440, 900)
+
+
+def main() -> None:
+    """Open, segment, correct, and take a picture after each step."""
+    FOLDER.mkdir(exist_ok=True)
+    viewer = napari.Viewer()
+    viewer.window.resize(*SIZE)
+    viewer.open_sample("napari-tumorseg", "brats")
+    reference = viewer.layers[-1]
+    reference.visible = False
+    viewer.layers.selection.active = viewer.layers[0]
+    _, panel = viewer.window.add_plugin_dock_widget("napari-tumorseg", "Segment brain tumour")
+    wait(lambda: len(panel.options.device.choices) > 1)
+    show_largest_slice(viewer, reference)
+    take(viewer, "opened")
+    layer = segment(panel)
+    take(viewer, "segmented")
+    correct(viewer, panel, layer, reference)
+    take(viewer, "corrected")
+    planes(viewer, layer)
+    viewer.layers.clear()
+    same_from_another_file(viewer)
+    viewer.close()
+
+
+def segment(panel: SegmentPanel) -> Labels:
+    """Press Segment and wait for the numbers."""
+    before = panel.results.as_text()
+    panel.runs.segment.native.click()
+    wait(lambda: not panel.is_running)
+    wait(lambda: panel.results.as_text() != before)
+    return panel.results_layer
+
+
+def correct(viewer: napari.Viewer, panel: SegmentPanel, layer: Labels, reference: Labels) -> None:
+    """Paint oedema where the model missed most of it, with napari's own brush."""
+    before = panel.results.as_text()
+    missed = (reference.data > 0) & (layer.data == 0)
+    z = int(np.count_nonzero(missed, axis=(1, 2)).argmax())
+    viewer.dims.set_current_step(0, z)
+    layer.mode = "paint"
+    layer.brush_size = 5
+    layer.selected_label = 2
+    for y, x in np.argwhere(missed[z])[::7]:
+        layer.paint((z, int(y), int(x)), 2)
+    wait(lambda: panel.results.as_text() != before)
+    layer.mode = "pan_zoom"  # else the brush is in the picture
+
+
+def planes(viewer: napari.Viewer, layer: Labels) -> None:
+    """Show that the head is up in coronal and sagittal slices, too."""
+    middle = [int(np.median(i)) for i in np.nonzero(layer.data)]
+    parts = []
+    for order in ((0, 1, 2), (1, 0, 2), (2, 0, 1)):
+        viewer.dims.order = order
+        viewer.dims.set_current_step(range(3), middle)
+        viewer.reset_view()
+        pause(0.5)
+        parts.append(viewer.screenshot(canvas_only=True, flash=False)[..., :3])
+    viewer.dims.order = (0, 1, 2)
+    save(np.concatenate([square(part) for part in parts], axis=1), "planes")
+
+
+def same_from_another_file(viewer: napari.Viewer) -> None:
+    """Show the sample from files of LPS axial and of RAS sagittal slices: they must look the same."""
+    parts = []
+    with tempfile.TemporaryDirectory() as folder:
+        for name, axes in (("axial", ("L", "P", "S")), ("sagittal", ("A", "S", "R"))):
+            path = Path(folder) / f"{name}_flair.nii.gz"
+            source = nib.nifti1.load(next(sample_path("brats").glob("*t2f*")))
+            wanted = nib.orientations.axcodes2ornt(axes)
+            found = nib.orientations.io_orientation(source.affine)
+            source.as_reoriented(nib.orientations.ornt_transform(found, wanted)).to_filename(path)
+            viewer.open(path, plugin="napari-tumorseg")
+            viewer.dims.set_current_step(0, 45)
+            viewer.reset_view()
+            pause(0.5)
+            parts.append(square(viewer.screenshot(canvas_only=True, flash=False)[..., :3]))
+            viewer.layers.clear()
+    if not np.array_equal(parts[0], parts[1]):
+        sys.exit("the same scan looks different when its file holds it in another order")
+    save(np.concatenate(parts, axis=1), "orientations")
+
+
+def show_largest_slice(viewer: napari.Viewer, mask: Labels) -> None:
+    """Turn to the slice with most tumour."""
+    viewer.dims.set_current_step(0, int(np.count_nonzero(mask.data, axis=(1, 2)).argmax()))
+
+
+def take(viewer: napari.Viewer, name: str) -> None:
+    """Save a picture of the whole window."""
+    pause(0.7)
+    save(viewer.screenshot(canvas_only=False, flash=False)[..., :3], name)
+
+
+def save(pixels: np.ndarray, name: str) -> None:
+    """Write a picture."""
+    picture = Image.fromarray(np.ascontiguousarray(pixels))
+    path = FOLDER / f"{name}.png"
+    picture.save(path, optimize=True)
+    print(f"{path}: {picture.width} x {picture.height}, {path.stat().st_size / 1024:.0f} kB")
+
+
+def square(pixels: np.ndarray, size: int = 480) -> np.ndarray:
+    """Return the middle of a picture, scaled to a square."""
+    height, width = pixels.shape[:2]
+    side = min(height, width)
+    top, left = (height - side) // 2, (width - side) // 2
+    picture = Image.fromarray(np.ascontiguousarray(pixels[top : top + side, left : left + side]))
+    return np.asarray(picture.resize((size, size), Image.Resampling.LANCZOS))
+
+
+def wait(condition: Callable[[], bool], seconds: float = 300) -> None:
+    """Keep the window alive until something is so."""
+    end = time.monotonic() + seconds
+    while not condition():
+        if time.monotonic() > end:
+            sys.exit("it took too long")
+        pause(0.02)
+
+
+def pause(seconds: float) -> None:
+    """Keep the window alive for some time."""
+    loop = QEventLoop()
+    QTimer.singleShot(int(seconds * 1000), loop.quit)
+    loop.exec()
+
+
+if __name__ == "__main__":
+    main()
