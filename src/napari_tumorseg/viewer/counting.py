@@ -10,13 +10,14 @@ from napari.layers import Labels as LabelsLayer
 from napari.layers import Layer
 from psygnal import Signal
 from qtpy.QtCore import QTimer
-from superqt.utils import thread_worker
+from superqt.utils import create_worker
 
 from napari_tumorseg.errors import TumorSegError
 from napari_tumorseg.geometry import Array
 from napari_tumorseg.measure import Measurements, measure
 from napari_tumorseg.scan import Segmentation
 from napari_tumorseg.viewer.from_layers import to_segmentation
+from napari_tumorseg.viewer.run import sentence
 
 _PAUSE_MS = 150
 """Edits that follow each other faster than this are counted once."""
@@ -85,11 +86,7 @@ class Counter:
             if turn == self._turn and layer is self.layer:  # else it is out of date
                 self.counted.emit(layer, measured)
 
-        worker = _measure(copy)
+        worker = create_worker(measure, copy, _start_thread=False, _ignore_errors=True)
         worker.returned.connect(show)
+        worker.errored.connect(lambda error: self.refused.emit(layer, sentence(error)))
         worker.start()
-
-
-@thread_worker
-def _measure(segmentation: Segmentation) -> Measurements:
-    return measure(segmentation)

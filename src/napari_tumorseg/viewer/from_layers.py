@@ -125,10 +125,9 @@ def _world_of(layer: Layer) -> tuple[Affine, bool]:
     world[3 - ndim : 3, 3 - ndim : 3] = own[:ndim, :ndim]
     world[3 - ndim : 3, 3] = own[:ndim, ndim]
     factors = [_millimetres(unit) for unit in layer.units]
-    if any(factor is None for factor in factors):
+    if ndim < 3 or None in factors:  # the thickness of a picture is not known
         return _SPL_TO_RAS @ world, False
-    lengths = [1.0] * (3 - ndim) + [float(factor or 1) for factor in factors]
-    return _SPL_TO_RAS @ np.diag([*lengths, 1.0]) @ world, True
+    return _SPL_TO_RAS @ np.diag([*factors, 1.0]) @ world, True
 
 
 def _millimetres(unit: Any) -> float | None:

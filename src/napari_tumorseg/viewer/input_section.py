@@ -2,39 +2,74 @@
 
 from __future__ import annotations
 
-from functools import partial
 from typing import Any
 
-from magicgui.widgets import ComboBox, Container
+from magicgui.widgets import ComboBox
 from napari.components import LayerList
 from napari.layers import Image as ImageLayer
 from psygnal import Signal
+from qtpy.QtWidgets import QFormLayout, QLabel, QWidget
 
 from napari_tumorseg.scan import Role
 from napari_tumorseg.viewer.inputs import TITLES, Group, Inputs, groups_of, problem_with
 from napari_tumorseg.viewer.origin import origin_of
 from napari_tumorseg.viewer.section import wrapping_label
+from napari_tumorseg.viewer.spacing_row import SpacingRow
 
 _MOST_LETTERS = 22
 _ROLES = [(title, role) for role, title in TITLES.items()]
 
 
-class InputSection(Container):  # type: ignore[type-arg]
+class RoleRow:
+    """A layer's name and the choice of its role."""
+
+    chosen = Signal(object, object)
+    """The user gave the layer a role."""
+
+    def __init__(self) -> None:
+        self.layer: ImageLayer | None = None
+        self.label = QLabel()
+        self.box = ComboBox(choices=_ROLES)
+        self.box.changed.connect(self._on_changed)
+
+    def show_layer(self, layer: ImageLayer | None, inputs: Inputs) -> None:
+        """Show a layer with its role, or nothing."""
+        self.layer = layer
+        for widget in (self.label, self.box.native):
+            widget.setVisible(layer is not None)
+        if layer is None:
+            return
+        self.label.setText(_short(layer))
+        self.label.setToolTip(_told(layer))
+        self.box.tooltip = _told(layer)
+        with self.box.changed.blocked():
+            self.box.value = inputs.role(layer)
+
+    def _on_changed(self, role: Role) -> None:
+        if self.layer is not None:
+            self.chosen.emit(self.layer, role)
+
+
+class InputSection(QWidget):
     """Shows the image layers of a scan with their roles; follows the layer list."""
 
     edited = Signal()
     """What would be segmented has changed."""
 
     def __init__(self, layers: LayerList) -> None:
+        super().__init__()
         self._layers = layers
         self.inputs = Inputs()
         self.groups: list[Group] = []
-        self._shown: list[tuple[ImageLayer, str]] = []
+        self._rows: list[RoleRow] = []
         # choices come from a function: magicgui resets a plain list whenever the panel is docked anew
-        self.scan = ComboBox(label="Scan", choices=self._offered, tooltip="The case that is segmented")
-        self.roles: list[ComboBox] = []
+        self.scan = ComboBox(choices=self._offered, tooltip="The case that is segmented")
         self.note = wrapping_label()
-        super().__init__(widgets=[self.scan, self.note], labels=True)
+        self.spacing = SpacingRow()
+        self._form = QFormLayout(self)
+        self._form.addRow("Scan", self.scan.native)
+        self._form.addRow(self.note.native)
+        self._form.addRow(self.spacing)
         self.scan.changed.connect(self._show_roles)
         for event in (layers.events.inserted, layers.events.removed, layers.events.reordered):
             event.connect(self._follow)
@@ -49,6 +84,11 @@ class InputSection(Container):  # type: ignore[type-arg]
     def chosen(self) -> dict[ImageLayer, Role]:
         """The role of each layer of the chosen scan."""
         return self.inputs.roles(self.group) if self.group else {}
+
+    @property
+    def roles(self) -> list[ComboBox]:
+        """The choices as they are shown, a box for each layer."""
+        return [row.box for row in self._rows if row.layer is not None]
 
     @property
     def problem(self) -> str:
@@ -85,23 +125,20 @@ class InputSection(Container):  # type: ignore[type-arg]
 
     def _show_roles(self) -> None:
         layers = self.group.layers if self.group else ()
-        shown = [(layer, layer.name) for layer in layers]
-        if shown != self._shown:
-            self._shown = shown
-            for box in self.roles:
-                self.remove(box)
-            self.roles = [self._role_box(layer) for layer in layers]
-            for place, box in enumerate(self.roles, start=1):
-                self.insert(place, box)
+        for _ in range(len(self._rows), len(layers)):
+            self._add_row()
+        for index, row in enumerate(self._rows):
+            row.show_layer(layers[index] if index < len(layers) else None, self.inputs)
         self.note.value = self._notes(layers)
         self.note.visible = bool(self.note.value)
         self.edited.emit()
 
-    def _role_box(self, layer: ImageLayer) -> ComboBox:
-        box = ComboBox(label=_short(layer), choices=_ROLES, value=self.inputs.role(layer))
-        box.tooltip = _told(layer)
-        box.changed.connect(partial(self._choose, layer))
-        return box
+    def _add_row(self) -> None:
+        row = RoleRow()
+        row.chosen.connect(self._choose)
+        # rows are hidden and used again, never deleted: Qt and Python would disagree on when
+        self._form.insertRow(1 + len(self._rows), row.label, row.box.native)
+        self._rows.append(row)
 
     def _choose(self, layer: ImageLayer, role: Role) -> None:
         self.inputs.choose(layer, role)

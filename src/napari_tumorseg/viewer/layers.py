@@ -127,12 +127,12 @@ def contrast_limits(data: Array) -> tuple[float, float]:
     """Return what to show as black and white: the bulk of what differs from the background."""
     step = max(1, int(np.ceil((data.size / _SAMPLED_VOXELS) ** (1 / 3))))
     values = np.asarray(data[::1, ::step, ::step], dtype=np.float32).ravel()
-    background = float(values[0])
+    background = float(np.nan_to_num(values[0]))
     values = values[np.isfinite(values) & (values != background)]
     if not values.size:
         return background, background + 1
     low, high = (float(v) for v in np.percentile(values, (1, 99.5)))
-    low = min(low, background) if np.isfinite(background) else low
+    low = min(low, background)
     return (low, high) if high > low else (low, low + 1)
 
 

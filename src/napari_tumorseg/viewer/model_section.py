@@ -6,7 +6,7 @@ from typing import Any
 
 from magicgui.widgets import ComboBox, Container, PushButton
 from psygnal import Signal
-from qtpy.QtWidgets import QDialog, QDialogButtonBox, QPlainTextEdit, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QDialog, QDialogButtonBox, QPlainTextEdit, QSizePolicy, QVBoxLayout, QWidget
 
 from napari_tumorseg.errors import RoleError
 from napari_tumorseg.inference.suitability import choose_model, missing_roles, warnings
@@ -32,6 +32,8 @@ class ModelSection(Container):  # type: ignore[type-arg]
         self.note = wrapping_label()
         row = Container(widgets=[self.chooser, self.card], layout="horizontal", labels=False)
         row.margins = (0, 0, 0, 0)
+        self.chooser.native.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
+        self.card.native.setSizePolicy(QSizePolicy.Policy.Maximum, QSizePolicy.Policy.Fixed)
         super().__init__(widgets=[row, self.note], labels=False)
         self.chooser.changed.connect(self._tell)
         self.card.changed.connect(self._show_card)
@@ -47,7 +49,7 @@ class ModelSection(Container):  # type: ignore[type-arg]
         """Why the model cannot be run on the scan, in a sentence; empty if it can."""
         if not self.models:
             return "There is no model; the installation is not complete."
-        model = self.model or next(iter(self.models.values()))
+        model = self.model or min(self.models.values(), key=_fewest_images)
         lacking = missing_roles(model.card, self._scan.roles if self._scan else ())
         return f"{lacking[0].upper()}{lacking[1:]}." if lacking else ""
 
@@ -81,6 +83,10 @@ class ModelSection(Container):  # type: ignore[type-arg]
     def _show_card(self) -> None:
         if self.model is not None:
             show_card(self.model.card, self.native)
+
+
+def _fewest_images(model: Model) -> int:
+    return min(len(roles) for roles in model.card.input.sufficient)
 
 
 def show_card(card: ModelCard, parent: QWidget) -> QDialog:

@@ -5,50 +5,41 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import asdict
 
-from magicgui.widgets import CheckBox, ComboBox, Container, FloatSpinBox, LineEdit, PushButton
-from psygnal import Signal
+from magicgui.widgets import CheckBox, ComboBox, FloatSpinBox
+from qtpy.QtWidgets import QFormLayout, QWidget
 
-from napari_tumorseg.errors import InputError
 from napari_tumorseg.inference.postprocess import PostSettings
 from napari_tumorseg.models import ModelCard
-from napari_tumorseg.viewer.section import wrapping_label
 
 WHOLE = "whole volume"
 SLICE = "current slice"
-_IN_MM = ("min_component_mm3", "closing_mm", "opening_mm")
+_IN_MM = ("min_component_mm3", "opening_mm", "closing_mm")
 
 
-class OptionsSection(Container):  # type: ignore[type-arg]
-    """How a model is run."""
-
-    spacing_stated = Signal(tuple)
-    """A voxel size (Z, Y, X) in mm was typed for a scan that has none."""
-
-    refused = Signal(str)
-    """What was typed is not a voxel size; the sentence says what is."""
+class OptionsSection(QWidget):
+    """How a model is run. Post-processing steps are named as in `PostSettings`."""
 
     def __init__(self) -> None:
+        super().__init__()
         self._devices = ["auto"]
-        self.device = ComboBox(
-            label="Device", choices=lambda _: self._devices, tooltip="Only devices that work here"
+        self.device = ComboBox(choices=lambda _: self._devices, tooltip="Those that work here")
+        self.region = ComboBox(choices=[WHOLE, SLICE], tooltip="What is segmented")
+        self.min_component_mm3 = _number(10, "Components smaller than this are taken away")
+        self.opening_mm = _number(
+            0.5, "Takes away spurs and bridges that a ball of this radius does not fit into"
         )
-        self.region = ComboBox(label="Region", choices=[WHOLE, SLICE])
-        self.min_component_mm3 = _number("Drop pieces below (mm³)", 10, "Components smaller than this go")
-        self.opening_mm = _number("Opening (mm)", 0.5, "Takes away spurs that a ball of this radius misses")
-        self.closing_mm = _number("Closing (mm)", 0.5, "Closes gaps that a ball of this radius misses")
-        self.fill_holes = CheckBox(text="Fill holes")
+        self.closing_mm = _number(0.5, "Closes gaps that a ball of this radius does not fit into")
+        self.fill_holes = CheckBox(text="Fill holes", tooltip="Those enclosed in three dimensions")
         self.largest_only = CheckBox(text="Largest tumour only")
-        self.inside_brain = CheckBox(text="Inside the brain only", tooltip="Needs a brain mask or no skull")
-        self.spacing = LineEdit(label="Voxel size (mm)", tooltip="Z Y X, as in: 5 0.94 0.94")
-        self.state = PushButton(text="Set voxel size")
-        self.note = wrapping_label()
-        self.note.value = "The voxel size is unknown: steps in mm are off, volumes stay in voxels."
-        steps = [self.min_component_mm3, self.opening_mm, self.closing_mm]
-        ticks = [self.fill_holes, self.largest_only, self.inside_brain]
-        unknown = [self.note, self.spacing, self.state]
-        super().__init__(widgets=[self.device, self.region, *steps, *ticks, *unknown], labels=True)
-        self.state.changed.connect(self._state_spacing)
-        self.know_unit(True)
+        self.inside_brain = CheckBox(text="Inside the brain only", tooltip="Needs a brain mask, or no skull")
+        form = QFormLayout(self)
+        form.addRow("Device", self.device.native)
+        form.addRow("Region", self.region.native)
+        form.addRow("Drop parts below (mm³)", self.min_component_mm3.native)
+        form.addRow("Opening (mm)", self.opening_mm.native)
+        form.addRow("Closing (mm)", self.closing_mm.native)
+        for tick in (self.fill_holes, self.largest_only, self.inside_brain):
+            form.addRow(tick.native)
 
     @property
     def post(self) -> PostSettings:
@@ -67,39 +58,10 @@ class OptionsSection(Container):  # type: ignore[type-arg]
             getattr(self, name).value = getattr(card.postprocessing, name)
 
     def know_unit(self, known: bool) -> None:
-        """Switch the steps in mm on or off, and ask for the voxel size where it is unknown."""
+        """Switch the steps in mm on or off."""
         for name in _IN_MM:
             getattr(self, name).enabled = known
-        for widget in (self.note, self.spacing, self.state):
-            widget.visible = not known
-
-    def _state_spacing(self) -> None:
-        try:
-            spacing = parse_spacing(self.spacing.value)
-        except InputError as error:
-            self.refused.emit(str(error))
-        else:
-            self.spacing_stated.emit(spacing)
 
 
-def parse_spacing(text: str) -> tuple[float, float, float]:
-    """Return the three numbers in a text.
-
-    Raises
-    ------
-    InputError
-        If there are not three positive ones.
-    """
-    try:
-        z, y, x = (float(word) for word in text.replace(",", " ").replace("x", " ").split())
-    except ValueError:
-        raise InputError(
-            f"a voxel size is three numbers in mm (Z Y X), such as 5 0.94 0.94, not {text!r}"
-        ) from None
-    if min(z, y, x) <= 0:
-        raise InputError("a voxel size is positive")
-    return z, y, x
-
-
-def _number(label: str, step: float, tooltip: str) -> FloatSpinBox:
-    return FloatSpinBox(label=label, min=0, max=100_000, step=step, tooltip=tooltip)
+def _number(step: float, tooltip: str) -> FloatSpinBox:
+    return FloatSpinBox(min=0, max=100_000, step=step, tooltip=tooltip)

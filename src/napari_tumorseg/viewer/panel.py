@@ -11,7 +11,7 @@ from napari.layers import Labels as LabelsLayer
 from napari.utils.notifications import show_error, show_warning
 from qtpy.QtCore import QEvent
 from qtpy.QtWidgets import QFrame, QLabel, QScrollArea, QVBoxLayout, QWidget
-from superqt.utils import thread_worker
+from superqt.utils import create_worker
 
 from napari_tumorseg.errors import InputError, TumorSegError
 from napari_tumorseg.inference import Settings, available_devices
@@ -25,7 +25,6 @@ from napari_tumorseg.viewer.counting import Counter
 from napari_tumorseg.viewer.from_layers import state_spacing
 from napari_tumorseg.viewer.input_section import InputSection
 from napari_tumorseg.viewer.inputs import case_of, folder_of
-from napari_tumorseg.viewer.layers import placement
 from napari_tumorseg.viewer.model_section import ModelSection
 from napari_tumorseg.viewer.options_section import SLICE, OptionsSection
 from napari_tumorseg.viewer.origin import origin_of
@@ -33,6 +32,7 @@ from napari_tumorseg.viewer.results_section import ResultsSection
 from napari_tumorseg.viewer.run import Job, Run
 from napari_tumorseg.viewer.run_section import RunSection
 from napari_tumorseg.viewer.section import Section
+from napari_tumorseg.viewer.showing import shown_slice
 from napari_tumorseg.viewer.skull import SkullKnowledge
 from napari_tumorseg.viewer.upright import Upright
 from napari_tumorseg.viewer.writers import segmentation_of
@@ -154,6 +154,11 @@ class SegmentPanel(QWidget):
         return self.inputs.problem or self.model.problem
 
     @property
+    def results_layer(self) -> LabelsLayer | None:
+        """The layer whose numbers are shown."""
+        return self._counter.layer
+
+    @property
     def is_running(self) -> bool:
         """Whether a run is on."""
         return self._run is not None and not self._run.is_over
@@ -174,7 +179,7 @@ class SegmentPanel(QWidget):
         column = QVBoxLayout(inside)
         column.setContentsMargins(2, 2, 2, 2)
         column.setSpacing(2)
-        column.addWidget(Section("Scan", self.inputs))
+        column.addWidget(Section("Images", self.inputs))
         column.addWidget(Section("Model", self.model))
         column.addWidget(Section("Options", self.options, is_open=False))
         column.addWidget(self.runs.native)
@@ -190,13 +195,13 @@ class SegmentPanel(QWidget):
         layout.setContentsMargins(0, 0, 0, 0)
         layout.addWidget(area)
         layout.addWidget(notice)
-        self.setMinimumWidth(340)
+        self.setMinimumWidth(372)
 
     def _connect(self) -> None:
         self.inputs.edited.connect(self._on_inputs)
         self.model.edited.connect(self._on_model)
-        self.options.spacing_stated.connect(self.state_spacing)
-        self.options.refused.connect(self.complain)
+        self.inputs.spacing.stated.connect(self.state_spacing)
+        self.inputs.spacing.refused.connect(self.complain)
         self.runs.segment.changed.connect(self.segment)
         self.runs.cancel.changed.connect(self.cancel)
         self.results.save_table_asked.connect(self.save_table)
@@ -222,7 +227,8 @@ class SegmentPanel(QWidget):
         self._viewer.layers.events.removed.disconnect(self._on_removed)
 
     def _look_for_devices(self) -> None:
-        worker = _devices()
+        """Ask torch, whose import takes seconds, outside the window's thread; a run tells if it is broken."""
+        worker = create_worker(available_devices, _start_thread=False, _ignore_errors=True)
         worker.returned.connect(self.options.offer_devices)
         worker.start()
 
@@ -230,26 +236,30 @@ class SegmentPanel(QWidget):
 
     def _on_inputs(self) -> None:
         scan = self._scan()
-        self.options.know_unit(scan is None or scan.grid.unit == "mm")
+        known = scan is None or scan.grid.unit == "mm"
+        self.options.know_unit(known)
+        self.inputs.spacing.setVisible(not known)
         self.model.suit(scan, scan is not None and self._skull.is_stripped(scan))
 
     def _on_model(self) -> None:
         model = self.model.model
-        if model is not None and model is not self._model_shown:
+        if model is not None and model != self._model_shown:
             self._model_shown = model
             self.options.take_defaults(model.card)
         self._show_ready()
 
     def _show_ready(self) -> None:
         self.runs.show_ready(self.problem, self.is_running)
+        self.inputs.spacing.setEnabled(not self.is_running)  # the result is made on the grid as it is
         if not self.is_running:
             self.say(self.problem or "Ready.")
 
     def _on_success(self, layer: LabelsLayer) -> None:
         self._show_ready()
         origin = origin_of(layer)
-        for sentence in origin.provenance.get("warnings", ()) if origin else ():
-            show_warning(sentence)
+        warnings = origin.provenance.get("warnings", ()) if origin else ()
+        if warnings:
+            show_warning("\n".join(warnings))
         self.say("Counting…")
         active = self._viewer.layers.selection.active
         if not (isinstance(active, LabelsLayer) and active.mode != "pan_zoom"):  # else the user is painting
@@ -266,9 +276,8 @@ class SegmentPanel(QWidget):
 
     def _on_counted(self, layer: LabelsLayer, measured: Measurements) -> None:
         self.results.show_measured(layer.name, measured)
-        if not self.is_running and not self.problem:
-            text = summary(measured)
-            self.say(f"{text[0].upper()}{text[1:]}.")
+        if self._run is not None and layer is self._run.layer and not self.is_running:
+            self.say(in_words(measured))
 
     def _on_uncountable(self, layer: LabelsLayer, why: str) -> None:
         self.results.clear(f"{layer.name}: {why}")
@@ -311,14 +320,11 @@ class SegmentPanel(QWidget):
             return None
         plane = model.card.input.plane
         axis = SLICINGS[plane].axes[0]
-        dims = self._viewer.dims
-        shown = dims.ndim - 3 + axis
-        if shown in dims.displayed:
+        index = shown_slice(self._viewer.dims, scan.grid, axis)
+        if index is None:
             raise InputError(
                 f"{model.name} works on {plane} slices: turn the viewer to one, or take the whole volume"
             )
-        place = placement(scan.grid)
-        index = round((dims.point[shown] - place["translate"][axis]) / place["scale"][axis])
         if not 0 <= index < scan.grid.shape[axis]:
             raise InputError("the current slice lies outside the scan")
         return range(index, index + 1)
@@ -330,12 +336,14 @@ class SegmentPanel(QWidget):
         return saving.ask_where(self, title, (folder or Path.home()) / name, formats)
 
 
+def in_words(measured: Measurements) -> str:
+    """Return what was found and in which slices, counted as the viewer's slider counts them."""
+    text = summary(measured)
+    slices = [row.slices for row in measured.rows if row.kind == "region" and row.slices]
+    where = f"; slices {slices[0][0]} to {slices[0][1]}" if slices else ""
+    return f"{text[0].upper()}{text[1:]}{where}."
+
+
 def _group_of(layer: Any) -> str | None:
     origin = origin_of(layer)
     return origin.group if origin else None
-
-
-@thread_worker
-def _devices() -> list[str]:
-    """Ask torch, whose import takes seconds, outside the window's thread."""
-    return available_devices()

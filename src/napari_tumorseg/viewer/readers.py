@@ -80,7 +80,8 @@ def _mask_layers(case: Case) -> tuple[list[LayerData], list[str]]:
             sentences.append(f"{mask.name} is left out: {error}")
             continue
         visible = len(case.masks) == 1
-        layers.append(labels_layer(found, visible=visible, group=group_key(case), case=case.name))
+        name = f"{mask.name if mask.name.startswith(case.name) else f'{case.name} {mask.name}'} (from file)"
+        layers.append(labels_layer(found, visible=visible, name=name, group=group_key(case), case=case.name))
     if not layers and not case.images and sentences:
         raise TumorSegError("; ".join(sentences))
     return layers, sentences
@@ -106,8 +107,7 @@ def _tell(sentences: list[str]) -> None:
         return
     from napari.utils.notifications import show_warning
 
-    for sentence in sentences:
-        show_warning(sentence)
+    show_warning("\n".join(sentences))
 
 
 def _as_list(path: Paths) -> list[str]:

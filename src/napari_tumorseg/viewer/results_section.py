@@ -20,8 +20,13 @@ from napari_tumorseg.regions import Scheme, get_scheme
 from napari_tumorseg.report.tables import millilitres
 from napari_tumorseg.viewer.section import wrapping_label
 
-COLUMNS = ("Region", "mL", "Voxels", "Parts")
-_TIPS = ("", "Volume; a dash where the voxel size is unknown", "", "26-connected components")
+COLUMNS = ("Region", "mL", "Voxels", "Components")
+_TIPS = (
+    "",
+    "Volume; a dash where the voxel size is unknown",
+    "",
+    "26-connected: pieces that touch, if only at a corner, are one",
+)
 _DASH = "—"
 _ROW_HEIGHT = 26
 

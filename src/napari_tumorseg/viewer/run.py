@@ -12,6 +12,7 @@ import numpy as np
 from napari.layers import Labels as LabelsLayer
 from napari.qt.threading import thread_worker
 from psygnal import Signal
+from qtpy.QtCore import QObject
 
 from napari_tumorseg.errors import TumorSegError
 from napari_tumorseg.inference.settings import Progress, Settings
@@ -21,6 +22,7 @@ from napari_tumorseg.regions import get_scheme
 from napari_tumorseg.scan import Segmentation
 from napari_tumorseg.viewer.layers import labels_layer
 from napari_tumorseg.viewer.origin import METADATA_KEY
+from napari_tumorseg.viewer.showing import shown_slice
 
 if TYPE_CHECKING:
     from napari import Viewer
@@ -61,11 +63,12 @@ class Failure:
 Step = str | Progress
 
 
-class Run:
+class Run(QObject):
     """A segmentation under way in one viewer.
 
     The result grows in a layer of its own. However the run ends, other layers stay as they are; unless it
-    ends well, its layer goes.
+    ends well, its layer goes. A QObject, so that what the worker still has under way for a run that is
+    gone is dropped: PySide would call a method of any other object after its death.
     """
 
     progressed = Signal(object)
@@ -77,6 +80,7 @@ class Run:
     cancelled = Signal()
 
     def __init__(self, viewer: Viewer, job: Job) -> None:
+        super().__init__()
         self._viewer = viewer
         self._job = job
         self._over = False
@@ -91,7 +95,8 @@ class Run:
 
     def start(self) -> None:
         """Add the empty layer and set to work."""
-        self.layer = self._add_layer()
+        self.layer = self._make_layer()
+        self._show_layer(self.layer)
         self._viewer.layers.events.removed.connect(self._on_removed)
         self._worker = _work(self._job)
         self._worker.yielded.connect(self._on_step)
@@ -110,7 +115,7 @@ class Run:
         if self._end():
             self._remove_layer()
 
-    def _add_layer(self) -> LabelsLayer:
+    def _make_layer(self) -> LabelsLayer:
         case, grid = self._job.case, self._job.case.reference().grid
         scheme = get_scheme(self._job.model.card.output.scheme)
         empty = Segmentation(np.zeros(grid.shape, np.uint8), grid, scheme, case.name)
@@ -118,12 +123,15 @@ class Run:
             empty, name=f"{case.name} seg", case=case.name, group=self._job.group
         )
         layer = LabelsLayer(data, **arguments)
+        layer.editable = False  # strokes would be lost when the result comes
+        return layer
+
+    def _show_layer(self, layer: LabelsLayer) -> None:
+        """Add the layer without taking the user's selection away."""
         active = self._viewer.layers.selection.active
         self._viewer.add_layer(layer)
-        layer.editable = False  # strokes would be lost when the result comes
-        if active is not None and active in self._viewer.layers:
+        if active is not None:
             self._viewer.layers.selection.active = active
-        return layer
 
     def _remove_layer(self) -> None:
         if self.layer is not None and self.layer in self._viewer.layers:
@@ -151,10 +159,16 @@ class Run:
         place: list[Any] = [slice(None)] * 3
         place[step.plane_axis] = step.index
         layer.data[tuple(place)] = step.labels
-        now = time.monotonic()
-        if now - self._refreshed > _SECONDS_BETWEEN_REFRESHES:
-            self._refreshed = now
+        shown = shown_slice(self._viewer.dims, self._job.case.reference().grid, step.plane_axis)
+        if shown == step.index or (shown is None and self._is_time_to_refresh()):
             layer.refresh()
+
+    def _is_time_to_refresh(self) -> bool:
+        """Tell whether the last refresh is long enough ago: drawing must not hold up the window."""
+        now = time.monotonic()
+        due = now - self._refreshed > _SECONDS_BETWEEN_REFRESHES
+        self._refreshed = now if due else self._refreshed
+        return due
 
     def _on_returned(self, result: Segmentation | Failure | None) -> None:
         if result is None or not self._end():
@@ -191,8 +205,8 @@ def sentence(error: Exception) -> str:
     """Return what to tell the user of an error; one that nobody foresaw goes to the log with its trace."""
     if isinstance(error, TumorSegError):
         return str(error)
-    _LOG.error("a run failed", exc_info=error)
-    return f"The run failed unexpectedly ({type(error).__name__}: {error}); details are in the log."
+    _LOG.error("unexpected error", exc_info=error)
+    return f"It failed unexpectedly ({type(error).__name__}: {error}); details are in the log."
 
 
 def _put_result(layer: LabelsLayer, result: Segmentation, job: Job) -> None:

@@ -30,10 +30,6 @@ class Upright:
         if not any(origin_of(layer) for layer in self._viewer.layers):
             return
         head_axis = dims.ndim - 3
-        across = self._camera.orientation2d[1]
-        self._camera.orientation2d = ("up" if dims.order[-2] == head_axis else "down", across)
-
-    @property
-    def _camera(self) -> Any:
-        # moved in napari 0.9
-        return getattr(self._viewer, "scene", self._viewer).camera
+        camera = self._viewer.scene.camera
+        across = camera.orientation2d[1]
+        camera.orientation2d = ("up" if dims.order[-2] == head_axis else "down", across)

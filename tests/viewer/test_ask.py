@@ -1,0 +1,15 @@
+from __future__ import annotations
+
+from napari_tumorseg.viewer import ask
+
+
+def test_nobody_is_asked_where_there_is_no_window(monkeypatch):
+    monkeypatch.setattr(ask, "window", lambda: None)
+    assert ask.choose("title", "question", ["a", "b"]) is None
+
+
+def test_the_answer_counts_if_it_was_confirmed(monkeypatch):
+    monkeypatch.setattr(ask, "window", lambda: object())
+    for confirmed, expected in ((True, "b"), (False, None)):
+        monkeypatch.setattr(ask.QInputDialog, "getItem", lambda *_, ok=confirmed: ("b", ok))
+        assert ask.choose("title", "question", ["a", "b"]) == expected
