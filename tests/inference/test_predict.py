@@ -129,7 +129,7 @@ def test_brats_regions_equals_full_slices(brats: Scan) -> None:
     reference = {i: full_slice(net, channels[i], 4) for i in run}
 
     whole = prepare(brats, model.card, net.stride, margin=WIDE)
-    assert (whole.rows.window, whole.columns.window) == (128, 128)
+    assert whole.window(70) == (128, 128)
     runner = Runner(net, "cpu", flip=True)
     inner = np.s_[:, 1:-1, 1:-1]  # the reference repeats the outermost pixels where the engine goes on
     for result in slices(whole, runner, [70, 78, 86]):

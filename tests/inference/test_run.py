@@ -230,7 +230,7 @@ def test_closing_stops_at_once(lesion_model: Model, monkeypatch: pytest.MonkeyPa
     seen = []
     forward = UNet.forward
     monkeypatch.setattr(UNet, "forward", lambda self, x: seen.append(1) or forward(self, x))
-    steps = run(make_scan({"flair": head()}), lesion_model)
+    steps = run(make_scan({"flair": head()}), lesion_model, Settings(batch=1))
     next(steps)
     next(steps)
     steps.close()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+import math
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -14,7 +16,9 @@ from napari_tumorseg.geometry import Array
 from napari_tumorseg.inference.prepare import Prepared
 from napari_tumorseg.models.unet import UNet, fold_batch_norm
 
-_GPU_BATCH = 16
+_GPU_BATCH, _CPU_BATCH = 16, 4
+_CPU_PIXELS = 4 * 128 * 128
+"""Pixels of a batch beyond which the CPU gains nothing; below, a slice alone does not keep its cores busy."""
 _MEMORY_SIGNS = ("out of memory", "can't allocate memory", "not enough memory", "alloc_cpu", "alloc_failed")
 """How back ends put it that have no exception of their own for it."""
 
@@ -59,13 +63,14 @@ class Runner:
     flip : bool
         Average the logits with those of the left-right flipped slice.
     batch : int or None
-        Slices at a time.
+        Slices at a time, where they have equal windows.
     """
 
     def __init__(self, net: UNet, device: str, flip: bool = False, batch: int | None = None) -> None:
         self.device = device
         self.flip = flip
-        self.batch = max(1, batch or (1 if device == "cpu" else _GPU_BATCH))
+        self.batch = batch or (_CPU_BATCH if device == "cpu" else _GPU_BATCH)
+        self._pixels = _CPU_PIXELS if device == "cpu" and batch is None else None
         self.notes: list[str] = []
         self._net = fold_batch_norm(net).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         try:
@@ -73,6 +78,12 @@ class Runner:
         except RuntimeError as error:
             self.batch = 1  # a smaller batch would not make the weights fit
             self._step_down(error)
+
+    def batch_for(self, window: tuple[int, int]) -> int:
+        """Return how many slices of this size are best run at a time."""
+        if self._pixels is None:
+            return self.batch
+        return max(1, min(self.batch, self._pixels // math.prod(window)))
 
     def logits(self, batch: Sequence[Array]) -> Iterator[Array]:
         """Yield (O, H, W) logits for each (C, H, W) input, in order.
@@ -147,7 +158,7 @@ def slices(prepared: Prepared, runner: Runner, todo: Sequence[int]) -> Iterator[
     """
     position = 0
     while position < len(todo):
-        chunk = todo[position : position + runner.batch]
+        chunk = _chunk(prepared, runner, todo[position:])
         results = runner.logits([prepared.network_input(i) for i in chunk])
         for index, window in zip(chunk, results, strict=True):
             if not np.isfinite(window).all():
@@ -155,8 +166,15 @@ def slices(prepared: Prepared, runner: Runner, todo: Sequence[int]) -> Iterator[
                     f"the model {prepared.card.name} gives values that are no numbers on slice {index}; "
                     "its weights or its card are wrong"
                 )
-            yield SliceResult(index, prepared.to_slice(window))
+            yield SliceResult(index, prepared.to_slice(index, window))
         position += len(chunk)
+
+
+def _chunk(prepared: Prepared, runner: Runner, todo: Sequence[int]) -> Sequence[int]:
+    """Return the slices to run next: those ahead with windows of one size, as many as are run at a time."""
+    size = prepared.window(todo[0])
+    alike = itertools.takewhile(lambda index: prepared.window(index) == size, todo[: runner.batch_for(size)])
+    return list(alike)
 
 
 def stopwatch(total: int, clock: Callable[[], float] = time.perf_counter) -> Callable[[int], float | None]:

@@ -19,8 +19,14 @@ from napari_tumorseg.inference.sampling import AxisMap, apply_maps, axis_map, sh
 from napari_tumorseg.models.card import Foreground, ModelCard, Normalisation
 from napari_tumorseg.scan import Image, Role, Scan
 
-MARGIN = 16
-"""Pixels of the network kept around the tissue: what a cropped and a whole slice differ by fades in there."""
+MARGIN = 32
+"""Pixels of the network kept around the tissue: what a cropped and a whole slice differ by fades in there.
+
+On seven scans the starter's masks at 16 agreed with those of whole slices to Dice 0.97 to 1, at 32 to 0.9997.
+"""
+
+TOGETHER = 4
+"""Neighbouring slices that share a window, so that they fit into one batch."""
 
 Span = tuple[int, int]
 
@@ -113,9 +119,8 @@ class Channel:
 class Survey:
     """What one pass over a channel found."""
 
-    slices: Array  # bool, whether a slice has foreground
-    rows: Array
-    columns: Array
+    rows: Array  # (slices, rows) bool, where a slice has foreground
+    columns: Array  # (slices, columns)
     values: Array  # what the statistics are taken from
 
 
@@ -139,8 +144,8 @@ class Prepared:
         Outside it everything is background.
     todo : tuple of int
         Slices with tissue.
-    rows, columns : AxisMap
-        Between the slice and the network's window.
+    windows : tuple of (AxisMap, AxisMap)
+        For each slice, rows and columns between it and the network's window on it.
     """
 
     card: ModelCard
@@ -150,25 +155,31 @@ class Prepared:
     statistics: tuple[Statistics | None, ...]
     brain: Array | None
     todo: tuple[int, ...]
-    rows: AxisMap
-    columns: AxisMap
+    windows: tuple[tuple[AxisMap, AxisMap], ...]
 
     def network_input(self, index: int) -> Array:
         """Return (C, H, W) float32: one slice, normalised, in the network's window."""
-        out = np.zeros((len(self.channels), self.rows.window, self.columns.window), dtype=np.float32)
+        rows, columns = self.windows[index]
+        out = np.zeros((len(self.channels), rows.window, columns.window), dtype=np.float32)
         for c, channel in enumerate(self.channels):
             if channel is not None:
                 out[c] = self._window(channel, self.statistics[c], index)
         return out
 
-    @property
-    def covered(self) -> tuple[slice, slice]:
-        """Rows and columns of a slice that the network's window covers."""
-        return self.rows.covered, self.columns.covered
+    def window(self, index: int) -> tuple[int, int]:
+        """Return the size of the network's window on a slice."""
+        rows, columns = self.windows[index]
+        return rows.window, columns.window
 
-    def to_slice(self, window: Array) -> Array:
+    def covered(self, index: int) -> tuple[slice, slice]:
+        """Return the rows and columns of a slice that the network's window covers."""
+        rows, columns = self.windows[index]
+        return rows.covered, columns.covered
+
+    def to_slice(self, index: int, window: Array) -> Array:
         """Return values (O, H, W) in the network's window on the pixels of the slice that it covers."""
-        return np.stack([apply_maps(self.rows.up, self.columns.up, values) for values in window])
+        rows, columns = self.windows[index]
+        return np.stack([apply_maps(rows.up, columns.up, values) for values in window])
 
     def allowed(self, index: int) -> Array | None:
         """Return where labels may be on a slice, or None where the card sets no bounds."""
@@ -196,7 +207,8 @@ class Prepared:
         else:  # what lies outside the slice is background, too
             ground = float(normalise(np.asarray([channel.background]), stats, wanted)[0])
             ready -= ground
-        return apply_maps(self.rows.down, self.columns.down, ready) + np.float32(ground)
+        rows, columns = self.windows[index]
+        return apply_maps(rows.down, columns.down, ready) + np.float32(ground)
 
     def _foreground(self, channel: Channel, index: int) -> Array:
         return _tissue(channel, self.card.input.foreground, self.brain, index)
@@ -228,8 +240,8 @@ def prepare(scan: Scan, card: ModelCard, stride: int, margin: int = MARGIN) -> P
         for c in channels
     )
     found = list(surveys.values())
-    rows, columns = _maps(scan, card, slicing, found, stride, margin)
-    todo = np.flatnonzero(np.any([s.slices for s in found], axis=0))
+    rows = np.any([s.rows for s in found], axis=0)
+    columns = np.any([s.columns for s in found], axis=0)
     return Prepared(
         card,
         slicing,
@@ -237,9 +249,8 @@ def prepare(scan: Scan, card: ModelCard, stride: int, margin: int = MARGIN) -> P
         channels,
         statistics,
         brain,
-        tuple(int(i) for i in todo),
-        rows,
-        columns,
+        tuple(int(i) for i in np.flatnonzero(rows.any(axis=1))),
+        _windows(scan, card, slicing, (rows, columns), stride, margin),
     )
 
 
@@ -273,37 +284,40 @@ def _tissue(channel: Channel, rule: Foreground, brain: Array | None, index: int)
 def _survey(channel: Channel, card: ModelCard, brain: Array | None) -> Survey:
     """Walk over a channel's slices once."""
     count, height, width = channel.data.shape
-    slices = np.zeros(count, dtype=bool)
-    rows, columns = np.zeros(height, dtype=bool), np.zeros(width, dtype=bool)
+    rows, columns = np.zeros((count, height), dtype=bool), np.zeros((count, width), dtype=bool)
     collect = card.input.normalisation.scope == "volume"
     inside_only = card.input.normalisation.statistics == "foreground"
     values: list[Array] = []
     for index in range(count):
         tissue = _tissue(channel, card.input.foreground, brain, index)
-        slices[index] = tissue.any()
-        if slices[index]:
-            rows |= tissue.any(axis=1)
-            columns |= tissue.any(axis=0)
-        if collect and (slices[index] or not inside_only):
+        rows[index] = tissue.any(axis=1)
+        columns[index] = tissue.any(axis=0)
+        if collect and (rows[index].any() or not inside_only):
             content = channel.slice(index)
             values.append(content[tissue] if inside_only else content.ravel())
     flat = np.concatenate(values) if values else np.empty(0, dtype=np.float32)
-    return Survey(slices, rows, columns, flat)
+    return Survey(rows, columns, flat)
 
 
-def _maps(
-    scan: Scan, card: ModelCard, slicing: Slicing, surveys: list[Survey], stride: int, margin: int
-) -> tuple[AxisMap, AxisMap]:
+def _windows(
+    scan: Scan, card: ModelCard, slicing: Slicing, tissue: tuple[Array, Array], stride: int, margin: int
+) -> tuple[tuple[AxisMap, AxisMap], ...]:
+    """Return the maps of each slice, its window holding the tissue of the neighbours that share it."""
     size = card.input.size
     known = scan.grid.spacing_mm
     spacing = slicing.reorder(known)[1:] if known else (None, None)
-    tissue = [np.any([s.rows for s in surveys], axis=0), np.any([s.columns for s in surveys], axis=0)]
-    shrink = shrink_factor((tissue[0].size, tissue[1].size), spacing[0], size)
-    first, second = (
-        axis_map(line.size, step, size, axis, _span(line), stride, margin, shrink)
-        for axis, (line, step) in enumerate(zip(tissue, spacing, strict=True))
-    )
-    return first, second
+    shrink = shrink_factor((tissue[0].shape[1], tissue[1].shape[1]), spacing[0], size)
+
+    def map_of(axis: int, near: slice) -> AxisMap:
+        lines = np.asarray(tissue[axis][near].any(axis=0))
+        return axis_map(lines.size, spacing[axis], size, axis, _span(lines), stride, margin, shrink)
+
+    windows: list[tuple[AxisMap, AxisMap]] = []
+    count = len(tissue[0])
+    for first in range(0, count, TOGETHER):  # by place, so that it does not matter which slices are run
+        near = slice(first, min(first + TOGETHER, count))
+        windows += [(map_of(0, near), map_of(1, near))] * (near.stop - near.start)
+    return tuple(windows)
 
 
 def _span(line: Array) -> Span:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import platform
-from collections.abc import Generator, Mapping
+from collections.abc import Generator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -108,12 +108,16 @@ class _Canvas:
     labels: Array = field(init=False)
     probabilities: dict[str, Array] = field(init=False, default_factory=dict)
     box: tuple[slice, ...] | None = field(init=False, default=None)
+    start: tuple[int, int] = field(init=False, default=(0, 0))  # of the box, on a slice
 
     def __post_init__(self) -> None:
         self.labels = np.zeros(self.scan.grid.shape, dtype=np.uint8)
         if self.settings.probabilities and self.todo:
-            run = slice(self.todo[0], self.todo[-1] + 1)
-            box = (run, *self.prepared.covered)
+            rows, columns = (
+                _hull(sides) for sides in zip(*map(self.prepared.covered, self.todo), strict=True)
+            )
+            self.start = (rows.start, columns.start)
+            box = (slice(self.todo[0], self.todo[-1] + 1), rows, columns)
             self.box = self.prepared.slicing.canonical_box(box, self.prepared.shape)
             shape = tuple(side.stop - side.start for side in self.box)
             self.probabilities = {
@@ -122,17 +126,26 @@ class _Canvas:
 
     def draw(self, index: int, logits: Array) -> Array:
         """Turn the logits of a slice into labels, in place, and return them in canonical in-plane order."""
-        output, slicing, place = self.prepared.card.output, self.prepared.slicing, self.prepared.covered
+        output, slicing, place = (
+            self.prepared.card.output,
+            self.prepared.slicing,
+            self.prepared.covered(index),
+        )
         found = decode(logits, output, self.settings.threshold)
         allowed = self.prepared.allowed(index)
         if allowed is not None:
             found = np.where(allowed[place], found, np.uint8(0))
         slicing.apply(self.labels)[index][place] = found
         if self.probabilities:
+            inside = tuple(slice(p.start - s, p.stop - s) for p, s in zip(place, self.start, strict=True))
             kept = zip(self.probabilities.values(), probabilities(logits, output), strict=True)
             for volume, values in kept:
-                slicing.apply(volume)[index - self.todo[0]] = values
+                slicing.apply(volume)[index - self.todo[0]][inside] = values
         return np.asarray(np.take(self.labels, index, axis=slicing.axes[0]))
+
+
+def _hull(sides: Sequence[slice]) -> slice:
+    return slice(min(s.start for s in sides), max(s.stop for s in sides))
 
 
 def decode(logits: Array, output: Output, threshold: float | None = None) -> Array:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from scipy import sparse
@@ -19,6 +20,10 @@ from napari_tumorseg.models.card import Size
 
 _MUCH_LARGER = 1.5
 """Where no spacing tells, a slice is shrunk onto the canvas if it is larger than that by this factor."""
+
+
+_WORTH_CROPPING = 0.8
+"""Share of a canvas' side from which on cropping saves too little for what it changes."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -96,10 +101,14 @@ def axis_map(
         Slice pixels per canvas pixel where no spacing is known.
     """
     scale = _scale(length, spacing, size, axis, shrink)
-    low, high = _window(length, size, axis, scale, span, stride, margin)
-    down = _down(length, scale, size.reduce, low, high)
-    up, covered = _up(length, scale, size.reduce, low, high)
-    return AxisMap(sparse.csr_array(down), sparse.csr_array(up), covered)
+    return _map_of(length, scale, size.reduce, *_window(length, size, axis, scale, span, stride, margin))
+
+
+@lru_cache(maxsize=128)
+def _map_of(length: int, scale: _Scale, reduce: int, low: int, high: int) -> AxisMap:
+    """Return the map of a window; neighbouring slices mostly share theirs."""
+    up, covered = _up(length, scale, reduce, low, high)
+    return AxisMap(sparse.csr_array(_down(length, scale, reduce, low, high)), sparse.csr_array(up), covered)
 
 
 def shrink_factor(lengths: tuple[int, int], spacing: float | None, size: Size) -> float:
@@ -133,13 +142,16 @@ def _window(
 ) -> tuple[int, int]:
     """Return the window in network pixels: the tissue and a margin, on the network's stride.
 
-    It does not leave the canvas (or the slice, where there is none) unless the tissue does.
+    It does not leave the canvas (or the slice, where there is none) unless the tissue does. Next to all of
+    a canvas is taken as the whole one: its border is a thing that the network has learnt.
     """
     whole = size.canvas[axis] if size.canvas else float(scale.to_canvas(length))
     limits = (0, math.ceil(whole / size.reduce / stride))
     tissue = [float(scale.to_canvas(edge)) / size.reduce for edge in span]
     needed = (math.floor(tissue[0] / stride), math.ceil(tissue[1] / stride))
     wanted = (math.floor((tissue[0] - margin) / stride), math.ceil((tissue[1] + margin) / stride))
+    if size.canvas and min(wanted[1], limits[1]) - max(wanted[0], limits[0]) >= _WORTH_CROPPING * limits[1]:
+        wanted = limits
     low = min(max(wanted[0], limits[0]), needed[0])
     high = max(min(wanted[1], limits[1]), needed[1], low + 1)
     return low * stride, high * stride
