@@ -13,7 +13,7 @@ import numpy as np
 
 from napari_tumorseg.errors import InputError
 from napari_tumorseg.geometry import Array
-from napari_tumorseg.inference.foreground import background_value, foreground, looks_stripped
+from napari_tumorseg.inference.foreground import Levels, foreground, scan_is_stripped
 from napari_tumorseg.inference.plane import SLICINGS, Slicing
 from napari_tumorseg.inference.sampling import AxisMap, apply_maps, axis_map, shrink_factor
 from napari_tumorseg.models.card import Foreground, ModelCard, Normalisation
@@ -83,16 +83,15 @@ class Channel:
         What it is; it may stand in for another one.
     data : (slice, row, column) array
         A view of the scan.
-    background, maximum : float
-        Of the whole volume.
+    levels : Levels
+        Background and range of the whole volume.
     finite : bool
         Whether all voxels are numbers.
     """
 
     role: Role
     data: Array
-    background: float
-    maximum: float
+    levels: Levels
     finite: bool
 
     @classmethod
@@ -100,19 +99,16 @@ class Channel:
         """Look once over an image."""
         low, high = image.data.min(), image.data.max()
         finite = bool(np.isfinite(low) and np.isfinite(high))
-        if not finite:
-            good = image.data[np.isfinite(image.data)]
-            if not good.size:
-                raise InputError(f"{image.source or image.name} holds no numbers")
-            high = good.max()
-        return cls(role, slicing.apply(image.data), background_value(image.data), float(high), finite)
+        if not finite and not np.isfinite(image.data).any():
+            raise InputError(f"{image.source or image.name} holds no numbers")
+        return cls(role, slicing.apply(image.data), Levels.of(image.data), finite)
 
     def slice(self, index: int) -> Array:
         """Return a slice, what is not a number replaced by the background."""
         values: Array = self.data[index]
         if self.finite:
             return values
-        return np.where(np.isfinite(values), values, np.asarray(self.background, values.dtype))
+        return np.where(np.isfinite(values), values, np.asarray(self.levels.background, values.dtype))
 
 
 @dataclass(frozen=True, eq=False)
@@ -199,13 +195,13 @@ class Prepared:
             chosen = values[tissue] if wanted.statistics == "foreground" else values.ravel()
             stats = Statistics.of(chosen, wanted)
         if self.brain is not None:
-            values = np.where(self.brain[index], values, np.asarray(channel.background, values.dtype))
+            values = np.where(self.brain[index], values, np.asarray(channel.levels.background, values.dtype))
         ready = normalise(values, stats, wanted)
         ground = 0.0
         if wanted.background == "zero":
             ready *= tissue
         else:  # what lies outside the slice is background, too
-            ground = float(normalise(np.asarray([channel.background]), stats, wanted)[0])
+            ground = float(normalise(np.asarray([channel.levels.background]), stats, wanted)[0])
             ready -= ground
         rows, columns = self.windows[index]
         return apply_maps(rows.down, columns.down, ready) + np.float32(ground)
@@ -271,13 +267,13 @@ def _channels(scan: Scan, card: ModelCard, slicing: Slicing) -> tuple[Channel | 
 
 def _brain(scan: Scan, card: ModelCard, slicing: Slicing) -> Array | None:
     """Return the brain mask that takes the skull away for a model that wants it gone."""
-    if card.input.skull != "stripped" or scan.brain_mask is None or looks_stripped(scan.reference.data):
+    if card.input.skull != "stripped" or scan.brain_mask is None or scan_is_stripped(scan):
         return None
     return slicing.apply(scan.brain_mask)
 
 
 def _tissue(channel: Channel, rule: Foreground, brain: Array | None, index: int) -> Array:
-    found = foreground(channel.slice(index), rule, channel.background, channel.maximum)
+    found = foreground(channel.slice(index), rule, channel.levels)
     return found if brain is None else found & brain[index]
 
 

@@ -41,8 +41,9 @@ class Foreground(_Part):
     """Which voxels are tissue, per channel.
 
     ``differs``: those that differ from the background value (the median of the volume's corners) by more
-    than `tolerance`. ``fraction-of-max``: those above `fraction` of the maximum; on scans whose background
-    is not near zero (z-scored ones), those that differ from it.
+    than `tolerance`. ``fraction-of-max``: those above the background by more than `fraction` of what the
+    maximum is above it (the 99.9th percentile where the maximum is a spike); on scans whose tissue lies on
+    both sides of the background (z-scored inside the brain), those that differ from it.
     """
 
     rule: Literal["differs", "fraction-of-max"] = "differs"
