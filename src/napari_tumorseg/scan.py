@@ -154,6 +154,22 @@ class Scan:
         return replace(self, images=images)
 
     def with_spacing(self, spacing: tuple[float, float, float]) -> Scan:
-        """Return the scan with a spacing (Z, Y, X) in mm that the user states."""
+        """Return the scan with a spacing (Z, Y, X) in mm that the user states.
+
+        Raises
+        ------
+        InputError
+            If its files tell one already, or it is no spacing.
+        """
+        refuse_known_spacing(self.grid, self.case)
         grid = self.grid.with_spacing(spacing)
         return replace(self, images=tuple(replace(i, grid=grid) for i in self.images))
+
+
+def refuse_known_spacing(grid: Grid, name: str) -> None:
+    """Raise if a spacing that a user states would override the one that a file tells."""
+    if grid.unit == "mm":
+        told = ", ".join(f"{step:.3g}" for step in grid.spacing)
+        raise InputError(
+            f"{name} tells its voxel size itself ({told} mm); a stated one is for files that do not"
+        )

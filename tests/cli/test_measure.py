@@ -8,6 +8,7 @@ from pathlib import Path
 import nibabel as nib
 import numpy as np
 import pytest
+import tifffile
 
 from tests.cli.conftest import Run, files_in
 
@@ -39,8 +40,13 @@ def test_volumes(tumorseg: Run, mask: Path) -> None:
 
 
 def test_a_spacing_that_is_stated(tumorseg: Run, mask: Path) -> None:
-    found = row(tumorseg("measure", mask, "--json", "--spacing", "5,1,1").out, "WT")
-    assert found["volume_ml"] == pytest.approx(0.12)
+    known = tumorseg("measure", mask, "--spacing", "5,1,1")  # the file tells its own
+    assert (known.code, "tells its voxel size itself" in known.err) == (3, True)
+    unknown = mask.with_name("u_seg.tif")
+    tifffile.imwrite(unknown, np.asarray(nib.load(mask).dataobj).T)
+    done = tumorseg("measure", unknown, "--json", "--spacing", "5,1,1", "--against", unknown)
+    assert row(done.out, "WT")["volume_ml"] == pytest.approx(0.12)
+    assert json.loads(done.out)["agreement"]["rows"][0]["hd95_mm"] == 0
     assert tumorseg("measure", mask, "--spacing", "nan,1,1").code == 2
 
 

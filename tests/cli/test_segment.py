@@ -311,3 +311,48 @@ def slow(*given):
 run._Canvas.draw = slow
 main()
 """
+
+
+def test_what_cannot_be_written_is_told_before_the_run(
+    tumorseg: Run, case: Path, model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def never(*_: object) -> None:
+        raise AssertionError("the model was run")
+
+    monkeypatch.setattr("napari_tumorseg.cli.segment.run_with_progress", never)
+    out = tmp_path / "out"
+    (tmp_path / "there").mkdir()
+    (tmp_path / "there" / "A_prob_WT.nii.gz").touch()
+    for extra in (
+        ("-o", out, "--picture", tmp_path / "x.bmp"),
+        ("-o", tmp_path / "mask.mha"),
+        ("-o", tmp_path / "out.png"),
+        ("-o", tmp_path / "a.nii.gz", "--csv", tmp_path / "a.json"),
+        ("-o", "/proc/nothing/here"),
+    ):
+        done = tumorseg("segment", case, "-m", model, *extra)
+        assert done.code == 6, (extra, done.err)
+        assert done.err.count("\n") == 1
+    assert not out.exists()
+
+
+def test_a_case_is_never_written_outside_the_folder(tumorseg: Run, model: Path, tmp_path: Path) -> None:
+    import h5py
+
+    path = tmp_path / "many.h5"
+    with h5py.File(path, "w") as file:
+        for name in ("a/b", "c"):
+            file[f"{name}/image"] = head().astype(np.float32)
+    names = json.loads(tumorseg("info", path, "--json").out).get("cases", [])
+    out = tmp_path / "deep" / "out"
+    for name in names:
+        tumorseg("segment", path, "--case", name, "-m", model, "-o", out, "-q", "--roles", "image=flair")
+    outside = [p for p in tmp_path.rglob("*_seg*") if out not in p.parents]
+    assert not outside
+
+
+def test_a_spacing_that_files_tell_is_not_overridden(
+    tumorseg: Run, case: Path, model: Path, tmp_path: Path
+) -> None:
+    done = tumorseg("segment", case, "-m", model, "-o", tmp_path / "o", "--spacing", "4,2,2")
+    assert (done.code, "tells its voxel size itself" in done.err) == (3, True)

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from napari_tumorseg.cli import options
 from napari_tumorseg.cli.output import console, show_json
+
+if TYPE_CHECKING:
+    from napari_tumorseg.scan import Segmentation
 
 
 def measure(
@@ -39,6 +42,7 @@ def measure(
     from napari_tumorseg.measure import agreement
     from napari_tumorseg.measure import measure as measured
     from napari_tumorseg.report import agreement_table, summary, to_csv, to_json, to_rich
+    from napari_tumorseg.scan import refuse_known_spacing
 
     for path in (csv, output):
         if path:
@@ -46,9 +50,10 @@ def measure(
     seg = read_mask(mask, labels)
     size = options.parse_spacing(spacing)
     if size:
+        refuse_known_spacing(seg.grid, str(mask))
         seg = replace(seg, grid=seg.grid.with_spacing(size))
     found = measured(seg)
-    agreed = agreement(seg, read_mask(against, against_labels)) if against else None
+    agreed = agreement(seg, _reference(against, against_labels, size)) if against else None
     if csv:
         write_text(csv, to_csv(found), overwrite)
     if output:
@@ -61,3 +66,19 @@ def measure(
     screen.print(summary(found), markup=False)
     if agreed:
         screen.print(agreement_table(agreed))
+
+
+def _reference(path: Path, labels: str | None, spacing: tuple[float, float, float] | None) -> Segmentation:
+    """Return the mask to compare with; what is stated of the one goes for the other."""
+    from dataclasses import replace
+
+    from napari_tumorseg.errors import ChoiceNeededError
+    from napari_tumorseg.io import read_mask
+
+    try:
+        found = read_mask(path, labels)
+    except ChoiceNeededError as error:
+        raise ChoiceNeededError(str(error).replace("--labels", "--against-labels"), error.options) from None
+    if spacing and found.grid.unit != "mm":
+        found = replace(found, grid=found.grid.with_spacing(spacing))
+    return found

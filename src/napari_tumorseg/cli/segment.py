@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -18,6 +19,23 @@ if TYPE_CHECKING:
     from napari_tumorseg.scan import Scan, Segmentation
 
 _ENDINGS = (".nii", ".nii.gz", ".tif", ".tiff", ".h5", ".hdf5")
+_PICTURES = (".png", ".jpg", ".jpeg", ".webp")
+_OTHER_ENDINGS = (
+    *_PICTURES,
+    ".bmp",
+    ".gz",
+    ".mha",
+    ".mhd",
+    ".nrrd",
+    ".img",
+    ".hdr",
+    ".npy",
+    ".npz",
+    ".dcm",
+    ".mat",
+    ".mgz",
+)
+"""What looks like a file name, though no mask is written so; any other name is a folder's."""
 
 
 def segment(
@@ -87,13 +105,18 @@ def segment(
     from napari_tumorseg.measure import measure
     from napari_tumorseg.models import get_model
 
+    if case is not None and len(paths) > 1:
+        raise typer.BadParameter("--case names one case of a folder; several paths are the files of one case")
     found = open_case(paths, case)
     named = options.named_roles(options.parse_roles(roles), found)
     scan = (found.with_roles(named) if named else found).scan(reference, same_voxels)
     size = options.parse_spacing(spacing)
     scan = scan.with_spacing(size) if size else scan
-    targets = _targets(scan, output, lgg, picture, csv, overwrite)
+    targets, files = _targets(scan, output, lgg, picture, csv)
     chosen = get_model(model) if model else choose_model(scan)
+    if probabilities:
+        files += [targets.folder / f"{scan.case}_prob_{n}.nii.gz" for n in chosen.card.output.names]
+    _check(targets, files, overwrite)
     settings = Settings(
         device=device,
         flip=flip,
@@ -121,29 +144,45 @@ class Targets:
 
     mask: Path  # a file, or a folder for slices in the LGG layout
     folder: Path
+    is_folder: bool  # whether the folder was named, and is made if it is not there
     picture: Path | None
     csv: Path | None
     lgg: bool
 
 
 def _targets(
-    scan: Scan, output: Path, lgg: bool, picture: Path | None, csv: Path | None, overwrite: bool
-) -> Targets:
+    scan: Scan, output: Path, lgg: bool, picture: Path | None, csv: Path | None
+) -> tuple[Targets, list[Path]]:
+    """Return where results go, and every file that will be written beside probabilities."""
     from napari_tumorseg.errors import OutputError
     from napari_tumorseg.io import side_file
-    from napari_tumorseg.io.atomic import check_target
     from napari_tumorseg.io.tiff import lgg_masks
 
     is_folder = lgg or not output.name.lower().endswith(_ENDINGS)
-    if is_folder and output.is_file():
-        raise OutputError(f"{output} is a file, and its ending is none that a mask is written with")
+    if is_folder and not output.is_dir() and (output.is_file() or output.suffix.lower() in _OTHER_ENDINGS):
+        raise OutputError(f"{output}: a mask is written as one of {', '.join(_ENDINGS)}, or into a folder")
+    if picture and picture.suffix.lower() not in _PICTURES:
+        raise OutputError(f"{picture}: a picture is written as one of {', '.join(_PICTURES)}")
     folder = output if is_folder else output.parent
     mask = output / f"{scan.case}_seg.nii.gz" if is_folder and not lgg else output
-    masks = lgg_masks(output, scan.case, scan.grid.shape[0]) if lgg else [mask, side_file(mask)]
-    for path in [*masks, *(p for p in (picture, csv) if p)]:
-        if not (is_folder and path.parent == folder and not folder.exists()):  # that one will be made
+    masks = lgg_masks(output, scan.case, scan.grid) if lgg else [mask, side_file(mask)]
+    return Targets(mask, folder, is_folder, picture, csv, lgg), [*masks, *(p for p in (picture, csv) if p)]
+
+
+def _check(targets: Targets, files: list[Path], overwrite: bool) -> None:
+    """Raise before any work is done if something could not be written in the end."""
+    from napari_tumorseg.errors import OutputError
+    from napari_tumorseg.io.atomic import check_target
+
+    double = next((p for n, p in enumerate(files) if p in files[:n]), None)
+    if double:
+        raise OutputError(f"{double} would be written twice; choose another name for one of the results")
+    for path in files:
+        if not targets.is_folder or targets.folder.exists() or path.parent != targets.folder:
             check_target(path, overwrite)
-    return Targets(mask, folder, picture, csv, lgg)
+    there = next(p for p in (targets.folder, *targets.folder.absolute().parents) if p.exists())
+    if not there.is_dir() or not os.access(there, os.W_OK):
+        raise OutputError(f"the folder {targets.folder} cannot be made; choose another one")
 
 
 def run_with_progress(scan: Scan, model: Model, settings: Settings, quiet: bool) -> Segmentation:
@@ -152,7 +191,12 @@ def run_with_progress(scan: Scan, model: Model, settings: Settings, quiet: bool)
 
     from napari_tumorseg.inference import run
 
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    columns = (
+        TextColumn("{task.description}", markup=False),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+    )
     with Progress(*columns, console=console(stderr=True), disable=quiet, transient=True) as bars:
         bar = bars.add_task(f"{scan.case}: {model.name}", total=None)
         steps = run(scan, model, settings)

@@ -42,9 +42,11 @@ def choose_device(wanted: str) -> str:
         If the one wanted is not there.
     """
     there = available_devices()
+    wanted = wanted.lower()
     if wanted == "auto":
         return there[0]
-    if wanted.split(":")[0] not in there:
+    kind, _, number = wanted.partition(":")
+    if kind not in there or (number and not (kind == "cuda" and number.isdigit())):
         raise DeviceError(f"the device {wanted!r} is not available here; there is {', '.join(there)}")
     return wanted
 

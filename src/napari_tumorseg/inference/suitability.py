@@ -66,7 +66,14 @@ def warnings(scan: Scan, card: ModelCard) -> list[str]:
         )
     if card.input.skull == "present" and stripped:
         found.append(
-            f"{scan.case} seems to be brain-extracted, and {card.name} was trained on scans with skull"
+            f"{scan.case} seems to be brain-extracted, and {card.name} was trained on scans with skull: "
+            "expect it to miss the tumour"
+        )
+    moved = [SHOWN[i.role] for i in scan if i.role in card.input.roles and i.note.startswith("resampled")]
+    if card.input.skull == "stripped" and moved:
+        found.append(
+            f"{' and '.join(moved)} came on another grid than the reference, and {card.name} was trained on "
+            "co-registered scans: check that they lie on each other"
         )
     absent = [r for r in card.input.roles if r not in scan.roles]
     for role in absent:

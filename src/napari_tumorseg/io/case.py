@@ -16,6 +16,7 @@ from napari_tumorseg.scan import MODALITIES, Image, Role, Scan, Segmentation
 
 _REFERENCE_ORDER = (Role.FLAIR, Role.T1C, Role.T2, Role.T1, Role.OTHER)
 _MIN_OVERLAP = 0.5
+_NOT_IN_NAMES = '/\\:*?"<>|'
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,7 +69,7 @@ class Case:
     Attributes
     ----------
     name : str
-        Name of the case, used for file names.
+        Name of the case, used for file names: what no file name may hold is replaced.
     images : tuple of Image
         Channels, each on the grid of its own file.
     masks : tuple of Mask
@@ -90,6 +91,9 @@ class Case:
     layout: str = ""
     time_point: str = ""
     warnings: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "name", file_name(self.name))
 
     def with_roles(self, roles: Mapping[str, Role]) -> Case:
         """Return the case with the roles of some images, by name, set anew."""
@@ -139,9 +143,17 @@ class Case:
         """
         base = self.reference(reference)
         _refuse_double_roles(self)
-        others = [image for image in self.images if image is not base]
-        images = [base, *(bring(image, base, same_voxels) for image in others)]
-        notes = [f"{_shown(i)} was {i.note}" for i in images if i.note]
+        images, notes = [base], []
+        for image in self.images:
+            if image is base:
+                continue
+            try:
+                images.append(bring(image, base, same_voxels))
+            except GeometryError as error:
+                if image.role in MODALITIES:
+                    raise
+                notes.append(f"{image.name} is left out: {_without_folders(error, image, base)}")
+        notes += [f"{_shown(i)} was {i.note}" for i in images if i.note]
         brain, more = self._brain_on(base, same_voxels)
         return Scan(
             self.name, tuple(images), brain, self.time_point, self.layout, (*self.warnings, *notes, *more)
@@ -154,7 +166,7 @@ class Case:
         try:
             found = bring(self.brain_mask, base, same_voxels, nearest=True)
         except GeometryError as error:
-            return None, [f"the brain mask is left out: {error}"]
+            return None, [f"the brain mask is left out: {_without_folders(error, self.brain_mask, base)}"]
         return found.data > 0.5, []
 
 
@@ -191,6 +203,15 @@ def bring(image: Image, base: Image, same_voxels: bool = False, nearest: bool = 
     tilted = ", its slices being tilted against it" if not image.grid.is_parallel(base.grid) else ""
     note = f"resampled onto the grid of {_shown(base)}{tilted}"
     return replace(image, data=onto(image.data, image.grid, base.grid, nearest), grid=base.grid, note=note)
+
+
+def _without_folders(error: GeometryError, *images: Image) -> str:
+    """Return an error as a warning that may be stored: folders can name patients."""
+    text = str(error)
+    for image in images:
+        if image.source is not None:
+            text = text.replace(str(image.source), image.source.name)
+    return text
 
 
 def _shown(image: Image) -> str:
@@ -247,3 +268,9 @@ def pick_case(names: Sequence[str], wanted: str | None, path: Path) -> str:
     if wanted not in names:
         raise InputError(f"{path} holds no case {wanted!r}; it holds {shown}")
     return wanted
+
+
+def file_name(name: str) -> str:
+    """Return a name that is safe as part of a file name, whatever a file or group was called."""
+    safe = "".join("_" if c in _NOT_IN_NAMES or not c.isprintable() else c for c in name)
+    return safe.strip(". ") or "case"

@@ -89,8 +89,9 @@ def to_rich(m: Measurements) -> Table:
 def agreement_table(a: Agreement) -> Table:
     """Return how a mask agrees with a reference as a table for a terminal."""
     from rich.table import Table
+    from rich.text import Text
 
-    table = Table(title=f"agreement with {a.reference}", caption=NOTICE)
+    table = Table(title=Text(f"agreement with {a.reference}"), caption=NOTICE)
     for heading in ("region", "Dice", "IoU", "sensitivity", "precision", "HD95 (mm)", "volume error (mL)"):
         table.add_column(heading, justify="left" if heading == "region" else "right")
     for row in a.rows:
