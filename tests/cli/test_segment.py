@@ -321,14 +321,13 @@ def test_what_cannot_be_written_is_told_before_the_run(
 
     monkeypatch.setattr("napari_tumorseg.cli.segment.run_with_progress", never)
     out = tmp_path / "out"
-    (tmp_path / "there").mkdir()
-    (tmp_path / "there" / "A_prob_WT.nii.gz").touch()
+    (tmp_path / "file").touch()
     for extra in (
         ("-o", out, "--picture", tmp_path / "x.bmp"),
         ("-o", tmp_path / "mask.mha"),
         ("-o", tmp_path / "out.png"),
         ("-o", tmp_path / "a.nii.gz", "--csv", tmp_path / "a.json"),
-        ("-o", "/proc/nothing/here"),
+        ("-o", tmp_path / "file" / "inside"),
     ):
         done = tumorseg("segment", case, "-m", model, *extra)
         assert done.code == 6, (extra, done.err)
