@@ -40,4 +40,5 @@ def models(
         )
     screen = console()
     screen.print(table)
+    screen.print("Research use only, not for diagnosis; weights carry the licence shown.")
     screen.print(f"Models of your own are looked for in {user_folder()}", markup=False)
