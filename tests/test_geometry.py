@@ -184,3 +184,12 @@ def test_bounding_box_encloses_all_and_no_more(data: st.DataObject) -> None:
     assert [(s.start, s.stop) for s in box] == list(
         zip(where.min(axis=0).tolist(), (where.max(axis=0) + 1).tolist(), strict=True)
     )
+
+
+def test_slice_names_outlive_a_stated_spacing() -> None:
+    grid = Grid.from_codes((2, 3, 4)).with_slice_names(["X_5", "X_6"])
+    stated = grid.with_spacing((5, 1, 1))
+    assert stated.storage is not None
+    assert stated.storage.slice_names == ("X_5", "X_6")
+    with pytest.raises(ValueError, match="3 names"):
+        grid.with_slice_names(["a", "b", "c"])

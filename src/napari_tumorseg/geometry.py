@@ -95,12 +95,16 @@ class Storage:
     fields : mapping
         Geometric fields of a NIfTI header (codes, quaternion, srow, pixdim, units), copied verbatim;
         empty for formats that have none. Free text and extensions are never kept (privacy).
+    slice_names : tuple of str
+        Where each slice is a file of its own: that file's name without its ending, for every canonical
+        slice; empty for a slice that no file holds.
     """
 
     shape: tuple[int, int, int]
     view: View
     affine: Affine
     fields: Mapping[str, Any] = field(default_factory=dict)
+    slice_names: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)
@@ -250,8 +254,14 @@ class Grid:
         storage = self.storage
         if storage is not None:
             to_canonical = np.linalg.inv(storage.view.matrix(storage.shape))
-            storage = Storage(storage.shape, storage.view, affine @ to_canonical)
+            storage = replace(storage, affine=affine @ to_canonical, fields={})
         return replace(self, affine=affine, unit="mm", storage=storage)
+
+    def with_slice_names(self, names: Sequence[str]) -> Grid:
+        """Return the grid of a volume whose slices are files of these names."""
+        if self.storage is None or len(names) != self.shape[0]:
+            raise ValueError(f"{len(names)} names do not fit a stored grid of {self.shape[0]} slices")
+        return replace(self, storage=replace(self.storage, slice_names=tuple(names)))
 
     def _corners(self) -> Affine:
         last = np.asarray(self.shape) - 1

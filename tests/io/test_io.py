@@ -8,10 +8,12 @@ import os
 from dataclasses import replace
 from pathlib import Path
 
+import h5py
 import nibabel as nib
 import numpy as np
 import pytest
 import tifffile
+from PIL import Image as Pillow
 
 from napari_tumorseg import io
 from napari_tumorseg.errors import ChoiceNeededError, InputError, OutputError
@@ -133,7 +135,7 @@ def test_roles_against_the_names(tmp_path: Path) -> None:
 
 
 def test_a_spacing_that_is_stated(tmp_path: Path) -> None:
-    picture(tmp_path / "flair.nii")
+    tifffile.imwrite(tmp_path / "flair.tif", asymmetric(SHAPE), photometric="minisblack")
     assert io.read(tmp_path, spacing=(5, 1, 1)).grid.spacing_mm == pytest.approx((5, 1, 1))
     with pytest.raises(InputError, match="three positive numbers"):
         io.read(tmp_path, spacing=(5, 0, 1))
@@ -318,3 +320,174 @@ def test_lgg_slices_come_with_a_side_file(tmp_path: Path) -> None:
     assert [p.name for p in written] == ["P_1_mask.tif", "P_2_mask.tif", "P_mask.json"]
     assert json.loads(written[-1].read_text())["scheme"] == "binary"
     assert tifffile.imread(written[1])[2, 0] == 255
+
+
+def slices(folder: Path, numbers: range | list[int]) -> Path:
+    folder.mkdir(parents=True, exist_ok=True)
+    for number in numbers:
+        values = np.random.default_rng(number).integers(0, 255, (9, 10, 3)).astype(np.uint8)
+        tifffile.imwrite(folder / f"X_{number}.tif", values, photometric="rgb")
+    return folder
+
+
+def tumour_on(grid: Grid, name: str, scheme: str = "binary", value: int = 1) -> Segmentation:
+    labels = np.zeros(grid.shape, np.uint8)
+    labels[:, 2:5, 3:6] = value
+    return Segmentation(labels, grid, SCHEMES[scheme], name)
+
+
+@pytest.mark.parametrize("spacing", [None, (5.0, 1.0, 1.0)])
+def test_lgg_slices_keep_their_numbers(tmp_path: Path, spacing: tuple[float, float, float] | None) -> None:
+    folder = slices(tmp_path / "X", range(5, 9))
+    scan = io.read(folder, spacing=spacing)
+    written = io.write_lgg(tumour_on(scan.grid, scan.case), folder)
+    assert [p.name for p in written] == [*(f"X_{n}_mask.tif" for n in range(5, 9)), "X_mask.json"]
+    again = io.open_case(folder)
+    assert again.layout == "LGG folder"
+    np.testing.assert_array_equal(again.masks[0].labels, tumour_on(scan.grid, "").labels)
+
+
+def test_a_missing_slice_gets_no_mask(tmp_path: Path) -> None:
+    scan = io.read(slices(tmp_path / "X", [5, 6, 8]))
+    (tmp_path / "out").mkdir()
+    written = io.write_lgg(tumour_on(scan.grid, scan.case), tmp_path / "out")
+    assert scan.grid.shape[0] == 4
+    assert [p.name for p in written[:-1]] == ["X_5_mask.tif", "X_6_mask.tif", "X_8_mask.tif"]
+    mask = io.read_mask(tmp_path / "out")  # and so when a folder of masks is written once more
+    (tmp_path / "more").mkdir()
+    again = io.write_lgg(mask, tmp_path / "more")
+    assert [p.name for p in again[:-1]] == [p.name for p in written[:-1]]
+
+
+@pytest.mark.parametrize("grey", [True, False])
+def test_the_mask_of_a_lone_slice(tmp_path: Path, grey: bool) -> None:
+    path = slices(tmp_path, [14]) / "X_14.tif"
+    if grey:
+        tifffile.imwrite(path, asymmetric((9, 10)))
+    grid = io.open_case(path).images[0].grid
+    written = io.write_lgg(tumour_on(grid, "X_14"), tmp_path)
+    assert [p.name for p in written] == ["X_14_mask.tif", "X_14_mask.json"]
+    assert len(io.open_case(path).masks) == 1
+
+
+def test_a_nifti_mask_beside_slices_is_not_the_scan(tmp_path: Path) -> None:
+    for name in ("X_seg.nii.gz", "result.nii.gz"):
+        folder = slices(tmp_path / name / "X", range(5, 9))
+        scan = io.read(folder)
+        io.write_mask(tumour_on(scan.grid, scan.case), folder / name)
+        again = io.open_case(folder)
+        assert again.layout == "TIFF slices"
+        assert io.list_cases(folder) == ["X"]
+        assert len(again.images) == 3
+
+
+def test_probabilities_are_no_channels(tmp_path: Path) -> None:
+    picture(tmp_path / "flair.nii")
+    seg = tumour_on(io.read(tmp_path).grid, "c_2")
+    io.write_mask(seg, tmp_path / "c_2_seg.nii.gz")
+    values = np.full(seg.grid.shape, 51, np.uint8)
+    io.write_probabilities(replace(seg, probabilities={"WT": values}), tmp_path)
+    case = io.open_case(tmp_path)
+    assert [i.name for i in case.images] == ["flair"]
+    assert [m.name for m in case.masks] == ["c_2_seg"]
+    assert not case.warnings
+    assert io.open_case(tmp_path / "c_2_prob_WT.nii.gz").images  # looked at on its own
+
+
+@pytest.mark.parametrize(
+    "name", ["result.tif", "t1c_out.tiff", "flair_result.nii.gz", "flair.nii", "x.h5", "a.b_seg.nii.gz"]
+)
+@pytest.mark.parametrize("scheme", ["brats-2024", "binary"])
+def test_a_mask_of_any_name_keeps_its_scheme(tmp_path: Path, name: str, scheme: str) -> None:
+    seg = tumour_on(Grid.from_codes(SHAPE), "c", scheme)
+    written = io.write_mask(seg, tmp_path / name)
+    assert io.read_mask(written[0]).scheme.name == scheme
+    for path in (written[0], tmp_path):
+        case = io.open_case(path)
+        assert not case.images
+        assert [m.scheme for m in case.masks] == [SCHEMES[scheme]]
+
+
+def test_a_tiff_mask_tells_its_scheme_itself(tmp_path: Path) -> None:
+    mask, side = io.write_mask(tumour_on(Grid.from_codes(SHAPE), "c", "msd"), tmp_path / "result.tif")
+    side.unlink()
+    assert io.read_mask(mask).scheme.name == "msd"
+    assert not io.open_case(mask).images
+
+
+def test_the_side_file_of_another_format_makes_no_mask(tmp_path: Path) -> None:
+    tifffile.imwrite(tmp_path / "X.tif", asymmetric(SHAPE), photometric="minisblack")
+    scan = io.read(tmp_path / "X.tif")
+    io.write_mask(tumour_on(scan.grid, "X"), tmp_path / "X.nii.gz")
+    assert [i.name for i in io.open_case(tmp_path / "X.tif").images] == ["X"]
+    assert [i.name for i in io.open_case(tmp_path).images] == ["X"]
+    assert io.read_mask(tmp_path / "X.nii.gz").scheme.name == "binary"
+
+
+def test_warnings_name_no_folder(tmp_path: Path) -> None:
+    secret = tmp_path / "Jane Doe" / "X"
+    secret.mkdir(parents=True)
+    values = np.random.default_rng(0).integers(0, 255, (9, 10, 3)).astype(np.uint8)
+    tifffile.imwrite(secret / "a.tif", values, photometric="rgb")
+    tifffile.imwrite(secret / "a_mask.tif", values.astype(np.float32) / 7, photometric="rgb")
+    Pillow.fromarray(values).save(secret / "b.png")
+    with h5py.File(secret / "c.h5", "w") as file:
+        file["image"] = asymmetric((12, 30, 40))
+        file["label"] = np.full((12, 30, 40), 0.3)
+    picture(secret / "n" / "flair.nii")
+    (secret / "n" / "x_seg.nii").write_bytes(b"damaged")
+    for path in ("a.tif", "b.png", "c.h5", "n"):
+        case = io.open_case(secret / path)
+        assert case.warnings
+        assert not any("Jane" in w or os.sep in w for w in case.warnings)
+
+
+def test_slices_named_one_by_one_are_their_folder(tmp_path: Path) -> None:
+    folder = slices(tmp_path / "X", range(5, 9))
+    files = sorted(folder.iterdir())
+    np.testing.assert_array_equal(io.open_case(files).images[0].data, io.open_case(folder).images[0].data)
+    with pytest.raises(InputError, match="not all of them; name the folder"):
+        io.open_case(files[:2])
+    seg = tumour_on(io.read(folder).grid, "X")
+    io.write_lgg(seg, folder)
+    assert len(io.open_case(files).masks) == 1
+    assert len(io.open_case(sorted(folder.glob("*.tif"))).masks) == 1
+
+
+def test_hdf5_slices_named_one_by_one(tmp_path: Path) -> None:
+    for volume, number in ((1, 3), (1, 4), (2, 3), (2, 4)):
+        with h5py.File(tmp_path / f"volume_{volume}_slice_{number}.h5", "w") as file:
+            file["image"] = np.random.default_rng(number).normal(size=(16, 16, 4))
+    files = sorted(tmp_path.iterdir())
+    case = io.open_case(files[:2])
+    assert case.name == "volume_1"
+    assert case.images[0].grid.shape[0] == 2
+    with pytest.raises(ChoiceNeededError, match="2 cases"):
+        io.open_case(files)
+    assert io.open_case(files, "volume_2").name == "volume_2"
+    with pytest.raises(InputError, match="name the folder"):
+        io.open_case(files[:3])
+
+
+def test_files_of_sequences_are_no_slices(tmp_path: Path) -> None:
+    for name in ("X_t1", "X_t2", "X_flair"):
+        tifffile.imwrite(tmp_path / f"{name}.tif", asymmetric((9, 10)))
+    files = sorted(tmp_path.iterdir())
+    assert {i.role for i in io.open_case(files).images} == {Role.T1, Role.T2, Role.FLAIR}
+    assert [i.role for i in io.open_case(files[1:]).images] == [Role.T1, Role.T2]
+
+
+def test_slices_and_another_file_are_several_cases(tmp_path: Path) -> None:
+    folder = slices(tmp_path / "X", [1, 2])
+    tifffile.imwrite(folder / "other.tif", asymmetric((9, 10)))
+    with pytest.raises(ChoiceNeededError, match="other"):
+        io.open_case(sorted(folder.iterdir()))
+    assert io.open_case(sorted(folder.iterdir()), "X").images[0].grid.shape == (2, 9, 10)
+
+
+def test_images_of_one_name_are_told_apart_by_their_folders(tmp_path: Path) -> None:
+    for folder in ("old", "new"):
+        (tmp_path / folder).mkdir()
+        tifffile.imwrite(tmp_path / folder / "flair.tif", asymmetric((9, 10)))
+    case = io.open_case([tmp_path / "old" / "flair.tif", tmp_path / "new" / "flair.tif"])
+    assert [i.name for i in case.images] == ["old/flair.tif", "new/flair.tif"]

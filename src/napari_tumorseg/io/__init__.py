@@ -18,6 +18,7 @@ from types import ModuleType
 import numpy as np
 
 from napari_tumorseg.errors import InputError, OutputError
+from napari_tumorseg.io.arrays import distinct, fitting, is_mask_name, side_file, side_scheme, without_folder
 from napari_tumorseg.io.atomic import atomic_path, check_target, flush
 from napari_tumorseg.io.case import Case, Mask, pick_case
 from napari_tumorseg.io.nifti import is_labels, to_labels
@@ -111,7 +112,9 @@ def open_case(
     several = [paths] if isinstance(paths, Path | str) else list(paths)
     if not several:
         raise InputError("no file or folder was named")
-    found = _open_one(_existing(several[0]), case) if len(several) == 1 else _open_together(several)
+    files = [_existing(p) for p in several]
+    found = _open_one(files[0], case) if len(files) == 1 else _open_together(files, case)
+    found = replace(found, warnings=tuple(_without_folders(w, files) for w in found.warnings))
     return found.with_roles(roles) if roles else found
 
 
@@ -205,7 +208,7 @@ def write_lgg(seg: Segmentation, folder: Path | str, *, overwrite: bool = False)
     seg : Segmentation
         What to write; every label that is tumour becomes 255.
     folder : path
-        Gets ``NAME_N_mask.tif``, N from 1, and ``NAME_mask.json``.
+        Gets ``NAME_N_mask.tif``, numbered as the scan's own slices or from 1, and ``NAME_mask.json``.
     overwrite : bool
         Whether files that exist may be replaced.
 
@@ -251,12 +254,6 @@ def _side_file(seg: Segmentation, path: Path, overwrite: bool) -> Iterator[None]
         yield
 
 
-def side_file(path: Path) -> Path:
-    """Return where the JSON beside a mask lies: ``X_seg.nii.gz`` has ``X_seg.json``."""
-    ending = _ending(path, _WRITERS) or path.suffix
-    return path.with_name(path.name[: len(path.name) - len(ending)] + ".json")
-
-
 def _description(seg: Segmentation) -> dict[str, object]:
     labels = {str(label.value): label.name for label in seg.scheme.labels}
     return {
@@ -280,16 +277,25 @@ def _open_one(path: Path, case: str | None) -> Case:
     return replace(inner, name=f"{nested.replace('/', '_')}_{inner.name}") if nested else inner
 
 
-def _open_together(paths: Sequence[Path | str]) -> Case:
+def _without_folders(text: str, paths: Sequence[Path]) -> str:
+    """Return a warning without the folders that the user keeps files in: it is written into side files."""
+    for folder in {f for p in paths for f in (p, p.parent)}:
+        text = without_folder(text, folder)
+    return text
+
+
+def _open_together(files: Sequence[Path], case: str | None) -> Case:
     """Read files that are one case; of several formats, their images are simply put together."""
-    files = [_existing(p) for p in paths]
     if all(_format_name(p) == "folders" for p in files):
         found: Case = _module("folders").open_files(files)
         return found
     if any(p.is_dir() for p in files):
         raise InputError("several paths are the files of one case; a folder among them cannot be one")
+    stacked = _open_slices(files, case)
+    if stacked is not None:
+        return stacked
     cases = [_open_one(p, None) for p in files]
-    images = _distinct([image for c in cases for image in c.images])
+    images = distinct([image for c in cases for image in c.images])
     return Case(
         name=cases[0].name,
         images=images,
@@ -300,20 +306,37 @@ def _open_together(paths: Sequence[Path | str]) -> Case:
     )
 
 
+def _open_slices(files: Sequence[Path], case: str | None) -> Case | None:
+    """Read numbered slices named one by one (``PATIENT/*.tif``) as the folder; None if they are none.
+
+    Raises
+    ------
+    InputError
+        If some slices of the case are not among them.
+    """
+    folder, kind = files[0].parent, _format_name(files[0])
+    if kind not in ("hdf5", "tiff") or any(p.parent != folder or _format_name(p) != kind for p in files):
+        return None
+    module, given = _module(kind), {p.name for p in files}
+    stacks: dict[str, tuple[set[str], set[str]]] = module.stacks(folder)
+    touched = {name: stack for name, stack in stacks.items() if given & stack[0]}
+    if not touched:
+        return None
+    if not all(images <= given for images, _ in touched.values()):
+        raise InputError(
+            f"the files are slices of {', '.join(touched)}, but not all of them; name the folder"
+        )
+    others = given.difference(*(part for stack in touched.values() for part in stack))
+    name = case if others else pick_case(list(touched), case, folder)
+    found: Case = module.open_case(folder, name)
+    return found
+
+
 def _as_mask(image: Image) -> Mask:
     """Return as a mask what its name let pass for an image, such as ``flair_abnormality``."""
-    return Mask(image.name, to_labels(image.data), image.grid, source=image.source)
-
-
-def _distinct(images: Sequence[Image]) -> tuple[Image, ...]:
-    """Return the images with a name each of its own, since roles are set by name."""
-    names = [image.name for image in images]
-    return tuple(
-        replace(image, name=f"{image.source.stem}: {image.name}")
-        if image.source is not None and names.count(image.name) > 1
-        else image
-        for image in images
-    )
+    labels = to_labels(image.data)
+    scheme = fitting(side_scheme(image.source), labels) if image.source else None
+    return Mask(image.name, labels, image.grid, scheme, image.source)
 
 
 def _existing(path: Path | str) -> Path:
@@ -351,8 +374,11 @@ def _format_inside(folder: Path) -> ModuleType | None:
         raise InputError(f"{folder} is not of a format that can be read here ({', '.join(_endings())})")
     if (folder / "imagesTr").is_dir():
         return _module("folders")
-    present = {_format_name(p) for p in _entries(folder) if not p.is_dir()}
-    name = next((name for name in FORMATS if name in present), None)
+    files = [p for p in _entries(folder) if not p.is_dir()]
+    present = [name for name in FORMATS if any(_format_name(p) == name for p in files)]
+    # a mask that was saved beside the scan's slices is not what the folder is about
+    scans = [n for n in present if n != "pictures" and not _are_results(files, n)]
+    name = next(iter(scans or present), None)
     if name is None or (_is_beside_the_point(folder, name) and _case_folders(folder, 1)):
         return None
     return _module(name)
@@ -362,7 +388,20 @@ def _is_beside_the_point(folder: Path, name: str) -> bool:
     """Tell whether a folder's own files are no case of their own: a logo, or masks, above case folders."""
     if name != "folders":
         return name == "pictures"
-    return all(guess_role(p.name) is Role.TUMOUR_MASK for p in _entries(folder) if _format_name(p) == name)
+    return _are_results(_entries(folder), name)
+
+
+def _are_results(files: Sequence[Path], name: str) -> bool:
+    """Tell whether all files of a format are masks or probabilities, by their names and side files."""
+    return all(_is_result(p, name) for p in files if _format_name(p) == name)
+
+
+def _is_result(path: Path, name: str) -> bool:
+    if name != "folders":
+        return is_mask_name(path.stem)
+    if guess_role(path.name) is Role.TUMOUR_MASK or side_scheme(path) is not None:
+        return True
+    return bool(_module("folders").is_probability(path))
 
 
 def _entries(folder: Path) -> list[Path]:

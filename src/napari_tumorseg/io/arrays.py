@@ -1,11 +1,12 @@
-"""What readers of HDF5, TIFF and pictures share: types, label arrays, stacks of numbered slices."""
+"""What readers share: types, label arrays, side files, stacks of numbered slices."""
 
 from __future__ import annotations
 
 import json
+import os
 import re
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypeVar
 
@@ -13,9 +14,10 @@ import numpy as np
 
 from napari_tumorseg.errors import InputError, TumorSegError
 from napari_tumorseg.geometry import Array
+from napari_tumorseg.io.nifti import to_labels
 from napari_tumorseg.io.roles import guess_role, tokens
 from napari_tumorseg.regions import Scheme, get_scheme
-from napari_tumorseg.scan import Role
+from napari_tumorseg.scan import Image, Role
 
 T = TypeVar("T")
 
@@ -65,8 +67,6 @@ def as_labels(array: Array, where: object) -> Array:
     InputError
         If the values are no labels.
     """
-    if array.dtype.kind == "b":
-        return array.astype(np.uint8)
     if array.dtype.kind == "f":
         rounded = np.rint(array)
         # written so that NaN and infinity fail, too
@@ -75,11 +75,7 @@ def as_labels(array: Array, where: object) -> Array:
         array = rounded
     if array.size and (array.min() < 0 or array.max() > 255):
         raise InputError(f"{where} holds values outside 0 to 255, so it is no label mask")
-    labels = array.astype(np.uint8)
-    present = np.flatnonzero(np.bincount(labels.ravel(), minlength=256))
-    if set(present.tolist()) - {0} == {255}:
-        labels //= 255
-    return labels
+    return to_labels(array)
 
 
 def from_channels(array: Array, axis: int, where: object) -> Array:
@@ -194,21 +190,53 @@ def masks_beside(path: Path, endings: Iterable[str]) -> list[Path]:
     return found
 
 
+def distinct(images: Sequence[Image]) -> tuple[Image, ...]:
+    """Return the images with a name each of its own, since roles are set by name."""
+    names = [image.name for image in images]
+    return tuple(_renamed(image) if names.count(image.name) > 1 else image for image in images)
+
+
+def _renamed(image: Image) -> Image:
+    """Return an image named by its file in full: ``old/flair.nii``, ``old/a.nii: channel 0``."""
+    path = image.source
+    if path is None:
+        return image
+    file = f"{path.parent.name}/{path.name}"
+    return replace(image, name=file if image.name == side_file(path).stem else f"{file}: {image.name}")
+
+
+def side_file(path: Path) -> Path:
+    """Return where the JSON beside a mask lies: ``X_seg.nii.gz`` and ``X_seg.tif`` have ``X_seg.json``."""
+    name = path.name
+    ending = next((e for e in (".nii.gz", ".nii") if name.lower().endswith(e)), path.suffix)
+    return path.with_name(name[: len(name) - len(ending)] + ".json")
+
+
 def side_scheme(path: Path) -> Scheme | None:
-    """Return the label scheme that the JSON beside a mask names (``X_seg.json`` for ``X_seg.tif``)."""
+    """Return the label scheme that the JSON beside a mask names, if there is one."""
     try:
-        told = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))["scheme"]
-        return get_scheme(told)
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, InputError):
+        return get_scheme(json.loads(side_file(path).read_text(encoding="utf-8"))["scheme"])
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError, InputError):
         return None
 
 
-def attempt(make: Callable[[], T]) -> tuple[tuple[T, ...], list[str]]:
+def fitting(scheme: Scheme | None, labels: Array) -> Scheme | None:
+    """Return a scheme that a name tells only if the labels are its own: names are copied, labels are not."""
+    found = set(np.flatnonzero(np.bincount(labels.ravel(), minlength=256)).tolist()) - {0}
+    return scheme if scheme is not None and found <= scheme.values else None
+
+
+def without_folder(text: str, folder: Path) -> str:
+    """Return a sentence without the folder of the files it names: warnings are kept with results."""
+    return text.replace(f"{folder}{os.sep}", "")
+
+
+def attempt(make: Callable[[], T], folder: Path) -> tuple[tuple[T, ...], list[str]]:
     """Return what `make` makes, or nothing and a warning: a bad mask never keeps an image from opening."""
     try:
         return (make(),), []
     except TumorSegError as error:
-        return (), [f"the mask is left out: {error}"]
+        return (), [f"the mask is left out: {without_folder(str(error), folder)}"]
 
 
 def _is_mask_word(word: str) -> bool:

@@ -15,9 +15,10 @@ import numpy as np
 
 from napari_tumorseg.errors import InputError
 from napari_tumorseg.io import nifti
+from napari_tumorseg.io.arrays import distinct, fitting, side_scheme, without_folder
 from napari_tumorseg.io.case import Case, Mask, pick_case
 from napari_tumorseg.io.roles import guess_role, without_role
-from napari_tumorseg.regions import SCHEMES, Scheme, get_scheme
+from napari_tumorseg.regions import SCHEMES, Scheme
 from napari_tumorseg.scan import MODALITIES, Image, Role
 
 ENDINGS = nifti.ENDINGS
@@ -54,7 +55,7 @@ def list_cases(path: Path) -> list[str]:
         return [_case_name([path])]
     if _msd_images(path) is not None:
         return [nifti.stem(p) for p in _msd_files(path)]
-    return list(_groups(nifti_files(path), path.name))
+    return list(_groups(_scan_files(path), path.name))
 
 
 def open_case(path: Path, case: str | None = None) -> Case:
@@ -79,7 +80,7 @@ def open_case(path: Path, case: str | None = None) -> Case:
     if _msd_images(path) is not None:
         names = [nifti.stem(p) for p in _msd_files(path)]
         return _open_msd(_msd_files(path)[names.index(pick_case(names, case, path))])
-    groups = _groups(nifti_files(path), path.name)
+    groups = _groups(_scan_files(path), path.name)
     if not groups:
         raise InputError(f"{path} holds no NIfTI file")
     name = pick_case(list(groups), case, path)
@@ -114,33 +115,23 @@ def _read_all(paths: list[Path], name: str, channel_names: Sequence[str] = ()) -
     if of_images or len(errors) == len(reads):
         raise (of_images or errors)[0]
     brains = [r.brain_mask for r in reads if r.brain_mask]
-    warnings = [w for r in reads for w in r.warnings] + [f"left out: {e}" for e in errors]
+    warnings = [w for r in reads for w in r.warnings]
+    warnings += [
+        f"left out: {without_folder(str(r.error), p.parent)}"
+        for p, r in zip(paths, reads, strict=True)
+        if r.error
+    ]
     if len(brains) > 1:
         warnings.append(f"{name} has {len(brains)} brain masks; {brains[0].name} is used")
     point = _TIME_POINT.search(name)
     return Case(
         name=name,
-        images=_distinct(images),
+        images=distinct(images),
         masks=masks,
         brain_mask=brains[0] if brains else None,
         time_point=point.group(1) if point else "",
         warnings=tuple(warnings),
     )
-
-
-def _distinct(images: Sequence[Image]) -> tuple[Image, ...]:
-    """Return the images with a name each of its own, since roles are set by name."""
-    names = [image.name for image in images]
-    return tuple(_renamed(image) if names.count(image.name) > 1 else image for image in images)
-
-
-def _renamed(image: Image) -> Image:
-    """Return an image named by its file in full: ``old/flair.nii``, ``old/a.nii: channel 0``."""
-    path = image.source
-    if path is None:
-        return image
-    file = f"{path.parent.name}/{path.name}"
-    return replace(image, name=file if image.name == nifti.stem(path) else f"{file}: {image.name}")
 
 
 def _is_image(path: Path, case: str) -> bool:
@@ -166,7 +157,7 @@ def _read_one(path: Path, case: str, channel_names: Sequence[str]) -> _Read:
     if len(found.channels) > 1:
         return _Read(images=_channels(found, path, channel_names), warnings=found.warnings)
     data = found.channels[0]
-    role = _role(name, case)
+    role = Role.TUMOUR_MASK if _is_told_mask(path, data) else _role(name, case)
     if role is Role.BRAIN_MASK:
         return _Read(brain_mask=Image(name, role, data, found.grid, path), warnings=found.warnings)
     if role is Role.TUMOUR_MASK and not nifti.is_labels(data):
@@ -175,9 +166,26 @@ def _read_one(path: Path, case: str, channel_names: Sequence[str]) -> _Read:
             return _Read(error=InputError(f"{path} is named like a mask but holds no labels"))
     if role is Role.TUMOUR_MASK or (role is Role.OTHER and nifti.is_labels(data, _BY_CONTENT_MOST)):
         labels = nifti.to_labels(data)
-        scheme = _fitting(_scheme(path, case, labels), labels)
+        scheme = fitting(_scheme(path, case, labels), labels)
         return _Read(mask=Mask(name, labels, found.grid, scheme, path), warnings=found.warnings)
     return _Read(images=(Image(name, role, data, found.grid, path),), warnings=found.warnings)
+
+
+def _is_told_mask(path: Path, data: np.ndarray) -> bool:
+    """Tell whether the side file says that this is a mask, and the labels are those of its scheme."""
+    told = side_scheme(path)
+    return told is not None and nifti.is_labels(data) and fitting(told, nifti.to_labels(data)) is not None
+
+
+def is_probability(path: Path) -> bool:
+    """Tell whether a file is named as the probabilities that a run keeps, ``CASE_prob_NAME.nii.gz``."""
+    case, _, name = nifti.stem(path).rpartition("_prob_")
+    return bool(case and name) and guess_role(name) not in MODALITIES
+
+
+def _scan_files(folder: Path) -> list[Path]:
+    """Return the NIfTI files of a folder but for the results of a run that are no masks."""
+    return [p for p in nifti_files(folder) if not is_probability(p)]
 
 
 def _channels(found: nifti.NiftiFile, path: Path, names: Sequence[str]) -> tuple[Image, ...]:
@@ -196,7 +204,7 @@ def _scheme(path: Path, case: str, labels: np.ndarray) -> Scheme | None:
     The name of the case speaks only for the data set's own mask (``CASE-seg``, ``CASE_seg``), since
     other tools' masks in the same folder follow schemes of their own.
     """
-    told = _side_file_scheme(path)
+    told = side_scheme(path)
     if told is not None:
         return told
     name = nifti.stem(path)
@@ -214,24 +222,10 @@ def _scheme(path: Path, case: str, labels: np.ndarray) -> Scheme | None:
     return None
 
 
-def _fitting(scheme: Scheme | None, labels: np.ndarray) -> Scheme | None:
-    """Return a scheme that a name tells only if the labels are its own: names are copied, labels are not."""
-    found = set(np.flatnonzero(np.bincount(labels.ravel(), minlength=256)).tolist()) - {0}
-    return scheme if scheme is not None and found <= scheme.values else None
-
-
 def _scheme_of_year(year: int) -> Scheme:
     if year <= 16:
         return SCHEMES["brats-2015"]
     return SCHEMES["brats-2021" if year <= 22 else "brats-2023" if year == 23 else "brats-2024"]
-
-
-def _side_file_scheme(path: Path) -> Scheme | None:
-    side = path.with_name(nifti.stem(path) + ".json")
-    try:
-        return get_scheme(json.loads(side.read_text(encoding="utf-8"))["scheme"])
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError, InputError):
-        return None
 
 
 def _case_name(paths: Sequence[Path]) -> str:

@@ -72,6 +72,15 @@ def open_case(path: Path, case: str | None = None, dataset: str | None = None) -
     return _with_partner(found, path)
 
 
+def stacks(folder: Path) -> dict[str, tuple[set[str], set[str]]]:
+    """Return the names of the files of each case of numbered slices in a folder: slices, and masks (none)."""
+    return {
+        name: ({f.name for f in files}, set())
+        for name, files in _folder(folder).items()
+        if _number(files[0]) is not None
+    }
+
+
 def write_mask(seg: Segmentation, path: Path, overwrite: bool = False) -> None:
     """Write a mask as dataset `mask`, in the order of axes in which the scan's file held its array.
 
@@ -165,7 +174,7 @@ def _with_partner(case: Case, path: Path) -> Case:
     partner = _partner(path, case)
     if partner is None:
         return case
-    found, bad = attempt(lambda: _open_file(partner, None, None))
+    found, bad = attempt(lambda: _open_file(partner, None, None), path.parent)
     other = found[0] if found else None
     if other is None:
         return replace(case, warnings=(*case.warnings, *bad))

@@ -7,13 +7,14 @@ are believed where they make sense; else what the axes are taken to be is told i
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from napari_tumorseg.errors import InputError
 from napari_tumorseg.geometry import Affine, Array, Grid
 from napari_tumorseg.io import hdf5_file as h5
+from napari_tumorseg.io.arrays import without_folder
 
 _MAX_CHANNELS = 5
 _LETTERS = {"X": "L", "Y": "P", "Z": "S", "N": "S"}
@@ -47,6 +48,7 @@ def axes_of(
     axes = _stated(h5.text_attribute(group, name, "axes"), len(shape))
     if axes is None:
         axes = _guess(shape, is_stack(name), mask_shapes, mask, group.where(name))
+        axes = replace(axes, warning=without_folder(axes.warning, group.path.parent))
     text = h5.text_attribute(group, name, "orientation")
     codes = tuple((text or "").upper())
     if len(codes) == len(axes.codes) and _are_codes(codes):
@@ -144,7 +146,7 @@ def _spacing(group: h5.Group, name: str) -> tuple[tuple[float, ...] | None, list
     values = values.ravel()
     if values.size != 3 or not np.isfinite(values).all() or (values <= 0).any():
         return None, [
-            f"{group.where(name)}: the voxel size that it states, {values.tolist()[:8]}, makes no sense"
+            f"{group.shown(name)}: the voxel size that it states, {values.tolist()[:8]}, makes no sense"
         ]
     return tuple(float(v) for v in values), []
 

@@ -50,8 +50,12 @@ class Group:
     refused: list[str] = field(default_factory=list)
 
     def where(self, name: str) -> str:
-        """Return file and dataset, for messages."""
+        """Return file and dataset, for errors."""
         return f"{self.path} ({'/'.join(filter(None, (self.name, name)))})"
+
+    def shown(self, name: str) -> str:
+        """Return file and dataset without the folder, for warnings, which are kept with results."""
+        return f"{self.path.name} ({'/'.join(filter(None, (self.name, name)))})"
 
 
 @contextmanager

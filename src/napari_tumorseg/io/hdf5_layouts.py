@@ -65,7 +65,7 @@ def msd_patch(group: h5.Group, name: str) -> Case:
         Image(channel, role, canonical(grid, values[i]), grid, group.path)
         for i, (channel, role) in enumerate(_MSD_CHANNELS)
     )
-    found, bad = attempt(lambda: _msd_labels(group, grid))
+    found, bad = attempt(lambda: _msd_labels(group, grid), group.path.parent)
     warnings = [*told, *bad, *(w for i in images for w in not_finite(i.name, i.data))]
     return Case(name, images, found, layout="MSD patch", warnings=tuple(warnings))
 
@@ -94,7 +94,7 @@ def figshare(group: h5.Group, name: str) -> Case:
     grid, told = grid_of(group, "image", values.shape, codes)
     image = Image("image", Role.T1C, canonical(grid, values), grid, group.path)
     masks, bad = (
-        attempt(lambda: mask_of(group, "tumorMask", codes, grid))
+        attempt(lambda: mask_of(group, "tumorMask", codes, grid), group.path.parent)
         if "tumorMask" in group.datasets
         else ((), [])
     )
@@ -168,7 +168,7 @@ def _read_slices(
                 continue
             if labels is None:
                 labels = np.zeros(values.shape[1:], np.uint8)
-            found, bad = attempt(partial(_brats_labels, group))
+            found, bad = attempt(partial(_brats_labels, group), path.parent)
             told += bad
             for slice_labels in found:
                 labels[position] = slice_labels
@@ -239,7 +239,7 @@ def generic(group: h5.Group, name: str, dataset: str | None = None) -> Case:
     layout = "HDF5 mask" if not images else ("HDF5 image and mask" if masks else "HDF5 image")
     if chosen and is_stack(chosen[0]):
         layout = "HDF5 stack of slices"
-    told += [f"{group.path}: {reason} was left out" for reason in group.refused]
+    told += [f"{group.path.name}: {reason} was left out" for reason in group.refused]
     return Case(name, images, masks, layout=layout, warnings=(*dict.fromkeys([*told, *bad]),))
 
 
@@ -319,7 +319,7 @@ def _named(group: h5.Group, name: str, count: int) -> tuple[list[tuple[str, Role
     names = channel_names(group, name, count)
     if names:
         return [(n, guess_role(n)) for n in names], []
-    told = f"{group.where(name)}: nothing tells what its {count} channels are; say it with --roles NAME=ROLE"
+    told = f"{group.shown(name)}: nothing tells what its {count} channels are; say it with --roles NAME=ROLE"
     return [(f"{name} {i}", Role.OTHER) for i in range(count)], [told]
 
 
@@ -329,7 +329,7 @@ def _masks(
     found: list[Mask] = []
     told: list[str] = []
     for name in (n for n in names if n not in chosen):
-        masks, bad = attempt(partial(_mask, group, name, images, chosen))
+        masks, bad = attempt(partial(_mask, group, name, images, chosen), group.path.parent)
         if len(names) == 1 and not images:
             masks = tuple(replace(m, name=group.path.stem) for m in masks)
         found += masks

@@ -74,7 +74,7 @@ def open_case(path: Path, case: str | None = None) -> Case:
     image = Image(path.stem, role if role in MODALITIES else Role.OTHER, values[None], grid, path)
     masks: list[Mask] = []
     for beside in masks_beside(path, ENDINGS):
-        found, bad = attempt(partial(_mask, beside, grid))
+        found, bad = attempt(partial(_mask, beside, grid), path.parent)
         told += bad
         for mask, more in found:
             masks.append(mask)
@@ -108,7 +108,7 @@ def _read(path: Path) -> tuple[Array, list[str]]:
     with _opened(path) as picture:
         told = []
         if picture.getexif().get(_ORIENTATION, 1) != 1:
-            told.append(f"{path} says that it is to be shown turned; it was read as it is stored")
+            told.append(f"{path.name} says that it is to be shown turned; it was read as it is stored")
         if picture.mode in _DEEP:
             return _native(np.array(picture)), told
         if picture.mode in ("1", "L", "LA", "La"):
@@ -117,7 +117,7 @@ def _read(path: Path) -> tuple[Array, list[str]]:
         channels = np.array(colours).astype(np.int16)
         if int(np.ptp(channels, axis=2).max()) <= _GREY_TOLERANCE:
             return channels[..., 1].astype(np.uint8), told
-        told.append(f"{path} is in colour; its brightness was taken as the image")
+        told.append(f"{path.name} is in colour; its brightness was taken as the image")
         return np.array(colours.convert("L")), told
 
 
@@ -132,7 +132,7 @@ def _mask(path: Path, grid: Grid | None) -> tuple[Mask, list[str]]:
     if values.max() > _LABELS_MOST:
         if len(np.unique(values)) > 2:
             told.append(
-                f"{path} has values between black and white; half of the brightest and more is the mask"
+                f"{path.name} has values between black and white; half of the brightest and more is the mask"
             )
         values = values > values.max() / 2
     labels = as_labels(values, path)[None]

@@ -23,6 +23,7 @@ from napari_tumorseg.io.arrays import (
     Stacking,
     as_labels,
     attempt,
+    fitting,
     from_channels,
     is_mask_name,
     masks_beside,
@@ -34,6 +35,7 @@ from napari_tumorseg.io.arrays import (
 from napari_tumorseg.io.atomic import atomic_path, check_target
 from napari_tumorseg.io.case import Case, Mask, pick_case
 from napari_tumorseg.io.limits import check_array
+from napari_tumorseg.io.nifti import is_labels
 from napari_tumorseg.io.roles import guess_role
 from napari_tumorseg.regions import SCHEMES, Scheme, region_mask
 from napari_tumorseg.scan import MODALITIES, Image, Role, Segmentation
@@ -46,6 +48,9 @@ LGG_CHANNELS = (("pre", Role.T1), ("FLAIR", Role.FLAIR), ("post", Role.T1C))
 _NUMBERED = re.compile(
     r"(?P<prefix>.*?)[_\-. ]?(?P<number>\d{1,9})(?P<mask>[_-](?:mask|seg|label))?", re.IGNORECASE
 )
+_SEQUENCE = re.compile(r"(?:^|[^a-z])t$", re.IGNORECASE)
+"""What ``t1`` and ``X_t2`` are without their number, which is none of a slice."""
+
 _TCGA = re.compile(r"TCGA[_-][A-Z]{2}[_-]", re.IGNORECASE)
 
 
@@ -99,6 +104,16 @@ def open_case(path: Path, case: str | None = None) -> Case:
     return _open_slices(found, name, path)
 
 
+def stacks(folder: Path) -> dict[str, tuple[set[str], set[str]]]:
+    """Return the names of the files of each case of numbered slices in a folder: slices, and masks."""
+    found = {name: stack for name, stack in _contents(folder).items() if isinstance(stack, _Slices)}
+    return {
+        name: ({p.name for p in stack.images.values()}, {p.name for p in stack.masks.values()})
+        for name, stack in found.items()
+        if stack.images
+    }
+
+
 def write_mask(seg: Segmentation, path: Path, overwrite: bool = False) -> None:
     """Write a mask as a multi-page TIFF of 8 bits that ImageJ and napari open as a stack (axes ZYX).
 
@@ -117,15 +132,23 @@ def write_mask(seg: Segmentation, path: Path, overwrite: bool = False) -> None:
         tifffile.imwrite(temporary, labels, imagej=True, resolution=resolution, metadata=metadata)
 
 
-def lgg_masks(folder: Path, name: str, count: int) -> list[Path]:
-    """Return the files that `write_lgg` writes for a case of `count` slices."""
-    return [folder / f"{name}_{n}_mask.tif" for n in range(1, count + 1)]
+def lgg_masks(folder: Path, name: str, grid: Grid) -> list[Path]:
+    """Return the files that `write_lgg` writes for a case on this grid."""
+    return [folder / f"{stem}_mask.tif" for stem in _slice_names(name, grid) if stem]
+
+
+def _slice_names(name: str, grid: Grid) -> Sequence[str]:
+    """Return what the slices' own files are called, or NAME_N where the scan was no stack of files."""
+    named = grid.storage.slice_names if grid.storage else ()
+    return named or [f"{name}_{n}" for n in range(1, grid.shape[0] + 1)]
 
 
 def write_lgg(seg: Segmentation, folder: Path, overwrite: bool = False) -> list[Path]:
-    """Write a mask slice by slice as the LGG layout has it: ``NAME_N_mask.tif``, N from 1, {0, 255}.
+    """Write a mask slice by slice as the LGG layout has it: ``NAME_N_mask.tif``, {0, 255}.
 
-    Every label that is tumour becomes 255. Files appear only after all have been written.
+    A scan that was read from slices gives its masks their names and numbers, and none to a slice that was
+    missing; else N counts from 1. Every label that is tumour becomes 255. Files appear only after all have
+    been written.
 
     Raises
     ------
@@ -134,11 +157,12 @@ def write_lgg(seg: Segmentation, folder: Path, overwrite: bool = False) -> list[
         written then.
     """
     tumour = region_mask(seg.labels, seg.scheme.regions["WT"]).astype(np.uint8) * np.uint8(255)
-    paths = lgg_masks(folder, seg.name, len(tumour))
+    paths = lgg_masks(folder, seg.name, seg.grid)
+    there = [bool(stem) for stem in _slice_names(seg.name, seg.grid)]
     for path in paths:
         check_target(path, overwrite)
     with ExitStack() as stack:
-        for path, picture in zip(paths, tumour, strict=True):
+        for path, picture in zip(paths, tumour[there], strict=True):
             temporary = stack.enter_context(atomic_path(path, overwrite))
             tifffile.imwrite(temporary, picture, photometric="minisblack", metadata=None)
     return paths
@@ -152,16 +176,33 @@ def _open_file(path: Path) -> Case:
     if match and not match["mask"] and _is_lgg_slice(path):
         beside = dict(zip([1], masks_beside(path, ENDINGS), strict=False))
         return _open_slices(_Slices({1: path}, beside), path.stem, path)
-    if is_mask_name(path.stem):
+    if is_mask_name(path.stem) or _is_told_mask(path):
         return Case(path.stem, (), (_mask(path, None),), layout="TIFF mask")
     found = tiff_file.read(path)
     grid = Grid.from_codes(found.data.shape[1:], spacing=found.spacing)
+    if grid.shape[0] == 1:
+        grid = grid.with_slice_names([path.stem])
     if guess_role(path.stem) is Role.BRAIN_MASK:
         brain = Image(path.stem, Role.BRAIN_MASK, found.data[0], grid, path)
         return Case(path.stem, (), brain_mask=brain, layout="TIFF mask", warnings=found.warnings)
     images, told = _images(found, path, grid)
     masks, bad = _masks_for(path, grid)
     return Case(path.stem, images, masks, layout="TIFF", warnings=(*found.warnings, *told, *bad))
+
+
+def _is_told_mask(path: Path) -> bool:
+    """Tell whether a file that is not named as a mask is one: a label scheme is told, and its labels fit.
+
+    They must, since an image may lie beside a NIfTI mask of the same name and its side file.
+    """
+    told = side_scheme(path)
+    if told is None and not tiff_file.scheme(path):
+        return False
+    found = tiff_file.read(path)
+    scheme = SCHEMES.get(found.scheme) or told
+    if len(found.data) != 1 or not is_labels(found.data[0]):
+        return False
+    return fitting(scheme, as_labels(found.data[0], path)) is not None
 
 
 def _is_lgg_slice(path: Path) -> bool:
@@ -189,7 +230,7 @@ def _images(found: tiff_file.TiffArray, path: Path, grid: Grid) -> tuple[tuple[I
         colours = ("red", "green", "blue") if found.is_rgb else ()
         named = [(c, Role.OTHER) for c in colours or [f"channel {i}" for i in range(len(channels))]]
         told.append(
-            f"{path}: nothing tells what its {len(named)} channels are; say it with --roles NAME=ROLE"
+            f"{path.name}: nothing tells what its {len(named)} channels are; say it with --roles NAME=ROLE"
         )
     images = tuple(Image(n, role, c, grid, path) for (n, role), c in zip(named, channels, strict=True))
     return images, told + [w for i in images for w in not_finite(i.name, i.data)]
@@ -199,7 +240,7 @@ def _masks_for(path: Path, grid: Grid) -> tuple[tuple[Mask, ...], list[str]]:
     masks: list[Mask] = []
     told: list[str] = []
     for beside in masks_beside(path, ENDINGS):
-        found, bad = attempt(partial(_mask, beside, grid))
+        found, bad = attempt(partial(_mask, beside, grid), path.parent)
         masks += found
         told += bad
     return tuple(masks), told
@@ -211,6 +252,8 @@ def _mask(path: Path, grid: Grid | None) -> Mask:
     labels = _labels(found, path)
     if grid is None:
         grid = Grid.from_codes(labels.shape, spacing=found.spacing)
+        if grid.shape[0] == 1:
+            grid = grid.with_slice_names([_without_mask(path.stem)])
     if labels.shape != grid.shape:
         raise InputError(f"{path} has shape {labels.shape}, its image {grid.shape}")
     return Mask(path.stem, labels, grid, SCHEMES.get(found.scheme) or side_scheme(path), path)
@@ -231,7 +274,8 @@ def _open_slices(slices: _Slices, name: str, source: Path) -> Case:
     place = stacking(numbers, name)
     first = tiff_file.read(slices.images[numbers[0]])
     volume = _stack([slices.images[n] for n in numbers], place, first)
-    grid = Grid.from_codes(volume.shape[1:])
+    stems = [slices.images[n].stem for n in numbers]
+    grid = Grid.from_codes(volume.shape[1:]).with_slice_names(_placed(stems, place))
     if slices.is_lgg and len(volume) >= 3:
         images, told = lgg_images(volume[:3], name, grid, source)
         layout = "LGG folder" if source.is_dir() else "LGG slice"
@@ -250,10 +294,24 @@ def _open_mask_slices(slices: _Slices, name: str, source: Path) -> Case:
     place = stacking(numbers, name)
     rows, columns = tiff_file.read(slices.masks[numbers[0]]).data.shape[2:]
     check_array((place.depth, rows, columns), np.uint8, source)
-    grid = Grid.from_codes((place.depth, rows, columns))
+    stems = [_without_mask(slices.masks[n].stem) for n in numbers]
+    grid = Grid.from_codes((place.depth, rows, columns)).with_slice_names(_placed(stems, place))
     labels = _mask_volume(slices, numbers, place, grid)
     mask = Mask(name, labels, grid, _scheme(labels), source)
     return Case(name, (), (mask,), layout="TIFF mask slices", warnings=place.warnings)
+
+
+def _placed(stems: Sequence[str], place: Stacking) -> list[str]:
+    """Return a name for each slice of a volume, none for one that is missing."""
+    names = [""] * place.depth
+    for stem, position in zip(stems, place.positions, strict=True):
+        names[position] = stem
+    return names
+
+
+def _without_mask(stem: str) -> str:
+    match = _NUMBERED.fullmatch(stem)
+    return stem[: match.start("mask")] if match and match["mask"] else stem
 
 
 def lgg_images(volume: Array, name: str, grid: Grid, source: Path) -> tuple[tuple[Image, ...], list[str]]:
@@ -299,7 +357,8 @@ def _stacked_masks(
     """Return the masks of the slices as one; where a slice has none it is empty, which is told."""
     if not slices.masks.keys() & set(numbers):
         return (), []
-    found, bad = attempt(partial(_mask_volume, slices, numbers, place, grid))
+    folder = source if source.is_dir() else source.parent
+    found, bad = attempt(partial(_mask_volume, slices, numbers, place, grid), folder)
     without = [n for n in numbers if n not in slices.masks]
     if found and without:
         shown = ", ".join(map(str, without[:5])) + (", ..." if len(without) > 5 else "")
@@ -341,11 +400,12 @@ def _contents(folder: Path) -> dict[str, _Slices | Path]:
     cases: dict[str, _Slices | Path] = {}
     for prefix, stack in stacks.items():
         first = next(iter(stack.images.values()), None)
-        if first is None or (len(stack.images) > 1 and tiff_file.slice_count(first) == 1):
+        many = len(stack.images) > 1 and not _SEQUENCE.search(prefix)
+        if first is None or (many and tiff_file.slice_count(first) == 1):
             cases[prefix] = stack
         else:  # volumes with numbers in their names
             cases |= {p.stem: p for p in stack.images.values()}
-    images = [p for p in single.values() if not is_mask_name(p.stem)]
+    images = [p for p in single.values() if not (is_mask_name(p.stem) or _is_told_mask(p))]
     cases |= {p.stem: p for p in (images or (() if cases else single.values()))}
     return cases
 

@@ -90,7 +90,11 @@ def read(path: Path) -> TiffArray:
             raise InputError(f"{path} is damaged: its pixels do not make up the image that it declares")
         data = _channels_first(as_numbers(values, path), series.axes, path)
         spacing, told = _spacing(tif)
-        more = [] if len(tif.series) == 1 else [f"{path} holds {len(tif.series)} images; the first was read"]
+        more = (
+            []
+            if len(tif.series) == 1
+            else [f"{path.name} holds {len(tif.series)} images; the first was read"]
+        )
         imagej = tif.imagej_metadata or {}
         return TiffArray(
             data,
@@ -98,8 +102,17 @@ def read(path: Path) -> TiffArray:
             _ome_channels(tif, len(data)),
             str(imagej.get("scheme", "")),
             "S" in series.axes and data.shape[0] >= 3,
-            (*(f"{path}: {t}" for t in told), *more),
+            (*(f"{path.name}: {t}" for t in told), *more),
         )
+
+
+def scheme(path: Path) -> str:
+    """Return the label scheme that a file written by this package tells, else an empty string."""
+    try:
+        with _opened(path) as tif:
+            return str((tif.imagej_metadata or {}).get("scheme", ""))
+    except InputError:
+        return ""
 
 
 def slice_count(path: Path) -> int:
