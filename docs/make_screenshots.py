@@ -33,7 +33,6 @@ def main() -> None:
     viewer.window.resize(*SIZE)
     viewer.open_sample("napari-tumorseg", "brats")
     reference = viewer.layers[-1]
-    reference.visible = False
     viewer.layers.selection.active = viewer.layers[0]
     _, panel = viewer.window.add_plugin_dock_widget("napari-tumorseg", "Segment brain tumour")
     wait(lambda: len(panel.options.device.choices) > 1)

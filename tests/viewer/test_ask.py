@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import pytest
+
+from napari_tumorseg.errors import CancelledError
 from napari_tumorseg.viewer import ask
 
 
@@ -10,6 +13,8 @@ def test_nobody_is_asked_where_there_is_no_window(monkeypatch):
 
 def test_the_answer_counts_if_it_was_confirmed(monkeypatch):
     monkeypatch.setattr(ask, "window", lambda: object())
-    for confirmed, expected in ((True, "b"), (False, None)):
-        monkeypatch.setattr(ask.QInputDialog, "getItem", lambda *_, ok=confirmed: ("b", ok))
-        assert ask.choose("title", "question", ["a", "b"]) == expected
+    monkeypatch.setattr(ask.QInputDialog, "getItem", lambda *_: ("b", True))
+    assert ask.choose("title", "question", ["a", "b"]) == "b"
+    monkeypatch.setattr(ask.QInputDialog, "getItem", lambda *_: ("b", False))
+    with pytest.raises(CancelledError):
+        ask.choose("title", "question", ["a", "b"])

@@ -5,11 +5,11 @@ import numpy as np
 import pytest
 from napari.layers import Layer
 
-from napari_tumorseg.errors import ChoiceNeededError, InputError
+from napari_tumorseg.errors import CancelledError, ChoiceNeededError, InputError
 from napari_tumorseg.scan import Role
 from napari_tumorseg.viewer import ask
 from napari_tumorseg.viewer.origin import origin_of
-from napari_tumorseg.viewer.readers import get_reader, read_layers
+from napari_tumorseg.viewer.readers import get_reader, open_layers, read_layers
 
 SHAPE = (6, 7, 5)
 
@@ -33,7 +33,7 @@ def nobody_looks(monkeypatch):
 
 @pytest.mark.parametrize("name", ["a.nii", "A.NII.GZ", "a b.h5", "x.hdf5", "cj.mat", "s.tif", "s.TIFF"])
 def test_scans_are_claimed_by_their_names(name):
-    assert get_reader(name) is read_layers
+    assert get_reader(name) is open_layers
 
 
 @pytest.mark.parametrize("name", ["a.png", "a.csv", "a.nii.txt", "gone"])
@@ -42,9 +42,9 @@ def test_other_files_are_not_claimed(name):
 
 
 def test_several_files_are_claimed_if_all_can_be_read(tmp_path):
-    assert get_reader(["a.nii", "b.nii"]) is read_layers
+    assert get_reader(["a.nii", "b.nii"]) is open_layers
     assert get_reader(["a.nii", "b.png"]) is None
-    assert get_reader(str(tmp_path)) is read_layers
+    assert get_reader(str(tmp_path)) is open_layers
 
 
 def test_a_case_folder_becomes_images_and_its_mask(tmp_path):
@@ -55,7 +55,7 @@ def test_a_case_folder_becomes_images_and_its_mask(tmp_path):
     write(folder / f"{folder.name}-seg.nii.gz", labels(1, 2, 3))
     layers = [Layer.create(*data) for data in read_layers(str(folder))]
     assert [type(layer).__name__ for layer in layers] == ["Image", "Image", "Labels"]
-    assert [layer.visible for layer in layers] == [True, False, True]
+    assert [layer.visible for layer in layers] == [True, False, False]
     origins = [origin_of(layer) for layer in layers]
     assert {o.group for o in origins} == {origins[0].group}
     assert [o.role for o in origins] == [Role.FLAIR, Role.T1C, Role.TUMOUR_MASK]
@@ -91,6 +91,7 @@ def test_an_ambiguous_mask_alone_is_asked_about(tmp_path, monkeypatch):
         read_layers(path)
     monkeypatch.setattr(ask, "choose", lambda title, question, options: "brats-2021")
     (data,) = read_layers(path)
+    assert data[1]["visible"]
     assert origin_of(Layer.create(*data)).scheme.name == "brats-2021"
 
 
@@ -116,3 +117,29 @@ def test_files_opened_together_are_one_case(tmp_path):
     paths = [write(tmp_path / f"p_{word}.nii.gz") for word in ("flair", "t1ce")]
     layers = [Layer.create(*data) for data in read_layers(paths)]
     assert [layer.name for layer in layers] == ["p flair", "p t1c"]
+
+
+def test_in_a_window_an_error_is_one_short_notification(tmp_path, monkeypatch):
+    told = []
+    monkeypatch.setattr("napari.utils.notifications.show_error", told.append)
+    broken = tmp_path / "my scans" / "broken.nii.gz"
+    broken.parent.mkdir()
+    broken.write_bytes(b"not gzip")
+    with pytest.raises(InputError):
+        open_layers(str(broken))  # a script wants to know
+    monkeypatch.setattr(ask, "window", lambda: object())
+    assert open_layers(str(broken)) == [(None,)]
+    (text,) = told
+    assert text.startswith("broken.nii.gz")
+
+
+def test_to_cancel_is_no_error(tmp_path, monkeypatch):
+    def dismiss(title, question, options):
+        raise CancelledError("nothing was chosen")
+
+    told = []
+    monkeypatch.setattr("napari.utils.notifications.show_error", told.append)
+    monkeypatch.setattr(ask, "window", lambda: object())
+    monkeypatch.setattr(ask, "choose", dismiss)
+    assert open_layers(write(tmp_path / "x_seg.nii.gz", labels(1, 2, 4))) == [(None,)]
+    assert not told

@@ -20,8 +20,9 @@ from napari_tumorseg.viewer import ask
 from napari_tumorseg.viewer.from_layers import to_segmentation
 from napari_tumorseg.viewer.options_section import SLICE
 from napari_tumorseg.viewer.origin import origin_of
-from napari_tumorseg.viewer.panel import NOTICE, SegmentPanel
+from napari_tumorseg.viewer.panel import SegmentPanel
 from napari_tumorseg.viewer.readers import read_layers
+from napari_tumorseg.viewer.results_section import NOTICE
 from tests.viewer.conftest import NEEDS_SCREEN, case, grid, image
 from tests.viewer.test_inputs import plain
 
@@ -207,7 +208,7 @@ def test_every_run_makes_a_layer_of_its_own(open_panel, slow_run, wait):
     np.testing.assert_array_equal(first.data, corrected)
 
 
-def test_other_layers_are_neither_hidden_nor_unselected_while_painting(open_panel, slow_run, wait):
+def test_the_new_mask_is_selected_and_other_layers_are_not_hidden(open_panel, slow_run, wait):
     viewer, panel = open_panel()
     add_case(viewer)
     mine = viewer.add_labels(np.zeros((4, 5, 6), int), name="mine")
@@ -216,7 +217,7 @@ def test_other_layers_are_neither_hidden_nor_unselected_while_painting(open_pane
     panel.segment()
     wait(lambda: not panel.is_running)
     assert {layer: layer.visible for layer in visible} == visible
-    assert viewer.layers.selection.active is mine
+    assert viewer.layers.selection.active is panel.results_layer is panel._run.layer
 
 
 def test_the_current_slice_alone(open_panel, slow_run, wait):
@@ -395,8 +396,12 @@ def test_defaults_come_from_the_card_and_mm_need_a_unit(open_panel, slow_run, wa
     panel.inputs.spacing.text.value = "5 0.5 x"
     panel.inputs.spacing.take()
     assert "three numbers" in panel.runs.status.value
-    panel.inputs.spacing.text.value = "5, 0.5, 0.5"
-    panel.inputs.spacing.take()
+    viewer.dims.set_current_step(0, 2)
+    for typed in ("50 0.5 0.5", "5, 0.5, 0.5"):  # what was mistyped can be mended
+        panel.inputs.spacing.text.value = typed
+        panel.inputs.spacing.take()
+        assert viewer.dims.current_step[0] == 2
+        assert not panel.inputs.spacing.isHidden()
     assert panel.options.min_component_mm3.enabled
     assert panel.options.post.min_component_mm3 == 50
     panel.segment()
@@ -434,8 +439,12 @@ def test_the_table_can_be_copied_and_saved(open_panel, slow_run, wait, tmp_path)
     wait(lambda: panel.results.measured is not None)
     panel.results.copy_table()
     lines = QGuiApplication.clipboard().text().splitlines()
-    assert lines[0].split("\t") == ["Region", "mL", "Voxels", "Components"]
-    assert len(lines) == 1 + len(panel.results.measured.rows)
+    assert lines[0].startswith("Mask: case seg (")
+    assert lines[1].split("\t")[:4] == ["Region", "mL", "Voxels", "Components"]
+    assert lines[1].endswith("First slice\tLast slice\tLongest diameter (mm)")
+    assert {len(line.split("\t")) for line in lines[1:-1]} == {7}
+    assert len(lines) == 3 + len(panel.results.measured.rows)
+    assert lines[-1] == NOTICE
     panel.save_table(tmp_path / "numbers.csv")
     assert "volume_ml" in (tmp_path / "numbers.csv").read_text()
     panel.save_table(tmp_path / "numbers.json")

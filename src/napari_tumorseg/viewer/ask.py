@@ -6,6 +6,8 @@ from collections.abc import Sequence
 
 from qtpy.QtWidgets import QApplication, QInputDialog, QWidget
 
+from napari_tumorseg.errors import CancelledError
+
 
 def window() -> QWidget | None:
     """Return a window on the screen that a dialog can belong to, or None where nobody looks."""
@@ -18,9 +20,17 @@ def window() -> QWidget | None:
 
 
 def choose(title: str, question: str, options: Sequence[str]) -> str | None:
-    """Return the option that the user picks, or None if nobody can be asked or the dialog is dismissed."""
+    """Return the option that the user picks, or None if nobody can be asked.
+
+    Raises
+    ------
+    CancelledError
+        If the dialog is dismissed, which is an answer: nothing more needs to be said.
+    """
     parent = window()
     if parent is None:
         return None
     answer, accepted = QInputDialog.getItem(parent, title, question, list(options), 0, False)
-    return str(answer) if accepted else None
+    if not accepted:
+        raise CancelledError(f"{title}: nothing was chosen")
+    return str(answer)

@@ -81,7 +81,7 @@ def grid_of(layer: Layer) -> Grid:
 
 
 def state_spacing(layers: Sequence[Layer], spacing: tuple[float, float, float]) -> None:
-    """Give layers of ours whose voxel size is unknown the one (Z, Y, X) in mm that the user states."""
+    """Give layers of ours whose files tell no voxel size the one (Z, Y, X) in mm that the user states."""
     for layer in layers:
         origin = origin_of(layer)
         if origin is None:
@@ -90,7 +90,7 @@ def state_spacing(layers: Sequence[Layer], spacing: tuple[float, float, float]) 
             grid = origin.grid.with_spacing(spacing)
         except ValueError as error:
             raise InputError(str(error)) from None
-        layer.metadata[METADATA_KEY] = replace(origin, grid=grid)
+        layer.metadata[METADATA_KEY] = replace(origin, grid=grid, stated_spacing=True)
         place = placement(grid)
         layer.units, layer.scale, layer.translate = place["units"], place["scale"], place["translate"]
 

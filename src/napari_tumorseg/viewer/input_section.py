@@ -66,8 +66,10 @@ class InputSection(QWidget):
         self.scan = ComboBox(choices=self._offered, tooltip="The case that is segmented")
         self.note = wrapping_label()
         self.spacing = SpacingRow()
+        self._heads = (QLabel("Layer"), QLabel("is"))
         self._form = QFormLayout(self)
         self._form.addRow("Scan", self.scan.native)
+        self._form.addRow(*self._heads)
         self._form.addRow(self.note.native)
         self._form.addRow(self.spacing)
         self.scan.changed.connect(self._show_roles)
@@ -127,6 +129,8 @@ class InputSection(QWidget):
         layers = self.group.layers if self.group else ()
         for _ in range(len(self._rows), len(layers)):
             self._add_row()
+        for head in self._heads:
+            head.setVisible(bool(layers))
         for index, row in enumerate(self._rows):
             row.show_layer(layers[index] if index < len(layers) else None, self.inputs)
         self.note.value = self._notes(layers)
@@ -137,7 +141,7 @@ class InputSection(QWidget):
         row = RoleRow()
         row.chosen.connect(self._choose)
         # rows are hidden and used again, never deleted: Qt and Python would disagree on when
-        self._form.insertRow(1 + len(self._rows), row.label, row.box.native)
+        self._form.insertRow(2 + len(self._rows), row.label, row.box.native)
         self._rows.append(row)
 
     def _choose(self, layer: ImageLayer, role: Role) -> None:

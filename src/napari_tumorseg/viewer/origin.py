@@ -45,6 +45,8 @@ class Origin:
         Of a model's result.
     fingerprint : int or None
         Checksum of a model's result, to tell whether it was corrected since.
+    stated_spacing : bool
+        Whether the voxel size was typed by the user, who can mend it, and is in no file.
     """
 
     grid: Grid
@@ -57,6 +59,7 @@ class Origin:
     scheme: Scheme | None = None
     provenance: Mapping[str, Any] = field(default_factory=dict)
     fingerprint: int | None = None
+    stated_spacing: bool = False
 
 
 def origin_of(layer: Layer) -> Origin | None:

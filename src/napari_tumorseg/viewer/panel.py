@@ -13,7 +13,7 @@ from qtpy.QtCore import QEvent
 from qtpy.QtWidgets import QFrame, QLabel, QScrollArea, QVBoxLayout, QWidget
 from superqt.utils import create_worker
 
-from napari_tumorseg.errors import InputError, TumorSegError
+from napari_tumorseg.errors import CancelledError, InputError, TumorSegError
 from napari_tumorseg.inference import Settings, available_devices
 from napari_tumorseg.inference.plane import SLICINGS
 from napari_tumorseg.measure import Measurements
@@ -28,12 +28,13 @@ from napari_tumorseg.viewer.inputs import case_of, folder_of
 from napari_tumorseg.viewer.model_section import ModelSection
 from napari_tumorseg.viewer.options_section import SLICE, OptionsSection
 from napari_tumorseg.viewer.origin import origin_of
-from napari_tumorseg.viewer.results_section import ResultsSection
+from napari_tumorseg.viewer.results_section import NOTICE, ResultsSection
 from napari_tumorseg.viewer.run import Job, Run
 from napari_tumorseg.viewer.run_section import RunSection
 from napari_tumorseg.viewer.section import Section
 from napari_tumorseg.viewer.showing import shown_slice
 from napari_tumorseg.viewer.skull import SkullKnowledge
+from napari_tumorseg.viewer.telling import short
 from napari_tumorseg.viewer.upright import Upright
 from napari_tumorseg.viewer.writers import segmentation_of
 
@@ -41,8 +42,6 @@ if TYPE_CHECKING:
     from napari import Viewer
 
 P = ParamSpec("P")
-
-NOTICE = "Research use only. Not for diagnosis."
 
 
 def _told(
@@ -54,6 +53,8 @@ def _told(
     def safe(panel: SegmentPanel, /, *args: P.args, **kwargs: P.kwargs) -> None:
         try:
             action(panel, *args, **kwargs)
+        except CancelledError:
+            return
         except TumorSegError as error:
             panel.complain(str(error))
 
@@ -141,8 +142,11 @@ class SegmentPanel(QWidget):
         if group is None:
             return
         members = [layer for layer in self._viewer.layers if _group_of(layer) == group.key]
+        dims = self._viewer.dims
+        shown = dims.current_step  # else the slider would stay at the same mm, which is another slice
         state_spacing(members, spacing)
         self._viewer.reset_view()
+        dims.set_current_step(range(len(shown)), shown)
         self._on_inputs()
         self._counter.count(again=True)
 
@@ -151,7 +155,7 @@ class SegmentPanel(QWidget):
     @property
     def problem(self) -> str:
         """What stands in the way of a run, in a sentence; empty if nothing does."""
-        return self.inputs.problem or self.model.problem
+        return short(self.inputs.problem or self.model.problem)
 
     @property
     def results_layer(self) -> LabelsLayer | None:
@@ -169,6 +173,7 @@ class SegmentPanel(QWidget):
 
     def complain(self, text: str) -> None:
         """Tell the user what went wrong, in the status line and as a notification."""
+        text = short(text, self._sources())
         self.say(text)
         show_error(text)
 
@@ -238,7 +243,9 @@ class SegmentPanel(QWidget):
         scan = self._scan()
         known = scan is None or scan.grid.unit == "mm"
         self.options.know_unit(known)
-        self.inputs.spacing.setVisible(not known)
+        stated = self._spacing_is_stated()
+        self.inputs.spacing.setVisible(stated or not known)
+        self.inputs.spacing.show_stated(stated)
         self.model.suit(scan, scan is not None and self._skull.is_stripped(scan))
 
     def _on_model(self) -> None:
@@ -259,11 +266,9 @@ class SegmentPanel(QWidget):
         origin = origin_of(layer)
         warnings = origin.provenance.get("warnings", ()) if origin else ()
         if warnings:
-            show_warning("\n".join(warnings))
+            show_warning(short("\n".join(warnings), self._sources()))
         self.say("Counting…")
-        active = self._viewer.layers.selection.active
-        if not (isinstance(active, LabelsLayer) and active.mode != "pan_zoom"):  # else the user is painting
-            self._viewer.layers.selection.active = layer
+        self._viewer.layers.selection.active = layer  # a brush in use, too, belongs on what the table shows
         self._counter.watch(layer)
 
     def _on_failure(self, why: str) -> None:
@@ -280,7 +285,7 @@ class SegmentPanel(QWidget):
             self.say(in_words(measured))
 
     def _on_uncountable(self, layer: LabelsLayer, why: str) -> None:
-        self.results.clear(f"{layer.name}: {why}")
+        self.results.clear(f"{layer.name}: {short(why, self._sources())}")
 
     def _on_active(self, event: Any) -> None:
         layer = event.value
@@ -302,6 +307,17 @@ class SegmentPanel(QWidget):
             self._counter.watch(masks[-1])
 
     # ---- helpers
+
+    def _sources(self) -> list[Path]:
+        """Return the files that the layers come from."""
+        origins = map(origin_of, self._viewer.layers)
+        return [origin.source for origin in origins if origin and origin.source]
+
+    def _spacing_is_stated(self) -> bool:
+        """Tell whether the scan's voxel size was typed, so that it can be mended."""
+        group = self.inputs.group
+        origins = map(origin_of, group.layers if group else ())
+        return any(origin.stated_spacing for origin in origins if origin)
 
     def _scan(self) -> Scan | None:
         """Return the images with their roles, the reference first, without bringing them onto one grid."""
@@ -333,7 +349,7 @@ class SegmentPanel(QWidget):
         origin = origin_of(layer)
         folder = folder_of(self.inputs.group) if self.inputs.group else None
         name = saving.suggested_name(origin.case if origin else layer.name, ending)
-        return saving.ask_where(self, title, (folder or Path.home()) / name, formats)
+        return saving.ask_where(self, title, saving.start_folder(folder) / name, formats)
 
 
 def in_words(measured: Measurements) -> str:

@@ -16,12 +16,37 @@ if TYPE_CHECKING:
 
 ENDINGS = (".nii", ".nii.gz", ".h5", ".hdf5", ".mat", ".tif", ".tiff")
 
+_NOTHING = ((None,),)
+"""What npe2 takes for: was opened, and has no layers."""
+
 Paths = str | Sequence[str]
 
 
 def get_reader(path: Paths) -> Callable[[Paths], list[Any]] | None:
     """Return the reader if all of `path` look, by their names, like something it can read."""
-    return read_layers if all(_looks_readable(Path(p)) for p in _as_list(path)) else None
+    return open_layers if all(_looks_readable(Path(p)) for p in _as_list(path)) else None
+
+
+def open_layers(path: Paths) -> list[Any]:
+    """Return what `read_layers` does; in a window, what goes wrong is a notification instead of an error.
+
+    napari would show an error of ours with its whole traceback in the terminal, and ask for another plugin.
+    """
+    from napari_tumorseg.errors import CancelledError, TumorSegError
+    from napari_tumorseg.viewer import ask
+
+    try:
+        return read_layers(path)
+    except TumorSegError as error:
+        if ask.window() is None:
+            raise
+        if not isinstance(error, CancelledError):
+            from napari.utils.notifications import show_error
+
+            from napari_tumorseg.viewer.telling import short
+
+            show_error(short(str(error), _as_list(path)))
+        return list(_NOTHING)
 
 
 def read_layers(path: Paths) -> list[LayerData]:
@@ -31,7 +56,7 @@ def read_layers(path: Paths) -> list[LayerData]:
     case = _open(_as_list(path))
     layers, notes = case_layers(case)
     masks, left_out = _mask_layers(case)
-    _tell([*case.warnings, *notes, *left_out])
+    _tell([*case.warnings, *notes, *left_out], _as_list(path))
     return [*layers, *masks]
 
 
@@ -56,11 +81,12 @@ def _open(paths: list[str]) -> Case:
 
 
 def _mask_layers(case: Case) -> tuple[list[LayerData], list[str]]:
-    """Return the masks of a case, hidden if there are several, and why some are left out.
+    """Return the masks of a case and why some are left out.
 
+    Beside images, masks are hidden: a result would have the same colours. So are several of them.
     What the labels of a mask mean is asked only where the mask is all that was opened.
     """
-    from napari_tumorseg.errors import ChoiceNeededError, TumorSegError
+    from napari_tumorseg.errors import CancelledError, ChoiceNeededError, TumorSegError
     from napari_tumorseg.viewer.layers import group_key, labels_layer
 
     layers, sentences = [], []
@@ -76,10 +102,12 @@ def _mask_layers(case: Case) -> tuple[list[LayerData], list[str]]:
                 "open that file by itself to say which"
             )
             continue
+        except CancelledError:
+            raise
         except TumorSegError as error:
             sentences.append(f"{mask.name} is left out: {error}")
             continue
-        visible = len(case.masks) == 1
+        visible = len(case.masks) == 1 and not case.images
         name = f"{mask.name if mask.name.startswith(case.name) else f'{case.name} {mask.name}'} (from file)"
         layers.append(labels_layer(found, visible=visible, name=name, group=group_key(case), case=case.name))
     if not layers and not case.images and sentences:
@@ -102,12 +130,14 @@ def _with_scheme(mask: Mask) -> Segmentation:
         return mask.segmentation(picked)
 
 
-def _tell(sentences: list[str]) -> None:
+def _tell(sentences: list[str], paths: list[str]) -> None:
     if not sentences:
         return
     from napari.utils.notifications import show_warning
 
-    show_warning("\n".join(sentences))
+    from napari_tumorseg.viewer.telling import short, together
+
+    show_warning(short(together(sentences), paths))
 
 
 def _as_list(path: Paths) -> list[str]:

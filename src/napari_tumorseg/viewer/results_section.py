@@ -27,6 +27,9 @@ _TIPS = (
     "",
     "26-connected: pieces that touch, if only at a corner, are one",
 )
+_MORE_COLUMNS = ("First slice", "Last slice", "Longest diameter (mm)")
+"""What the panel is too narrow for, but a spreadsheet is not."""
+NOTICE = "Research use only. Not for diagnosis."
 _DASH = "—"
 _ROW_HEIGHT = 26
 
@@ -41,6 +44,7 @@ class ResultsSection(QWidget):
     def __init__(self) -> None:
         super().__init__()
         self.measured: Measurements | None = None
+        self._name = ""
         self.title = wrapping_label()
         self.table = _table()
         self.copy = PushButton(text="Copy", tooltip="The table, to be pasted into a spreadsheet")
@@ -70,7 +74,7 @@ class ResultsSection(QWidget):
 
     def show_measured(self, name: str, measured: Measurements) -> None:
         """Show the numbers of the layer of this name."""
-        self.measured = measured
+        self.measured, self._name = measured, name
         scheme = get_scheme(measured.scheme)
         self.title.value = f"{name} ({scheme.title})"
         self.table.setRowCount(len(measured.rows))
@@ -81,10 +85,16 @@ class ResultsSection(QWidget):
         self._buttons.enabled = True
 
     def as_text(self) -> str:
-        """Return the table as it is shown, tab-separated."""
+        """Return the table for a spreadsheet, tab-separated, with what it is about and the notice."""
         if self.measured is None:
             return ""
-        rows = [COLUMNS, *(_cells(row) for row in self.measured.rows)]
+        title = f"{self._name} ({get_scheme(self.measured.scheme).title})"
+        rows = [
+            ("Mask: " + " ".join(title.split()),),  # never begins like a formula
+            (*COLUMNS, *_MORE_COLUMNS),
+            *((*_cells(row), *_more_cells(row)) for row in self.measured.rows),
+            (NOTICE,),
+        ]
         return "\n".join("\t".join(row) for row in rows) + "\n"
 
     def copy_table(self) -> None:
@@ -111,6 +121,12 @@ def _cells(row: RegionStats) -> tuple[str, ...]:
     name = row.title if row.name == row.title else f"{row.name} {row.title}"
     volume = _DASH if row.volume_ml is None else millilitres(row.volume_ml)
     return name, volume, str(row.voxels), str(row.components)
+
+
+def _more_cells(row: RegionStats) -> tuple[str, ...]:
+    first, last = map(str, row.slices) if row.slices else (_DASH, _DASH)
+    longest = _DASH if row.longest_diameter_mm is None else f"{row.longest_diameter_mm:.1f}"
+    return first, last, longest
 
 
 def _table() -> QTableWidget:

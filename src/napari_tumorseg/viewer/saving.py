@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import json
+import re
+from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 from qtpy.QtWidgets import QFileDialog, QWidget
 
-from napari_tumorseg.errors import OutputError
-from napari_tumorseg.io import write_mask
+from napari_tumorseg.errors import InputError, OutputError
+from napari_tumorseg.io import side_file, write_mask
 from napari_tumorseg.io.atomic import write_text
 from napari_tumorseg.measure import Measurements
 from napari_tumorseg.report.tables import to_csv, to_json
+from napari_tumorseg.samples import KINDS, sample_path
 from napari_tumorseg.scan import Segmentation
 
 TABLE_FORMATS = "Table (*.csv);;JSON (*.json)"
@@ -18,9 +23,53 @@ MASK_FORMATS = "NIfTI (*.nii.gz *.nii);;TIFF (*.tif *.tiff);;HDF5 (*.h5 *.hdf5)"
 
 
 def ask_where(parent: QWidget, title: str, suggested: Path, formats: str) -> Path | None:
-    """Return where to save, or None; the dialog itself asks before a file is replaced."""
-    name, _ = QFileDialog.getSaveFileName(parent, title, str(suggested), formats)
-    return Path(name) if name else None
+    """Return where to save, or None; the dialog itself asks before a file is replaced.
+
+    Raises
+    ------
+    OutputError
+        If the ending that the file type adds makes it another file, about which nobody was asked.
+    """
+    name, chosen = QFileDialog.getSaveFileName(parent, title, str(suggested), formats)
+    if not name:
+        return None
+    path = with_ending(Path(name), chosen, formats)
+    if path != Path(name) and path.exists():
+        raise OutputError(f"{path.name} exists already; to replace it, give this whole name")
+    return path
+
+
+def with_ending(path: Path, chosen: str, formats: str) -> Path:
+    """Return a path with an ending of the file type chosen in a dialog.
+
+    An ending that was typed counts as long as the type is the first one, which nobody has chosen.
+    """
+    every, wanted = _endings(formats), _endings(chosen) or _endings(formats)
+    stem, typed = path.name, ""
+    while found := next((e for e in every if stem.lower().endswith(e) and len(stem) > len(e)), ""):
+        stem, typed = stem[: -len(found)], typed or found
+    if typed in wanted or (typed and formats.startswith(chosen)):
+        whole = stem + typed
+        return path if path.name.lower() == whole.lower() else path.with_name(whole)
+    return path.with_name((stem or path.name) + wanted[0])
+
+
+def _endings(formats: str) -> list[str]:
+    """Return the endings in a dialog's list of file types, the longer of two that fit first."""
+    return re.findall(r"\*(\.[\w.]+)", formats)
+
+
+def start_folder(folder: Path | None) -> Path:
+    """Return where a dialog starts: where the scan lies, unless that is a sample of the package."""
+    if folder is None or any(folder.resolve().is_relative_to(p) for p in _sample_folders()):
+        return Path.home()
+    return folder
+
+
+def _sample_folders() -> Iterator[Path]:
+    for kind in KINDS:
+        with suppress(InputError):  # installed without its samples
+            yield sample_path(kind)
 
 
 def save_table(measured: Measurements, path: Path, segmentation: Segmentation) -> Path:
@@ -35,9 +84,34 @@ def save_table(measured: Measurements, path: Path, segmentation: Segmentation) -
 
 def save_mask(segmentation: Segmentation, path: Path) -> list[Path]:
     """Write a mask; without an ending it becomes NIfTI."""
-    return write_mask(
-        segmentation, path if path.suffix else path.with_name(f"{path.name}.nii.gz"), overwrite=True
-    )
+    path = path if path.suffix else path.with_name(f"{path.name}.nii.gz")
+    keep_side_file(path)
+    return write_mask(segmentation, path, overwrite=True)
+
+
+def keep_side_file(path: Path) -> None:
+    """Refuse a mask whose JSON would replace one that nobody was asked about.
+
+    Raises
+    ------
+    OutputError
+        If that file is not one of ours, or belongs to another mask.
+    """
+    side = side_file(path)
+    if not side.exists():
+        return
+    if not _is_ours(side):
+        raise OutputError(f"{side.name} is there and belongs to something else; choose another name")
+    if not path.exists():
+        raise OutputError(f"{side.name} is there and belongs to another mask; choose another name")
+
+
+def _is_ours(side: Path) -> bool:
+    try:
+        held = json.loads(side.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError):
+        return False
+    return isinstance(held, dict) and "scheme" in held
 
 
 def suggested_name(case: str, ending: str) -> str:

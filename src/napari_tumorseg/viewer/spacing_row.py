@@ -9,6 +9,9 @@ from qtpy.QtWidgets import QHBoxLayout, QLabel, QVBoxLayout, QWidget
 from napari_tumorseg.errors import InputError
 from napari_tumorseg.viewer.section import wrapping_label
 
+_UNKNOWN = "The voxel size is unknown: volumes stay in voxels, and steps in mm are off."
+_STATED = "The voxel size was typed here; no file tells it."
+
 
 class SpacingRow(QWidget):
     """Says that the voxel size is unknown, and takes one."""
@@ -21,7 +24,6 @@ class SpacingRow(QWidget):
     def __init__(self) -> None:
         super().__init__()
         note = wrapping_label()
-        note.value = "The voxel size is unknown: volumes stay in voxels, and steps in mm are off."
         self.text = LineEdit(tooltip="Z Y X in mm, as in: 5 0.94 0.94")
         self.text.native.setPlaceholderText("Z Y X")
         self.button = PushButton(text="Set")
@@ -34,8 +36,13 @@ class SpacingRow(QWidget):
         layout.addWidget(note.native)
         layout.addLayout(row)
         self._note = note
+        self.show_stated(False)
         self.button.changed.connect(self.take)
         self.text.native.returnPressed.connect(self.take)
+
+    def show_stated(self, stated: bool) -> None:
+        """Tell whether the voxel size is unknown or was typed here."""
+        self._note.value = _STATED if stated else _UNKNOWN
 
     def take(self) -> None:
         """Take what was typed."""

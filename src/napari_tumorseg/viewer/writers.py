@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -20,12 +21,12 @@ def write_labels(path: str, data: Any, attributes: dict[str, Any]) -> list[str]:
     """
     from napari.layers import Labels, Layer
 
-    from napari_tumorseg.io import write_mask
+    from napari_tumorseg.viewer.saving import save_mask
 
     layer = Layer.create(data, attributes, "labels")
     assert isinstance(layer, Labels)
     segmentation = segmentation_of(layer, _layers_around())
-    return [str(p) for p in write_mask(segmentation, path, overwrite=True)]
+    return [str(p) for p in save_mask(segmentation, Path(path))]
 
 
 def segmentation_of(layer: Labels, beside: list[Layer]) -> Segmentation:
