@@ -1,0 +1,301 @@
+"""From paths to cases, scans and masks: which module reads what, and which folder is which case."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from importlib import import_module
+from pathlib import Path
+from types import ModuleType
+
+from napari_tumorseg.errors import InputError
+from napari_tumorseg.io.arrays import distinct, fitting, is_mask_name, side_scheme, without_folder
+from napari_tumorseg.io.case import Case, Mask, pick_case
+from napari_tumorseg.io.nifti import is_labels, to_labels
+from napari_tumorseg.io.roles import guess_role
+from napari_tumorseg.scan import Image, Role, Scan, Segmentation
+
+FORMATS: Mapping[str, tuple[str, ...]] = {
+    "folders": (".nii", ".nii.gz"),
+    "hdf5": (".h5", ".hdf5", ".hdf", ".mat"),
+    "tiff": (".tif", ".tiff"),
+    "pictures": (".png", ".jpg", ".jpeg"),
+}
+"""Endings by the module that reads them; a module is imported when a file of it is met."""
+
+
+_DEPTH = 2
+"""How many levels of folders are looked into for cases."""
+
+Paths = Path | str | Sequence[Path | str]
+
+
+def readable(path: Path) -> bool:
+    """Tell by its name whether a file is of a format that can be read here."""
+    return path.is_file() and _format_name(path) is not None
+
+
+def list_cases(path: Path | str) -> list[str]:
+    """Return the names of the cases in a file or folder, fit for the `case` of `open_case`.
+
+    Raises
+    ------
+    InputError
+        If nothing readable is there.
+    """
+    path = _existing(path)
+    kind = _format_of(path) or _format_inside(path)
+    if kind is not None:
+        names = list(kind.list_cases(path))
+    else:
+        names = [str(folder.relative_to(path)) for folder in _case_folders(path, _DEPTH)]
+    if not names:
+        raise InputError(f"{path} holds no file that can be read here ({', '.join(_endings())})")
+    return names
+
+
+def open_case(
+    paths: Paths,
+    case: str | None = None,
+    *,
+    roles: Mapping[str, Role] | None = None,
+) -> Case:
+    """Read everything that belongs to one case.
+
+    Parameters
+    ----------
+    paths : path or sequence of paths
+        A file, a case folder, or the files that are the channels of one case.
+    case : str, optional
+        Which case, where a folder holds several.
+    roles : mapping of str to Role, optional
+        What images, by name, are to be taken as, against what their names tell.
+
+    Raises
+    ------
+    ChoiceNeededError
+        If there are several cases and none is named.
+    InputError
+        If nothing can be read; the message names the file.
+    """
+    several = [paths] if isinstance(paths, Path | str) else list(paths)
+    if not several:
+        raise InputError("no file or folder was named")
+    files = [_existing(p) for p in several]
+    found = _open_one(files[0], case) if len(files) == 1 else _open_together(files, case)
+    found = replace(found, warnings=tuple(_without_folders(w, files) for w in found.warnings))
+    return found.with_roles(roles) if roles else found
+
+
+def read(
+    paths: Paths,
+    *,
+    case: str | None = None,
+    roles: Mapping[str, Role] | None = None,
+    reference: str | None = None,
+    same_voxels: bool = False,
+    spacing: tuple[float, float, float] | None = None,
+) -> Scan:
+    """Read a case as a scan, its channels on the grid of the reference.
+
+    Parameters
+    ----------
+    paths, case, roles
+        As in `open_case`.
+    reference : str, optional
+        Role or name of the image whose grid it is; FLAIR where there is one.
+    same_voxels : bool
+        Take images of equal shape voxel for voxel, whatever their affines say.
+    spacing : tuple of float, optional
+        Voxel size (Z, Y, X) in mm, for files that do not tell theirs.
+
+    Examples
+    --------
+    >>> scan = read("BraTS-GLI-00001-000")  # doctest: +SKIP
+    """
+    scan = open_case(paths, case, roles=roles).scan(reference, same_voxels)
+    return scan.with_spacing(spacing) if spacing else scan
+
+
+def read_mask(path: Path | str, labels: str | None = None) -> Segmentation:
+    """Read the one mask that a file holds.
+
+    Parameters
+    ----------
+    path : path
+        A mask of any format.
+    labels : str, optional
+        Name of its label scheme, where neither the file nor its folder tells.
+    """
+    path = _existing(path)
+    found = open_case(path)
+    masks = found.masks or tuple(_as_mask(i) for i in found.images if is_labels(i.data))
+    if not masks:
+        raise InputError(f"{path} holds no mask")
+    if len(masks) > 1:
+        raise InputError(f"{path} holds {len(masks)} masks; name one file")
+    return masks[0].segmentation(labels)
+
+
+def _open_one(path: Path, case: str | None) -> Case:
+    kind = _format_of(path) or _format_inside(path)
+    if kind is not None:
+        found: Case = kind.open_case(path, case)
+        return found
+    names = list_cases(path)
+    chosen = pick_case(names, case, path)
+    inner = _open_one(path / chosen, None)
+    nested = "/".join(Path(chosen).parts[:-1])  # PATIENT/native: the folder's own name says too little
+    return replace(inner, name=f"{nested.replace('/', '_')}_{inner.name}") if nested else inner
+
+
+def _without_folders(text: str, paths: Sequence[Path]) -> str:
+    """Return a warning without the folders that the user keeps files in: it is written into side files."""
+    for folder in {f for p in paths for f in (p, p.parent)}:
+        text = without_folder(text, folder)
+    return text
+
+
+def _open_together(files: Sequence[Path], case: str | None) -> Case:
+    """Read files that are one case; of several formats, their images are simply put together."""
+    if all(_format_name(p) == "folders" for p in files):
+        found: Case = _module("folders").open_files(files)
+        return found
+    if any(p.is_dir() for p in files):
+        raise InputError("several paths are the files of one case; a folder among them cannot be one")
+    stacked = _open_slices(files, case)
+    if stacked is not None:
+        return stacked
+    cases = [_open_one(p, None) for p in files]
+    images = distinct([image for c in cases for image in c.images])
+    return Case(
+        name=cases[0].name,
+        images=images,
+        masks=tuple(m for c in cases for m in c.masks),
+        brain_mask=next((c.brain_mask for c in cases if c.brain_mask), None),
+        layout="several files",
+        warnings=tuple(w for c in cases for w in c.warnings),
+    )
+
+
+def _open_slices(files: Sequence[Path], case: str | None) -> Case | None:
+    """Read numbered slices named one by one (``PATIENT/*.tif``) as the folder; None if they are none.
+
+    Raises
+    ------
+    InputError
+        If some slices of the case are not among them.
+    """
+    folder, kind = files[0].parent, _format_name(files[0])
+    if kind not in ("hdf5", "tiff") or any(p.parent != folder or _format_name(p) != kind for p in files):
+        return None
+    module, given = _module(kind), {p.name for p in files}
+    stacks: dict[str, tuple[set[str], set[str]]] = module.stacks(folder)
+    touched = {name: stack for name, stack in stacks.items() if given & stack[0]}
+    if not touched:
+        return None
+    if not all(images <= given for images, _ in touched.values()):
+        raise InputError(
+            f"the files are slices of {', '.join(touched)}, but not all of them; name the folder"
+        )
+    others = given.difference(*(part for stack in touched.values() for part in stack))
+    name = case if others else pick_case(list(touched), case, folder)
+    found: Case = module.open_case(folder, name)
+    return found
+
+
+def _as_mask(image: Image) -> Mask:
+    """Return as a mask what its name let pass for an image, such as ``flair_abnormality``."""
+    labels = to_labels(image.data)
+    scheme = fitting(side_scheme(image.source), labels) if image.source else None
+    return Mask(image.name, labels, image.grid, scheme, image.source)
+
+
+def _existing(path: Path | str) -> Path:
+    try:
+        path = Path(path).expanduser()
+        there = path.exists()
+    except (OSError, RuntimeError) as error:  # no access, a name that is too long, no such user
+        raise InputError(f"{path} cannot be read: {error}") from error
+    if not there:
+        raise InputError(f"{path} does not exist")
+    if not (path.is_file() or path.is_dir()):
+        raise InputError(f"{path} is neither a file nor a folder")
+    return path.resolve() if path.name in ("", "..") else path  # a case is called as its folder
+
+
+def _module(name: str) -> ModuleType:
+    return import_module(f"napari_tumorseg.io.{name}")
+
+
+def _format_name(path: Path) -> str | None:
+    """Return which module reads a file of this name."""
+    if path.name.startswith("."):
+        return None
+    return next((name for name, ends in FORMATS.items() if path.name.lower().endswith(ends)), None)
+
+
+def _format_of(path: Path) -> ModuleType | None:
+    name = None if path.is_dir() else _format_name(path)
+    return _module(name) if name else None
+
+
+def _format_inside(folder: Path) -> ModuleType | None:
+    """Return the module that reads the files lying directly in a folder, the first format that is there."""
+    if not folder.is_dir():
+        raise InputError(f"{folder} is not of a format that can be read here ({', '.join(_endings())})")
+    if (folder / "imagesTr").is_dir():
+        return _module("folders")
+    files = [p for p in _entries(folder) if not p.is_dir()]
+    present = [name for name in FORMATS if any(_format_name(p) == name for p in files)]
+    # a mask that was saved beside the scan's slices is not what the folder is about
+    scans = [n for n in present if n != "pictures" and not _are_results(files, n)]
+    name = next(iter(scans or present), None)
+    if name is None or (_is_beside_the_point(folder, name) and _case_folders(folder, 1)):
+        return None
+    return _module(name)
+
+
+def _is_beside_the_point(folder: Path, name: str) -> bool:
+    """Tell whether a folder's own files are no case of their own: a logo, or masks, above case folders."""
+    if name != "folders":
+        return name == "pictures"
+    return _are_results(_entries(folder), name)
+
+
+def _are_results(files: Sequence[Path], name: str) -> bool:
+    """Tell whether all files of a format are masks or probabilities, by their names and side files."""
+    return all(_is_result(p, name) for p in files if _format_name(p) == name)
+
+
+def _is_result(path: Path, name: str) -> bool:
+    if name != "folders":
+        return is_mask_name(path.stem)
+    if guess_role(path.name) is Role.TUMOUR_MASK or side_scheme(path) is not None:
+        return True
+    return bool(_module("folders").is_probability(path))
+
+
+def _entries(folder: Path) -> list[Path]:
+    try:
+        return list(folder.iterdir())
+    except OSError as error:
+        raise InputError(f"{folder} cannot be read: {error.strerror or error}") from error
+
+
+def _case_folders(folder: Path, depth: int) -> list[Path]:
+    """Return the folders below that hold readable files themselves."""
+    found: list[Path] = []
+    for inner in sorted(p for p in _entries(folder) if p.is_dir() and not p.name.startswith(".")):
+        if not os.access(inner, os.R_OK | os.X_OK):
+            continue
+        if _format_inside(inner) is not None:
+            found.append(inner)
+        elif depth > 1:
+            found.extend(_case_folders(inner, depth - 1))
+    return found
+
+
+def _endings() -> list[str]:
+    return [ending for ends in FORMATS.values() for ending in ends]
