@@ -12,6 +12,9 @@ PACKAGES = python3-venv xvfb xauth libegl1 libgl1 libglx-mesa0 libgl1-mesa-dri l
 	libxcb-cursor0 libxcb-icccm4 libxcb-keysyms1 libxcb-shape0 libxcb-xinerama0 libdbus-1-3 libxcb-image0 \
 	libxcb-render-util0 libxcb-randr0 libfontconfig1 fonts-dejavu-core
 
+# threads that wait sleep: other programs on the machine would else slow the tests down many times
+export OMP_WAIT_POLICY = PASSIVE
+
 .PHONY: system setup demo test lint types screenshots sample benchmarks clean
 
 system:  ## Debian/Ubuntu packages that a window needs (root)

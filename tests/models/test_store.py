@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -232,3 +235,16 @@ def test_an_upper_case_ending(tmp_path: Path) -> None:
     renamed = model.weights.with_suffix(".SAFETENSORS")
     shutil.move(model.weights, renamed)
     assert get_model(renamed).load().arguments["in_channels"] == 1
+
+
+def test_waiting_threads_sleep_unless_told_otherwise() -> None:
+    """Before torch is there, and without overruling the user."""
+    code = (
+        "import os, sys, napari_tumorseg.models; print(os.environ['OMP_WAIT_POLICY'], 'torch' in sys.modules)"
+    )
+    clean = {k: v for k, v in os.environ.items() if k != "OMP_WAIT_POLICY"}
+    for given, expected in (({}, "PASSIVE False"), ({"OMP_WAIT_POLICY": "ACTIVE"}, "ACTIVE False")):
+        done = subprocess.run(
+            [sys.executable, "-c", code], env=clean | given, capture_output=True, text=True, check=True
+        )
+        assert done.stdout.strip() == expected
