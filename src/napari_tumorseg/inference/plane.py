@@ -28,6 +28,10 @@ class Slicing:
         view = np.transpose(array, self.axes)
         return view[:, ::-1] if self.flip_rows else view
 
+    def apply_each(self, arrays: Array) -> Array:
+        """Return the (n, slice, row, column) view of n canonical arrays."""
+        return np.stack([self.apply(array) for array in arrays])
+
     def canonical_box(self, box: tuple[slice, slice, slice], shape: Sequence[int]) -> tuple[slice, ...]:
         """Return a box (slice, row, column) of a cut array of this shape as a box of the canonical one."""
         along, rows, columns = box

@@ -7,7 +7,7 @@ sampling nor statistics.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -152,14 +152,35 @@ class Prepared:
     brain: Array | None
     todo: tuple[int, ...]
     windows: tuple[tuple[AxisMap, AxisMap], ...]
+    _recent: dict[tuple[int, int, int], Array] = field(init=False, repr=False, default_factory=dict)
 
     def network_input(self, index: int) -> Array:
-        """Return (C, H, W) float32: one slice, normalised, in the network's window."""
-        rows, columns = self.windows[index]
+        """Return (C, H, W) float32: one slice, normalised, in the network's window.
+
+        With neighbours, their channels follow in the order of the card's `offsets`; beyond the volume its
+        last slice repeats.
+        """
+        last = self.shape[0] - 1
+        parts = [self.slice_input(min(max(index + o, 0), last), index) for o in self.card.input.offsets]
+        return parts[0] if len(parts) == 1 else np.concatenate(parts)
+
+    def slice_input(self, index: int, window_of: int | None = None) -> Array:
+        """Return the channels of one slice alone, in its own window or that of another one.
+
+        With neighbours, the last few are remembered: each is asked for several times.
+        """
+        rows, columns = self.windows[index if window_of is None else window_of]
+        key = (index, id(rows), id(columns))
+        if key in self._recent:
+            return self._recent[key]
         out = np.zeros((len(self.channels), rows.window, columns.window), dtype=np.float32)
         for c, channel in enumerate(self.channels):
             if channel is not None:
-                out[c] = self._window(channel, self.statistics[c], index)
+                out[c] = self._window(channel, self.statistics[c], index, (rows, columns))
+        if self.card.input.neighbours:
+            while len(self._recent) >= len(self.card.input.offsets):
+                del self._recent[next(iter(self._recent))]
+            self._recent[key] = out
         return out
 
     def window(self, index: int) -> tuple[int, int]:
@@ -185,7 +206,9 @@ class Prepared:
             return self.brain[index] if self.brain is not None else None
         return self._foreground(channel, index)
 
-    def _window(self, channel: Channel, stats: Statistics | None, index: int) -> Array:
+    def _window(
+        self, channel: Channel, stats: Statistics | None, index: int, window: tuple[AxisMap, AxisMap]
+    ) -> Array:
         wanted = self.card.input.normalisation
         values = channel.slice(index)
         tissue = None
@@ -203,7 +226,7 @@ class Prepared:
         else:  # what lies outside the slice is background, too
             ground = float(normalise(np.asarray([channel.levels.background]), stats, wanted)[0])
             ready -= ground
-        rows, columns = self.windows[index]
+        rows, columns = window
         return apply_maps(rows.down, columns.down, ready) + np.float32(ground)
 
     def _foreground(self, channel: Channel, index: int) -> Array:

@@ -24,20 +24,20 @@ Percentage = Annotated[float, Field(ge=0, le=100)]
 Side = Annotated[int, Field(ge=1, le=4096)]
 
 
-class _Part(BaseModel):
-    """A table of a card: unknown keys are errors, since a misspelt one would be silently without effect."""
+class CardPart(BaseModel):
+    """A table of a card or recipe: unknown keys are errors, since a misspelt one would be silently without effect."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
-class Network(_Part):
+class Network(CardPart):
     """Which network, from an allow-list, with its arguments."""
 
     architecture: Literal["unet"] = "unet"
     arguments: dict[str, Any] = Field(default_factory=dict)
 
 
-class Foreground(_Part):
+class Foreground(CardPart):
     """Which voxels are tissue, per channel.
 
     ``differs``: those that differ from the background value (the median of the volume's corners) by more
@@ -51,7 +51,7 @@ class Foreground(_Part):
     fraction: Share = 0.1
 
 
-class Normalisation(_Part):
+class Normalisation(CardPart):
     """How intensities are made comparable, per channel.
 
     ``zscore``: subtract the mean, divide by the standard deviation. ``minmax``: map minimum and maximum
@@ -78,7 +78,7 @@ class Normalisation(_Part):
         return pair
 
 
-class Size(_Part):
+class Size(CardPart):
     """How a slice becomes the network's input.
 
     The slice is brought to `spacing` (where that and the scan's own are known), centred on a `canvas`
@@ -91,7 +91,7 @@ class Size(_Part):
     reduce: int = Field(1, ge=1, le=8)
 
 
-class Input(_Part):
+class Input(CardPart):
     """What goes in."""
 
     roles: tuple[Role, ...] = Field(min_length=1, description="modality of each input channel, in order")
@@ -102,6 +102,9 @@ class Input(_Part):
         default_factory=dict, description="which modality stands in for a missing one; else zeros"
     )
     plane: Plane = "axial"
+    neighbours: int = Field(
+        0, ge=0, le=4, description="slices on each side that come along, as further channels"
+    )
     skull: Literal["present", "stripped", "any"] = "any"
     foreground: Foreground = Foreground()
     normalisation: Normalisation = Normalisation()
@@ -118,12 +121,22 @@ class Input(_Part):
         return self
 
     @property
+    def channels(self) -> int:
+        """How many channels the network takes: all roles of a slice, then those of its neighbours."""
+        return len(self.roles) * (2 * self.neighbours + 1)
+
+    @property
+    def offsets(self) -> tuple[int, ...]:
+        """Where the slices lie whose channels go in, in their order: the slice itself comes first."""
+        return (0, *(sign * n for n in range(1, self.neighbours + 1) for sign in (-1, 1)))
+
+    @property
     def sufficient(self) -> tuple[tuple[Role, ...], ...]:
         """Sets of roles with which the model runs, the fullest first."""
         return tuple(sorted(self.accepts or (self.roles,), key=len, reverse=True))
 
 
-class Output(_Part):
+class Output(CardPart):
     """What comes out and which labels it becomes.
 
     With ``sigmoid``, `labels` holds one label per output, painted in that order where the output exceeds
@@ -155,7 +168,7 @@ class Output(_Part):
         return self
 
 
-class Postprocessing(_Part):
+class Postprocessing(CardPart):
     """Defaults of the post-processing; what each step does is told in `inference.postprocess`."""
 
     min_component_mm3: float = Field(0.0, ge=0)
@@ -166,7 +179,7 @@ class Postprocessing(_Part):
     inside_brain: bool = False
 
 
-class About(_Part):
+class About(CardPart):
     """What people should know before they trust it."""
 
     training: str = ""
@@ -178,7 +191,7 @@ class About(_Part):
     citation: str = ""
 
 
-class ModelCard(_Part):
+class ModelCard(CardPart):
     """A model's card.
 
     Attributes
@@ -222,7 +235,7 @@ class ModelCard(_Part):
         except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
             raise ModelError(f"the model card {path} is not valid TOML: {error}") from error
         except ValidationError as error:
-            raise ModelError(f"the model card {path}: {_first_problem(error)}") from error
+            raise ModelError(f"the model card {path}: {first_problem(error)}") from error
 
     def to_toml(self) -> str:
         """Return the card as TOML, without what is unset."""
@@ -257,7 +270,8 @@ def _alternatives(given: Input) -> str:
     return " or ".join(_roles(roles) for roles in given.sufficient)
 
 
-def _first_problem(error: ValidationError) -> str:
+def first_problem(error: ValidationError) -> str:
+    """Return the first thing that is wrong, after the name of its field."""
     first = error.errors()[0]
     field = ".".join(str(part) for part in first["loc"]) or "card"
     more = f" (and {error.error_count() - 1} more)" if error.error_count() > 1 else ""

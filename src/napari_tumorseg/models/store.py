@@ -64,7 +64,7 @@ class Model:
             )
         net = weights.load_unet(self.weights, self.card.network.arguments or None)
         given = (net.arguments["in_channels"], net.arguments["out_channels"])
-        told = (len(self.card.input.roles), len(self.card.output.names))
+        told = (self.card.input.channels, len(self.card.output.names))
         if given != told:
             raise ModelError(
                 f"{self.weights} takes {given[0]} channels and gives {given[1]}, but the card of {self.name} "

@@ -1,0 +1,102 @@
+"""``tumorseg train``: from a folder of scans with masks to a model of one's own."""
+
+from __future__ import annotations
+
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from napari_tumorseg.cli.output import console
+
+_EXTRA = ("lightning", "monai")
+
+
+def train(
+    output: Annotated[Path, typer.Option("--output", "-o", help="New folder for all that comes of it.")],
+    recipe: Annotated[
+        str | None, typer.Option("--recipe", help="Name or path of a recipe; --list shows the names.")
+    ] = None,
+    data: Annotated[
+        list[Path] | None, typer.Option("--data", help="Folder of cases with masks; may be given again.")
+    ] = None,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on with the training in OUTPUT; it needs nothing else.")
+    ] = False,
+    change: Annotated[
+        list[str] | None,
+        typer.Option("--set", help="Change a field of the recipe: TABLE.FIELD=VALUE, such as fit.epochs=3."),
+    ] = None,
+    fold: Annotated[
+        int | None, typer.Option(help="Which of the recipe's folds is kept apart, from 0.")
+    ] = None,
+    leave_out: Annotated[
+        list[str] | None,
+        typer.Option(help="A patient or case to keep apart for testing; may be given again."),
+    ] = None,
+    start_from: Annotated[
+        str | None, typer.Option(help="Model whose weights it starts from, as far as they fit.")
+    ] = None,
+    cache: Annotated[
+        Path | None,
+        typer.Option(help="Folder for prepared slices, shared by trainings.", show_default="OUTPUT/cache"),
+    ] = None,
+    name: Annotated[
+        str | None, typer.Option(help="What to call the model.", show_default="as the recipe")
+    ] = None,
+    install: Annotated[
+        bool, typer.Option("--install/--no-install", help="Put the model where the viewer finds it.")
+    ] = True,
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
+    devices: Annotated[int, typer.Option(min=1, help="How many devices of a machine.")] = 1,
+    nodes: Annotated[int, typer.Option(min=1, help="How many machines.")] = 1,
+    workers: Annotated[int, typer.Option(min=0, help="Processes that prepare batches.")] = 0,
+    max_steps: Annotated[int, typer.Option(help="Stop after so many steps; -1: at the end.")] = -1,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress.")] = False,
+) -> None:
+    """Train a model as a recipe says; Ctrl-C stops it, --resume goes on to the same result."""
+    from napari_tumorseg.errors import InputError, ModelError
+
+    missing = [package for package in _EXTRA if find_spec(package) is None]
+    if missing:
+        raise ModelError(
+            f"training needs {' and '.join(missing)}: pip install 'napari-tumorseg[train]' brings them"
+        )
+    from napari_tumorseg.training import export, fit
+    from napari_tumorseg.training.recipe import load_recipe
+
+    screen = console(stderr=True)
+    machine = fit.Machine(device, devices, nodes, workers, max_steps, not quiet)
+
+    def tell(sentence: str) -> None:
+        if not quiet:
+            screen.print(sentence, markup=False)
+
+    if resume:
+        made = fit.resume(output, machine=machine, tell=tell)
+    else:
+        if recipe is None or not data:
+            raise InputError("a training needs --recipe and --data, or --resume to go on with one")
+        changes = [*(change or ()), *_changes(fold, leave_out, name)]
+        made = fit.train(
+            load_recipe(recipe, changes),
+            data,
+            output,
+            machine=machine,
+            cache=cache,
+            start_from=start_from,
+            tell=tell,
+        )
+    tell(f"the model is {made.weights}; research use only, not for diagnosis")
+    if install:
+        put = export.install(made, overwrite=resume)
+        tell(f"and {put.name} is in the viewer's list now; `tumorseg evaluate --model {put.name}` tests it")
+
+
+def _changes(fold: int | None, leave_out: list[str] | None, name: str | None) -> list[str]:
+    """Return the short options as changes of the recipe."""
+    made = [] if fold is None else [f"split.fold={fold}"]
+    if leave_out:
+        made += [f"split.test={leave_out!r}", "split.folds=none", "split.fractions=[0.9, 0.1, 0.0]"]
+    return [*made, f"name={name}"] if name else made

@@ -1,0 +1,185 @@
+"""A data set: cases below some folders, each with a reference mask, known by the patient they are of."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from napari_tumorseg.errors import ChoiceNeededError, InputError
+from napari_tumorseg.io.case import Case, Mask, bring
+from napari_tumorseg.io.reading import list_cases, open_case
+from napari_tumorseg.scan import Image, Role, Scan, Segmentation
+
+
+class UnlabelledError(InputError):
+    """A case has no image or no reference mask: nothing can be learnt from it, nothing compared."""
+
+
+_PATIENTS = (
+    (re.compile(r"TCGA[-_]([A-Z0-9]{2})[-_]([A-Z0-9]{4})", re.IGNORECASE), "TCGA-{}-{}"),
+    (re.compile(r"(BraTS-[A-Z]+-\d+)-\d{3}$", re.IGNORECASE), "{}"),  # the last number is the time point
+    (re.compile(r"^(BRATS_\d+)\.nii", re.IGNORECASE), "{}"),  # patches cut from one volume
+)
+
+
+def patient_of(name: str) -> str:
+    """Return whom a case is of, as far as its name tells: the same in every layout and at every time.
+
+    ``TCGA_DU_7294_19890104`` and ``TCGA-DU-7294/brain_extracted`` are one patient, and so are
+    ``BraTS-GLI-00005-100`` and ``BraTS-GLI-00005-101``. A name of no known pattern is a patient of its own.
+    """
+    for pattern, text in _PATIENTS:
+        found = pattern.search(name)
+        if found:
+            return text.format(*(part.upper() for part in found.groups()))
+    return name
+
+
+@dataclass(frozen=True)
+class CaseRef:
+    """Where a case lies; nothing is read yet.
+
+    Attributes
+    ----------
+    path : Path
+        The file or folder that was named.
+    case : str
+        Which case of it, as `open_case` wants it.
+    masks : tuple of str
+        Which mask is the reference where there are several: parts of names, the best first.
+    """
+
+    path: Path
+    case: str
+    masks: tuple[str, ...] = ()
+
+    @property
+    def name(self) -> str:
+        """The case's name in tables, splits and file names."""
+        return self.case.replace("/", "_")
+
+    @property
+    def patient(self) -> str:
+        """Whom it is of; see `patient_of`."""
+        return patient_of(self.case)
+
+    def open(self) -> Case:
+        """Read everything that belongs to the case."""
+        return open_case(self.path, self.case)
+
+    def load(self, labels: str | None = None, same_voxels: bool = False) -> tuple[Scan, Segmentation]:
+        """Return the scan and its reference mask, both on the scan's grid.
+
+        Parameters
+        ----------
+        labels : str, optional
+            Label scheme of masks that do not tell theirs.
+        same_voxels : bool
+            Take files of equal shape voxel for voxel, whatever their affines say.
+
+        Raises
+        ------
+        UnlabelledError
+            If it has no image or no mask.
+        ChoiceNeededError
+            If several masks could be meant, or several schemes.
+        GeometryError
+            If the mask does not lie on the scan.
+        """
+        found = self.open()
+        if not found.images:
+            raise UnlabelledError(f"{self._where} holds no image")
+        scan = found.scan(same_voxels=same_voxels)
+        mask = self._mask(found)
+        seg = mask.segmentation(None if mask.scheme else labels)
+        carrier = Image(mask.name, Role.TUMOUR_MASK, seg.labels, seg.grid, mask.source)
+        placed = bring(carrier, scan.reference, same_voxels, nearest=True)
+        return scan, Segmentation(placed.data, scan.grid, seg.scheme, self.name, mask.source)
+
+    @property
+    def _where(self) -> str:
+        return f"{self.path / self.case}"
+
+    def _mask(self, case: Case) -> Mask:
+        masks = case.masks or self._beside()
+        for wanted in self.masks:
+            exact = [m for m in masks if m.name == wanted]
+            near = exact or [m for m in masks if wanted.lower() in m.name.lower()]
+            if near:
+                return near[0]
+        if not masks:
+            raise UnlabelledError(f"{self._where} has no reference mask")
+        if len(masks) > 1:
+            names = [m.name for m in masks]
+            raise ChoiceNeededError(
+                f"{self._where} has several masks ({', '.join(names)}); say which with --masks NAME", names
+            )
+        return masks[0]
+
+    def _beside(self) -> tuple[Mask, ...]:
+        """Return the masks in the folders beside a nested case: ``PATIENT/images``, ``PATIENT/masks``."""
+        parent = Path(self.case).parent
+        if parent == Path():
+            return ()
+        folder, own = self.path / parent, Path(self.case).name
+        found: list[Mask] = []
+        for inner in sorted(p for p in folder.iterdir() if p.is_dir() and p.name != own):
+            try:
+                beside = open_case(inner)
+            except (InputError, ChoiceNeededError):
+                continue
+            found += beside.masks if not beside.images else ()
+        return tuple(found)
+
+
+@dataclass(frozen=True)
+class DataSet:
+    """Cases, in the order of their folders and names.
+
+    Attributes
+    ----------
+    cases : tuple of CaseRef
+        Nothing is read yet; some may turn out to have no mask.
+    """
+
+    cases: tuple[CaseRef, ...]
+
+    @classmethod
+    def find(cls, paths: Sequence[Path], masks: Sequence[str] = ()) -> DataSet:
+        """List every case in some files or folders, of any layout that can be read.
+
+        Parameters
+        ----------
+        paths : sequence of Path
+            Files or folders of cases.
+        masks : sequence of str
+            Which mask is the reference where a case has several: parts of names, the best first.
+
+        Raises
+        ------
+        InputError
+            If nothing readable is there, or one name stands for two cases.
+        """
+        cases = [CaseRef(Path(p), name, tuple(masks)) for p in paths for name in list_cases(p)]
+        seen: dict[str, CaseRef] = {}
+        for case in cases:
+            other = seen.setdefault(case.name, case)
+            if other is not case:
+                raise InputError(f"{other.path} and {case.path} both hold a case {case.name}; rename one")
+        return cls(tuple(cases))
+
+    def named(self, names: Sequence[str]) -> DataSet:
+        """Return the cases with these names, in this order.
+
+        Raises
+        ------
+        InputError
+            If one is not there.
+        """
+        known = {case.name: case for case in self.cases}
+        missing = [name for name in names if name not in known]
+        if missing:
+            raise InputError(f"the data hold no case {missing[0]} ({len(missing)} of {len(names)} missing)")
+        return DataSet(tuple(known[name] for name in names))

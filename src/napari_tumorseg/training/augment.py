@@ -1,0 +1,234 @@
+"""Augmentation of training slices by MONAI's transforms, seeded by (seed, epoch, sample)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Mapping, Sequence
+from functools import singledispatch
+from typing import Any
+
+import numpy as np
+import torch
+from monai.data.meta_obj import set_track_meta
+from monai.transforms import (
+    Compose,
+    Rand2DElasticd,
+    RandAdjustContrastd,
+    RandAffined,
+    RandBiasFieldd,
+    RandFlipd,
+    RandGaussianNoised,
+    RandGaussianSmoothd,
+    RandomizableTransform,
+    RandRotate90d,
+    RandSimulateLowResolutiond,
+)
+
+from napari_tumorseg.geometry import Array
+from napari_tumorseg.models.card import Input
+from napari_tumorseg.training import augmentations as known
+from napari_tumorseg.training.augmentations import Augmentation
+
+_BOTH = ("image", "target")
+_IMAGE = ("image",)
+_OFFLINE_EPOCH = 0  # an offline copy is the same in all epochs
+
+Transform = Callable[[Mapping[Hashable, Any]], Any]
+
+
+class Augmenter:
+    """Applies a recipe's augmentation to slices.
+
+    Parameters
+    ----------
+    online : sequence of Augmentation
+        Drawn anew in each epoch.
+    offline : sequence of sequence of Augmentation
+        Those of each further copy of a slice; they come first.
+    wanted : Input
+        Of the recipe: roles and their stand-ins.
+    seed : int
+        With epoch and sample, decides everything.
+    """
+
+    def __init__(
+        self,
+        online: Sequence[Augmentation],
+        offline: Sequence[Sequence[Augmentation]],
+        wanted: Input,
+        seed: int,
+    ) -> None:
+        self.online = tuple(online)
+        self.offline = tuple(tuple(copy) for copy in offline)
+        self.wanted = wanted
+        self.seed = seed
+        self._made: dict[tuple[int, int, int], Compose] = {}
+
+    def __call__(
+        self, image: Array, target: Array, epoch: int, sample: int, copy: int
+    ) -> tuple[Array, Array]:
+        """Return (C, H, W), its background 0, and (O, H, W) augmented; what comes in from outside is 0."""
+        content = {"image": torch.from_numpy(image), "target": torch.from_numpy(target)}
+        if copy:
+            content = self._apply(copy, content, (_OFFLINE_EPOCH, sample, copy))
+        content = self._apply(0, content, (epoch, sample, copy))
+        return content["image"].numpy(), content["target"].numpy()
+
+    def _apply(self, copy: int, content: Any, place: tuple[int, int, int]) -> Any:
+        chain = self._chain(copy, content["image"].shape[1:])
+        word = np.random.SeedSequence([self.seed, *place]).generate_state(1)[0]
+        chain.set_random_state(seed=int(word))
+        return chain(content)
+
+    def _chain(self, copy: int, size: Sequence[int]) -> Compose:
+        key = (copy, int(size[0]), int(size[1]))
+        if key not in self._made:
+            set_track_meta(False)  # of tensors that know their file nothing is needed, and they cost time
+            chosen = self.offline[copy - 1] if copy else self.online
+            self._made[key] = Compose([make(a, self.wanted, (key[1], key[2])) for a in chosen])
+        return self._made[key]
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Leave the transforms behind: a loader's process makes its own."""
+        return {**self.__dict__, "_made": {}}
+
+
+@singledispatch
+def make(wanted: Any, given: Input, size: tuple[int, int]) -> Transform:
+    """Return the transform for an augmentation, for slices of a size (rows, columns)."""
+    raise TypeError(f"no transform for {wanted!r}")
+
+
+@make.register
+def _(wanted: known.Flip, given: Input, size: tuple[int, int]) -> Transform:
+    axis = 1 if wanted.axis == "horizontal" else 0
+    return RandFlipd(_BOTH, prob=wanted.probability, spatial_axis=axis)
+
+
+@make.register
+def _(wanted: known.Rotate90, given: Input, size: tuple[int, int]) -> Transform:
+    return RandRotate90d(_BOTH, prob=wanted.probability, max_k=3, spatial_axes=(0, 1))
+
+
+@make.register
+def _(wanted: known.Affine, given: Input, size: tuple[int, int]) -> Transform:
+    return RandAffined(
+        _BOTH,
+        prob=wanted.probability,
+        rotate_range=np.deg2rad(wanted.rotate),
+        scale_range=(wanted.scale, wanted.scale),
+        translate_range=[wanted.shift * side for side in size],
+        mode=("bilinear", "nearest"),
+        padding_mode="zeros",
+        cache_grid=True,
+        spatial_size=size,
+    )
+
+
+@make.register
+def _(wanted: known.Elastic, given: Input, size: tuple[int, int]) -> Transform:
+    return Rand2DElasticd(
+        _BOTH,
+        spacing=(wanted.spacing, wanted.spacing),
+        magnitude_range=wanted.magnitude,
+        prob=wanted.probability,
+        mode=("bilinear", "nearest"),
+        padding_mode="zeros",
+        spatial_size=size,
+    )
+
+
+@make.register
+def _(wanted: known.Gamma, given: Input, size: tuple[int, int]) -> Transform:
+    return RandAdjustContrastd(_IMAGE, prob=wanted.probability, gamma=wanted.power, retain_stats=False)
+
+
+@make.register
+def _(wanted: known.Noise, given: Input, size: tuple[int, int]) -> Transform:
+    return RandGaussianNoised(_IMAGE, prob=wanted.probability, std=wanted.deviation, sample_std=True)
+
+
+@make.register
+def _(wanted: known.Blur, given: Input, size: tuple[int, int]) -> Transform:
+    return RandGaussianSmoothd(
+        _IMAGE, prob=wanted.probability, sigma_x=wanted.sigma, sigma_y=wanted.sigma, approx="sampled"
+    )
+
+
+@make.register
+def _(wanted: known.LowResolution, given: Input, size: tuple[int, int]) -> Transform:
+    return RandSimulateLowResolutiond(
+        _IMAGE,
+        prob=wanted.probability,
+        zoom_range=wanted.zoom,
+        downsample_mode="area",
+        upsample_mode="bilinear",
+        align_corners=False,
+    )
+
+
+@make.register
+def _(wanted: known.Bias, given: Input, size: tuple[int, int]) -> Transform:
+    return RandBiasFieldd(
+        _IMAGE, degree=3, coeff_range=(-wanted.strength, wanted.strength), prob=wanted.probability
+    )
+
+
+@make.register
+def _(wanted: known.Gain, given: Input, size: tuple[int, int]) -> Transform:
+    return _GainEach(wanted, len(given.roles))
+
+
+@make.register
+def _(wanted: known.Missing, given: Input, size: tuple[int, int]) -> Transform:
+    return _TakeAway(wanted, given)
+
+
+class _GainEach(RandomizableTransform):
+    """Multiply and shift each channel by itself; a slice's neighbours are treated as the slice."""
+
+    def __init__(self, wanted: known.Gain, roles: int) -> None:
+        RandomizableTransform.__init__(self, wanted.probability)
+        self.wanted = wanted
+        self.roles = roles
+
+    def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
+        self.randomize(None)
+        if not self._do_transform:
+            return dict(data)
+        image = data["image"]
+        factor = 1 + self.R.uniform(-self.wanted.factor, self.wanted.factor, size=self.roles)
+        offset = self.R.uniform(-self.wanted.offset, self.wanted.offset, size=self.roles)
+        tissue = image != 0
+        times = len(image) // self.roles
+        scale, shift = (
+            torch.as_tensor(np.tile(values, times), dtype=image.dtype)[:, None, None]
+            for values in (factor, offset)
+        )
+        return {**data, "image": torch.where(tissue, image * scale + shift, image)}
+
+
+class _TakeAway(RandomizableTransform):
+    """Replace the channels of modalities that are taken away by those of their stand-ins, or by nothing."""
+
+    def __init__(self, wanted: known.Missing, given: Input) -> None:
+        RandomizableTransform.__init__(self, wanted.probability)
+        self.roles = given.roles
+        self.substitute = given.substitute
+        self.sets = [set(roles) for roles in given.sufficient if set(roles) != set(given.roles)]
+
+    def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
+        self.randomize(None)
+        if not self._do_transform or not self.sets:
+            return dict(data)
+        kept = self.sets[int(self.R.randint(len(self.sets)))]
+        image = data["image"]
+        out = image.clone()
+        count = len(self.roles)
+        for first in range(0, len(image), count):  # the slice, then its neighbours
+            for c, role in enumerate(self.roles):
+                stand_in = self.substitute.get(role)
+                if role in kept:
+                    continue
+                given = stand_in is not None and stand_in in kept
+                out[first + c] = image[first + self.roles.index(stand_in)] if given and stand_in else 0
+        return {**data, "image": out}

@@ -1,0 +1,101 @@
+"""What can be done to a training slice, as recipes state it; `augment` turns it into transforms."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from napari_tumorseg.models.card import CardPart, Share
+
+Range = tuple[float, float]
+
+
+class _Chance(CardPart):
+    probability: Share = 1.0
+
+
+class Flip(_Chance):
+    """Mirror a slice left-right (``horizontal``) or up-down (``vertical``)."""
+
+    kind: Literal["flip"]
+    axis: Literal["horizontal", "vertical"] = "horizontal"
+
+
+class Rotate90(_Chance):
+    """Turn by 90, 180 or 270 degrees."""
+
+    kind: Literal["rotate90"]
+
+
+class Affine(_Chance):
+    """Turn by up to `rotate` degrees, scale by up to 1 +- `scale`, shift by up to `shift` of each side."""
+
+    kind: Literal["affine"]
+    rotate: float = Field(0.0, ge=0, le=180)
+    scale: float = Field(0.0, ge=0, lt=1)
+    shift: float = Field(0.0, ge=0, lt=1)
+
+
+class Elastic(_Chance):
+    """Bend: random displacements on a grid of `spacing` pixels, `magnitude` pixels large at most."""
+
+    kind: Literal["elastic"]
+    spacing: int = Field(24, ge=4)
+    magnitude: Range = (0.0, 3.0)
+
+
+class Gain(_Chance):
+    """Multiply each channel by 1 +- `factor` and add +- `offset` (in units of the normalised image)."""
+
+    kind: Literal["gain"]
+    factor: float = Field(0.0, ge=0, lt=1)
+    offset: float = Field(0.0, ge=0)
+
+
+class Gamma(_Chance):
+    """Raise each channel's intensities, taken between its extremes, to a power from `power`."""
+
+    kind: Literal["gamma"]
+    power: Range = (0.7, 1.5)
+
+
+class Noise(_Chance):
+    """Add Gaussian noise of a standard deviation up to `deviation`."""
+
+    kind: Literal["noise"]
+    deviation: float = Field(0.1, gt=0)
+
+
+class Blur(_Chance):
+    """Blur by a Gaussian of a standard deviation from `sigma`, in pixels."""
+
+    kind: Literal["blur"]
+    sigma: Range = (0.5, 1.0)
+
+
+class LowResolution(_Chance):
+    """Sample down to a share from `zoom` and up again, as thick or coarse scans look."""
+
+    kind: Literal["low-resolution"]
+    zoom: Range = (0.5, 1.0)
+
+
+class Bias(_Chance):
+    """Multiply by a smooth field, a polynomial with coefficients up to `strength`, as coils make it."""
+
+    kind: Literal["bias"]
+    strength: float = Field(0.3, gt=0, le=1)
+
+
+class Missing(_Chance):
+    """Take modalities away, down to one of the sets that the model accepts; their stand-ins take over."""
+
+    kind: Literal["missing"]
+
+
+Augmentation = Annotated[
+    Flip | Rotate90 | Affine | Elastic | Gain | Gamma | Noise | Blur | LowResolution | Bias | Missing,
+    Field(discriminator="kind"),
+]
+"""Any of them; a recipe names it by `kind`."""

@@ -1,0 +1,117 @@
+"""What goes on beside the training: its history as a table, and how fast it is."""
+
+from __future__ import annotations
+
+import csv
+import io
+import time
+from pathlib import Path
+from typing import Any
+
+import lightning
+from lightning.pytorch.callbacks import Callback
+
+from napari_tumorseg.io.atomic import write_text
+
+COLUMNS = (
+    "epoch",
+    "step",
+    "train_loss",
+    "val_loss",
+    "val_dice",
+    "val_dice_case",
+    "lr",
+    "slices_per_s",
+    "waiting",
+    "seconds",
+)
+
+
+class History(Callback):
+    """A row for each epoch, kept in the checkpoint and written as CSV: a resumed training goes on with it."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.rows: list[dict[str, Any]] = []
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return the rows so far."""
+        return {"rows": [dict(row) for row in self.rows]}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Take up the rows of a checkpoint."""
+        self.rows = state_dict["rows"]
+
+    def on_validation_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
+        """Add a row; validation comes before the training's own figures of the epoch are known."""
+        if trainer.sanity_checking or not trainer.is_global_zero:
+            return
+        row = {"epoch": trainer.current_epoch, "step": trainer.global_step}
+        self.rows = [r for r in self.rows if r["epoch"] < row["epoch"]]
+        self.rows.append({**row, **self._figures(trainer)})
+
+    def on_train_epoch_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
+        """Complete the row and write all."""
+        if not trainer.is_global_zero:
+            return
+        epoch = trainer.current_epoch
+        if not self.rows or self.rows[-1]["epoch"] != epoch:
+            self.rows = [r for r in self.rows if r["epoch"] < epoch]
+            self.rows.append({"epoch": epoch, "step": trainer.global_step})
+        self.rows[-1].update(self._figures(trainer))
+        text = io.StringIO()
+        writer = csv.DictWriter(text, COLUMNS, restval="", extrasaction="ignore", lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(self.rows)
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        write_text(self.path, text.getvalue(), overwrite=True)
+
+    def _figures(self, trainer: lightning.Trainer) -> dict[str, float]:
+        found = {k: float(v) for k, v in trainer.callback_metrics.items() if k in COLUMNS}
+        return {k: round(v, 6) for k, v in found.items()} | {
+            "lr": trainer.optimizers[0].param_groups[0]["lr"]
+        }
+
+
+class Throughput(Callback):
+    """Logs slices a second, the share of the time that the network waits for data, and seconds so far."""
+
+    def __init__(self) -> None:
+        self.seconds = 0.0
+        self._slices = 0
+        self._start = self._free = time.perf_counter()
+        self._waited = 0.0
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return the seconds so far."""
+        return {"seconds": self.seconds}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Take up the seconds of a checkpoint."""
+        self.seconds = state_dict["seconds"]
+
+    def on_train_epoch_start(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
+        """Start the clock."""
+        self._slices, self._waited = 0, 0.0
+        self._start = self._free = time.perf_counter()
+
+    def on_train_batch_start(self, trainer: Any, pl_module: Any, batch: Any, batch_idx: int) -> None:
+        """Note how long the batch was waited for."""
+        self._waited += time.perf_counter() - self._free
+
+    def on_train_batch_end(
+        self, trainer: Any, pl_module: Any, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        """Note that the network is free."""
+        self._slices += len(batch["image"]) * trainer.world_size
+        now = time.perf_counter()
+        self.seconds += now - self._free
+        self._free = now
+        spent = now - self._start
+        pl_module.log_dict(
+            {"slices_per_s": self._slices / spent, "waiting": self._waited / spent, "seconds": self.seconds},
+            on_step=False,
+            on_epoch=True,
+            reduce_fx="max",
+            batch_size=1,
+        )

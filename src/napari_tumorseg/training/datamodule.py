@@ -1,0 +1,78 @@
+"""The parts of a division as loaders, on each device its own share."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import lightning
+import torch
+
+from napari_tumorseg.training.augment import Augmenter
+from napari_tumorseg.training.cache import CachedCase
+from napari_tumorseg.training.data import Order, Sample, SliceData, TrainLoader, validation_loader
+from napari_tumorseg.training.recipe import Recipe
+from napari_tumorseg.training.split import Division
+
+
+class Parts(lightning.LightningDataModule):
+    """Training and validation slices of cached cases.
+
+    Parameters
+    ----------
+    cases : sequence of CachedCase
+        All of them.
+    division : Division
+        Which side each is on.
+    recipe : Recipe
+        Which slices, how they are cut and augmented.
+    workers : int
+        Processes that prepare batches; 0 does it in between.
+    """
+
+    def __init__(
+        self, cases: Sequence[CachedCase], division: Division, recipe: Recipe, workers: int = 0
+    ) -> None:
+        super().__init__()
+        self.recipe = recipe
+        self.workers = workers
+        augmenter = Augmenter(recipe.augmentation, recipe.offline, recipe.input, recipe.fit.seed)
+        copies = len(recipe.offline) + 1
+        training = _samples(cases, division, "train", recipe, copies)
+        validation = _samples(cases, division, "validation", recipe, 1)
+        self.train_data = SliceData(cases, training, recipe, recipe.fit.patch, augmenter)
+        self.val_data = SliceData(cases, validation, recipe, None)
+        self.validation_cases = torch.zeros(len(cases), dtype=torch.bool)
+        self.validation_cases[[s.case for s in validation]] = True
+
+    def order(self, rank: int = 0, world: int = 1) -> Order:
+        """Return the order of training batches on a device."""
+        fit, data = self.recipe.fit, self.recipe.data
+        return Order(self.train_data.samples, fit.batch, data.without_tumour, fit.seed, rank, world)
+
+    def train_dataloader(self) -> TrainLoader:
+        """Return the loader of this device's training batches."""
+        return TrainLoader(self.train_data, self.order(*self._place()), self.workers)
+
+    def val_dataloader(self) -> Any:
+        """Return the loader of this device's validation batches."""
+        rank, world = self._place()
+        return validation_loader(self.val_data, self.recipe.fit.batch, self.workers, rank, world)
+
+    def _place(self) -> tuple[int, int]:
+        return (self.trainer.global_rank, self.trainer.world_size) if self.trainer else (0, 1)
+
+
+def _samples(
+    cases: Sequence[CachedCase], division: Division, part: str, recipe: Recipe, copies: int
+) -> list[Sample]:
+    """Return the slices of a part that have tissue, and tumour where the recipe wants that."""
+    return [
+        Sample(number, position, tumour, copy)
+        for number, case in enumerate(cases)
+        for position, (index, tissue, tumour) in enumerate(
+            zip(case.slices, case.tissue, case.tumour, strict=True)
+        )
+        if tissue and (tumour or recipe.data.slices == "all") and division.side_of(case.name, index) == part
+        for copy in range(copies)
+    ]

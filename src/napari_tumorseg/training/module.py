@@ -1,0 +1,150 @@
+"""One training step, one validation, the optimiser: what Lightning needs to know."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import lightning
+import torch
+from torch import Tensor
+from torch.optim import SGD, Adam, Adamax, AdamW, NAdam, Optimizer
+from torch.optim.lr_scheduler import OneCycleLR, ReduceLROnPlateau
+
+from napari_tumorseg.models.unet import UNet
+from napari_tumorseg.training.data import Batch
+from napari_tumorseg.training.losses import Loss
+from napari_tumorseg.training.muon import Muon, split_parameters
+from napari_tumorseg.training.recipe import Recipe
+
+
+class Training(lightning.LightningModule):
+    """A U-Net being trained as a recipe says.
+
+    Parameters
+    ----------
+    recipe : Recipe
+        All of it but the data.
+    there : (cases,) Tensor of bool
+        Which cases are validated on.
+    steps : int
+        Of the whole training; the one-cycle schedule needs to know.
+    """
+
+    def __init__(self, recipe: Recipe, there: Tensor, steps: int) -> None:
+        super().__init__()
+        self.recipe = recipe
+        self.there = there
+        self.steps = steps
+        self.net = UNet(**recipe.arguments)
+        if recipe.fit.init == "he":
+            self.net.init_he()
+        self.net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.loss = Loss(recipe.loss, recipe.output.activation)
+        outputs = len(recipe.output.names)
+        self._counts = torch.zeros(3, len(there), outputs, dtype=torch.float64)  # both, predicted, reference
+        self._loss_sum = torch.zeros(2, dtype=torch.float64)  # sum, slices
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return logits."""
+        logits: Tensor = self.net(x.to(memory_format=torch.channels_last))
+        return logits
+
+    def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:
+        """Seed dropout by the step, so that a resumed training drops what it would have dropped."""
+        torch.manual_seed(self.recipe.fit.seed * 1_000_003 + self.global_step * 64 + self.global_rank)
+
+    def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
+        """Return the loss of a batch."""
+        loss: Tensor = self.loss(self(batch["image"]), batch["target"], batch["known"])
+        self.log(
+            "train_loss", loss, on_step=False, on_epoch=True, batch_size=len(batch["image"]), sync_dist=True
+        )
+        return loss
+
+    def on_validation_epoch_start(self) -> None:
+        """Forget the counts of the last time."""
+        self._counts.zero_()
+        self._loss_sum.zero_()
+
+    def validation_step(self, batch: Batch, batch_idx: int) -> None:
+        """Count voxels of a batch, case by case."""
+        logits = self(batch["image"])
+        loss = self.loss(logits, batch["target"], batch["known"])
+        size = len(logits)
+        self._loss_sum += torch.tensor([float(loss) * size, size], dtype=torch.float64)
+        found, wanted = self._decide(logits), batch["target"] > 0.5
+        found = found & batch["known"][:, :, None, None]
+        wanted = wanted & batch["known"][:, :, None, None]
+        sums = torch.stack([(found & wanted).sum((2, 3)), found.sum((2, 3)), wanted.sum((2, 3))])
+        self._counts.index_add_(1, batch["case"].cpu(), sums.double().cpu())
+
+    def on_validation_epoch_end(self) -> None:
+        """Log the loss and the Dice: of all voxels together, and its mean over cases."""
+        counts = self._over_devices(self._counts)
+        total, slices = self._over_devices(self._loss_sum)
+        start = 1 if self.recipe.output.activation == "softmax" else 0  # background is no result
+        pooled = _dice(counts.sum(dim=1))[start:]
+        per_case = _dice(counts)[:, start:]
+        self.log("val_loss", float(total / slices.clamp(min=1)), prog_bar=True)
+        self.log("val_dice", float(pooled.mean()), prog_bar=True)
+        self.log("val_dice_case", float(per_case[self.there].mean()))
+
+    def configure_optimizers(self) -> Any:
+        """Return optimiser and schedule as the recipe says."""
+        optimiser = self._optimiser()
+        wanted = self.recipe.schedule
+        if wanted.kind == "one-cycle":
+            cycle = OneCycleLR(
+                optimiser,
+                [group["lr"] for group in optimiser.param_groups],
+                total_steps=self.steps,
+                pct_start=wanted.warm_up,
+                cycle_momentum=self.recipe.optimiser.name != "muon",
+            )
+            return {"optimizer": optimiser, "lr_scheduler": {"scheduler": cycle, "interval": "step"}}
+        if wanted.kind == "plateau":
+            plateau = ReduceLROnPlateau(
+                optimiser,
+                factor=wanted.factor,
+                patience=wanted.patience - 1
+                if wanted.patience
+                else 0,  # Keras acts on the n-th, torch after it
+                min_lr=wanted.min_lr,
+                threshold=1e-4,
+                threshold_mode="abs",
+            )
+            return {"optimizer": optimiser, "lr_scheduler": {"scheduler": plateau, "monitor": "val_loss"}}
+        return optimiser
+
+    def _optimiser(self) -> Optimizer:
+        wanted, weights = self.recipe.optimiser, list(self.net.parameters())
+        decay = wanted.weight_decay
+        if wanted.name == "sgd":
+            return SGD(weights, wanted.lr, wanted.momentum, weight_decay=decay, nesterov=True)
+        if wanted.name == "muon":
+            convolutions, rest = split_parameters(self.net)
+            return Muon(convolutions, rest, wanted.lr, wanted.rest_lr, wanted.momentum, decay)
+        kinds: dict[str, Any] = {"adam": Adam, "adamw": AdamW, "nadam": NAdam, "adamax": Adamax}
+        made: Optimizer = kinds[wanted.name](weights, lr=wanted.lr, eps=wanted.eps, weight_decay=decay)
+        return made
+
+    def _decide(self, logits: Tensor) -> Tensor:
+        if self.recipe.output.activation == "softmax":
+            chosen = logits.argmax(dim=1, keepdim=True)
+            return torch.zeros_like(logits, dtype=torch.bool).scatter_(1, chosen, True)
+        chance = self.recipe.output.threshold
+        return logits > torch.logit(torch.tensor(chance)).item()
+
+    def _over_devices(self, sums: Tensor) -> Tensor:
+        if self.trainer.world_size == 1:
+            return sums
+        gathered = self.all_gather(sums.to(self.device))
+        assert isinstance(gathered, Tensor)
+        return gathered.sum(dim=0).cpu()
+
+
+def _dice(counts: Tensor) -> Tensor:
+    """Return Dice of (3, ...) counts: both, predicted, reference; 1 where both masks are empty."""
+    both, predicted, reference = counts
+    size = predicted + reference
+    return torch.where(size > 0, 2 * both / size.clamp(min=1), torch.ones_like(size))

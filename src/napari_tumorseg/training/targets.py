@@ -1,0 +1,64 @@
+"""From a reference mask to what the network should give: one map for each of its outputs."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from napari_tumorseg.errors import InputError
+from napari_tumorseg.geometry import Array
+from napari_tumorseg.models.card import Output
+from napari_tumorseg.regions import SCHEMES, convert, region_mask
+from napari_tumorseg.scan import Segmentation
+
+MAX_OUTPUTS = 8
+"""Outputs are kept as bits of a byte."""
+
+
+def known_outputs(reference: Segmentation, output: Output) -> tuple[bool, ...]:
+    """Tell of which outputs a reference knows anything: a binary mask knows the whole tumour only.
+
+    Raises
+    ------
+    InputError
+        If it knows of none, or of too little for classes that exclude each other.
+    """
+    if output.activation == "softmax":
+        convert(reference.labels[:0], reference.scheme, SCHEMES[output.scheme])  # raises if it cannot be
+        known = [reference.scheme.name != "binary" or output.scheme == "binary"] * len(output.names)
+    else:
+        known = [name in reference.scheme.regions for name in output.names]
+    if not any(known):
+        raise InputError(
+            f"{reference.source or reference.name} ({reference.scheme.title}) says nothing about "
+            f"{', '.join(output.names)}"
+        )
+    return tuple(known)
+
+
+def output_masks(reference: Segmentation, output: Output) -> Array:
+    """Return (outputs, Z, Y, X) bool: where each output should be 1; all 0 where nothing is known."""
+    if output.activation == "softmax":
+        labels = convert(reference.labels, reference.scheme, SCHEMES[output.scheme])
+        return np.stack([labels == value for value in output.labels])
+    empty = np.zeros(reference.labels.shape, dtype=bool)
+    regions = reference.scheme.regions
+    return np.stack(
+        [region_mask(reference.labels, regions[name]) if name in regions else empty for name in output.names]
+    )
+
+
+def pack(fractions: Array, activation: str) -> Array:
+    """Return (H, W) uint8 with a bit for each output of (O, H, W) fractions of a network pixel.
+
+    A pixel belongs to an output that fills half of it; of classes, to the one that fills most of it.
+    """
+    if activation == "softmax":
+        return np.asarray(np.uint8(1) << fractions.argmax(axis=0).astype(np.uint8))
+    bits = (fractions >= 0.5).astype(np.uint8)
+    weights = (np.uint8(1) << np.arange(len(bits), dtype=np.uint8))[:, None, None]
+    return np.asarray((bits * weights).sum(axis=0, dtype=np.uint8))
+
+
+def unpack(bits: Array, outputs: int) -> Array:
+    """Return (O, H, W) float32 of 0 and 1: the inverse of `pack`."""
+    return np.asarray((bits[None] >> np.arange(outputs, dtype=np.uint8)[:, None, None]) & 1, dtype=np.float32)
