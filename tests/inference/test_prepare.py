@@ -244,3 +244,19 @@ def test_what_stands_in_is_looked_over_once() -> None:
     assert ready.channels[0] is ready.channels[1]
     assert ready.channels[0] is not None
     assert ready.channels[0].role is Role.FLAIR
+
+
+def test_neighbours_come_along_in_the_window_of_their_slice() -> None:
+    data = head((9, 40, 48))
+    alone = prepare(make_scan({"flair": data}), card_of(), 16)
+    card = card_of(input={"neighbours": 2})
+    assert card.input.offsets == (0, -1, 1, -2, 2) and card.input.channels == 5
+    together = prepare(make_scan({"flair": data}), card, 16)
+    for index in (0, 3, 4, 8):
+        found = together.network_input(index)
+        assert found.shape[0] == 5
+        for channel, offset in zip(found, card.input.offsets, strict=True):
+            neighbour = min(max(index + offset, 0), 8)
+            expected = alone.slice_input(neighbour, window_of=index)[0]
+            np.testing.assert_array_equal(channel, expected)
+        np.testing.assert_array_equal(together.network_input(index), found)

@@ -37,6 +37,7 @@ def full() -> dict[str, Any]:
             "accepts": [["flair"], ["t1", "flair"]],
             "substitute": {"t1": "flair"},
             "plane": "coronal",
+            "neighbours": 2,
             "skull": "stripped",
             "foreground": {"rule": "fraction-of-max", "tolerance": 0.5, "fraction": 0.2},
             "normalisation": {

@@ -7,7 +7,7 @@ from typing import NoReturn
 
 import typer
 
-from napari_tumorseg.cli import demo, info, measure, models, segment
+from napari_tumorseg.cli import demo, evaluate, info, measure, models, segment, train
 from napari_tumorseg.cli.exits import EXIT_CODES, code_of
 from napari_tumorseg.errors import DeviceError, TumorSegError
 
@@ -26,6 +26,8 @@ app = typer.Typer(
 app.command("segment")(segment.segment)
 app.command("info")(info.info)
 app.command("measure")(measure.measure)
+app.command("evaluate")(evaluate.evaluate)
+app.command("train")(train.train)
 app.command("models")(models.models)
 app.command("demo")(demo.demo)
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from napari_tumorseg.errors import ChoiceNeededError, InputError
+from napari_tumorseg.errors import ChoiceNeededError, GeometryError, InputError
 from napari_tumorseg.io.case import Case, Mask, bring
 from napari_tumorseg.io.reading import list_cases, open_case
 from napari_tumorseg.scan import Image, Role, Scan, Segmentation
@@ -95,7 +95,12 @@ class CaseRef:
         mask = self._mask(found)
         seg = mask.segmentation(None if mask.scheme else labels)
         carrier = Image(mask.name, Role.TUMOUR_MASK, seg.labels, seg.grid, mask.source)
-        placed = bring(carrier, scan.reference, same_voxels, nearest=True)
+        try:
+            placed = bring(carrier, scan.reference, same_voxels, nearest=True)
+        except GeometryError as error:
+            if found.masks:
+                raise
+            raise UnlabelledError(f"{self._where} has no reference mask: {error}") from error
         return scan, Segmentation(placed.data, scan.grid, seg.scheme, self.name, mask.source)
 
     @property

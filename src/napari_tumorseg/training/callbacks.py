@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import lightning
-from lightning.pytorch.callbacks import Callback
+from lightning.pytorch.callbacks import Callback, WeightAveraging
+from torch import Tensor
 
 from napari_tumorseg.io.atomic import write_text
 
@@ -71,6 +72,21 @@ class History(Callback):
         return {k: round(v, 6) for k, v in found.items()} | {
             "lr": trainer.optimizers[0].param_groups[0]["lr"]
         }
+
+
+class MovingAverage(WeightAveraging):
+    """Exponential moving average of the weights, which is what is validated and kept.
+
+    The first steps count less than `decay` says: their weights are soon worth nothing.
+    """
+
+    def __init__(self, decay: float) -> None:
+        self.decay = decay
+        super().__init__(avg_fn=self._average)
+
+    def _average(self, average: Tensor, current: Tensor, count: Tensor | int) -> Tensor:
+        decay = min(self.decay, (1 + int(count)) / (10 + int(count)))
+        return decay * average + (1 - decay) * current
 
 
 class Throughput(Callback):

@@ -17,7 +17,6 @@ import torch
 from lightning.pytorch.callbacks import (
     Callback,
     EarlyStopping,
-    EMAWeightAveraging,
     LearningRateMonitor,
     ModelCheckpoint,
 )
@@ -29,7 +28,7 @@ from napari_tumorseg.io.atomic import write_text
 from napari_tumorseg.io.dataset import DataSet
 from napari_tumorseg.models.store import Model, get_model
 from napari_tumorseg.training.cache import CachedCase, Left, fill_cache
-from napari_tumorseg.training.callbacks import History, Throughput
+from napari_tumorseg.training.callbacks import History, MovingAverage, Throughput
 from napari_tumorseg.training.datamodule import Parts
 from napari_tumorseg.training.export import export
 from napari_tumorseg.training.module import Training
@@ -259,7 +258,7 @@ def _callbacks(recipe: Recipe, run: Path, validates: bool) -> list[Callback]:
     mode = "min" if fit.monitor == "val_loss" else "max"
     made: list[Callback] = [Throughput(), History(run / "log" / "metrics.csv")]
     if fit.ema is not None:
-        made.append(EMAWeightAveraging(decay=fit.ema))
+        made.append(MovingAverage(fit.ema))
     if validates:
         made.append(ModelCheckpoint(folder, "best", fit.monitor, mode=mode, enable_version_counter=False))
         if fit.patience is not None:

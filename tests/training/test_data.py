@@ -1,0 +1,186 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from napari_tumorseg.io.dataset import DataSet
+from napari_tumorseg.training import cache as cache_module
+from napari_tumorseg.training.cache import CachedCase, Left, fill_cache
+from napari_tumorseg.training.data import Order, Sample, SliceData, TrainLoader
+from napari_tumorseg.training.datamodule import Parts
+from napari_tumorseg.training.recipe import Recipe
+from napari_tumorseg.training.split import Division
+from tests.training.conftest import tiny
+
+
+def cached(folder: Path, recipe: Recipe, place: Path) -> list[CachedCase]:
+    found = list(fill_cache(DataSet.find([folder]), recipe, place))
+    assert not [f for f in found if isinstance(f, Left)]
+    return [f for f in found if isinstance(f, CachedCase)]
+
+
+def test_cache_holds_what_inference_would_feed(lgg: Path, tmp_path: Path) -> None:
+    case = cached(lgg, tiny(), tmp_path)[0]
+    scan, reference = DataSet.find([lgg]).cases[0].load()
+    assert case.images.shape == (5, 3, 32, 32) and case.images.dtype == np.float16
+    np.testing.assert_allclose(case.images[2, 1], scan.images[0].data[2] / 255, atol=1e-3)
+    assert np.array_equal(case.targets > 0, reference.labels > 0)
+    assert case.tumour == (False, True, True, True, False) and all(case.tissue)
+
+
+def test_cache_is_read_again_and_not_made_again(
+    lgg: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = cached(lgg, tiny(), tmp_path)
+
+    def fail(*_: object) -> None:
+        raise AssertionError("a case was read twice")
+
+    monkeypatch.setattr(cache_module, "_make", fail)
+    assert cached(lgg, tiny(), tmp_path) == first
+    with pytest.raises(AssertionError):  # another preparation has arrays of its own
+        cached(lgg, tiny(input={"normalisation": {"method": "minmax"}}), tmp_path)
+
+
+def test_cache_notices_a_changed_file(lgg: Path, tmp_path: Path) -> None:
+    import shutil
+
+    copy = shutil.copytree(lgg, tmp_path / "data")
+    before = cached(copy, tiny(), tmp_path / "cache")
+    mask = next((copy / before[0].name).glob("*_3_mask.tif"))
+    import tifffile
+
+    tifffile.imwrite(mask, np.zeros((32, 32), np.uint8))
+    after = cached(copy, tiny(), tmp_path / "cache")
+    assert before[0].tumour[2] and not after[0].tumour[2]
+
+
+def test_half_broken_cache_is_made_again(lgg: Path, tmp_path: Path) -> None:
+    case = cached(lgg, tiny(), tmp_path)[0]
+    (Path(case.folder) / "index.json").write_text("{")
+    assert cached(lgg, tiny(), tmp_path)[0] == case
+
+
+def test_neighbours_follow_in_the_order_of_the_card(lgg: Path, tmp_path: Path) -> None:
+    recipe = tiny(input={"neighbours": 1})
+    case = cached(lgg, recipe, tmp_path)[0]
+    data = SliceData([case], [Sample(0, i, False) for i in range(5)], recipe, None)
+    first, middle = data[0, 0]["image"], data[0, 2]["image"]
+    assert middle.shape == (9, 32, 32)
+    for place, index in enumerate((2, 1, 3)):
+        np.testing.assert_array_equal(middle[3 * place : 3 * place + 3], case.images[index])
+    np.testing.assert_array_equal(first[3:6], case.images[0])  # beyond the volume its last slice repeats
+
+
+def test_patch_is_cut_around_the_tissue(lgg: Path, tmp_path: Path) -> None:
+    recipe = tiny(fit={"patch": [48, 24]})
+    case = cached(lgg, recipe, tmp_path)[0]
+    item = SliceData([case], [Sample(0, 2, True)], recipe, (48, 24))[0, 0]
+    assert item["image"].shape == (3, 48, 24) and item["target"].shape == (1, 48, 24)
+    assert (item["image"][:, 0] == 0).all() and (item["image"][:, 24] > 0).any()
+    assert item["target"].sum() == (case.targets[2] > 0).sum()
+
+
+def samples(tumour: int, others: int) -> list[Sample]:
+    return [Sample(0, i, i < tumour) for i in range(tumour + others)]
+
+
+def test_order_draws_the_share_anew_and_all_with_tumour() -> None:
+    order = Order(samples(10, 40), 4, without_tumour=0.25, seed=3)
+    seen = []
+    for epoch in range(3):
+        order.set_epoch(epoch)
+        keys = [key for batch in order for key in batch]
+        assert {e for e, _ in keys} == {epoch}
+        numbers = [n for _, n in keys]
+        assert len(numbers) == len(set(numbers)) == 20 and set(range(10)) <= set(numbers)
+        seen.append(numbers)
+    assert seen[0] != seen[1] and set(seen[0]) != set(seen[1])
+    again = Order(samples(10, 40), 4, without_tumour=0.25, seed=3)
+    assert [n for batch in again for _, n in batch] == seen[0]
+
+
+def test_devices_share_an_epoch() -> None:
+    whole = Order(samples(12, 0), 2, seed=1)
+    parts = [Order(samples(12, 0), 2, seed=1, rank=r, world=3) for r in range(3)]
+    assert [len(p) for p in parts] == [2, 2, 2]
+    taken = [list(p) for p in parts]
+    assert [taken[i % 3][i // 3] for i in range(6)] == list(whole)
+
+
+def test_no_batch_of_one() -> None:
+    assert [len(b) for b in Order(samples(9, 0), 4)] == [4, 4]
+    assert [len(b) for b in Order(samples(10, 0), 4)] == [4, 4, 2]
+    assert [len(b) for b in Order(samples(1, 0), 4)] == [1]
+
+
+def parts_of(lgg: Path, place: Path, recipe: Recipe, workers: int = 0) -> Parts:
+    cases = cached(lgg, recipe, place)
+    names = [c.name for c in cases]
+    return Parts(cases, Division(tuple(names[:5]), tuple(names[5:]), ()), recipe, workers)
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+def test_loader_goes_on_where_it_was(lgg: Path, tmp_path: Path, workers: int) -> None:
+    parts = parts_of(lgg, tmp_path, tiny(), workers)
+    loader = parts.train_dataloader()
+    loader.order.set_epoch(2)
+    whole = list(loader)
+    stopped = parts.train_dataloader()
+    stopped.order.set_epoch(2)
+    stream = iter(stopped)
+    next(stream), next(stream)
+    resumed: TrainLoader = parts.train_dataloader()
+    resumed.load_state_dict(stopped.state_dict())
+    rest = list(resumed)
+    assert len(rest) == len(whole) - 2
+    for one, other in zip(whole[2:], rest, strict=True):
+        assert torch.equal(one["image"], other["image"]) and torch.equal(one["target"], other["target"])
+    assert len(list(resumed)) == len(whole)  # the next epoch is a whole one
+
+
+def test_augmentation_follows_from_seed_epoch_and_sample(lgg: Path, tmp_path: Path) -> None:
+    data = parts_of(lgg, tmp_path, tiny()).train_data
+    first = data[0, 7]["image"]
+    data[0, 3], data[5, 7]
+    assert np.array_equal(data[0, 7]["image"], first)
+    assert not np.array_equal(data[1, 7]["image"], first)
+    other = parts_of(lgg, tmp_path, tiny(fit={"seed": 9})).train_data
+    assert not np.array_equal(other[0, 7]["image"], first)
+
+
+def test_mask_moves_with_the_image(lgg: Path, tmp_path: Path) -> None:
+    moving = [
+        {"kind": "flip"},
+        {"kind": "rotate90", "probability": 1.0},
+        {"kind": "affine", "rotate": 30, "scale": 0.2, "shift": 0.1},
+        {"kind": "elastic", "spacing": 8, "magnitude": [1.0, 2.0]},
+    ]
+    data = parts_of(lgg, tmp_path, tiny(augmentation=moving)).train_data
+    for number, sample in enumerate(data.samples):
+        if sample.tumour:
+            item = data[1, number]
+            bright, mask = item["image"][1] > 0.6, item["target"][0] > 0.5
+            assert 2 * (bright & mask).sum() / (bright.sum() + mask.sum()) > 0.8
+
+
+def test_offline_copies_stay_and_are_added(lgg: Path, tmp_path: Path) -> None:
+    recipe = tiny(offline=[[{"kind": "flip"}], [{"kind": "affine", "rotate": 10}]], augmentation=[])
+    data = parts_of(lgg, tmp_path, recipe).train_data
+    assert len(data) == 3 * 25
+    plain, mirrored, turned = (data[0, i]["image"] for i in range(3))
+    assert np.array_equal(mirrored, plain[:, :, ::-1]) and not np.array_equal(turned, plain)
+    assert np.array_equal(data[4, 2]["image"], turned)
+
+
+def test_missing_modalities_are_stood_in_for(lgg: Path, tmp_path: Path) -> None:
+    recipe = tiny(augmentation=[{"kind": "missing"}], input={"neighbours": 1})
+    case = cached(lgg, recipe, tmp_path)[0]
+    data = parts_of(lgg, tmp_path, recipe).train_data
+    data.cases[0].__dict__["images"] = case.images * np.array([1, 2, 3], np.float16)[:, None, None]
+    image = data[0, 2]["image"]
+    for channel in (0, 2, 3, 5, 6, 8):
+        np.testing.assert_array_equal(image[channel], image[channel // 3 * 3 + 1])

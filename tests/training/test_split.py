@@ -1,0 +1,75 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from napari_tumorseg.errors import InputError
+from napari_tumorseg.io.dataset import patient_of
+from napari_tumorseg.training.recipe import Split
+from napari_tumorseg.training.split import Division, divide
+
+CASES = {f"TCGA_AA_{i:04d}_2000": [0, 1, 2] for i in range(20)}
+
+
+def test_patients_stay_together_in_every_layout() -> None:
+    mixed = {
+        **CASES,
+        "TCGA-AA-0003_brain_extracted": [0],
+        "BraTS-GLI-00005-100": [0],
+        "BraTS-GLI-00005-101": [0],
+    }
+    for seed in range(20):
+        parts = divide(mixed, Split(seed=seed))
+        where = {case: part for part in ("train", "validation", "test") for case in getattr(parts, part)}
+        assert where.keys() == mixed.keys()
+        assert where["TCGA_AA_0003_2000"] == where["TCGA-AA-0003_brain_extracted"]
+        assert where["BraTS-GLI-00005-100"] == where["BraTS-GLI-00005-101"]
+
+
+def test_fractions_and_seed() -> None:
+    one, same, other = (divide(CASES, Split(fractions=(0.7, 0.15, 0.15), seed=s)) for s in (1, 1, 2))
+    assert [len(p) for p in (one.train, one.validation, one.test)] == [14, 3, 3]
+    assert one == same != other
+
+
+def test_folds_test_everyone_once() -> None:
+    rule = Split(folds=4, fractions=(0.8, 0.2, 0.0))
+    tested: list[str] = []
+    for fold in range(4):
+        parts = divide(CASES, rule.model_copy(update={"fold": fold}))
+        assert len(parts.test) == 5 and len(parts.validation) == 3
+        assert not set(parts.test) & set(parts.train + parts.validation)
+        tested += parts.test
+    assert sorted(tested) == sorted(CASES)
+
+
+def test_fixed_sides() -> None:
+    for seed in range(5):
+        parts = divide(CASES, Split(test=("TCGA-AA-0007",), validation=("TCGA_AA_0008_2000",), seed=seed))
+        assert "TCGA_AA_0007_2000" in parts.test and "TCGA_AA_0008_2000" in parts.validation
+    with pytest.raises(InputError, match="TCGA-ZZ-0000"):
+        divide(CASES, Split(test=("TCGA-ZZ-0000",)))
+
+
+def test_by_slice_tears_patients_apart(tmp_path: Path) -> None:
+    parts = divide(CASES, Split(by="slice", fractions=(0.64, 0.2, 0.16)))
+    assert [len(p) for p in (parts.train, parts.validation, parts.test)] == [38, 12, 10]
+    assert {n.partition("#")[0] for n in parts.train} & {n.partition("#")[0] for n in parts.test}
+    name, _, index = parts.test[0].partition("#")
+    assert parts.side_of(name, int(index)) == "test"
+    (tmp_path / "split.json").write_text(parts.to_json())
+    assert Division.from_json(tmp_path / "split.json") == parts
+
+
+@pytest.mark.parametrize(
+    ("name", "patient"),
+    [
+        ("TCGA_DU_7294_19890104", "TCGA-DU-7294"),
+        ("TCGA-DU-7294/brain_extracted", "TCGA-DU-7294"),
+        ("BRATS_009.nii.gz_1_x73_y11_z63", "BRATS_009"),
+        ("brats_2013_pat0001_1", "brats_2013_pat0001_1"),
+    ],
+)
+def test_patient_of(name: str, patient: str) -> None:
+    assert patient_of(name) == patient
