@@ -1,0 +1,90 @@
+"""Smoothing a label in mm, so that what it leaves falls to its neighbours."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Collection
+
+import numpy as np
+from scipy import ndimage
+
+from napari_tumorseg.edit.boxes import Spacing, checked_label, checked_mm, checked_spacing, is_in, wider
+from napari_tumorseg.edit.change import Change, change_to
+from napari_tumorseg.edit.refill import TRUNCATE, membership, strongest_others
+from napari_tumorseg.geometry import Array, bounding_box
+
+_MOST_MM = 20.0
+
+
+def smooth(
+    labels: Array, label: int, mm: float, spacing: Spacing, *, into: Collection[int] = (0,)
+) -> Change | None:
+    """Return the change that smooths a label: its mask after a Gaussian, cut at one half.
+
+    Dents are filled, spurs and thin parts go. A voxel that the label gives up becomes what else weighs most
+    around it under the same Gaussian: inside a tumour another part of it, at its edge background.
+
+    Parameters
+    ----------
+    labels : (Z, Y, X) array of uint8
+        Any order of axes.
+    label : int
+        Which one.
+    mm : float
+        Standard deviation of the Gaussian.
+    spacing : (Z, Y, X) or None
+        Voxel size in mm.
+    into : collection of int
+        Labels that may be overwritten, 0 for background; all others are protected.
+
+    Raises
+    ------
+    InputError
+        If the voxel size is unknown or `mm` is no length.
+    """
+    checked_label(label)
+    steps = checked_spacing(spacing, "smooth a label")
+    sigma = tuple(checked_mm(mm, "smooth a label", _MOST_MM) / step for step in steps)
+    inner = bounding_box(labels == label)
+    if inner is None:
+        return None
+    # twice the reach: at the rim of the box nothing is left to spread
+    margins = [2 * math.ceil(TRUNCATE * s) + 1 for s in sigma]
+    box = wider(inner, margins, labels.shape)
+    block = labels[box].copy()
+    own = block == label
+    after = membership(own, sigma) >= 0.5
+    return change_to(labels, box, _exchanged(block, label, own, after, sigma, into))
+
+
+def smooth_median(labels: Array, label: int, size: int = 3, *, into: Collection[int] = (0,)) -> Change | None:
+    """Return the change that smooths a label by the majority in a cube of `size` voxels around each.
+
+    For masks whose voxel size is unknown; parameters are those of `smooth` otherwise.
+    """
+    checked_label(label)
+    inner = bounding_box(labels == label)
+    if inner is None:
+        return None
+    box = wider(inner, (size,) * 3, labels.shape)
+    block = labels[box].copy()
+    own = block == label
+    share = ndimage.uniform_filter(own.astype(np.float32), size, mode="nearest")
+    return change_to(labels, box, _exchanged(block, label, own, share > 0.5, (size / 3,) * 3, into))
+
+
+def _exchanged(
+    block: Array,
+    label: int,
+    own: Array,
+    after: Array,
+    sigma: tuple[float, ...],
+    into: Collection[int],
+) -> Array:
+    """Return a block in which a label has its new mask, as far as the others let it."""
+    lost = own & ~after
+    out = block.copy()
+    if lost.any():
+        out[lost] = strongest_others(block, label, lost, sigma)
+    out[after & ~own & is_in(block, into)] = label
+    return out

@@ -1,0 +1,26 @@
+"""What outlives a window: a journal of edits (autosave, recovery) and a list of cases to go through."""
+
+from napari_tumorseg.session.journal import Journal
+from napari_tumorseg.session.records import fingerprint
+from napari_tumorseg.session.recovery import Recovered, Unfinished, discard, recover, unfinished
+from napari_tumorseg.session.state import journal_folder, state_folder
+from napari_tumorseg.session.states import State
+from napari_tumorseg.session.tally import Tally
+from napari_tumorseg.session.worklist import STATE_FILE, Entry, Worklist
+
+__all__ = [
+    "STATE_FILE",
+    "Entry",
+    "Journal",
+    "Recovered",
+    "State",
+    "Tally",
+    "Unfinished",
+    "Worklist",
+    "discard",
+    "fingerprint",
+    "journal_folder",
+    "recover",
+    "state_folder",
+    "unfinished",
+]

@@ -1,0 +1,231 @@
+"""The file format of a journal: records that prove themselves whole, one behind the other.
+
+After eight bytes that tell the format, each record is its length and CRC-32 (two little-endian numbers of 32
+bits) and a payload. The first byte of a payload is its kind: ``M`` what the journal is about (JSON), ``B``
+the labels at the start (a box and its voxels, deflated), ``E`` an edit (time, action, box, its voxels
+afterwards, deflated). What follows the last whole record is what a crash cut off.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import struct
+import zlib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from math import prod
+from typing import Any
+
+import numpy as np
+
+from napari_tumorseg.edit.boxes import Box
+from napari_tumorseg.geometry import Array, bounding_box
+from napari_tumorseg.session.tally import Tally
+
+MAGIC = b"TSEGJRN1"
+EDIT = b"E"
+"""First byte of the payload of an edit."""
+
+_HEAD = struct.Struct("<II")
+_BOX = struct.Struct("<6I")
+_TIME = struct.Struct("<dB")
+_FORMAT = 1
+_LEVEL = 1
+_MOST_VOXELS = 1 << 32
+_NAME_BYTES = 255
+
+
+class DamagedError(ValueError):
+    """A record is whole, but does not hold what it should."""
+
+
+@dataclass(frozen=True, eq=False)
+class Edit:
+    """An edit as it was recorded: the labels in a box afterwards, and when by which action."""
+
+    box: Box
+    after: Array
+    action: str
+    time: float
+
+
+@dataclass(frozen=True)
+class Head:
+    """What a journal is about.
+
+    Attributes
+    ----------
+    key : str
+        What is edited.
+    shape : (Z, Y, X)
+        Of the labels.
+    started : float
+        When, in seconds since 1970.
+    about : mapping
+        What was told when the session started.
+    base_sha256 : str
+        `fingerprint` of the labels at the start of the session.
+    tally : Tally
+        Actions taken before the labels that the journal starts from.
+    """
+
+    key: str
+    shape: tuple[int, int, int]
+    started: float
+    about: Mapping[str, Any]
+    base_sha256: str
+    tally: Tally = field(default_factory=Tally)
+
+
+def framed(payload: bytes) -> bytes:
+    """Return a record."""
+    return _HEAD.pack(len(payload), zlib.crc32(payload)) + payload
+
+
+def payloads(content: bytes) -> Iterator[tuple[bytes, int]]:
+    """Yield each whole record's payload and where the record ends; stop at the first that is not whole."""
+    place = len(MAGIC)
+    while place + _HEAD.size <= len(content):
+        length, checksum = _HEAD.unpack_from(content, place)
+        start = place + _HEAD.size
+        payload = content[start : start + length]
+        if not length or len(payload) < length or zlib.crc32(payload) != checksum:
+            return
+        place = start + length
+        yield payload, place
+
+
+def pack_head(head: Head) -> bytes:
+    """Return the payload of what a journal is about."""
+    tally = head.tally
+    told = {
+        "format": _FORMAT,
+        "key": head.key,
+        "about": dict(head.about),
+        "shape": list(head.shape),
+        "started": head.started,
+        "base_sha256": head.base_sha256,
+        "tally": {"actions": dict(tally.actions), "first": tally.first, "last": tally.last},
+    }
+    return b"M" + json.dumps(told).encode()
+
+
+def unpack_head(payload: bytes) -> Head:
+    """Return what `pack_head` packed.
+
+    Raises
+    ------
+    DamagedError
+        If it is something else.
+    """
+    try:
+        told = json.loads(payload[1:] if payload[:1] == b"M" else b"{}")
+        z, y, x = (int(n) for n in told["shape"])
+        times = (told["tally"]["first"], told["tally"]["last"])
+        first, last = (None if t is None else float(t) for t in times)
+        actions = {str(name): int(count) for name, count in told["tally"]["actions"].items()}
+        tally, started = Tally(actions, first, last), float(told["started"])
+        head = Head(str(told["key"]), (z, y, x), started, dict(told["about"]), told["base_sha256"], tally)
+    except (ValueError, RecursionError, KeyError, TypeError, AttributeError) as error:
+        raise DamagedError("no description") from error
+    if min(head.shape) < 1 or prod(head.shape) > _MOST_VOXELS:
+        raise DamagedError("an impossible shape")
+    return head
+
+
+def pack_base(labels: Array) -> bytes:
+    """Return the payload of labels to start from: only the box that is not background is kept."""
+    box = _filled_box(labels)
+    return b"B" + _box_bytes(box) + _deflated(labels[box])
+
+
+def unpack_base(payload: bytes, shape: tuple[int, int, int]) -> Array:
+    """Return the labels that `pack_base` packed.
+
+    Raises
+    ------
+    DamagedError
+        If the payload is something else, or does not fit the shape.
+    """
+    if payload[:1] != b"B":
+        raise DamagedError("no labels")
+    box, block = _unpack_block(payload, 1, shape)
+    labels = np.zeros(shape, dtype=np.uint8)
+    labels[box] = block
+    return labels
+
+
+def pack_edit(box: Box, after: Array, action: str, time: float) -> bytes:
+    """Return the payload of an edit."""
+    name = action.encode()[:_NAME_BYTES]
+    return EDIT + _TIME.pack(time, len(name)) + name + _box_bytes(box) + _deflated(after)
+
+
+def unpack_action(payload: bytes) -> tuple[str, float]:
+    """Return action and time of an edit, without its voxels.
+
+    Raises
+    ------
+    DamagedError
+        If the payload is something else.
+    """
+    if payload[:1] != EDIT or len(payload) < 1 + _TIME.size:
+        raise DamagedError("no edit")
+    time, length = _TIME.unpack_from(payload, 1)
+    start = 1 + _TIME.size
+    return payload[start : start + length].decode(errors="replace"), time
+
+
+def unpack_edit(payload: bytes, shape: tuple[int, int, int]) -> Edit:
+    """Return what `pack_edit` packed.
+
+    Raises
+    ------
+    DamagedError
+        If the payload is something else, or does not fit the shape.
+    """
+    action, time = unpack_action(payload)
+    start = 1 + _TIME.size + int(_TIME.unpack_from(payload, 1)[1])
+    box, block = _unpack_block(payload, start, shape)
+    return Edit(box, block, action, time)
+
+
+def fingerprint(labels: Array) -> str:
+    """Return a SHA-256 of labels: equal for equal ones, whatever their order in memory."""
+    box = _filled_box(labels)
+    found = hashlib.sha256(str((tuple(int(n) for n in labels.shape), box)).encode())
+    found.update(np.ascontiguousarray(labels[box], dtype=np.uint8).tobytes())
+    return found.hexdigest()
+
+
+def _filled_box(labels: Array) -> Box:
+    """Return the box that is not background, or an empty one."""
+    z, y, x = bounding_box(labels) or (slice(0, 0),) * 3
+    return z, y, x
+
+
+def _box_bytes(box: Box) -> bytes:
+    return _BOX.pack(*(end for side in box for end in (side.start, side.stop)))
+
+
+def _deflated(block: Array) -> bytes:
+    return zlib.compress(np.ascontiguousarray(block, dtype=np.uint8).tobytes(), _LEVEL)
+
+
+def _unpack_block(payload: bytes, start: int, shape: tuple[int, int, int]) -> tuple[Box, Array]:
+    if len(payload) < start + _BOX.size:
+        raise DamagedError("no box")
+    ends = _BOX.unpack_from(payload, start)
+    z, y, x = (slice(a, b) for a, b in zip(ends[::2], ends[1::2], strict=True))
+    sizes = [side.stop - side.start for side in (z, y, x)]
+    if any(size < 0 or side.stop > n for size, side, n in zip(sizes, (z, y, x), shape, strict=True)):
+        raise DamagedError("a box beyond the labels")
+    try:
+        # never more than the box holds, whatever the data say
+        found = zlib.decompressobj().decompress(payload[start + _BOX.size :], prod(sizes) + 1)
+    except zlib.error as error:
+        raise DamagedError(str(error)) from error
+    if len(found) != prod(sizes):
+        raise DamagedError("another number of voxels than the box")
+    return (z, y, x), np.frombuffer(found, dtype=np.uint8).reshape(sizes)

@@ -1,0 +1,179 @@
+"""Getting edits back from the journal of a session that was never finished."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from napari_tumorseg.errors import InputError, OutputError
+from napari_tumorseg.geometry import Array
+from napari_tumorseg.session import records
+from napari_tumorseg.session.journal import ENDING, lock_of, part_of
+from napari_tumorseg.session.tally import Tally
+
+
+@dataclass(frozen=True, eq=False)
+class Recovered:
+    """What a journal gives back.
+
+    Attributes
+    ----------
+    labels : (Z, Y, X) array of uint8
+        As they were after the last edit that was written whole.
+    key : str
+        What was edited.
+    about : mapping
+        What was told when the session started.
+    tally : Tally
+        Actions by kind, time of the first and the last.
+    actions : tuple of (str, float)
+        Actions and times in order; where the journal was compacted, those since then.
+    lost_bytes : int
+        What a crash left behind that is no whole edit.
+    base_sha256 : str
+        `fingerprint` of the labels that the session started from, to see whether a mask is those.
+    """
+
+    labels: Array
+    key: str
+    about: Mapping[str, Any]
+    tally: Tally
+    actions: tuple[tuple[str, float], ...]
+    lost_bytes: int
+    base_sha256: str
+
+
+@dataclass(frozen=True)
+class Unfinished:
+    """A session that ended without its edits being saved or given up.
+
+    Attributes
+    ----------
+    path : Path
+        The journal, for `recover` and `discard`.
+    key : str
+        What was edited.
+    about : mapping
+        What was told of it.
+    started : float or None
+        When, in seconds since 1970.
+    tally : Tally
+        What was done.
+    problem : str
+        Why it cannot be recovered, in a sentence; else empty.
+    """
+
+    path: Path
+    key: str = ""
+    about: Mapping[str, Any] = field(default_factory=dict)
+    started: float | None = None
+    tally: Tally = field(default_factory=Tally)
+    problem: str = ""
+
+
+def recover(path: Path) -> Recovered:
+    """Return the labels of a journal as they were after its last whole edit; the file stays as it is.
+
+    Raises
+    ------
+    InputError
+        If it cannot be read, is no journal, or its beginning is damaged.
+    """
+    content = _content(path)
+    found = records.payloads(content)
+    head, _ = _head(path, found)
+    try:
+        payload, end = next(found, (b"", 0))
+        labels = records.unpack_base(payload, head.shape)
+    except records.DamagedError as error:
+        raise _damaged(path) from error
+    tally, actions = head.tally, []
+    for payload, place in found:
+        try:
+            edit = records.unpack_edit(payload, head.shape)
+        except records.DamagedError:  # what follows builds on it
+            break
+        labels[edit.box] = edit.after
+        tally = tally.plus(edit.action, edit.time)
+        actions.append((edit.action, edit.time))
+        end = place
+    lost = len(content) - end
+    return Recovered(labels, head.key, head.about, tally, tuple(actions), lost, head.base_sha256)
+
+
+def unfinished(folder: Path, key: str | None = None) -> list[Unfinished]:
+    """Return the sessions whose edits were neither saved nor given up, the latest first.
+
+    Sessions that are still in work, in this viewer or another, are left out.
+
+    Parameters
+    ----------
+    folder : Path
+        Where journals are kept; it need not exist.
+    key : str, optional
+        Only those of this key.
+    """
+    left = [p for p in sorted(Path(folder).glob(f"*{ENDING}")) if not lock_of(p).is_held()]
+    found = [_describe(path) for path in left]
+    wanted = [u for u in found if (key is None or u.key == key) and (u.tally.total or u.problem)]
+    return sorted(wanted, key=lambda u: -(u.tally.last or 0.0))
+
+
+def discard(path: Path) -> None:
+    """Remove a journal that nobody wants back.
+
+    Raises
+    ------
+    OutputError
+        If it is in work, or cannot be removed.
+    """
+    lock = lock_of(path)
+    try:
+        if not lock.acquire():
+            raise OutputError(f"{path.name} belongs to a window that is open; close that first")
+        path.unlink(missing_ok=True)
+        part_of(path).unlink(missing_ok=True)
+    except OSError as error:
+        raise OutputError(f"{path} cannot be removed: {error.strerror or error}") from error
+    finally:
+        lock.release()
+
+
+def _content(path: Path) -> bytes:
+    try:
+        content = Path(path).read_bytes()
+    except OSError as error:
+        raise InputError(f"{path} cannot be read: {error.strerror or error}") from error
+    if not content.startswith(records.MAGIC):
+        raise InputError(f"{path} is no journal of edits, or its beginning is lost; discard it")
+    return content
+
+
+def _head(path: Path, found: Iterator[tuple[bytes, int]]) -> tuple[records.Head, int]:
+    try:
+        payload, end = next(found, (b"", 0))
+        return records.unpack_head(payload), end
+    except records.DamagedError as error:
+        raise _damaged(path) from error
+
+
+def _damaged(path: Path) -> InputError:
+    return InputError(f"the beginning of {path} is damaged, so its edits cannot be had back; discard it")
+
+
+def _describe(path: Path) -> Unfinished:
+    """Return what a journal tells of itself, without its voxels."""
+    try:
+        found = records.payloads(_content(path))
+        head, _ = _head(path, found)
+    except InputError as error:
+        return Unfinished(path, problem=str(error))
+    tally = head.tally
+    for payload, _ in found:
+        if payload[:1] == records.EDIT:
+            with suppress(records.DamagedError):
+                tally = tally.plus(*records.unpack_action(payload))
+    return Unfinished(path, head.key, head.about, head.started, tally)

@@ -1,0 +1,125 @@
+"""How far a case is, as a small JSON beside the masks notes it and as the masks themselves tell."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from enum import StrEnum
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+from napari_tumorseg.errors import OutputError
+from napari_tumorseg.io.arrays import side_file
+from napari_tumorseg.io.atomic import write_text
+
+_FORMAT = 1
+_ENDINGS = (".nii.gz", ".nii", ".tif", ".tiff", ".h5", ".hdf5")
+"""Masks are looked for in this order."""
+
+
+class State(StrEnum):
+    """How far a case is, from the first to the last."""
+
+    NEW = "new"
+    SEGMENTED = "segmented"
+    CORRECTED = "corrected"
+    DONE = "done"
+
+
+def state_of(noted: Mapping[str, Any]) -> State:
+    """Return the state that is noted of a case, the first one where none is."""
+    try:
+        return State(str(noted.get("state")))
+    except ValueError:
+        return State.NEW
+
+
+def state_of_mask(mask: Path | None) -> State:
+    """Return how far a case is as far as its mask and the JSON beside that tell."""
+    if mask is None:
+        return State.NEW
+    try:
+        told = json.loads(side_file(mask).read_text(encoding="utf-8"))
+        edits = told.get("edits") or {}
+        edited = told.get("corrected_by_hand") or edits.get("total")
+    except (OSError, ValueError, RecursionError, AttributeError):
+        return State.SEGMENTED
+    return State.CORRECTED if edited else State.SEGMENTED
+
+
+def masks_in(folder: Path) -> dict[str, Path]:
+    """Return the masks of a folder by their names without the ending, the first of several endings."""
+    found: dict[str, Path] = {}
+    try:
+        names = sorted(path.name for path in folder.iterdir())
+    except OSError:
+        return found
+    for ending in _ENDINGS:
+        for name in names:
+            if name.lower().endswith(ending):
+                found.setdefault(name[: -len(ending)], folder / name)
+    return found
+
+
+def read_states(path: Path) -> tuple[dict[str, Any], list[str]]:
+    """Return what is noted of each case, of cases that are not listed, too, and what is wrong with it."""
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except FileNotFoundError:
+        return {}, []
+    except (OSError, UnicodeError) as error:
+        return {}, [f"{path} cannot be read ({error}), so states are told from the masks"]
+    try:
+        cases = json.loads(text)["cases"]
+    except (ValueError, RecursionError, KeyError, TypeError):
+        cases = None
+    if not isinstance(cases, dict):
+        return {}, [f"{path} is damaged, so states are told from the masks"]
+    wrong = [name for name, noted in cases.items() if not _is_noted(noted)]
+    told = {name: noted for name, noted in cases.items() if name not in wrong}
+    if not wrong:
+        return told, []
+    names = ", ".join(sorted(wrong)[:3]) + (", ..." if len(wrong) > 3 else "")
+    return told, [f"{path} tells no known state of {names}, so that is told from the masks"]
+
+
+def _is_noted(noted: Any) -> bool:
+    return isinstance(noted, dict) and noted.get("state") in tuple(State)
+
+
+def write_states(path: Path, told: Mapping[str, Any]) -> None:
+    """Write what is noted of each case, all or nothing; the folder is made where it is not there.
+
+    Raises
+    ------
+    OutputError
+        If it cannot be written.
+    """
+    text = json.dumps({"format": _FORMAT, "cases": dict(sorted(told.items()))}, indent=2, ensure_ascii=False)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OutputError(f"the folder {path.parent} cannot be made: {error.strerror or error}") from error
+    write_text(path, text + "\n", overwrite=True)
+
+
+def backup(path: Path) -> str:
+    """Keep a damaged file under another name, once, and return a sentence that tells which.
+
+    Raises
+    ------
+    OutputError
+        If it cannot be kept.
+    """
+    try:
+        content = path.read_bytes()
+        for number in count(1):
+            kept = path.with_name(f"{path.stem}.damaged-{number}.json")
+            if not kept.exists():
+                kept.write_bytes(content)
+            if kept.read_bytes() == content:
+                break
+    except OSError as error:
+        raise OutputError(f"what {path} holds cannot be kept: {error.strerror or error}") from error
+    return f"what {path.name} held is kept as {kept.name}"

@@ -1,0 +1,50 @@
+"""How often which editor action was taken, and when: what provenance tells of corrections."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Tally:
+    """Editor actions by kind.
+
+    Attributes
+    ----------
+    actions : mapping of str to int
+        How often each was taken.
+    first, last : float or None
+        When, in seconds since 1970 (UTC); None where there was none.
+    """
+
+    actions: Mapping[str, int] = field(default_factory=dict)
+    first: float | None = None
+    last: float | None = None
+
+    @property
+    def total(self) -> int:
+        """How many actions there were."""
+        return sum(self.actions.values())
+
+    def plus(self, action: str, time: float) -> Tally:
+        """Return the tally with one more action."""
+        actions = {**self.actions, action: self.actions.get(action, 0) + 1}
+        first = time if self.first is None else min(self.first, time)
+        return Tally(actions, first, time if self.last is None else max(self.last, time))
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return it as what the JSON beside a mask holds: counts, and times in ISO 8601, UTC."""
+        return {
+            "total": self.total,
+            "actions": dict(sorted(self.actions.items())),
+            "first": None if self.first is None else iso(self.first),
+            "last": None if self.last is None else iso(self.last),
+        }
+
+
+def iso(time: float) -> str:
+    """Return seconds since 1970 as ISO 8601 in UTC, to the second."""
+    return datetime.fromtimestamp(time, UTC).isoformat(timespec="seconds")

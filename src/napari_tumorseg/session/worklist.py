@@ -1,0 +1,203 @@
+"""A folder of cases to go through: how far each is lies beside the masks, so that one can go on later."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from napari_tumorseg.errors import InputError, OutputError
+from napari_tumorseg.io.case import file_name
+from napari_tumorseg.io.dataset import CaseRef, DataSet
+from napari_tumorseg.session import states as files
+from napari_tumorseg.session.states import State
+
+STATE_FILE = "tumorseg-worklist.json"
+"""Name of the file beside the masks."""
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A case of the list.
+
+    Attributes
+    ----------
+    ref : CaseRef
+        Where it lies; `ref.open()` reads it.
+    state : State
+        How far it is.
+    mask : Path or None
+        Its mask in the output folder, where there is one.
+    """
+
+    ref: CaseRef
+    state: State
+    mask: Path | None = None
+
+    @property
+    def name(self) -> str:
+        """The case's name."""
+        return self.ref.name
+
+
+class Worklist:
+    """Cases with their states; made by `open`.
+
+    Attributes
+    ----------
+    output : Path
+        The folder of the masks, which also holds the states.
+    entries : tuple of Entry
+        The cases, in the order of their names.
+    problems : tuple of str
+        What a user should know of the file of states, one sentence each.
+    """
+
+    def __init__(self, cases: Iterable[CaseRef], output: Path) -> None:
+        self.output = Path(output)
+        self._cases = tuple(cases)
+        self.entries: tuple[Entry, ...] = ()
+        self.problems: tuple[str, ...] = ()
+        self.refresh()
+
+    @classmethod
+    def open(cls, paths: Path | str | Sequence[Path | str], output: Path | str) -> Worklist:
+        """List the cases of some folders, of any layout that can be read.
+
+        Parameters
+        ----------
+        paths : path or sequence of paths
+            Where the cases are; nothing of them is read yet.
+        output : path
+            Where their masks are or will be; it need not exist.
+
+        Raises
+        ------
+        InputError
+            If nothing readable is there.
+        """
+        several = [paths] if isinstance(paths, Path | str) else paths
+        return cls(DataSet.find([Path(p) for p in several]).cases, Path(output))
+
+    @property
+    def path(self) -> Path:
+        """The file of states."""
+        return self.output / STATE_FILE
+
+    def entry(self, name: str) -> Entry:
+        """Return the case of this name.
+
+        Raises
+        ------
+        InputError
+            If there is none.
+        """
+        for entry in self.entries:
+            if entry.name == name:
+                return entry
+        raise InputError(f"the worklist has no case {name!r}; open its folder again")
+
+    def counts(self) -> Mapping[State, int]:
+        """Return how many cases are in each state."""
+        return {state: sum(entry.state == state for entry in self.entries) for state in State}
+
+    def refresh(self) -> None:
+        """Look again at the masks and the file of states."""
+        told, problems = files.read_states(self.path)
+        if problems:
+            try:
+                problems.append(files.backup(self.path))
+            except OutputError as error:
+                problems.append(str(error))
+        self._show(told)
+        self.problems = tuple(problems)
+
+    def _show(self, told: Mapping[str, Any]) -> None:
+        masks = files.masks_in(self.output)
+        self.entries = tuple(
+            _entry(ref, names, told, masks, self.output)
+            for ref, names in zip(self._cases, _names(self._cases), strict=True)
+        )
+
+    def set(self, name: str, state: State, mask: Path | None = None) -> Entry:
+        """Note how far a case is, and write it down.
+
+        Parameters
+        ----------
+        name : str
+            The case.
+        state : State
+            How far it is. A case that has a mask is at least segmented, one corrected by hand at least
+            corrected, whatever is set.
+        mask : Path, optional
+            Its mask, where that is not named as the case is; in the output folder.
+
+        Returns
+        -------
+        Entry
+            The case as it now stands.
+
+        Raises
+        ------
+        InputError
+            If there is no such case.
+        OutputError
+            If it cannot be written.
+        """
+        self.entry(name)
+        told, problems = files.read_states(self.path)  # another window may have gone on
+        if problems:
+            files.backup(self.path)
+        noted = {**told.get(name, {}), "state": str(state)}
+        if mask is not None:
+            noted["mask"] = Path(mask).name
+        told[name] = noted
+        files.write_states(self.path, told)
+        self._show(told)
+        return self.entry(name)
+
+    def next(self, name: str | None = None, states: Collection[State] | None = None) -> Entry | None:
+        """Return the case after the one named, or the first; None at the end.
+
+        `states` leaves out cases in any other state: ``{State.NEW, State.SEGMENTED}`` are those still to do.
+        """
+        return _step(self.entries, name, states)
+
+    def previous(self, name: str | None = None, states: Collection[State] | None = None) -> Entry | None:
+        """Return the case before the one named, or the last; None at the beginning."""
+        return _step(self.entries[::-1], name, states)
+
+    def mask_path(self, name: str, ending: str = ".nii.gz") -> Path:
+        """Return where the mask of a case is saved: where it lies, or ``NAME_seg`` in the output folder."""
+        entry = self.entry(name)
+        return entry.mask or self.output / f"{file_name(entry.name)}_seg{ending}"
+
+
+def _step(entries: Sequence[Entry], name: str | None, states: Collection[State] | None) -> Entry | None:
+    names = [entry.name for entry in entries]
+    start = names.index(name) + 1 if name in names else 0
+    return next((e for e in entries[start:] if states is None or e.state in states), None)
+
+
+def _entry(
+    ref: CaseRef, names: Collection[str], told: Mapping[str, Any], masks: Mapping[str, Path], output: Path
+) -> Entry:
+    noted = told.get(ref.name, {})
+    found = [masks[f"{file_name(name)}_seg"] for name in names if f"{file_name(name)}_seg" in masks]
+    named = noted.get("mask")
+    # a name only: nothing outside of the folder, whoever wrote that file
+    if isinstance(named, str) and Path(named).name == named and (output / named).is_file():
+        found.insert(0, output / named)
+    mask = found[0] if found else None
+    state = max(files.state_of(noted), files.state_of_mask(mask), key=tuple(State).index)
+    return Entry(ref, state, mask)
+
+
+def _names(cases: Sequence[CaseRef]) -> list[tuple[str, ...]]:
+    """Return what each case's mask may be called: as the case, or as its own folder if that is unique."""
+    own = [Path(ref.case).name for ref in cases]
+    return [
+        (ref.name, last) if own.count(last) == 1 else (ref.name,)
+        for ref, last in zip(cases, own, strict=True)
+    ]
