@@ -54,7 +54,7 @@ def to_csv(*measurements: Measurements) -> str:
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(_COLUMNS)
     for m in measurements:
-        writer.writerows([_cell(value) for value in _values(m, row)] for row in m.rows)
+        writer.writerows([cell(value) for value in _values(m, row)] for row in m.rows)
     return text.getvalue()
 
 
@@ -62,10 +62,10 @@ def to_json(
     m: Measurements, provenance: Mapping[str, Any] | None = None, agreed: Agreement | None = None
 ) -> str:
     """Return measurements and where they come from; numbers that JSON does not know become null."""
-    plain = {**m.to_dict(), "provenance": _jsonable(provenance or {}), "notice": NOTICE}
+    plain = {**m.to_dict(), "provenance": jsonable(provenance or {}), "notice": NOTICE}
     if agreed is not None:
         plain["agreement"] = agreed.to_dict()
-    return json.dumps(_jsonable(plain), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+    return json.dumps(jsonable(plain), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
 
 
 def to_rich(m: Measurements) -> Table:
@@ -157,7 +157,7 @@ def _values(m: Measurements, row: RegionStats) -> list[Any]:
     return [*told, first, last, longest, *places]
 
 
-def _cell(value: Any) -> Any:
+def cell(value: Any) -> Any:
     """Return text so that no spreadsheet runs it; anything else as it is."""
     if not isinstance(value, str):
         return value
@@ -175,14 +175,14 @@ def _texts(row: RegionStats) -> list[str]:
     return [name, volume, str(row.voxels), str(row.components), slices, longest]
 
 
-def _jsonable(value: Any) -> Any:
+def jsonable(value: Any) -> Any:
     """Return it as JSON can hold it: NumPy's types as Python's, paths and the like as text."""
     if isinstance(value, Mapping):
-        return {str(key): _jsonable(item) for key, item in value.items()}
+        return {str(key): jsonable(item) for key, item in value.items()}
     if isinstance(value, np.ndarray | np.generic):
-        return _jsonable(value.tolist())
+        return jsonable(value.tolist())
     if isinstance(value, list | tuple | set | frozenset):
-        return [_jsonable(item) for item in value]
+        return [jsonable(item) for item in value]
     if isinstance(value, float):
         return value if math.isfinite(value) else None
     if value is None or isinstance(value, str | int):

@@ -1,0 +1,28 @@
+"""A model over a data set, compared with reference masks. Importing this package does not import torch."""
+
+from napari_tumorseg.evaluation.result import Evaluation
+from napari_tumorseg.evaluation.run import Plan, Step, evaluate, plan
+from napari_tumorseg.evaluation.scores import CaseScores, Failure, PackedMask, RowScores
+from napari_tumorseg.evaluation.select import Split, read_split
+from napari_tumorseg.evaluation.settings import EvaluationSettings
+from napari_tumorseg.evaluation.statistics import RegionSummary, Stats, by_dice, groups, summarise
+
+__all__ = [
+    "CaseScores",
+    "Evaluation",
+    "EvaluationSettings",
+    "Failure",
+    "PackedMask",
+    "Plan",
+    "RegionSummary",
+    "RowScores",
+    "Split",
+    "Stats",
+    "Step",
+    "by_dice",
+    "evaluate",
+    "groups",
+    "plan",
+    "read_split",
+    "summarise",
+]

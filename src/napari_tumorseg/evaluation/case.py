@@ -1,0 +1,178 @@
+"""One case: segmented, and scored in 3-D, lesion by lesion and slice by slice."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Generator, Sequence
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from napari_tumorseg.errors import ModelError
+from napari_tumorseg.evaluation.counting import slice_counts
+from napari_tumorseg.evaluation.network import NetworkSize
+from napari_tumorseg.evaluation.rows import Row, rows_of, tumour_slices
+from napari_tumorseg.evaluation.scores import CaseScores, PackedMask, RowScores
+from napari_tumorseg.evaluation.settings import EvaluationSettings
+from napari_tumorseg.evaluation.squares import squared_errors
+from napari_tumorseg.geometry import Array
+from napari_tumorseg.inference.plane import SLICINGS
+from napari_tumorseg.inference.run import run
+from napari_tumorseg.io.dataset import CaseRef
+from napari_tumorseg.measure import LESION_RULES, LesionScores, agreement, lesion_wise
+from napari_tumorseg.models.store import Model
+from napari_tumorseg.regions import region_mask
+from napari_tumorseg.scan import Scan, Segmentation
+
+if TYPE_CHECKING:
+    from napari_tumorseg.models.unet import UNet
+
+Done = tuple[int, int]
+"""Slices that are done, and to do."""
+
+
+@dataclass(frozen=True)
+class Loaded(Model):
+    """A model whose network is loaded once, for one case after the other.
+
+    Attributes
+    ----------
+    net : UNet or None
+        The network.
+    told : dict
+        How its last run went: settings and versions, from the provenance of its mask.
+    """
+
+    net: UNet | None = None
+    told: dict[str, Any] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, model: Model) -> Loaded:
+        """Load a model."""
+        return cls(model.card, model.weights, model.origin, model.load())
+
+    def load(self) -> UNet:
+        """Return the network."""
+        if self.net is None:
+            raise ModelError(f"the network of {self.name} is not loaded")
+        return self.net
+
+
+class CaseScorer:
+    """Scores one case after the other with one model.
+
+    Parameters
+    ----------
+    model : Loaded
+        Its network is loaded.
+    settings : EvaluationSettings
+        How.
+    """
+
+    def __init__(self, model: Loaded, settings: EvaluationSettings) -> None:
+        self.model, self.settings = model, settings
+        self._network = (
+            NetworkSize(model.load(), model.card, settings.inference) if settings.at_network_size else None
+        )
+
+    def score(
+        self, case: CaseRef, trained_on: bool, only: frozenset[int] | None = None
+    ) -> Generator[Done, None, tuple[CaseScores, Segmentation]]:
+        """Score a case, telling each slice; the scores and what was found are the return value.
+
+        Parameters
+        ----------
+        case : CaseRef
+            Where it lies.
+        trained_on : bool
+            Whether the model has seen this patient.
+        only : frozenset of int, optional
+            Slices that per-slice figures are limited to.
+
+        Raises
+        ------
+        TumorSegError
+            In one sentence, if it cannot be done.
+        """
+        start = time.perf_counter()
+        scan, reference = case.load(self.settings.labels, self.settings.same_voxels)
+        seg = yield from self._segment(replace(scan, case=case.name))
+        agreed = agreement(seg, reference)
+        rows = rows_of(agreed)
+        cut = yield from self._cut(scan, seg, reference, rows, only)
+        errors = squared_errors(seg, reference, rows, self.model.card.output)
+        lesions = [self._lesions(row, seg, reference) for row in rows]
+        parts = zip(agreed.rows, errors, lesions, cut.counts, strict=True)
+        scores = CaseScores(
+            ref=case,
+            trained_on=trained_on,
+            scheme=seg.scheme.name,
+            reference_scheme=reference.scheme.name,
+            unit=agreed.unit,
+            plane=self.model.card.input.plane,
+            pixels=cut.pixels,
+            at_network_size=self._network is not None,
+            slices=cut.numbers,
+            tumour=cut.tumour,
+            rows=tuple(RowScores(*part) for part in parts),
+            seconds=time.perf_counter() - start,
+            warnings=tuple(str(warning) for warning in seg.provenance["warnings"]),
+            mask=PackedMask.of(seg.labels),
+        )
+        return scores, seg
+
+    def _segment(self, scan: Scan) -> Generator[Done, None, Segmentation]:
+        steps = run(scan, self.model, replace(self.settings.inference, probabilities=True))
+        while True:
+            try:
+                step = next(steps)
+            except StopIteration as end:
+                seg: Segmentation = end.value
+                self.model.told.update({key: seg.provenance[key] for key in ("settings", "versions")})
+                return seg
+            yield step.done, step.total
+
+    def _cut(
+        self,
+        scan: Scan,
+        seg: Segmentation,
+        reference: Segmentation,
+        rows: Sequence[Row],
+        only: frozenset[int] | None,
+    ) -> Generator[Done, None, _Cut]:
+        """Count the slices that are wanted, at the size that is wanted."""
+        slicing = SLICINGS[self.model.card.input.plane]
+        ours, theirs = slicing.apply(seg.labels), slicing.apply(reference.labels)
+        tumour = tumour_slices(theirs, reference.scheme)
+        wanted = [i for i, has in enumerate(tumour) if has or self.settings.slices == "all"]
+        wanted = [i for i in wanted if only is None or i in only]
+        counts: Array = np.zeros((len(rows), 0, 4), dtype=np.int64)
+        pixels = None
+        if wanted and self._network is None:
+            counts = slice_counts(ours[wanted], theirs[wanted], rows)
+            pixels = (int(ours.shape[1]), int(ours.shape[2]))
+        elif wanted and self._network is not None:
+            found = []
+            for one, size in self._network.counts(scan, reference, rows, wanted):
+                found.append(one)
+                pixels = size
+                yield len(found), len(wanted)
+            counts = np.stack(found, axis=1)
+        return _Cut(counts, pixels, tuple(wanted), tumour[wanted])
+
+    def _lesions(self, row: Row, seg: Segmentation, reference: Segmentation) -> LesionScores | None:
+        if row.kind != "region":
+            return None
+        masks = region_mask(seg.labels, row.ours), region_mask(reference.labels, row.theirs)
+        return lesion_wise(*masks, reference.grid, **LESION_RULES[self.settings.lesions])
+
+
+@dataclass(frozen=True, eq=False)
+class _Cut:
+    """Counts of a case's slices."""
+
+    counts: Array  # (rows, S, 4)
+    pixels: tuple[int, int] | None
+    numbers: tuple[int, ...]
+    tumour: Array

@@ -1,0 +1,92 @@
+"""Per-slice counts at the network's own size, as most papers take them.
+
+Whole slices go in (the window is not cut to the tissue), labels are taken from what comes out, and the
+reference is brought to the same pixels by the map that brought the image there, cut at one half.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from napari_tumorseg.evaluation.counting import mask_counts
+from napari_tumorseg.evaluation.rows import Row
+from napari_tumorseg.geometry import Array
+from napari_tumorseg.inference.plane import SLICINGS
+from napari_tumorseg.inference.prepare import Prepared, prepare
+from napari_tumorseg.inference.run import decode
+from napari_tumorseg.inference.sampling import apply_maps
+from napari_tumorseg.inference.settings import Settings
+from napari_tumorseg.models.card import ModelCard
+from napari_tumorseg.regions import region_mask
+from napari_tumorseg.scan import Scan, Segmentation
+
+if TYPE_CHECKING:
+    from napari_tumorseg.models.unet import UNet
+
+_WHOLE = 1 << 20
+"""A margin that no slice has: the window is the whole canvas."""
+
+_HALF = 0.5 - 1e-4
+"""A pixel that is half tumour counts, whichever way its sum was rounded."""
+
+
+class NetworkSize:
+    """A network that is run on whole slices, at its own size.
+
+    Parameters
+    ----------
+    net : UNet
+        In eval mode.
+    card : ModelCard
+        Its card.
+    settings : Settings
+        Device, flip, threshold and batch.
+    """
+
+    def __init__(self, net: UNet, card: ModelCard, settings: Settings) -> None:
+        from napari_tumorseg.inference import predict  # torch
+
+        wants_flip = card.output.flip if settings.flip is None else settings.flip
+        flip = wants_flip and SLICINGS[card.input.plane].left_right
+        self.card, self.settings, self.stride = card, settings, net.stride
+        self._runner = predict.Runner(net, predict.choose_device(settings.device), flip, settings.batch)
+
+    def counts(
+        self, scan: Scan, reference: Segmentation, rows: Sequence[Row], wanted: Sequence[int]
+    ) -> Iterator[tuple[Array, tuple[int, int]]]:
+        """Yield, for each slice that is wanted, (rows, 4) counts of TP, FP, FN, TN and the size in pixels.
+
+        A slice without tissue is not run: nothing is found there.
+        """
+        prepared = prepare(scan, self.card, self.stride, margin=_WHOLE)
+        truth = prepared.slicing.apply(reference.labels)
+        for index, labels in self._labels(prepared, wanted):
+            down, across = (axis.down for axis in prepared.windows[index])
+            pairs = []
+            for row in rows:
+                theirs = region_mask(truth[index], row.theirs).astype(np.float32)
+                there = apply_maps(down, across, theirs) >= _HALF
+                pairs.append(mask_counts(region_mask(labels, row.ours), there))
+            yield np.array(pairs, dtype=np.int64).reshape(-1, 4), prepared.window(index)
+
+    def _labels(self, prepared: Prepared, wanted: Sequence[int]) -> Iterator[tuple[int, Array]]:
+        """Yield the labels of each slice at the network's size."""
+        tissue = set(prepared.todo)
+        position = 0
+        while position < len(wanted):
+            chunk = wanted[position : position + self._runner.batch_for(prepared.window(wanted[position]))]
+            run = [index for index in chunk if index in tissue]
+            logits = dict(
+                zip(run, self._runner.logits([prepared.network_input(i) for i in run]), strict=True)
+            )
+            for index in chunk:
+                empty = np.zeros(prepared.window(index), dtype=np.uint8)
+                found = logits.get(index)
+                yield index, empty if found is None else self._decode(found)
+            position += len(chunk)
+
+    def _decode(self, logits: Array) -> Array:
+        return decode(logits, self.card.output, self.settings.threshold)

@@ -1,0 +1,65 @@
+"""What an evaluation found."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from napari_tumorseg.evaluation.scores import CaseScores, Failure
+from napari_tumorseg.evaluation.settings import EvaluationSettings
+
+
+@dataclass(frozen=True, eq=False)
+class Evaluation:
+    """A model's scores on a data set.
+
+    Attributes
+    ----------
+    model, run : mapping
+        What was evaluated (name, version, sha256, licence); how it was run (device, flip, threshold,
+        post-processing) and with which versions.
+    data : tuple of str
+        Names of the folders.
+    settings : EvaluationSettings
+        How it was evaluated.
+    planned : int
+        Cases that were to be evaluated.
+    cases : tuple of CaseScores
+        Those that were.
+    failures : tuple of Failure
+        Those that could not be.
+    seconds : float
+        How long it took.
+    created : str
+        When it was finished, ISO 8601.
+    stopped : str
+        Why it ended before all cases were done; else empty.
+    weights : Path or None
+        Of the model; learning curves are looked for beside them.
+    """
+
+    model: Mapping[str, Any]
+    run: Mapping[str, Any]
+    data: tuple[str, ...]
+    settings: EvaluationSettings
+    planned: int
+    cases: tuple[CaseScores, ...]
+    failures: tuple[Failure, ...]
+    seconds: float
+    created: str
+    stopped: str = ""
+    weights: Path | None = None
+
+    @property
+    def trained_on(self) -> tuple[str, ...]:
+        """Names of the cases, scored or not, that the model has seen."""
+        scored = tuple(case.name for case in self.cases if case.trained_on)
+        return scored + tuple(failure.name for failure in self.failures if failure.trained_on)
+
+    @property
+    def cases_per_minute(self) -> float:
+        """How fast it went."""
+        done = len(self.cases) + len(self.failures)
+        return 60 * done / self.seconds if self.seconds else 0.0

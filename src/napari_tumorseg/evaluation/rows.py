@@ -1,0 +1,79 @@
+"""The labels and regions that are compared, each as the numbers it has in either mask."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from napari_tumorseg.geometry import Array
+from napari_tumorseg.measure import Agreement
+from napari_tumorseg.models.card import Output
+from napari_tumorseg.regions import Scheme, convert, get_scheme
+
+Numbers = tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Row:
+    """One label or region.
+
+    Attributes
+    ----------
+    name : str
+        Abbreviation, as in `Agreement`.
+    kind : {"label", "region"}
+        Which of the two it is.
+    ours, theirs : tuple of int
+        Its labels in the scheme of the segmentation and of the reference.
+    """
+
+    name: str
+    kind: Literal["label", "region"]
+    ours: Numbers
+    theirs: Numbers
+
+
+def rows_of(agreed: Agreement) -> tuple[Row, ...]:
+    """Return the rows of an agreement, in its order."""
+    ours, theirs = get_scheme(agreed.scheme), get_scheme(agreed.reference_scheme)
+    common = get_scheme(agreed.label_scheme) if agreed.label_scheme else None
+    found = []
+    for row in agreed.rows:
+        if row.kind == "region" or common is None:
+            numbers = ours.regions[row.name], theirs.regions[row.name]
+        else:
+            numbers = _sources(row.name, ours, common), _sources(row.name, theirs, common)
+        found.append(Row(row.name, row.kind, *numbers))
+    return tuple(found)
+
+
+def _sources(name: str, scheme: Scheme, common: Scheme) -> Numbers:
+    """Return the labels of a scheme that become the label of this name in another one."""
+    wanted = next(label.value for label in common.labels if label.short == name)
+    values = np.array(sorted(scheme.values), dtype=np.uint8)
+    became = values if scheme == common else convert(values, scheme, common)
+    return tuple(int(value) for value in values[became == wanted])
+
+
+def tumour_slices(labels: Array, scheme: Scheme) -> Array:
+    """Return for each slice (first axis) of a mask whether it shows any tumour."""
+    members = next(iter(scheme.regions.values()))
+    table = np.zeros(256, dtype=bool)
+    table[list(members)] = True
+    return np.array([table[plane].any() for plane in labels], dtype=bool)
+
+
+def outputs_of(row: Row, output: Output) -> tuple[str, ...]:
+    """Return the model's outputs whose probabilities add up to that of a row; none where it gives none.
+
+    A softmax class counts for every row that its label is in; a sigmoid output only for the one it is named
+    after (or for the whole, where there is but one), since it may be painted over by the next.
+    """
+    if output.activation == "softmax":
+        pairs = zip(output.names, output.labels, strict=True)
+        return tuple(name for name, label in pairs if label in row.ours)
+    named = tuple(name for name in output.names if name.casefold() == row.name.casefold())
+    alone = len(output.names) == 1 and output.labels[0] in row.ours
+    return named or (output.names if alone else ())

@@ -1,0 +1,236 @@
+"""A model over every case of a data set, one after the other, so that it can be stopped in between."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from napari_tumorseg._version import __version__
+from napari_tumorseg.errors import TumorSegError
+from napari_tumorseg.evaluation.case import CaseScorer, Loaded
+from napari_tumorseg.evaluation.result import Evaluation
+from napari_tumorseg.evaluation.scores import CaseScores, Failure
+from napari_tumorseg.evaluation.select import Split, seen, select
+from napari_tumorseg.evaluation.settings import EvaluationSettings
+from napari_tumorseg.io.dataset import CaseRef, DataSet
+from napari_tumorseg.models.store import Model, get_model
+from napari_tumorseg.scan import Segmentation
+
+
+@dataclass(frozen=True, eq=False)
+class Step:
+    """How far an evaluation is.
+
+    Attributes
+    ----------
+    number, total : int
+        Which case of how many, from 1.
+    name : str
+        Of the case.
+    done, slices : int
+        Slices of it that are run, and to run.
+    result : CaseScores, Failure or None
+        Given once, when the case is finished.
+    segmentation : Segmentation or None
+        What was found, beside the result.
+    """
+
+    number: int
+    total: int
+    name: str
+    done: int = 0
+    slices: int = 0
+    result: CaseScores | Failure | None = None
+    segmentation: Segmentation | None = None
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What is to be evaluated; the weights are loaded, no case is read yet.
+
+    Attributes
+    ----------
+    model : Loaded
+        Its network is loaded once and for all.
+    data : DataSet
+        The cases, already chosen.
+    settings : EvaluationSettings
+        How.
+    seen : frozenset of str
+        Patients that the model was trained on.
+    slices : mapping of str to frozenset of int
+        By the name of a case, the slices that per-slice figures are limited to, where a split tells.
+    """
+
+    model: Loaded
+    data: DataSet
+    settings: EvaluationSettings
+    seen: frozenset[str] = frozenset()
+    slices: Mapping[str, frozenset[int]] = field(default_factory=dict)
+
+    @property
+    def trained_on(self) -> tuple[CaseRef, ...]:
+        """The cases whose scores prove nothing."""
+        return tuple(case for case in self.data.cases if case.patient in self.seen)
+
+    def run(self) -> Iterator[Step]:
+        """Evaluate case by case; close it, or leave it, to stop between two slices.
+
+        A case that cannot be evaluated gives a `Failure`, and the others go on.
+        """
+        scorer = CaseScorer(self.model, self.settings)
+        for number, case in enumerate(self.data.cases, start=1):
+            yield from self._case(scorer, case, Step(number, len(self.data.cases), case.name))
+
+    def _case(self, scorer: CaseScorer, case: CaseRef, here: Step) -> Iterator[Step]:
+        yield here
+        known = case.patient in self.seen
+        steps = scorer.score(case, known, self.slices.get(case.name))
+        while True:
+            try:
+                done, slices = next(steps)
+            except StopIteration as end:
+                scores, seg = end.value
+                yield replace(here, result=scores, segmentation=seg)
+                return
+            except (TumorSegError, MemoryError, OSError) as error:
+                yield replace(here, result=Failure(case, known, _reason(error, case)))
+                return
+            yield replace(here, done=done, slices=slices)
+
+    def conclude(
+        self, results: Sequence[CaseScores | Failure], seconds: float, stopped: str = ""
+    ) -> Evaluation:
+        """Return the evaluation of what is finished.
+
+        Parameters
+        ----------
+        results : sequence of CaseScores or Failure
+            From the steps of `run`.
+        seconds : float
+            How long they took.
+        stopped : str
+            Why not all cases are among them; else empty.
+        """
+        return Evaluation(
+            model=_about(self.model),
+            run=self.model.told or {"versions": {"napari-tumorseg": __version__}},
+            data=tuple(dict.fromkeys(case.path.resolve().name for case in self.data.cases)),
+            settings=self.settings,
+            planned=len(self.data.cases),
+            cases=tuple(r for r in results if isinstance(r, CaseScores)),
+            failures=tuple(r for r in results if isinstance(r, Failure)),
+            seconds=seconds,
+            created=datetime.now(UTC).isoformat(timespec="seconds"),
+            stopped=stopped,
+            weights=self.model.weights,
+        )
+
+
+def plan(
+    model: Model | str | Path,
+    data: DataSet | Path | str | Sequence[Path | str],
+    settings: EvaluationSettings | None = None,
+    *,
+    cases: Sequence[str] = (),
+    split: Split | None = None,
+    part: str = "test",
+    limit: int | None = None,
+    masks: Sequence[str] = (),
+) -> Plan:
+    """Load a model and choose the cases; parameters are those of `evaluate`."""
+    from napari_tumorseg.inference.predict import choose_device  # torch
+
+    chosen = model if isinstance(model, Model) else get_model(model)
+    if not isinstance(data, DataSet):
+        paths = [data] if isinstance(data, Path | str) else data
+        data = DataSet.find([Path(path) for path in paths], masks)
+    wanted = select(data, cases, split.part(part) if split else None, limit)
+    settings = settings or EvaluationSettings()
+    choose_device(settings.inference.device)  # one that is not there would else fail case by case
+    some = split.slices(part) if split else {}
+    return Plan(Loaded.of(chosen), wanted, settings, seen(chosen.card, split), some)
+
+
+def evaluate(
+    model: Model | str | Path,
+    data: DataSet | Path | str | Sequence[Path | str],
+    settings: EvaluationSettings | None = None,
+    *,
+    cases: Sequence[str] = (),
+    split: Split | None = None,
+    part: str = "test",
+    limit: int | None = None,
+    masks: Sequence[str] = (),
+    progress: Callable[[Step], None] | None = None,
+) -> Evaluation:
+    """Run a model over every case of a data set and compare with the reference masks.
+
+    Parameters
+    ----------
+    model : Model, str or Path
+        A model, its name or its path.
+    data : DataSet, path or sequence of paths
+        Cases with reference masks, of any layout that can be read.
+    settings : EvaluationSettings, optional
+        How it is run and scored.
+    cases : sequence of str
+        Names of the cases to take; all where none is named.
+    split : Split, optional
+        Of a training: only cases of its `part` are taken, and those of its ``train`` count as trained on.
+        Where it split single slices, per-slice figures are limited to its own; those in 3-D are not.
+    part : {"test", "validation", "train"}
+        Which part of the split.
+    limit : int, optional
+        How many cases to take at most.
+    masks : sequence of str
+        Which mask is the reference where a case has several: parts of names, the best first.
+    progress : callable, optional
+        Called with a `Step` after every slice and case. To be able to stop and keep what is finished, take
+        `plan` and go over `Plan.run` instead.
+
+    Returns
+    -------
+    Evaluation
+        With the cases that could not be evaluated listed apart.
+
+    Raises
+    ------
+    TumorSegError
+        In one sentence, if the model cannot be used or there is no case.
+    """
+    planned = plan(model, data, settings, cases=cases, split=split, part=part, limit=limit, masks=masks)
+    start, results = time.perf_counter(), []
+    for step in planned.run():
+        if step.result is not None:
+            results.append(step.result)
+        if progress is not None:
+            progress(step)
+    return planned.conclude(results, time.perf_counter() - start)
+
+
+def _reason(error: BaseException, case: CaseRef) -> str:
+    """Return why a case failed, without the folders above the data: they can name patients."""
+    if isinstance(error, MemoryError):
+        return "memory ran out"
+    folder = str(case.path.parent)
+    return " ".join(str(error).replace(f"{folder}/", "").split())
+
+
+def _about(model: Model) -> dict[str, Any]:
+    from napari_tumorseg.models.weights import sha256
+
+    card = model.card
+    return {
+        "name": card.name,
+        "title": card.title,
+        "version": card.version,
+        "origin": model.origin,
+        "sha256": card.sha256 or sha256(model.weights),
+        "licence": card.about.licence,
+        "trained_on_told": bool(card.about.trained_on),
+    }

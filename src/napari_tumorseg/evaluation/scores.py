@@ -1,0 +1,228 @@
+"""What an evaluation knows of one case."""
+
+from __future__ import annotations
+
+import zlib
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+
+from napari_tumorseg.evaluation.counting import confusions, pooled
+from napari_tumorseg.evaluation.settings import SliceChoice
+from napari_tumorseg.geometry import Array, Unit
+from napari_tumorseg.io.dataset import CaseRef
+from napari_tumorseg.measure import Confusion, LesionScores, RegionAgreement
+from napari_tumorseg.models.card import Plane
+
+VOLUME_METRICS = (
+    "dice",
+    "iou",
+    "accuracy",
+    "precision",
+    "sensitivity",
+    "specificity",
+    "f1",
+    "mse",
+    "hd95_mm",
+    "nsd_1mm",
+    "nsd_2mm",
+    "volume_error_ml",
+    "volume_error_percent",
+)
+"""In 3-D, per case."""
+LESION_METRICS = ("dice", "hd95_mm", "found", "missed", "false_positives")
+"""Lesion-wise, per case."""
+SLICE_METRICS = ("dice", "iou", "accuracy", "precision", "sensitivity", "specificity", "f1")
+"""Per slice, and pooled."""
+
+
+@dataclass(frozen=True)
+class PackedMask:
+    """Labels of a volume, compressed: some tens of kB where an array takes ten MB."""
+
+    shape: tuple[int, ...]
+    packed: bytes
+
+    @classmethod
+    def of(cls, labels: Array) -> PackedMask:
+        """Pack an array of uint8."""
+        return cls(labels.shape, zlib.compress(np.ascontiguousarray(labels).tobytes(), 1))
+
+    def labels(self) -> Array:
+        """Return the array."""
+        return np.frombuffer(zlib.decompress(self.packed), dtype=np.uint8).reshape(self.shape)
+
+
+@dataclass(frozen=True, eq=False)
+class RowScores:
+    """Scores of one label or region of a case.
+
+    Attributes
+    ----------
+    volume : RegionAgreement
+        In 3-D.
+    mse : float or None
+        Of the probabilities, over all voxels; None where the model gives none for it.
+    lesions : LesionScores or None
+        Lesion-wise; None for labels.
+    counts : (S, 4) array of int64
+        TP, FP, FN, TN of each slice that was scored.
+    """
+
+    volume: RegionAgreement
+    mse: float | None
+    lesions: LesionScores | None
+    counts: Array
+
+    @property
+    def name(self) -> str:
+        """Abbreviation of the label or region."""
+        return self.volume.name
+
+    def in_3d(self, metric: str) -> float | None:
+        """Return one of `VOLUME_METRICS`."""
+        value: float | None = self.mse if metric == "mse" else getattr(self.volume, metric)
+        return value
+
+    def lesion_wise(self, metric: str) -> float | None:
+        """Return one of `LESION_METRICS`."""
+        return None if self.lesions is None else getattr(self.lesions, metric)
+
+
+@dataclass(frozen=True, eq=False)
+class CaseScores:
+    """Scores of one case.
+
+    Attributes
+    ----------
+    ref : CaseRef
+        Where it lies.
+    trained_on : bool
+        Whether the model has seen this patient.
+    scheme, reference_scheme : str
+        Names of the label schemes.
+    unit : {"mm", "unknown"}
+        Whether the voxel size is known.
+    plane : str
+        In which slices are cut.
+    pixels : (int, int) or None
+        Rows and columns of the slices that per-slice scores are of; None where none was scored.
+    at_network_size : bool
+        Whether that is the network's size rather than the scan's.
+    slices : tuple of int
+        Numbers, along the plane, of the slices that were scored.
+    tumour : (S,) array of bool
+        Which of them have tumour in the reference.
+    rows : tuple of RowScores
+        Labels first, then regions.
+    seconds : float
+        How long it took, reading included.
+    warnings : tuple of str
+        What the run told.
+    mask : PackedMask
+        What was found.
+    """
+
+    ref: CaseRef
+    trained_on: bool
+    scheme: str
+    reference_scheme: str
+    unit: Unit
+    plane: Plane
+    pixels: tuple[int, int] | None
+    at_network_size: bool
+    slices: tuple[int, ...]
+    tumour: Array
+    rows: tuple[RowScores, ...]
+    seconds: float
+    warnings: tuple[str, ...]
+    mask: PackedMask
+
+    @property
+    def name(self) -> str:
+        """The case's name."""
+        return self.ref.name
+
+    @property
+    def patient(self) -> str:
+        """Whom it is of."""
+        return self.ref.patient
+
+    @property
+    def regions(self) -> tuple[RowScores, ...]:
+        """The rows that are regions."""
+        return tuple(row for row in self.rows if row.volume.kind == "region")
+
+    @property
+    def dice(self) -> float:
+        """Mean 3-D Dice of its regions: by this cases are ordered."""
+        rows = self.regions or self.rows
+        return float(np.mean([row.volume.dice for row in rows])) if rows else 0.0
+
+    def chosen(self, row: RowScores, slices: SliceChoice) -> Array:
+        """Return the counts of all slices of a row, or of those with tumour in the reference."""
+        return row.counts if slices == "all" else row.counts[self.tumour]
+
+    def per_slice(self, row: RowScores, slices: SliceChoice) -> list[Confusion]:
+        """Return one `Confusion` a slice."""
+        return confusions(self.chosen(row, slices))
+
+    def slice_mean(self, row: RowScores, slices: SliceChoice, metric: str) -> float | None:
+        """Return a metric's mean over the case's slices; None where there is none."""
+        values = [getattr(counts, metric) for counts in self.per_slice(row, slices)]
+        return float(np.mean(values)) if values else None
+
+    def to_dict(self, variants: tuple[SliceChoice, ...]) -> dict[str, Any]:
+        """Return it as what JSON can hold, without its masks."""
+        return {
+            "case": self.name,
+            "patient": self.patient,
+            "trained_on": self.trained_on,
+            "scheme": self.scheme,
+            "reference_scheme": self.reference_scheme,
+            "unit": self.unit,
+            "slices": len(self.slices),
+            "slices_with_tumour": int(self.tumour.sum()),
+            "slice_pixels": list(self.pixels) if self.pixels else None,
+            "seconds": round(self.seconds, 3),
+            "warnings": list(self.warnings),
+            "rows": [self._row(row, variants) for row in self.rows],
+        }
+
+    def _row(self, row: RowScores, variants: tuple[SliceChoice, ...]) -> dict[str, Any]:
+        return {
+            "name": row.name,
+            "kind": row.volume.kind,
+            "title": row.volume.title,
+            "in_3d": {**asdict(row.volume), "flags": list(row.volume.flags), "mse": row.mse},
+            "lesion_wise": row.lesions.to_dict() if row.lesions else None,
+            "per_slice_mean": {v: {m: self.slice_mean(row, v, m) for m in SLICE_METRICS} for v in variants},
+            "pooled": {
+                v: {m: getattr(pooled(self.chosen(row, v)), m) for m in SLICE_METRICS} for v in variants
+            },
+        }
+
+
+@dataclass(frozen=True)
+class Failure:
+    """A case that could not be scored.
+
+    Attributes
+    ----------
+    ref : CaseRef
+        Where it lies.
+    trained_on : bool
+        Whether the model has seen this patient.
+    error : str
+        Why, in one sentence.
+    """
+
+    ref: CaseRef
+    trained_on: bool
+    error: str
+
+    @property
+    def name(self) -> str:
+        """The case's name."""
+        return self.ref.name

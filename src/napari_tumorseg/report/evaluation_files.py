@@ -1,0 +1,94 @@
+"""The files that an evaluation leaves: tables, summary and page, each written whole or not at all."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+
+from napari_tumorseg.errors import OutputError, TumorSegError
+from napari_tumorseg.evaluation.result import Evaluation
+from napari_tumorseg.evaluation.scores import CaseScores
+from napari_tumorseg.evaluation.settings import EvaluationSettings
+from napari_tumorseg.evaluation.statistics import by_dice
+from napari_tumorseg.io.atomic import check_target, write_text
+from napari_tumorseg.regions import get_scheme
+from napari_tumorseg.report.evaluation import Picture, page
+from napari_tumorseg.report.evaluation_tables import cases_csv, slices_csv, summary_json
+from napari_tumorseg.report.learning import read_log
+from napari_tumorseg.scan import Segmentation
+
+FILES = ("cases.csv", "slices.csv", "summary.json", "report.html")
+"""What is written into the folder."""
+
+_QUALITY = 85
+
+
+def prepare_folder(folder: Path, overwrite: bool = False) -> None:
+    """Make the folder, and raise before any work is done if a file in it must not or cannot be written.
+
+    Raises
+    ------
+    OutputError
+        If it cannot be made, or a file exists and `overwrite` is false.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OutputError(f"the folder {folder} cannot be made: {error.strerror or error}") from error
+    for name in FILES:
+        check_target(folder / name, overwrite)
+
+
+def write_evaluation(
+    found: Evaluation, folder: Path, log: Path | None = None, overwrite: bool = False
+) -> list[Path]:
+    """Write ``cases.csv``, ``slices.csv``, ``summary.json`` and ``report.html``.
+
+    Parameters
+    ----------
+    found : Evaluation
+        What is written. The cases that are shown as pictures are read once more.
+    folder : Path
+        Is made if it is not there.
+    log : Path, optional
+        Of the model's training, for its learning curves.
+    overwrite : bool
+        Whether files that exist may be replaced.
+
+    Returns
+    -------
+    list of Path
+        The files.
+
+    Raises
+    ------
+    OutputError
+        If one cannot be written.
+    """
+    prepare_folder(folder, overwrite)
+    # figures first: should a picture go wrong, they are there
+    for name, text in zip(FILES, (cases_csv(found), slices_csv(found), summary_json(found)), strict=False):
+        write_text(folder / name, text, overwrite)
+    learning = read_log(log) if log is not None else None
+    shown = page(found, draw_pictures(found), learning)
+    write_text(folder / FILES[-1], shown, overwrite)
+    return [folder / name for name in FILES]
+
+
+def draw_pictures(found: Evaluation) -> list[Picture]:
+    """Return the worst, median and best case as overlays drawn against the reference."""
+    return [_picture(title, case, found.settings) for title, case in by_dice(found.cases).items()]
+
+
+def _picture(title: str, case: CaseScores, settings: EvaluationSettings) -> Picture:
+    from napari_tumorseg.report.picture import overlay
+
+    try:
+        scan, reference = case.ref.load(settings.labels, settings.same_voxels)
+        seg = Segmentation(case.mask.labels(), scan.grid, get_scheme(case.scheme), case.name)
+        drawn = overlay(scan, seg, reference=reference)
+    except (TumorSegError, OSError) as error:
+        return Picture(title, case, None, f"the picture could not be drawn: {error}")
+    stream = io.BytesIO()
+    drawn.save(stream, format="JPEG", quality=_QUALITY)
+    return Picture(title, case, stream.getvalue())

@@ -1,0 +1,283 @@
+"""An evaluation as CSV, as JSON and as tables in a terminal."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING, Any
+
+from napari_tumorseg.evaluation.counting import confusions
+from napari_tumorseg.evaluation.result import Evaluation
+from napari_tumorseg.evaluation.scores import (
+    LESION_METRICS,
+    SLICE_METRICS,
+    VOLUME_METRICS,
+    CaseScores,
+    RowScores,
+)
+from napari_tumorseg.evaluation.settings import AT_NETWORK_SIZE, CONVENTIONS, SliceChoice
+from napari_tumorseg.evaluation.statistics import EVERY, UNSEEN, RegionSummary, Stats, groups
+from napari_tumorseg.report.charts import shortened
+from napari_tumorseg.report.tables import NOTICE, cell, jsonable
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+FORMAT = 1
+"""Version of what `summary_json` gives."""
+
+NONE = "\N{EM DASH}"
+DAGGER = "\N{DAGGER}"
+SLICES: dict[SliceChoice, str] = {"all": "all slices", "tumour": "with tumour"}
+
+_WHO = ("case", "patient", "trained_on")
+_FIRST = ("error", "scheme", "reference_scheme", "unit", "kind", "region", "title")
+_PLACES = 6
+
+
+def cases_csv(found: Evaluation) -> str:
+    """Return a row for each label and region of each case, and one for each case that failed.
+
+    ``*_3d`` are over the volume, ``lesionwise_*`` as BraTS 2023, ``slicemean_all_*`` and
+    ``slicemean_tumour_*`` means over the case's slices. What is not known is an empty cell.
+    """
+    variants = found.settings.variants
+    columns = [*_WHO, *_FIRST, "voxels", "reference_voxels", "flags"]
+    columns += [_in_3d(metric) for metric in VOLUME_METRICS]
+    columns += [f"lesionwise_{metric}" for metric in LESION_METRICS]
+    columns += [f"slicemean_{v}_{metric}" for v in variants for metric in SLICE_METRICS]
+    columns += ["slices", "slices_with_tumour", "slice_size", "slice_pixels", "seconds"]
+    lines = [_case_line(case, row, variants) for case in found.cases for row in case.rows]
+    lines += [
+        {"case": f.name, "patient": f.ref.patient, "trained_on": _yes(f.trained_on), "error": f.error}
+        for f in found.failures
+    ]
+    return _csv(columns, lines)
+
+
+def slices_csv(found: Evaluation) -> str:
+    """Return a row for each label and region of each slice of each case."""
+    columns = [*_WHO, "plane", "slice", "slice_size", "slice_pixels", "tumour_in_reference", "kind", "region"]
+    columns += ["tp", "fp", "fn", "tn", *SLICE_METRICS]
+    return _csv(columns, (line for case in found.cases for line in _slice_lines(case)))
+
+
+def summary_json(found: Evaluation) -> str:
+    """Return what was evaluated, how, the summary of each group of cases, and every case."""
+    variants = found.settings.variants
+    conventions = dict(CONVENTIONS)
+    if found.settings.at_network_size:
+        conventions["per-slice size"] = AT_NETWORK_SIZE
+    content = {
+        "format": FORMAT,
+        "notice": NOTICE,
+        "created": found.created,
+        "model": found.model,
+        "data": found.data,
+        "run": found.run,
+        "evaluation": found.settings.to_dict(),
+        "conventions": conventions,
+        "cases_planned": found.planned,
+        "cases_scored": len(found.cases),
+        "stopped": found.stopped or None,
+        "trained_on": found.trained_on,
+        "failures": [{"case": f.name, "trained_on": f.trained_on, "error": f.error} for f in found.failures],
+        "seconds": round(found.seconds, 3),
+        "cases_per_minute": round(found.cases_per_minute, 2),
+        "groups": {
+            name: {"cases": _group_size(found, name), "regions": [s.to_dict() for s in summaries]}
+            for name, summaries in groups(found.cases, variants).items()
+        },
+        "cases": [case.to_dict(variants) for case in found.cases],
+    }
+    return json.dumps(jsonable(content), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+def case_table(found: Evaluation) -> Table:
+    """Return 3-D Dice and HD95 of each case as a table for a terminal."""
+    from rich.text import Text
+
+    regions = region_names(found.cases)
+    known = any(case.unit == "mm" for case in found.cases)
+    headings = [f"{name} Dice" for name in regions]
+    headings += [f"{name} HD95" for name in regions] if known else []
+    marked = f"; {DAGGER} trained on" if any(case.trained_on for case in found.cases) else ""
+    table = _screen_table(
+        "Per case, in 3-D", ["case", *headings], f"HD95 in mm{marked}" if known else marked[2:]
+    )
+    for case in found.cases:
+        rows = {row.name: row for row in case.regions}
+        values = [shown(rows[n].in_3d("dice") if n in rows else None) for n in regions]
+        if known:
+            values += [shown(rows[n].in_3d("hd95_mm") if n in rows else None, 1) for n in regions]
+        mark = f" {DAGGER}" if case.trained_on else ""
+        table.add_row(Text(shortened(case.name, 22) + mark), *values)
+    return table
+
+
+def summary_tables(found: Evaluation) -> list[Table]:
+    """Return what is told of each region over cases, in 3-D, a table for each group of cases."""
+    headings = ["region", "n", "Dice", "sd", "median", "least", "sens.", "prec."]
+    headings += ["HD95", "NSD", "lesions"]
+    notes = "means but for sd, median, least of Dice; HD95 in mm, NSD at 2 mm; lesions: lesion-wise Dice"
+    tables = []
+    for name, summaries in groups(found.cases, found.settings.variants).items():
+        table = _screen_table(f"Over {_of_group(name)}, in 3-D", headings, notes)
+        for one in summaries:
+            if one.kind == "region":
+                table.add_row(one.name, *_summary_cells(one))
+        tables.append(table)
+    return tables
+
+
+def slice_table(found: Evaluation) -> Table:
+    """Return the figures taken slice by slice; of cases the model was not trained on, if there are such."""
+    headings = ["region", "over", "n", "Dice", "IoU", "acc.", "prec.", "sens.", "spec."]
+    notes = "with tumour: in the reference; pooled: pixels of those slices counted together"
+    found_groups = groups(found.cases, found.settings.variants)
+    name = UNSEEN if UNSEEN in found_groups else EVERY
+    table = _screen_table(f"Slice by slice, {_of_group(name)}, {slice_size(found)}", headings, notes)
+    for one in found_groups[name]:
+        for over, values in slice_lines(one) if one.kind == "region" else ():
+            table.add_row(one.name, over, *values)
+    return table
+
+
+def _of_group(name: str) -> str:
+    return name if name == EVERY else f"cases {name}"
+
+
+def _screen_table(title: str, headings: Sequence[str], notes: str) -> Table:
+    """Return a narrow table without a row; the first columns hold words."""
+    from rich import box
+    from rich.table import Table
+
+    caption = f"{notes}\n{NOTICE}" if notes else NOTICE
+    table = Table(title=title, caption=caption, box=box.SIMPLE_HEAD, padding=(0, 0, 0, 1), pad_edge=False)
+    for heading in headings:
+        words = heading in ("case", "region", "over")
+        table.add_column(heading, justify="left" if words else "right", no_wrap=True)
+    return table
+
+
+def slice_lines(one: RegionSummary) -> Iterator[tuple[str, list[str]]]:
+    """Yield, for the means per slice and the pooled figures, what they are over and their cells."""
+    metrics = [metric for metric in SLICE_METRICS if metric != "f1"]  # the same as Dice
+    for variant, stats in one.per_slice.items():
+        if stats:
+            number = str(stats["dice"].n)
+            yield f"mean, {SLICES[variant]}", [number, *(shown(stats[m].mean) for m in metrics)]
+    for variant, values in one.pooled.items():
+        if values:
+            yield f"pooled, {SLICES[variant]}", [NONE, *(shown(values[m]) for m in metrics)]
+
+
+def slice_size(found: Evaluation) -> str:
+    """Return at which size slices were scored, for people."""
+    sizes = sorted({case.pixels for case in found.cases if case.pixels})
+    whose = "the network's own size" if found.settings.at_network_size else "the scan's size"
+    if not sizes:
+        return f"at {whose}"
+    if len(sizes) > 3:
+        return f"at {whose} ({pixels(sizes[0])} to {pixels(sizes[-1])} pixels)"
+    return f"at {whose} ({', '.join(map(pixels, sizes))} pixels)"
+
+
+def pixels(size: tuple[int, int] | None) -> str:
+    """Return a size as ``96x96``; empty where there is none."""
+    return f"{size[0]}x{size[1]}" if size else ""
+
+
+def shown(value: float | None, places: int = 3) -> str:
+    """Return a number for people, a dash where there is none."""
+    return NONE if value is None else f"{value:.{places}f}"
+
+
+def region_names(cases: Iterable[CaseScores]) -> list[str]:
+    """Return the regions that any case has, in their order."""
+    return list(dict.fromkeys(row.name for case in cases for row in case.regions))
+
+
+def _summary_cells(one: RegionSummary) -> list[str]:
+    dice = one.in_3d["dice"]
+    spread = [shown(value) for value in (dice.mean, dice.sd, dice.median, dice.minimum)]
+    means = [_mean(one.in_3d.get(metric)) for metric in ("sensitivity", "precision")]
+    surfaces = [_mean(one.in_3d.get("hd95_mm"), 1), _mean(one.in_3d.get("nsd_2mm"))]
+    return [str(dice.n), *spread, *means, *surfaces, _mean(one.lesion_wise.get("dice"))]
+
+
+def _mean(stats: Stats | None, places: int = 3) -> str:
+    return shown(stats.mean if stats else None, places)
+
+
+def _group_size(found: Evaluation, group: str) -> int:
+    if group == EVERY:
+        return len(found.cases)
+    return sum(case.trained_on == (group == "trained on") for case in found.cases)
+
+
+def _case_line(case: CaseScores, row: RowScores, variants: Sequence[SliceChoice]) -> dict[str, Any]:
+    volume = row.volume
+    line = {
+        **_who(case),
+        "scheme": case.scheme,
+        "reference_scheme": case.reference_scheme,
+        "unit": case.unit,
+        "kind": volume.kind,
+        "region": volume.name,
+        "title": volume.title,
+        "voxels": volume.voxels,
+        "reference_voxels": volume.reference_voxels,
+        "flags": ", ".join(volume.flags),
+        "slices": len(case.slices),
+        "slices_with_tumour": int(case.tumour.sum()),
+        "slice_size": _whose(case),
+        "slice_pixels": pixels(case.pixels),
+        "seconds": round(case.seconds, 2),
+    }
+    line |= {_in_3d(metric): row.in_3d(metric) for metric in VOLUME_METRICS}
+    line |= {f"lesionwise_{metric}": row.lesion_wise(metric) for metric in LESION_METRICS}
+    means = {v: {m: case.slice_mean(row, v, m) for m in SLICE_METRICS} for v in variants}
+    return line | {f"slicemean_{v}_{m}": value for v, found in means.items() for m, value in found.items()}
+
+
+def _slice_lines(case: CaseScores) -> Iterator[dict[str, Any]]:
+    where = {"plane": case.plane, "slice_size": _whose(case), "slice_pixels": pixels(case.pixels)}
+    for row in case.rows:
+        region = {"kind": row.volume.kind, "region": row.name}
+        counted = zip(case.slices, case.tumour, confusions(row.counts), strict=True)
+        for number, tumour, counts in counted:
+            here = {"slice": number, "tumour_in_reference": _yes(bool(tumour))}
+            scores = {m: getattr(counts, m) for m in ("tp", "fp", "fn", "tn", *SLICE_METRICS)}
+            yield {**_who(case), **where, **here, **region, **scores}
+
+
+def _who(case: CaseScores) -> dict[str, Any]:
+    return {"case": case.name, "patient": case.patient, "trained_on": _yes(case.trained_on)}
+
+
+def _in_3d(metric: str) -> str:
+    return metric if metric.endswith(("_mm", "mm", "_ml", "_percent")) else f"{metric}_3d"
+
+
+def _whose(case: CaseScores) -> str:
+    return "network" if case.at_network_size else "scan"
+
+
+def _yes(value: bool) -> str:
+    return "yes" if value else "no"
+
+
+def _csv(columns: Sequence[str], lines: Iterable[dict[str, Any]]) -> str:
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(columns)
+    for line in lines:
+        writer.writerow([cell(_rounded(line.get(column))) for column in columns])
+    return text.getvalue()
+
+
+def _rounded(value: Any) -> Any:
+    return round(value, _PLACES) if isinstance(value, float) else value
