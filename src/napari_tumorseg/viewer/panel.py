@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec
 from napari.layers import Labels as LabelsLayer
 from napari.utils.notifications import show_error, show_warning
 from qtpy.QtCore import QEvent
-from qtpy.QtWidgets import QFrame, QLabel, QScrollArea, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QFrame, QLabel, QScrollArea, QTabWidget, QVBoxLayout, QWidget
 from superqt.utils import create_worker
 
 from napari_tumorseg.errors import CancelledError, InputError, TumorSegError
@@ -180,27 +180,40 @@ class SegmentPanel(QWidget):
     # ---- the parts, put together
 
     def _lay_out(self) -> None:
+        self.tabs = QTabWidget()
+        self.tabs.setDocumentMode(True)
+        self._add_page("Segment", self._segment_page())
+        notice = QLabel(NOTICE)
+        notice.setStyleSheet("font-style: italic; padding: 4px;")
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.addWidget(self.tabs, stretch=1)
+        layout.addWidget(Section("Results", self.results))  # in sight whatever page is open
+        layout.addWidget(notice)
+        self.setMinimumWidth(372)
+
+    def _segment_page(self) -> list[QWidget]:
+        return [
+            Section("Images", self.inputs),
+            Section("Model", self.model),
+            Section("Options", self.options, is_open=False),
+            self.runs.native,
+        ]
+
+    def _add_page(self, title: str, parts: list[QWidget]) -> None:
+        """Add a page of sections below each other, which scrolls."""
         inside = QWidget()
         column = QVBoxLayout(inside)
         column.setContentsMargins(2, 2, 2, 2)
         column.setSpacing(2)
-        column.addWidget(Section("Images", self.inputs))
-        column.addWidget(Section("Model", self.model))
-        column.addWidget(Section("Options", self.options, is_open=False))
-        column.addWidget(self.runs.native)
-        column.addWidget(Section("Results", self.results))
+        for part in parts:
+            column.addWidget(part)
         column.addStretch(1)
         area = QScrollArea()
         area.setWidget(inside)
         area.setWidgetResizable(True)
         area.setFrameShape(QFrame.Shape.NoFrame)
-        notice = QLabel(NOTICE)
-        notice.setStyleSheet("font-style: italic; padding: 4px;")
-        layout = QVBoxLayout(self)
-        layout.setContentsMargins(0, 0, 0, 0)
-        layout.addWidget(area)
-        layout.addWidget(notice)
-        self.setMinimumWidth(372)
+        self.tabs.addTab(area, title)
 
     def _connect(self) -> None:
         self.inputs.edited.connect(self._on_inputs)
