@@ -1,22 +1,51 @@
-"""Measuring a segmentation: volumes, extents, diameters, and how it agrees with a reference."""
+"""Measuring a segmentation: volumes, diameters, sides, what changed, and how it agrees with a reference."""
 
 from napari_tumorseg.measure.agreement import Agreement, RegionAgreement, agreement
+from napari_tumorseg.measure.change import Change, LesionChange, ProductChange, RegionChange, change
 from napari_tumorseg.measure.confusion import Confusion
 from napari_tumorseg.measure.diameter import longest_diameter
+from napari_tumorseg.measure.intensity import Distribution, intensities
+from napari_tumorseg.measure.laterality import Laterality, laterality
 from napari_tumorseg.measure.lesions import LESION_RULES, LesionRules, LesionScores, lesion_wise
+from napari_tumorseg.measure.midline import Midline, find_midline
+from napari_tumorseg.measure.overlap import AGREEMENT_COLOURS, AGREEMENT_NAMES, agreement_map
+from napari_tumorseg.measure.rano import LesionDiameters, Line, Rano, rano, with_ends
+from napari_tumorseg.measure.registration import Rigid, apply, register
 from napari_tumorseg.measure.volumes import Measurements, RegionStats, measure
 
 __all__ = [
+    "AGREEMENT_COLOURS",
+    "AGREEMENT_NAMES",
     "LESION_RULES",
     "Agreement",
+    "Change",
     "Confusion",
+    "Distribution",
+    "Laterality",
+    "LesionChange",
+    "LesionDiameters",
     "LesionRules",
     "LesionScores",
+    "Line",
     "Measurements",
+    "Midline",
+    "ProductChange",
+    "Rano",
     "RegionAgreement",
+    "RegionChange",
     "RegionStats",
+    "Rigid",
     "agreement",
+    "agreement_map",
+    "apply",
+    "change",
+    "find_midline",
+    "intensities",
+    "laterality",
     "lesion_wise",
     "longest_diameter",
     "measure",
+    "rano",
+    "register",
+    "with_ends",
 ]

@@ -120,7 +120,7 @@ def _triangles() -> tuple[Affine, ...]:
     for code in range(1, 255):
         fewer = code if code.bit_count() <= 4 else 255 - code
         cube = (fewer >> np.arange(8) & 1).reshape(2, 2, 2)
-        mesh = marching_cubes(cube.astype(float), 0.5, method="lorensen")  # type: ignore[no-untyped-call]
+        mesh = marching_cubes(cube.astype(float), 0.5, method="lorensen")
         # vertices are midpoints of edges, but for rounding to float32
         a, b, c = np.moveaxis((np.round(2 * mesh[0].astype(float)) / 2)[mesh[1]], 1, 0)
         found[code] = np.cross(b - a, c - a) / 2

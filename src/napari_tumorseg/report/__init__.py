@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING
 from napari_tumorseg.report.tables import agreement_table, summary, to_csv, to_json, to_rich
 
 if TYPE_CHECKING:
+    from napari_tumorseg.report.case import write_case_report
     from napari_tumorseg.report.picture import overlay
 
-__all__ = ["agreement_table", "overlay", "summary", "to_csv", "to_json", "to_rich"]
+__all__ = ["agreement_table", "overlay", "summary", "to_csv", "to_json", "to_rich", "write_case_report"]
 
 
 def __getattr__(name: str) -> object:
@@ -18,4 +19,8 @@ def __getattr__(name: str) -> object:
         from napari_tumorseg.report.picture import overlay
 
         return overlay
+    if name == "write_case_report":
+        from napari_tumorseg.report.case import write_case_report
+
+        return write_case_report
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -1,0 +1,64 @@
+"""Where two segmentations agree, voxel for voxel, for an overlay."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+
+import numpy as np
+
+from napari_tumorseg.errors import GeometryError, InputError
+from napari_tumorseg.geometry import Array
+from napari_tumorseg.regions import region_mask
+from napari_tumorseg.scan import Segmentation
+
+BOTH, ONLY_A, ONLY_B = 1, 2, 3
+
+AGREEMENT_NAMES: Mapping[int, str] = MappingProxyType({BOTH: "both", ONLY_A: "only A", ONLY_B: "only B"})
+"""What the numbers of an `agreement_map` mean; A is the segmentation, B the reference."""
+
+# From the palette of Okabe and Ito, made to be told apart by colour-blind eyes
+AGREEMENT_COLOURS: Mapping[int, str] = MappingProxyType(
+    {BOTH: "#009E73", ONLY_A: "#E69F00", ONLY_B: "#56B4E9"}
+)
+"""Their colours, as ``#RRGGBB``."""
+
+
+def agreement_map(seg: Segmentation, reference: Segmentation, region: str = "WT") -> Array:
+    """Return where two segmentations agree on a region.
+
+    Parameters
+    ----------
+    seg, reference : Segmentation
+        A and B; their schemes may differ.
+    region : str
+        A region that both schemes have: ``"WT"``, ``"TC"`` or ``"ET"``.
+
+    Returns
+    -------
+    (Z, Y, X) array of uint8
+        0 in neither, 1 in both, 2 only in A, 3 only in B.
+
+    Raises
+    ------
+    GeometryError
+        If they do not have the same voxels at the same places.
+    InputError
+        If a scheme has no such region.
+    """
+    if not seg.grid.same_space(reference.grid):
+        raise GeometryError(
+            f"the segmentation {seg.name} {seg.grid.shape} cannot be laid over the reference "
+            f"{reference.name} {reference.grid.shape}: they do not have the same voxels at the same places"
+        )
+    ours, theirs = _mask(seg, region), _mask(reference, region)
+    table = np.array([0, ONLY_A, ONLY_B, BOTH], dtype=np.uint8)
+    return np.asarray(table[ours + 2 * theirs.astype(np.uint8)])
+
+
+def _mask(seg: Segmentation, region: str) -> Array:
+    regions = seg.scheme.regions
+    if region not in regions:
+        name = seg.name or "a mask"
+        raise InputError(f"{name} ({seg.scheme.name}) has no region {region!r}; it has {', '.join(regions)}")
+    return region_mask(seg.labels, regions[region])
