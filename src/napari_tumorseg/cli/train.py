@@ -78,9 +78,9 @@ def train(
     else:
         if recipe is None or not data:
             raise InputError("a training needs --recipe and --data, or --resume to go on with one")
-        changes = [*(change or ()), *_changes(fold, leave_out, name)]
+        chosen = load_recipe(recipe, [*(change or ()), *_changes(fold, name)])
         made = fit.train(
-            load_recipe(recipe, changes),
+            chosen.leaving_out(leave_out) if leave_out else chosen,
             data,
             output,
             machine=machine,
@@ -94,9 +94,7 @@ def train(
         tell(f"and {put.name} is in the viewer's list now; `tumorseg evaluate --model {put.name}` tests it")
 
 
-def _changes(fold: int | None, leave_out: list[str] | None, name: str | None) -> list[str]:
+def _changes(fold: int | None, name: str | None) -> list[str]:
     """Return the short options as changes of the recipe."""
     made = [] if fold is None else [f"split.fold={fold}"]
-    if leave_out:
-        made += [f"split.test={leave_out!r}", "split.folds=none", "split.fractions=[0.9, 0.1, 0.0]"]
     return [*made, f"name={name}"] if name else made

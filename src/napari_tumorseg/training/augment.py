@@ -22,6 +22,7 @@ from monai.transforms import (
     RandRotate90d,
     RandSimulateLowResolutiond,
 )
+from torch.nn import functional
 
 from napari_tumorseg.geometry import Array
 from napari_tumorseg.models.card import Input
@@ -37,6 +38,9 @@ Transform = Callable[[Mapping[Hashable, Any]], Any]
 
 class Augmenter:
     """Applies a recipe's augmentation to slices.
+
+    Where the background is 0 by the normalisation, it stays 0. Below the outputs, transforms see one more
+    target: where there is tissue.
 
     Parameters
     ----------
@@ -57,7 +61,10 @@ class Augmenter:
         wanted: Input,
         seed: int,
     ) -> None:
-        self.online = tuple(online)
+        self.online = tuple(a for a in online if not isinstance(a, known.Paste))
+        pasting = [a for a in online if isinstance(a, known.Paste)]
+        self.paste_chance = pasting[0].probability if pasting else 0.0
+        self.paste_shift = pasting[0].shift if pasting else 0
         self.offline = tuple(tuple(copy) for copy in offline)
         self.wanted = wanted
         self.seed = seed
@@ -67,11 +74,24 @@ class Augmenter:
         self, image: Array, target: Array, epoch: int, sample: int, copy: int
     ) -> tuple[Array, Array]:
         """Return (C, H, W), its background 0, and (O, H, W) augmented; what comes in from outside is 0."""
-        content = {"image": torch.from_numpy(image), "target": torch.from_numpy(target)}
+        tissue = (image != 0).any(axis=0, keepdims=True).astype(np.float32)  # it moves with the targets
+        both = np.concatenate([target, tissue])
+        content = {"image": torch.from_numpy(image), "target": torch.from_numpy(both)}
         if copy:
             content = self._apply(copy, content, (_OFFLINE_EPOCH, sample, copy))
         content = self._apply(0, content, (epoch, sample, copy))
-        return content["image"].numpy(), content["target"].numpy()
+        image, both = content["image"].numpy(), content["target"].numpy()
+        if self.wanted.normalisation.background == "zero":
+            image = image * (both[-1:] > 0.5)
+        return image, both[:-1]
+
+    def rng(self, epoch: int, sample: int) -> np.random.Generator:
+        """Return the chance of what is done to a sample before it comes here."""
+        return np.random.default_rng([self.seed, epoch, sample])
+
+    def pastes(self, rng: np.random.Generator) -> bool:
+        """Draw whether another slice's tumour is pasted."""
+        return self.paste_chance > 0 and rng.random() < self.paste_chance
 
     def _apply(self, copy: int, content: Any, place: tuple[int, int, int]) -> Any:
         chain = self._chain(copy, content["image"].shape[1:])
@@ -183,6 +203,16 @@ def _(wanted: known.Missing, given: Input, size: tuple[int, int]) -> Transform:
     return _TakeAway(wanted, given)
 
 
+@make.register
+def _(wanted: known.Mistaken, given: Input, size: tuple[int, int]) -> Transform:
+    return _Mistake(wanted, given)
+
+
+@make.register
+def _(wanted: known.Appearance, given: Input, size: tuple[int, int]) -> Transform:
+    return _Appearance(wanted, len(given.roles))
+
+
 class _GainEach(RandomizableTransform):
     """Multiply and shift each channel by itself; a slice's neighbours are treated as the slice."""
 
@@ -232,3 +262,61 @@ class _TakeAway(RandomizableTransform):
                 given = stand_in is not None and stand_in in kept
                 out[first + c] = image[first + self.roles.index(stand_in)] if given and stand_in else 0
         return {**data, "image": out}
+
+
+class _Mistake(RandomizableTransform):
+    """Give one modality as all channels, and nothing to find."""
+
+    def __init__(self, wanted: known.Mistaken, given: Input) -> None:
+        RandomizableTransform.__init__(self, wanted.probability)
+        self.places = [given.roles.index(role) for role in wanted.roles]
+        self.instead_of = given.roles.index(wanted.instead_of)
+        self.roles = len(given.roles)
+
+    def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
+        self.randomize(None)
+        image, target = data["image"], data["target"]
+        place = self.places[int(self.R.randint(len(self.places)))]
+        if not self._do_transform or torch.equal(image[place], image[self.instead_of]):
+            return dict(data)
+        slices = [
+            image[first + place].expand(self.roles, -1, -1) for first in range(0, len(image), self.roles)
+        ]
+        return {**data, "image": torch.cat(slices), "target": torch.cat([target[:-1] * 0, target[-1:]])}
+
+
+class _Appearance(RandomizableTransform):
+    """Shift, stretch and texture the intensities of each part of a tumour; its neighbours' parts likewise."""
+
+    def __init__(self, wanted: known.Appearance, roles: int) -> None:
+        RandomizableTransform.__init__(self, 1.0)
+        self.wanted = wanted
+        self.roles = roles
+
+    def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
+        image, target = data["image"].clone(), data["target"][:-1]
+        for part in range(len(target)):
+            if self.R.uniform() >= self.wanted.probability or part >= len(self.wanted.shift):
+                continue
+            inner = target[part + 1 :].amax(dim=0) if part + 1 < len(target) else torch.zeros_like(target[0])
+            where = ((target[part] > 0.5) & (inner < 0.5)).float()
+            if where.sum() > 0:
+                self._change(image, where, self.wanted.shift[part])
+        return {**data, "image": image}
+
+    def _change(self, image: torch.Tensor, where: torch.Tensor, shift: float) -> None:
+        """Change one part in all channels, in place; its rim changes half as much."""
+        soft = functional.avg_pool2d(where[None, None], 3, 1, 1)[0, 0]
+        tissue = (image != 0).float()
+        low, high = self.wanted.contrast
+        moves = self.R.uniform(-shift, shift, size=self.roles)
+        factors = np.exp(self.R.uniform(np.log(low), np.log(high), size=self.roles))
+        strengths = self.R.uniform(0, self.wanted.texture, size=self.roles)
+        coarse = torch.from_numpy(self.R.normal(size=(1, self.roles, 8, 8)).astype(np.float32))
+        texture = functional.interpolate(coarse, size=image.shape[1:], mode="bicubic")[0]
+        for channel in range(len(image)):
+            role = channel % self.roles
+            mean = (image[channel] * where).sum() / where.sum()
+            change = float(moves[role]) + (float(factors[role]) - 1) * (image[channel] - mean)
+            change = change + float(strengths[role]) * texture[role]
+            image[channel] += soft * tissue[channel] * change

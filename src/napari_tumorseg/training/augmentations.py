@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from napari_tumorseg.models.card import CardPart, Share
+from napari_tumorseg.scan import Role
 
 Range = tuple[float, float]
 
@@ -94,8 +95,65 @@ class Missing(_Chance):
     kind: Literal["missing"]
 
 
+class Mistaken(_Chance):
+    """Hand over one of `roles` as all of the channels, in which nothing is to be found.
+
+    So the network learns what `instead_of` looks like, and not only where the bright is. Slices on which the
+    modality repeats that one, since it was never acquired, are left alone.
+    """
+
+    kind: Literal["mistaken"]
+    roles: tuple[Role, ...] = Field((Role.T1, Role.T1C), min_length=1)
+    instead_of: Role = Role.FLAIR
+
+
+class Paste(_Chance):
+    """Lay the tumour of another training slice over the tissue of this one, up to `shift` pixels away.
+
+    It comes before all others, whatever its place in the list, and only where both references know all.
+    """
+
+    kind: Literal["paste"]
+    shift: int = Field(16, ge=0)
+
+
+class Appearance(_Chance):
+    """Change how the parts of a tumour look: brightness, contrast and texture of each in each channel.
+
+    Few patients show few kinds of tumour; outlines are what they teach, not grey values.
+
+    Attributes
+    ----------
+    shift : tuple of float
+        For each output from the outermost inwards, how far the brightness of the part that it has beyond
+        the next one moves at most, in units of the normalised image.
+    contrast : (low, high)
+        Factors of the contrast within a part.
+    texture : float
+        Largest amplitude of a smooth pattern that is added.
+    """
+
+    kind: Literal["appearance"]
+    shift: tuple[float, ...] = (0.5, 1.5, 1.0)
+    contrast: Range = (0.4, 1.4)
+    texture: float = Field(0.3, ge=0)
+
+
 Augmentation = Annotated[
-    Flip | Rotate90 | Affine | Elastic | Gain | Gamma | Noise | Blur | LowResolution | Bias | Missing,
+    Flip
+    | Rotate90
+    | Affine
+    | Elastic
+    | Gain
+    | Gamma
+    | Noise
+    | Blur
+    | LowResolution
+    | Bias
+    | Missing
+    | Mistaken
+    | Paste
+    | Appearance,
     Field(discriminator="kind"),
 ]
 """Any of them; a recipe names it by `kind`."""

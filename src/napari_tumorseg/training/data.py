@@ -18,6 +18,7 @@ from torch.utils.data import DataLoader, Dataset, Sampler
 from napari_tumorseg.geometry import Array
 from napari_tumorseg.training.augment import Augmenter
 from napari_tumorseg.training.cache import CachedCase
+from napari_tumorseg.training.pasting import paste
 from napari_tumorseg.training.recipe import Recipe
 from napari_tumorseg.training.targets import unpack
 
@@ -39,6 +40,7 @@ class Sample:
     position: int  # in the case's arrays
     tumour: bool
     copy: int = 0  # 0: as it is; n: with the n-th offline augmentation
+    partly: bool = False  # whether the reference knows only some of the outputs
 
 
 Key = tuple[int, int]
@@ -77,6 +79,8 @@ class SliceData(Dataset[dict[str, Any]]):
         self.stride = recipe.stride
         output = recipe.output
         self.background = output.labels.index(0) if output.activation == "softmax" else None
+        self.on_tumour = recipe.fit.on_tumour
+        self._donors = [i for i, s in enumerate(samples) if s.tumour and all(self.cases[s.case].known)]
         self.augmenter = augmenter
 
     def __len__(self) -> int:
@@ -87,9 +91,17 @@ class SliceData(Dataset[dict[str, Any]]):
         epoch, number = key
         sample = self.samples[number]
         case = self.cases[sample.case]
-        image, target, ground = self._cut(case, sample.position)
-        if self.augmenter is not None:
-            image, target = self.augmenter(image - ground, target, epoch, number, sample.copy)
+        if self.augmenter is None:
+            image, target, ground = self._cut(case, sample.position)
+        else:
+            rng = self.augmenter.rng(epoch, number)
+            image, target, ground = self._cut(case, sample.position, rng)
+            image = image - ground
+            if self.augmenter.pastes(rng) and all(case.known) and self._donors:
+                donor = self.samples[self._donors[int(rng.integers(len(self._donors)))]]
+                other, more, its_ground = self._cut(self.cases[donor.case], donor.position, rng, True)
+                paste(image, target, other - its_ground, more, self.augmenter.paste_shift, rng)
+            image, target = self.augmenter(image, target, epoch, number, sample.copy)
             image = image + ground
         if self.background is not None:  # what came in from outside is of no class yet
             target[self.background] += 1 - target.sum(axis=0)
@@ -107,8 +119,14 @@ class SliceData(Dataset[dict[str, Any]]):
         height, width = self.cases[self.samples[number].case].targets.shape[1:]
         return _up(height, self.stride), _up(width, self.stride)
 
-    def _cut(self, case: CachedCase, position: int) -> tuple[Array, Array, Array]:
-        """Return (C, H, W) and (O, H, W), the tissue in the middle, and the (C, 1, 1) background."""
+    def _cut(
+        self,
+        case: CachedCase,
+        position: int,
+        rng: np.random.Generator | None = None,
+        on_tumour: bool = False,
+    ) -> tuple[Array, Array, Array]:
+        """Return (C, H, W) and (O, H, W) around the tissue or the tumour, and the (C, 1, 1) background."""
         last = len(case.slices) - 1
         ground = np.asarray(case.ground[position], dtype=np.float32)
         places = [min(max(position + offset, 0), last) for offset in self.offsets]
@@ -118,13 +136,27 @@ class SliceData(Dataset[dict[str, Any]]):
         size = self.patch or (_up(height, self.stride), _up(width, self.stride))
         filling = np.tile(ground, len(self.offsets))[:, None, None]
         empty = np.zeros((len(target), 1, 1), dtype=np.float32)
-        return _centred(image, size, filling), _centred(target, size, empty), filling
+        middle = (height // 2, width // 2)
+        if rng is not None and (on_tumour or rng.random() < self.on_tumour):
+            middle = self._aim(image, target, filling, rng)
+        return _placed(image, size, filling, middle), _placed(target, size, empty, middle), filling
+
+    def _aim(self, image: Array, target: Array, ground: Array, rng: np.random.Generator) -> tuple[int, int]:
+        """Return a pixel of the tumour, or where there is none of the tissue, or else the middle."""
+        tumour = target.any(axis=0) if self.background is None else target[self.background] == 0
+        found = np.argwhere(tumour)
+        if not len(found):
+            found = np.argwhere((image != ground).any(axis=0))
+        if not len(found):
+            return image.shape[1] // 2, image.shape[2] // 2
+        row, column = found[int(rng.integers(len(found)))]
+        return int(row), int(column)
 
 
 class Order(Sampler[list[Key]]):
     """Batches of an epoch, the same for the same seed and epoch, on one device or several.
 
-    All slices with tumour take part in every epoch, and a share of the others that is drawn anew.
+    All slices with tumour take part in every epoch, and shares of the others that are drawn anew.
 
     Parameters
     ----------
@@ -132,8 +164,8 @@ class Order(Sampler[list[Key]]):
         Of the data.
     batch : int
         Slices of a batch, on each device.
-    without_tumour : float
-        Share of the slices without tumour.
+    without_tumour, partly_known : float
+        Share of the slices without tumour, and of those whose reference does not know all outputs.
     seed : int
         Of the order.
     rank, world : int
@@ -145,6 +177,7 @@ class Order(Sampler[list[Key]]):
         samples: Sequence[Sample],
         batch: int,
         without_tumour: float = 1.0,
+        partly_known: float = 1.0,
         seed: int = 0,
         rank: int = 0,
         world: int = 1,
@@ -152,24 +185,28 @@ class Order(Sampler[list[Key]]):
         self.batch, self.seed, self.rank, self.world = batch, seed, rank, world
         self.epoch = 0
         self.skip = 0
-        self._tumour = np.array([i for i, s in enumerate(samples) if s.tumour], dtype=np.int64)
-        self._others = np.array([i for i, s in enumerate(samples) if not s.tumour], dtype=np.int64)
-        self._drawn = round(len(self._others) * without_tumour)
+        whole = [(i, s.tumour) for i, s in enumerate(samples) if not s.partly]
+        pools = (
+            ([i for i, tumour in whole if tumour], 1.0),
+            ([i for i, tumour in whole if not tumour], without_tumour),
+            ([i for i, s in enumerate(samples) if s.partly], partly_known),
+        )
+        self._pools = [(np.array(pool, dtype=np.int64), share) for pool, share in pools]
 
     def set_epoch(self, epoch: int) -> None:
         """Choose the epoch whose order comes next."""
         self.epoch = epoch
 
     def __len__(self) -> int:
-        count = len(self._tumour) + self._drawn
+        count = sum(round(len(pool) * share) for pool, share in self._pools)
         whole, rest = divmod(count, self.batch)
         batches = whole + (rest > 1 or (rest == 1 and not whole))  # batch norm cannot learn from one slice
         return max(batches // self.world, 1)
 
     def __iter__(self) -> Iterator[list[Key]]:
         rng = np.random.default_rng([self.seed, self.epoch])
-        others = rng.permutation(self._others)[: self._drawn]
-        order = rng.permutation(np.concatenate([self._tumour, others]))
+        drawn = [rng.permutation(pool)[: round(len(pool) * share)] for pool, share in self._pools]
+        order = rng.permutation(np.concatenate(drawn))
         first, self.skip = self.skip, 0
         for number in range(first, len(self)):
             start = (number * self.world + self.rank) * self.batch
@@ -237,13 +274,16 @@ def _up(length: int, stride: int) -> int:
     return -(-length // stride) * stride
 
 
-def _centred(image: Array, size: tuple[int, int], filling: Array) -> Array:
-    """Return (C, H, W) cut or filled, with (C, 1, 1), evenly on both sides to a size."""
+def _placed(image: Array, size: tuple[int, int], filling: Array, middle: tuple[int, int]) -> Array:
+    """Return (C, H, W) cut or filled, with (C, 1, 1), to a size, this pixel in the middle."""
     out = np.broadcast_to(filling, (len(image), *size)).astype(np.float32)
     source, goal = [], []
-    for have, want in zip(image.shape[1:], size, strict=True):
-        low = (have - want) // 2
-        source.append(slice(max(low, 0), max(low, 0) + min(have, want)))
-        goal.append(slice(max(-low, 0), max(-low, 0) + min(have, want)))
+    for have, want, centre in zip(image.shape[1:], size, middle, strict=True):
+        low = centre - want // 2
+        if have <= want:  # it fits: nothing of it is cut off
+            low = -((want - have) // 2)
+        first, last = max(low, 0), min(low + want, have)
+        source.append(slice(first, last))
+        goal.append(slice(first - low, last - low))
     out[:, goal[0], goal[1]] = image[:, source[0], source[1]]
     return out

@@ -48,7 +48,9 @@ class Parts(lightning.LightningDataModule):
     def order(self, rank: int = 0, world: int = 1) -> Order:
         """Return the order of training batches on a device."""
         fit, data = self.recipe.fit, self.recipe.data
-        return Order(self.train_data.samples, fit.batch, data.without_tumour, fit.seed, rank, world)
+        return Order(
+            self.train_data.samples, fit.batch, data.without_tumour, data.partly_known, fit.seed, rank, world
+        )
 
     def train_dataloader(self) -> TrainLoader:
         """Return the loader of this device's training batches."""
@@ -68,7 +70,7 @@ def _samples(
 ) -> list[Sample]:
     """Return the slices of a part that have tissue, and tumour where the recipe wants that."""
     return [
-        Sample(number, position, tumour, copy)
+        Sample(number, position, tumour, copy, not all(case.known))
         for number, case in enumerate(cases)
         for position, (index, tissue, tumour) in enumerate(
             zip(case.slices, case.tissue, case.tumour, strict=True)

@@ -259,7 +259,7 @@ def _callbacks(recipe: Recipe, run: Path, validates: bool) -> list[Callback]:
     made: list[Callback] = [Throughput(), History(run / "log" / "metrics.csv")]
     if fit.ema is not None:
         made.append(MovingAverage(fit.ema))
-    if validates:
+    if validates and fit.monitor != "last":
         made.append(ModelCheckpoint(folder, "best", fit.monitor, mode=mode, enable_version_counter=False))
         if fit.patience is not None:
             made.append(EarlyStopping(fit.monitor, min_delta=0.0, patience=fit.patience, mode=mode))

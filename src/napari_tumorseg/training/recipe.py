@@ -47,6 +47,8 @@ class Data(CardPart):
         Whether slices without tumour take part, in training and in validation.
     without_tumour : float
         Share of the slices without tumour that each epoch draws anew; 1 takes all of them.
+    partly_known : float
+        The same for slices of cases whose reference knows only some of the outputs.
     """
 
     layout: str = ""
@@ -54,6 +56,7 @@ class Data(CardPart):
     labels: str | None = None
     slices: Literal["all", "tumour"] = "all"
     without_tumour: Share = 1.0
+    partly_known: Share = 1.0
 
 
 class Split(CardPart):
@@ -162,9 +165,12 @@ class Fit(CardPart):
     patch : (rows, columns) or None
         Cut of the network's input around the tissue that training sees, multiples of the network's stride;
         None: all of it.
-    monitor : {"val_loss", "val_dice", "val_dice_case"}
+    on_tumour : float
+        How often the patch is centred on a pixel of the tumour, or where there is none of the tissue,
+        instead of on the middle of the tissue.
+    monitor : {"val_loss", "val_dice", "val_dice_case", "last"}
         What chooses the best checkpoint and stops early: the loss, the Dice of all validation voxels
-        together, or its mean over cases.
+        together, or its mean over cases. With ``last``, the last weights are kept and nothing is chosen.
     patience : int or None
         Epochs without a better one after which training stops; None never does.
     checkpoint_steps : int or None
@@ -181,7 +187,8 @@ class Fit(CardPart):
     batch: int = Field(8, ge=1)
     seed: int = Field(0, ge=0)
     patch: tuple[Side, Side] | None = None
-    monitor: Literal["val_loss", "val_dice", "val_dice_case"] = "val_loss"
+    on_tumour: Share = 0.0
+    monitor: Literal["val_loss", "val_dice", "val_dice_case", "last"] = "val_loss"
     patience: int | None = Field(None, ge=0)
     checkpoint_steps: int | None = Field(100, ge=1)
     ema: float | None = Field(None, gt=0, lt=1)
@@ -278,6 +285,13 @@ class Recipe(CardPart):
             postprocessing=self.postprocessing,
             about=self.about.model_copy(update=about),
         )
+
+    def leaving_out(self, names: Sequence[str]) -> Recipe:
+        """Return the recipe with these patients or cases as the test part, all others on the other sides."""
+        train, validation, _ = self.split.fractions
+        share = validation / (train + validation) if train + validation else 0.0
+        changes = {"test": tuple(names), "folds": None, "fold": 0, "fractions": (1 - share, share, 0.0)}
+        return self.model_copy(update={"split": self.split.model_copy(update=changes)})
 
     def to_toml(self) -> str:
         """Return the recipe as TOML, without what is unset."""

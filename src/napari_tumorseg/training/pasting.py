@@ -1,0 +1,43 @@
+"""Tumours of one slice laid over the tissue of another: more places than few patients show."""
+
+from __future__ import annotations
+
+import numpy as np
+from scipy import ndimage
+
+from napari_tumorseg.geometry import Array
+
+_BLEND = 2.0  # pixels over which a pasted tumour fades into its new surroundings
+
+
+def paste(
+    image: Array, target: Array, other: Array, more: Array, shift: int, rng: np.random.Generator
+) -> None:
+    """Paste the tumour of another slice, in place.
+
+    Parameters
+    ----------
+    image, target : (C, H, W), (O, H, W) arrays
+        What is pasted on, background 0.
+    other, more : arrays of the same shapes
+        Slice and outputs that the tumour comes from, background 0.
+    shift : int
+        Pixels that it is moved at most, along both axes.
+    rng : Generator
+        Source of chance.
+
+    Notes
+    -----
+    Only where both slices have tissue, and blended over a few pixels at its border.
+    """
+    offset = tuple(int(v) for v in rng.integers(-shift, shift + 1, size=2))
+    other, more = (np.roll(values, offset, axis=(1, 2)) for values in (other, more))
+    if rng.random() < 0.5:
+        other, more = other[:, ::-1], more[:, ::-1]
+    tissue = (image != 0).any(axis=0) & (other != 0).any(axis=0)
+    wanted = more.any(axis=0) & tissue
+    if not wanted.any():
+        return
+    weight = np.clip(1 - ndimage.distance_transform_edt(~wanted) / _BLEND, 0, 1) * tissue
+    image += weight.astype(np.float32) * (other - image)
+    target[:, wanted] = more[:, wanted]
