@@ -184,3 +184,77 @@ def test_missing_modalities_are_stood_in_for(lgg: Path, tmp_path: Path) -> None:
     image = data[0, 2]["image"]
     for channel in (0, 2, 3, 5, 6, 8):
         np.testing.assert_array_equal(image[channel], image[channel // 3 * 3 + 1])
+
+
+def test_another_modality_handed_over_is_not_to_be_marked(lgg: Path, tmp_path: Path) -> None:
+    wrong = [{"kind": "mistaken", "roles": ["t1c"]}]
+    recipe = tiny(augmentation=wrong, input={"neighbours": 1})
+    data = parts_of(lgg, tmp_path, recipe).train_data
+    alone = data[0, 2]  # all channels are equal: the modality repeats FLAIR
+    assert alone["target"].any()
+    case = data.cases[0]
+    case.__dict__["images"] = case.images * np.array([1, 2, 3], np.float16)[:, None, None]
+    item = data[0, 2]
+    assert not item["target"].any()
+    for channel in range(9):
+        np.testing.assert_allclose(item["image"][channel], case.images[[2, 1, 3][channel // 3], 2], atol=1e-3)
+
+
+def test_background_that_is_zero_stays_zero(lgg: Path, tmp_path: Path) -> None:
+    loud = [{"kind": "noise", "deviation": 0.5}, {"kind": "affine", "rotate": 20}, {"kind": "bias"}]
+    zero = tiny(augmentation=loud, input={"normalisation": {"method": "zscore", "background": "zero"}})
+    kept = tiny(augmentation=loud)
+    image = parts_of(lgg, tmp_path, zero).train_data[0, 2]["image"]
+    assert (image[:, :3, :3] == 0).all() and image[:, 16, 16].all()
+    assert parts_of(lgg, tmp_path, kept).train_data[0, 2]["image"][:, :3, :3].any()
+
+
+def test_patch_is_centred_on_the_tumour(lgg: Path, tmp_path: Path) -> None:
+    recipe = tiny(augmentation=[], fit={"patch": [8, 8], "on_tumour": 1.0})
+    data = parts_of(lgg, tmp_path, recipe).train_data
+    places = set()
+    for epoch in range(6):
+        for number, sample in enumerate(data.samples):
+            if sample.tumour:
+                target = data[epoch, number]["target"][0]
+                assert target[4, 4] == 1
+                places.add((number, int(target.sum())))
+    assert len(places) > len(data.samples)  # another place in each epoch
+
+
+def test_pasted_tumour_brings_its_mask(lgg: Path, tmp_path: Path) -> None:
+    recipe = tiny(augmentation=[{"kind": "paste", "shift": 6}])
+    data = parts_of(lgg, tmp_path, recipe).train_data
+    plain = parts_of(lgg, tmp_path, tiny(augmentation=[])).train_data
+    more = 0
+    for number, sample in enumerate(data.samples):
+        item, before = data[0, number], plain[0, number]
+        tissue = before["image"][0] > 0
+        assert not (item["target"][0] > 0)[~tissue].any()
+        new = (item["target"][0] > 0) & (before["target"][0] == 0)
+        more += int(new.sum())
+        assert (item["image"][1][new] > 0.7).all()  # bright, as tumours are here
+        same = item["image"] == before["image"]
+        if not sample.tumour:
+            assert same[:, ~tissue].all()
+    assert more > 100
+
+
+def test_appearance_changes_the_parts_and_their_rim_only(lgg: Path, tmp_path: Path) -> None:
+    recipe = tiny(augmentation=[{"kind": "appearance", "shift": [2.0]}])
+    data = parts_of(lgg, tmp_path, recipe).train_data
+    plain = parts_of(lgg, tmp_path, tiny(augmentation=[])).train_data
+    number = next(i for i, s in enumerate(data.samples) if s.tumour)
+    item, before = data[0, number], plain[0, number]
+    inside = before["target"][0] > 0
+    np.testing.assert_array_equal(item["target"], before["target"])
+    rim = np.pad(inside, 1)
+    near = np.any([rim[1 + a : 33 + a, 1 + b : 33 + b] for a in (-1, 0, 1) for b in (-1, 0, 1)], axis=0)
+    assert (item["image"] != before["image"])[:, inside].mean() > 0.9
+    np.testing.assert_allclose(item["image"][:, ~near], before["image"][:, ~near], atol=1e-6)
+
+
+def test_cases_that_are_partly_known_take_part_less() -> None:
+    mixed = [Sample(0, i, True, partly=i >= 10) for i in range(30)]
+    keys = [n for batch in Order(mixed, 5, partly_known=0.25) for _, n in batch]
+    assert len(keys) == 15 and set(range(10)) <= set(keys)

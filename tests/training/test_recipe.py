@@ -92,3 +92,9 @@ def test_unknown_recipe_and_broken_file(tmp_path: Path) -> None:
     (tmp_path / "x.toml").write_text("name = ")
     with pytest.raises(InputError, match=r"x\.toml is not valid TOML"):
         load_recipe(tmp_path / "x.toml")
+
+
+def test_leaving_out_keeps_the_rest_on_the_other_sides() -> None:
+    recipe = load_recipe("lgg-flair").leaving_out(["TCGA-DU-7294"])
+    assert recipe.split.test == ("TCGA-DU-7294",) and recipe.split.folds is None
+    assert recipe.split.fractions == pytest.approx((0.93, 0.07, 0.0))

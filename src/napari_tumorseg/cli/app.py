@@ -7,7 +7,7 @@ from typing import NoReturn
 
 import typer
 
-from napari_tumorseg.cli import demo, evaluate, info, measure, models, segment, train
+from napari_tumorseg.cli import demo, evaluate, info, measure, models, recipes, segment, train
 from napari_tumorseg.cli.exits import EXIT_CODES, code_of
 from napari_tumorseg.errors import DeviceError, TumorSegError
 
@@ -28,6 +28,7 @@ app.command("info")(info.info)
 app.command("measure")(measure.measure)
 app.command("evaluate")(evaluate.evaluate)
 app.command("train")(train.train)
+app.command("recipes")(recipes.recipes)
 app.command("models")(models.models)
 app.command("demo")(demo.demo)
 

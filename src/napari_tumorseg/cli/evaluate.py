@@ -271,10 +271,11 @@ def _end(found: Evaluation, output: Path) -> None:
 
     if found.stopped:
         raise CancelledError(f"{found.stopped}; those finished are written to {output}")
-    if found.failures:
-        names = ", ".join(failure.name for failure in found.failures[:3])
-        more = ", ..." if len(found.failures) > 3 else ""
+    failed = [failure for failure in found.failures if not failure.unlabelled or not found.cases]
+    if failed:
+        names = ", ".join(failure.name for failure in failed[:3])
+        more = ", ..." if len(failed) > 3 else ""
         raise InputError(
-            f"{len(found.failures)} of {found.planned} cases could not be evaluated ({names}{more}); the "
+            f"{len(failed)} of {found.planned} cases could not be evaluated ({names}{more}); the "
             f"others are written to {output}"
         )

@@ -21,7 +21,7 @@ EXIT_CODES = {
     5: "a model, its card or its weights cannot be used, or the scan lacks what it needs",
     6: "the result cannot be written; what was there before is untouched",
     7: "the device is not there or too small",
-    130: "cancelled; no file was written",
+    130: "cancelled; nothing half-written",
 }
 """What each exit code means."""
 

@@ -99,8 +99,9 @@ def segment(
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress, no table.")] = False,
 ) -> None:
     """Segment a case: write the mask on the scan's own grid and tell the volumes."""
-    from napari_tumorseg.inference import Settings, choose_model
+    from napari_tumorseg.inference import Settings, choose_model, find
     from napari_tumorseg.inference import warnings as check
+    from napari_tumorseg.inference.findings import as_dict, in_words
     from napari_tumorseg.io import open_case
     from napari_tumorseg.measure import measure
     from napari_tumorseg.models import get_model
@@ -123,19 +124,26 @@ def segment(
         threshold=threshold,
         post=options.parse_post(post, chosen.card),
         slices=options.parse_slices(slices),
-        probabilities=probabilities,
+        probabilities=True,  # few bytes a voxel: they tell how sure the model is
     )
     said = [*scan.warnings, *check(scan, chosen.card)]
     show_warnings(said)
     result = run_with_progress(scan, chosen, settings, quiet or as_json)
     show_warnings(w for w in result.provenance["warnings"] if w not in said)
     measurements = measure(result)
-    result = replace(result, provenance={**result.provenance, "measurements": measurements.to_dict()})
+    found = find(result.labels, result.probabilities, result.probability_box or (), chosen.card.output)
+    kept = result.probabilities if probabilities else {}
+    result = replace(
+        result,
+        provenance={**result.provenance, "measurements": measurements.to_dict()},
+        probabilities=kept,
+    )
     written = save(result, scan, targets, measurements, overwrite)
     if as_json:
-        show_json({"files": [str(p) for p in written], "model": chosen.name, **measurements.to_dict()})
+        told = {"files": [str(p) for p in written], "model": chosen.name, "findings": as_dict(found)}
+        show_json({**told, **measurements.to_dict()})
     elif not quiet:
-        show(measurements, chosen, written)
+        show(measurements, chosen, written, in_words(found))
 
 
 @dataclass(frozen=True)
@@ -236,13 +244,15 @@ def save(
     return written
 
 
-def show(measurements: Measurements, model: Model, written: list[Path]) -> None:
-    """Print the table, what was found and where it went."""
+def show(measurements: Measurements, model: Model, written: list[Path], sure: str = "") -> None:
+    """Print the table, what was found, how sure the model is of it, and where it went."""
     from napari_tumorseg.report import summary, to_rich
 
     screen = console()
     screen.print(to_rich(measurements))
     screen.print(summary(measurements), markup=False)
+    if sure:
+        screen.print(sure, markup=False)
     screen.print(f"Model {model.name}, licence {model.card.about.licence}.", markup=False)
     for path in written[:4]:
         screen.print(f"wrote {path}", markup=False)

@@ -16,7 +16,7 @@ _EXTRA = ("lightning", "monai")
 def train(
     output: Annotated[Path, typer.Option("--output", "-o", help="New folder for all that comes of it.")],
     recipe: Annotated[
-        str | None, typer.Option("--recipe", help="Name or path of a recipe; --list shows the names.")
+        str | None, typer.Option("--recipe", help="Name or path of a recipe; `tumorseg recipes` lists them.")
     ] = None,
     data: Annotated[
         list[Path] | None, typer.Option("--data", help="Folder of cases with masks; may be given again.")

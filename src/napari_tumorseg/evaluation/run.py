@@ -16,7 +16,7 @@ from napari_tumorseg.evaluation.result import Evaluation
 from napari_tumorseg.evaluation.scores import CaseScores, Failure
 from napari_tumorseg.evaluation.select import Split, seen, select
 from napari_tumorseg.evaluation.settings import EvaluationSettings
-from napari_tumorseg.io.dataset import CaseRef, DataSet
+from napari_tumorseg.io.dataset import CaseRef, DataSet, UnlabelledError
 from napari_tumorseg.models.store import Model, get_model
 from napari_tumorseg.scan import Segmentation
 
@@ -98,7 +98,8 @@ class Plan:
                 yield replace(here, result=scores, segmentation=seg)
                 return
             except (TumorSegError, MemoryError, OSError) as error:
-                yield replace(here, result=Failure(case, known, _reason(error, case)))
+                unlabelled = isinstance(error, UnlabelledError)
+                yield replace(here, result=Failure(case, known, _reason(error, case), unlabelled))
                 return
             yield replace(here, done=done, slices=slices)
 

@@ -216,11 +216,14 @@ class Failure:
         Whether the model has seen this patient.
     error : str
         Why, in one sentence.
+    unlabelled : bool
+        Whether it has no image or no reference mask, so that there was nothing to score.
     """
 
     ref: CaseRef
     trained_on: bool
     error: str
+    unlabelled: bool = False
 
     @property
     def name(self) -> str:

@@ -1,0 +1,104 @@
+from __future__ import annotations
+
+import json
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from napari_tumorseg.cli import main
+from napari_tumorseg.models import get_model
+from tests.training.conftest import tiny, write_lgg
+
+pytest.importorskip("lightning", reason="training needs the extra `train`")
+
+
+def run(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, *words: object
+) -> tuple[int, str]:
+    monkeypatch.setattr("sys.argv", ["tumorseg", *map(str, words)])
+    with pytest.raises(SystemExit) as end:
+        main()
+    told = capsys.readouterr()
+    return int(end.value.code or 0), told.out + told.err
+
+
+def test_recipes_are_listed_and_shown(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    code, told = run(capsys, monkeypatch, "recipes")
+    assert code == 0 and "hassan2025" in told and "lgg-flair" in told
+    code, told = run(capsys, monkeypatch, "recipes", "ragab2025")
+    assert tomllib.loads(told)["fit"]["batch"] == 2
+    code, told = run(capsys, monkeypatch, "recipes", "--json")
+    assert len(json.loads(told)) >= 7
+
+
+def test_train_install_evaluate(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The way of a student: train, find the model in the list, resume, evaluate on what was kept apart."""
+    monkeypatch.setenv("TUMORSEG_MODELS", str(tmp_path / "models"))
+    data = write_lgg(tmp_path / "kaggle_3m")
+    recipe = tmp_path / "mine.toml"
+    recipe.write_text(tiny().to_toml(), encoding="utf-8")
+    given = ["--recipe", recipe, "--data", data, "-o", tmp_path / "run", "--device", "cpu"]
+    code, told = run(
+        capsys,
+        monkeypatch,
+        "train",
+        *given,
+        "--set",
+        "fit.epochs=3",
+        "--name",
+        "mine",
+        "--leave-out",
+        "TCGA-AA-0003",
+    )
+    assert code == 0 and "research use only" in told and "7 cases" not in told
+    assert get_model("mine").origin == "user"
+    split = json.loads((tmp_path / "run" / "split.json").read_text())
+    assert split["test"] == ["TCGA_AA_0003_20000101"]
+    code, told = run(capsys, monkeypatch, "models")
+    assert "mine" in told
+    code, told = run(capsys, monkeypatch, "train", *given)
+    assert code == 6 and "--resume" in told and "Traceback" not in told
+    code, told = run(
+        capsys,
+        monkeypatch,
+        "evaluate",
+        "--model",
+        "mine",
+        "--data",
+        data,
+        "-o",
+        tmp_path / "out",
+        "--split",
+        tmp_path / "run" / "split.json",
+        "--part",
+        "test",
+    )
+    assert code == 0
+    summary = json.loads((tmp_path / "out" / "summary.json").read_text())
+    assert "TCGA_AA_0003" in json.dumps(summary)
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["--recipe", "hassan2025"], "--data"),
+        (["--recipe", "hasan2025", "--data", "."], "no recipe"),
+        (["--recipe", "hassan2025", "--data", "nowhere"], "nowhere does not exist"),
+        (["--recipe", "hassan2025", "--data", ".", "--set", "fit.epoch=1"], "fit.epoch"),
+        (["--resume"], "holds no training"),
+    ],
+)
+def test_mistakes_are_one_line(
+    words: list[str],
+    told: str,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    code, said = run(capsys, monkeypatch, "train", *words, "-o", tmp_path / "run")
+    assert code not in (0, 1) and told in said and len(said.strip().splitlines()) == 1
