@@ -401,3 +401,21 @@ def test_settings_must_make_sense(bad):
 def test_shapes_must_agree():
     with pytest.raises(ValueError, match="is not on a grid"):
         postprocess(np.zeros((2, 2, 2), np.uint8), grid((2, 2, 3)), BINARY, PostSettings())
+
+
+def test_parts_that_the_model_is_nowhere_sure_of_go() -> None:
+    labels = np.zeros((4, 10, 10), dtype=np.uint8)
+    labels[1, 1:4, 1:4] = 1
+    labels[1, 6:9, 6:9] = 1
+    certain = np.zeros(labels.shape, dtype=bool)
+    certain[1, 1:3, 1:3] = True  # 4 voxels in the one
+    certain[1, 6, 6:9] = True  # 3 in the other
+    certain[3, 9, 9] = True  # outside both
+    grid = Grid.from_codes(labels.shape, spacing=None)
+    for least, kept in ((0, 18), (3, 18), (4, 9), (5, 0)):
+        found, notes = postprocess(
+            labels, grid, SCHEMES["binary"], PostSettings(certain_voxels=least), certain=certain
+        )
+        assert found.sum() == kept and not notes
+    found, notes = postprocess(labels, grid, SCHEMES["binary"], PostSettings(certain_voxels=5))
+    assert found.sum() == 18 and "certain_voxels had no effect" in notes[0]

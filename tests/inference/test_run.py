@@ -432,3 +432,17 @@ def test_stretching_brings_labels_back_in_place(tmp_path: Path) -> None:
     rows, columns = np.flatnonzero(found.any(axis=1)), np.flatnonzero(found.any(axis=0))
     assert abs(rows[[0, -1]] - [10, 17]).max() <= 1
     assert abs(columns[[0, -1]] - [30, 35]).max() <= 1
+
+
+def test_what_counts_as_certain_is_the_cards(tmp_path: Path) -> None:
+    """Output = FLAIR - 200: the lesion of 400 is certain, a dim one of 202 is not."""
+    data = head((6, 40, 48))
+    data = np.where((data > 0) & (data < 400), 100, data).astype(np.float32)
+    data[2:5, 24:30, 10:16] = 202
+    card = card_of(output={"certain": 0.97}, postprocessing={"certain_voxels": 20})
+    model = save_model(tmp_path, threshold_net([0], [200]), card)
+    scan = make_scan({"flair": data})
+    found = segment(scan, model)
+    assert np.array_equal(found.labels > 0, data == 400)
+    plain = segment(scan, model, Settings(post=PostSettings()))
+    assert np.array_equal(plain.labels > 0, data > 200)

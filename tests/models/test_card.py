@@ -57,6 +57,7 @@ def full() -> dict[str, Any]:
             "labels": [0, 1, 2, 4],
             "scheme": "brats-2021",
             "threshold": 0.4,
+            "certain": 0.9,
             "inside_foreground_of": "flair",
             "flip": True,
         },
@@ -67,6 +68,7 @@ def full() -> dict[str, Any]:
             "opening_mm": 2.0,
             "largest_only": True,
             "inside_brain": True,
+            "certain_voxels": 12,
         },
         "about": {
             "training": "t",

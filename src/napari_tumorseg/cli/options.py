@@ -109,6 +109,10 @@ def named_roles(roles: dict[str, Role], case: Case) -> dict[str, Role]:
 
 
 def _value(name: str, text: str) -> bool | float:
+    if name == "certain_voxels":
+        if not text.isdigit():
+            raise typer.BadParameter(f"{name} takes a whole number, as in {name}=100")
+        return int(text)
     if name.endswith(("_mm", "_mm3")):
         try:
             number = float(text)

@@ -1,19 +1,27 @@
 """A model over a scan, slice by slice. Importing this package does not import torch."""
 
+from napari_tumorseg.inference.evidence import Evidence
+from napari_tumorseg.inference.findings import Finding, find
 from napari_tumorseg.inference.postprocess import PostSettings
 from napari_tumorseg.inference.run import run, segment
 from napari_tumorseg.inference.settings import Progress, Settings
 from napari_tumorseg.inference.suitability import choose_model, missing_roles, warnings
+from napari_tumorseg.inference.uncertainty import entropy_map, uncertain_slices
 
 __all__ = [
+    "Evidence",
+    "Finding",
     "PostSettings",
     "Progress",
     "Settings",
     "available_devices",
     "choose_model",
+    "entropy_map",
+    "find",
     "missing_roles",
     "run",
     "segment",
+    "uncertain_slices",
     "warnings",
 ]
 

@@ -44,6 +44,9 @@ class PostSettings:
         Fill what is enclosed in three dimensions.
     min_component_mm3 : float
         Take away components smaller than this.
+    certain_voxels : int
+        Take away components of the whole tumour that hold fewer voxels of which the model is certain: what
+        it is nowhere sure of is mostly none. In voxels, not mm3, so that it works where no size is known.
     largest_only : bool
         Keep only the largest component of the whole tumour.
     """
@@ -54,8 +57,11 @@ class PostSettings:
     opening_mm: float = 0.0
     largest_only: bool = False
     inside_brain: bool = False
+    certain_voxels: int = 0
 
     def __post_init__(self) -> None:
+        if self.certain_voxels < 0:
+            raise InputError(f"certain_voxels must be zero or more, not {self.certain_voxels}")
         for name in ("min_component_mm3", "closing_mm", "opening_mm"):
             value = getattr(self, name)
             if not (math.isfinite(value) and value >= 0):
@@ -68,6 +74,7 @@ def postprocess(
     scheme: Scheme,
     settings: PostSettings,
     brain: Array | None = None,
+    certain: Array | None = None,
 ) -> tuple[Array, tuple[str, ...]]:
     """Return the mask after the steps asked for, and what a user should know about them.
 
@@ -83,6 +90,8 @@ def postprocess(
         The steps.
     brain : (Z, Y, X) array of bool, optional
         The brain, for `inside_brain`.
+    certain : (Z, Y, X) array of bool, optional
+        Where the model is certain of tumour, for `certain_voxels`.
 
     Returns
     -------
@@ -91,10 +100,10 @@ def postprocess(
     notes : tuple of str
         One sentence for each step that could not be taken.
     """
-    for array, what in ((labels, "mask"), (brain, "brain mask")):
+    for array, what in ((labels, "mask"), (brain, "brain mask"), (certain, "map of certainty")):
         if array is not None and array.shape != grid.shape:
             raise ValueError(f"a {what} of shape {array.shape} is not on a grid of shape {grid.shape}")
-    steps, notes = _possible(settings, grid, brain)
+    steps, notes = _possible(settings, grid, brain, certain)
     out = labels.copy()
     outer = bounding_box(out)
     if steps is None or outer is None:
@@ -102,7 +111,8 @@ def postprocess(
     reach = _with_rim(outer, grid.shape)
     inside = brain[reach].astype(bool, copy=False) if brain is not None and steps.inside_brain else None
     # a slice of the copy: what is written there is written to the result, and nothing else is touched
-    _tidy_regions(out[reach], scheme, steps, inside)
+    sure = certain[reach] if certain is not None and steps.certain else None
+    _tidy_regions(out[reach], scheme, steps, inside, sure)
     return out, notes
 
 
@@ -117,16 +127,18 @@ class _Steps:
     min_voxels: int
     largest: bool
     inside_brain: bool
+    certain: int
 
     @property
     def idle(self) -> bool:
         """Whether nothing is left to do."""
         asked = (self.opening, self.closing, self.fill, self.min_voxels > 1, self.largest, self.inside_brain)
+        asked = (*asked, self.certain > 0)
         return not any(asked)
 
 
 def _possible(
-    settings: PostSettings, grid: Grid, brain: Array | None
+    settings: PostSettings, grid: Grid, brain: Array | None, certain: Array | None
 ) -> tuple[_Steps | None, tuple[str, ...]]:
     """Return the steps that can be taken (None if there are none), and why others cannot."""
     notes: list[str] = []
@@ -135,6 +147,8 @@ def _possible(
     if volume is None and asked:
         notes.append(f"the voxel size is unknown, so {_listed(asked)} had no effect; state a spacing")
     inside_brain = settings.inside_brain and _usable(brain, notes)
+    if settings.certain_voxels and certain is None:
+        notes.append("there are no probabilities, so certain_voxels had no effect")
     sizes = {n: getattr(settings, n) if volume is not None else 0.0 for n in asked}
     for name in ("opening_mm", "closing_mm"):
         if 0 < sizes.get(name, 0) * (1 + _ROUNDING) < min(grid.spacing):
@@ -149,6 +163,7 @@ def _possible(
         min_voxels=math.ceil(smallest * (1 - _ROUNDING)),
         largest=settings.largest_only,
         inside_brain=inside_brain,
+        certain=settings.certain_voxels if certain is not None else 0,
     )
     return (None if steps.idle else steps), tuple(notes)
 
@@ -167,7 +182,9 @@ def _listed(names: list[str]) -> str:
     return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
 
 
-def _tidy_regions(labels: Array, scheme: Scheme, steps: _Steps, brain: Array | None) -> None:
+def _tidy_regions(
+    labels: Array, scheme: Scheme, steps: _Steps, brain: Array | None, certain: Array | None
+) -> None:
     """Tidy each region of `labels`, a box, in place, from the outermost inwards."""
     free = np.ones(256, dtype=bool)
     in_regions = {value for members in scheme.regions.values() for value in members}
@@ -179,14 +196,17 @@ def _tidy_regions(labels: Array, scheme: Scheme, steps: _Steps, brain: Array | N
     fallback = 0
     for name, members in scheme.regions.items():
         before = region_mask(labels, members)
-        after = _tidy(before, allowed, steps, outermost=not fallback, shell=name in _SHELLS)
+        sure = certain if not fallback else None
+        after = _tidy(before, allowed, steps, sure, outermost=not fallback, shell=name in _SHELLS)
         own = scheme.own_label(name)
         labels[before & ~after] = fallback
         labels[after & ~before] = own
         allowed, fallback = after, own
 
 
-def _tidy(mask: Array, allowed: Array, steps: _Steps, *, outermost: bool, shell: bool) -> Array:
+def _tidy(
+    mask: Array, allowed: Array, steps: _Steps, certain: Array | None, *, outermost: bool, shell: bool
+) -> Array:
     """Return one region after all steps, never outside `allowed`."""
     out = np.zeros_like(mask)
     inner = bounding_box(mask)
@@ -202,6 +222,8 @@ def _tidy(mask: Array, allowed: Array, steps: _Steps, *, outermost: bool, shell:
         region = (region | _holes(region)) & may
     if steps.min_voxels > 1:
         region = _components(region, lambda sizes: sizes >= steps.min_voxels)
+    if certain is not None:
+        region = _components(region, lambda sizes: sizes >= steps.certain, counted=certain[box])
     if steps.largest and outermost:
         region = _components(region, lambda sizes: np.arange(sizes.size) == sizes.argmax())
     out[box] = region
@@ -281,12 +303,16 @@ def _holes(mask: Array) -> Array:
     return np.asarray(enclosed[parts])
 
 
-def _components(mask: Array, choose: Callable[[Array], Array]) -> Array:
-    """Return the 26-connected components whose sizes in voxels are chosen; the first of equals is first."""
+def _components(mask: Array, choose: Callable[[Array], Array], counted: Array | None = None) -> Array:
+    """Return the 26-connected components whose sizes in voxels are chosen; the first of equals is first.
+
+    Only voxels in `counted` make up a size, where it is given.
+    """
     parts, count = ndimage.label(mask, structure=_CONNECTED_26)
     if count == 0:
         return mask
-    kept = np.concatenate([[False], choose(np.bincount(parts.ravel())[1:])])
+    voxels = parts.ravel() if counted is None else parts[counted]
+    kept = np.concatenate([[False], choose(np.bincount(voxels, minlength=count + 1)[1:])])
     return np.asarray(kept[parts])
 
 

@@ -16,6 +16,7 @@ from scipy import special
 from napari_tumorseg._version import __version__
 from napari_tumorseg.errors import InputError, RoleError
 from napari_tumorseg.geometry import Array
+from napari_tumorseg.inference.findings import as_dict, find
 from napari_tumorseg.inference.foreground import brain_of
 from napari_tumorseg.inference.postprocess import PostSettings, postprocess
 from napari_tumorseg.inference.prepare import Prepared, prepare
@@ -106,12 +107,15 @@ class _Canvas:
     settings: Settings
     todo: list[int]
     labels: Array = field(init=False)
+    certain: Array | None = field(init=False, default=None)
     probabilities: dict[str, Array] = field(init=False, default_factory=dict)
     box: tuple[slice, ...] | None = field(init=False, default=None)
     start: tuple[int, int] = field(init=False, default=(0, 0))  # of the box, on a slice
 
     def __post_init__(self) -> None:
         self.labels = np.zeros(self.scan.grid.shape, dtype=np.uint8)
+        if post_settings(self.settings, self.prepared.card).certain_voxels:
+            self.certain = np.zeros(self.scan.grid.shape, dtype=bool)
         if self.settings.probabilities and self.todo:
             rows, columns = (
                 _hull(sides) for sides in zip(*map(self.prepared.covered, self.todo), strict=True)
@@ -133,12 +137,15 @@ class _Canvas:
         )
         found = decode(logits, output, self.settings.threshold)
         allowed = self.prepared.allowed(index)
-        if allowed is not None:
-            found = np.where(allowed[place], found, np.uint8(0))
+        may = None if allowed is None else allowed[place]
+        if may is not None:
+            found = np.where(may, found, np.uint8(0))
         slicing.apply(self.labels)[index][place] = found
+        if self.certain is not None:
+            slicing.apply(self.certain)[index][place] = is_certain(logits, output)
         if self.probabilities:
             inside = tuple(slice(p.start - s, p.stop - s) for p, s in zip(place, self.start, strict=True))
-            kept = zip(self.probabilities.values(), probabilities(logits, output), strict=True)
+            kept = zip(self.probabilities.values(), probabilities(logits, output, may), strict=True)
             for volume, values in kept:
                 slicing.apply(volume)[index - self.todo[0]][inside] = values
         return np.asarray(np.take(self.labels, index, axis=slicing.axes[0]))
@@ -160,10 +167,31 @@ def decode(logits: Array, output: Output, threshold: float | None = None) -> Arr
     return labels
 
 
-def probabilities(logits: Array, output: Output) -> Array:
-    """Return the probabilities of a slice as uint8, 255 for 1."""
-    chance = special.softmax(logits, axis=0) if output.activation == "softmax" else special.expit(logits)
-    return np.asarray(np.rint(chance * 255), dtype=np.uint8)
+def post_settings(settings: Settings, card: ModelCard) -> PostSettings:
+    """Return the post-processing of a run: as it is told, or the card's."""
+    return settings.post or PostSettings(**card.postprocessing.model_dump())
+
+
+def is_certain(logits: Array, output: Output) -> Array:
+    """Return where (rows, columns) any output but the background is certain, as the card says."""
+    if output.activation == "softmax":
+        tumour = [value != 0 for value in output.labels]
+        return np.asarray(special.softmax(logits, axis=0)[tumour].sum(axis=0) > output.certain)
+    return np.asarray((logits > special.logit(output.certain)).any(axis=0))
+
+
+def probabilities(logits: Array, output: Output, may: Array | None = None) -> Array:
+    """Return the probabilities of a slice as uint8, 255 for 1.
+
+    Where no label may be (`may` is False), all is background: so a threshold on them gives what `decode` and
+    the card's rules give.
+    """
+    softmax = output.activation == "softmax"
+    chance = special.softmax(logits, axis=0) if softmax else special.expit(logits)
+    found = np.asarray(np.rint(chance * 255), dtype=np.uint8)
+    if may is not None:
+        found[:, ~may] = [[255 if softmax and not label else 0] for label in output.labels]
+    return found
 
 
 def _model(scan: Scan, model: Model | str | Path | None) -> Model:
@@ -206,10 +234,10 @@ class _Ran:
 def _finish(scan: Scan, model: Model, settings: Settings, canvas: _Canvas, ran: _Ran) -> Segmentation:
     card = model.card
     scheme = SCHEMES[card.output.scheme]
-    post = settings.post or PostSettings(**card.postprocessing.model_dump())
+    post = post_settings(settings, card)
     brain = brain_of(scan) if post.inside_brain else None
-    labels, more = postprocess(canvas.labels, scan.grid, scheme, post, brain)
-    provenance = {
+    labels, more = postprocess(canvas.labels, scan.grid, scheme, post, brain, canvas.certain)
+    provenance: dict[str, Any] = {
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
         "purpose": "research use only, not for diagnosis",
         "model": _about_model(model),
@@ -218,6 +246,9 @@ def _finish(scan: Scan, model: Model, settings: Settings, canvas: _Canvas, ran: 
         "warnings": [*scan.warnings, *ran.notes, *more],
         "versions": _versions(),
     }
+    if canvas.box is not None:
+        found = find(labels, canvas.probabilities, canvas.box, card.output)
+        provenance["findings"] = as_dict(found)
     return Segmentation(
         labels, scan.grid, scheme, scan.case, None, provenance, canvas.probabilities, canvas.box
     )

@@ -149,6 +149,9 @@ class Output(CardPart):
     labels: tuple[int, ...] = Field(min_length=1)
     scheme: str
     threshold: float = Field(0.5, gt=0, lt=1)
+    certain: float = Field(
+        0.97, gt=0, lt=1, description="probability of any output that is counted as certain"
+    )
     inside_foreground_of: Role | None = Field(None, description="labels only where this input has foreground")
     flip: bool = Field(False, description="average with the logits of the left-right flipped slice")
 
@@ -177,6 +180,7 @@ class Postprocessing(CardPart):
     opening_mm: float = Field(0.0, ge=0)
     largest_only: bool = False
     inside_brain: bool = False
+    certain_voxels: int = Field(0, ge=0)
 
 
 class About(CardPart):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import asdict
 
-from magicgui.widgets import CheckBox, ComboBox, FloatSpinBox
+from magicgui.widgets import CheckBox, ComboBox, FloatSpinBox, SpinBox
 from qtpy.QtWidgets import QFormLayout, QWidget
 
 from napari_tumorseg.inference.postprocess import PostSettings
@@ -33,11 +33,17 @@ class OptionsSection(QWidget):
         self.largest_only = CheckBox(text="Largest tumour only")
         self.inside_brain = CheckBox(text="Inside the brain only", tooltip="Needs a brain mask, or no skull")
         form = QFormLayout(self)
+        self.certain_voxels = SpinBox(
+            min=0,
+            max=1_000_000,
+            tooltip="Parts in which the model is certain of fewer voxels are taken away; 0 keeps all",
+        )
         form.addRow("Device", self.device.native)
         form.addRow("Region", self.region.native)
         form.addRow("Drop parts below (mm³)", self.min_component_mm3.native)
         form.addRow("Opening (mm)", self.opening_mm.native)
         form.addRow("Closing (mm)", self.closing_mm.native)
+        form.addRow("Certain voxels at least", self.certain_voxels.native)
         for tick in (self.fill_holes, self.largest_only, self.inside_brain):
             form.addRow(tick.native)
 

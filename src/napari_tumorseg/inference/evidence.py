@@ -1,0 +1,171 @@
+"""What a run keeps of its probabilities, and the mask that they give at another threshold."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from napari_tumorseg.errors import InputError
+from napari_tumorseg.geometry import Array, Grid, bounding_box
+from napari_tumorseg.inference.postprocess import PostSettings, postprocess
+from napari_tumorseg.inference.uncertainty import entropy_map
+from napari_tumorseg.models.card import ModelCard, Output
+from napari_tumorseg.regions import SCHEMES, Scheme
+from napari_tumorseg.scan import Segmentation
+
+Box = tuple[slice, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class Evidence:
+    """Probabilities of a run and how labels are made of them.
+
+    Attributes
+    ----------
+    probabilities : mapping of str to array of uint8
+        Per output, 255 for 1, in `box`. 0 where the model may not put a label.
+    box : tuple of slice
+        Where they lie in the grid.
+    grid : Grid
+        Of the whole volume.
+    output : Output
+        The card's: the label of each output, and in which order they are painted.
+    post : PostSettings
+        The post-processing of the run.
+    brain : array of bool or None
+        For `post.inside_brain`.
+    threshold : float
+        At which the run made its labels.
+    flipped : bool
+        Whether the probabilities are averaged with those of the flipped slice.
+    """
+
+    probabilities: Mapping[str, Array]
+    box: Box
+    grid: Grid
+    output: Output
+    post: PostSettings = field(default_factory=PostSettings)
+    brain: Array | None = None
+    threshold: float = 0.5
+    flipped: bool = False
+    _result: tuple[Box, Array] | None = None
+
+    @classmethod
+    def of(
+        cls, result: Segmentation, card: ModelCard, post: PostSettings | None, brain: Array | None = None
+    ) -> Evidence | None:
+        """Return what a run kept, or None if it kept no probabilities.
+
+        Parameters
+        ----------
+        result : Segmentation
+            Run with `Settings.probabilities`.
+        card : ModelCard
+            Of the model that was run.
+        post : PostSettings or None
+            As the run was told; None: the card's.
+        brain : array of bool, optional
+            The brain, if `post.inside_brain`.
+        """
+        if not result.probabilities or result.probability_box is None:
+            return None
+        told = result.provenance.get("settings", {})
+        where = bounding_box(result.labels)
+        kept = None if where is None else (where, result.labels[where].copy())
+        return cls(
+            probabilities=result.probabilities,
+            box=result.probability_box,
+            grid=result.grid,
+            output=card.output,
+            post=post or PostSettings(**card.postprocessing.model_dump()),
+            brain=brain,
+            threshold=told.get("threshold") or card.output.threshold,
+            flipped=bool(told.get("flip")),
+            _result=kept,
+        )
+
+    @property
+    def scheme(self) -> Scheme:
+        """What the labels mean."""
+        return SCHEMES[self.output.scheme]
+
+    @property
+    def shown(self) -> Mapping[str, Array]:
+        """The maps without that of the background, which says nothing new."""
+        pairs = zip(self.output.names, self.output.labels, strict=True)
+        return {name: self.probabilities[name] for name, label in pairs if label}
+
+    @property
+    def adjustable(self) -> bool:
+        """Whether a threshold has an effect: of classes the most probable one wins."""
+        return self.output.activation == "sigmoid"
+
+    def result(self) -> Array:
+        """Return the labels that the run gave, as a new array."""
+        labels = np.zeros(self.grid.shape, dtype=np.uint8)
+        if self._result is not None:
+            labels[self._result[0]] = self._result[1]
+        return labels
+
+    def uncertainty(self) -> Array:
+        """Return the normalised entropy in `box`, as `inference.uncertainty` defines it."""
+        return entropy_map(self.probabilities, self.output.activation)
+
+    def labels_at(self, thresholds: Mapping[str, float] | float) -> Array:
+        """Return the labels that the stored probabilities give, post-processed as the run was.
+
+        Labels are painted in the card's order: nested regions from the outermost inwards. Probabilities
+        have 256 levels, so thresholds count to within 0.002; at the run's own threshold its very result
+        comes back.
+
+        Parameters
+        ----------
+        thresholds : float or mapping of str to float
+            For all outputs, or by name; outputs that are not named keep the run's.
+
+        Returns
+        -------
+        (Z, Y, X) array of uint8
+            A new array.
+
+        Raises
+        ------
+        InputError
+            If the model has no threshold, or one is not between 0 and 1.
+        """
+        if not self.adjustable:
+            raise InputError("this model takes the most probable class, so a threshold has no effect")
+        limits = self._limits(thresholds)
+        if set(limits) == {self.threshold} and self._result is not None:
+            return self.result()
+        labels = np.zeros(self.grid.shape, dtype=np.uint8)
+        inside = labels[self.box]
+        for name, label, limit in zip(self.output.names, self.output.labels, limits, strict=True):
+            inside[self.probabilities[name] >= _least_level(limit)] = label
+        certain = self._certain() if self.post.certain_voxels else None
+        return postprocess(labels, self.grid, self.scheme, self.post, self.brain, certain)[0]
+
+    def _certain(self) -> Array:
+        """Return where the model is certain of any output, as the run had it."""
+        found = np.zeros(self.grid.shape, dtype=bool)
+        level = _least_level(self.output.certain)
+        for name in self.output.names:
+            found[self.box] |= self.probabilities[name] >= level
+        return found
+
+    def _limits(self, thresholds: Mapping[str, float] | float) -> list[float]:
+        if isinstance(thresholds, Mapping):
+            limits = [float(thresholds.get(name, self.threshold)) for name in self.output.names]
+        else:
+            limits = [float(thresholds)] * len(self.output.names)
+        wrong = next((limit for limit in limits if not 0 < limit < 1), None)
+        if wrong is not None:
+            raise InputError(f"a threshold lies between 0 and 1, not at {wrong:g}")
+        return limits
+
+
+def _least_level(limit: float) -> int:
+    """Return the smallest stored level that lies above a threshold."""
+    return min(int(np.floor(limit * 255)) + 1, 255)

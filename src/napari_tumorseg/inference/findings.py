@@ -1,0 +1,113 @@
+"""What a model found and how sure it is of it, in numbers and in words."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from napari_tumorseg.geometry import Array
+from napari_tumorseg.models.card import Output
+from napari_tumorseg.regions import SCHEMES, region_mask
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One output of a model.
+
+    Attributes
+    ----------
+    name : str
+        Of the output: a region or a class.
+    voxels : int
+        Of its region in the mask; 0 if it was not found.
+    mean : float or None
+        Mean probability inside the region, as far as the probabilities reach; None if there is none.
+    largest : float
+        The largest probability anywhere.
+    """
+
+    name: str
+    voxels: int
+    mean: float | None
+    largest: float
+
+    @property
+    def found(self) -> bool:
+        """Whether the mask holds any of it."""
+        return self.voxels > 0
+
+    def in_words(self) -> str:
+        """Return it for people; a probability is what the model says, not how often it is right."""
+        if not self.found:
+            return f"{self.name} not found (largest probability {chance(self.largest)})"
+        if self.mean is None:
+            return f"{self.name} found"
+        return f"{self.name} found (mean probability {chance(self.mean)})"
+
+
+def find(
+    labels: Array, probabilities: Mapping[str, Array], box: tuple[slice, ...], output: Output
+) -> list[Finding]:
+    """Return what a mask holds of each output of a model, and what its probabilities say of it.
+
+    Parameters
+    ----------
+    labels : (Z, Y, X) array of uint8
+        The mask, as it came or corrected.
+    probabilities : mapping of str to array of uint8
+        Per output, 255 for 1, in `box`.
+    box : tuple of slice
+        Where they lie.
+    output : Output
+        Of the model's card. Where an output has the name of a region of its scheme, all labels of that
+        region count, else its own label. The background is left out.
+    """
+    if not probabilities:
+        return []
+    regions = SCHEMES[output.scheme].regions
+    found = []
+    for name, label in zip(output.names, output.labels, strict=True):
+        if not label:
+            continue
+        mask = region_mask(labels, regions.get(name, (label,)))
+        levels = _levels(probabilities[name], mask[box])
+        mean = levels[1] / levels[0] / 255 if levels[0] else None
+        largest = float(probabilities[name].max(initial=0)) / 255
+        found.append(Finding(name, int(np.count_nonzero(mask)), mean, largest))
+    return found
+
+
+def in_words(found: Sequence[Finding]) -> str:
+    """Return one sentence on all outputs; where nothing was found, how near the model came to it."""
+    if found and not any(one.found for one in found):
+        near = max(found, key=lambda one: one.largest)
+        where = f" ({near.name})" if len(found) > 1 else ""
+        return f"nothing was found; the largest probability anywhere is {chance(near.largest)}{where}"
+    return "; ".join(one.in_words() for one in found)
+
+
+def as_dict(found: Sequence[Finding]) -> dict[str, dict[str, float | int | None]]:
+    """Return findings by name, for JSON."""
+    return {
+        one.name: {
+            "voxels": one.voxels,
+            "mean_probability": None if one.mean is None else round(one.mean, 4),
+            "largest_probability": round(one.largest, 4),
+        }
+        for one in found
+    }
+
+
+def chance(p: float) -> str:
+    """Return a probability with two decimals; never 0.00 or 1.00, which would be certainty."""
+    if p < 0.005:
+        return "below 0.01"
+    return "above 0.99" if p > 0.995 else f"{p:.2f}"
+
+
+def _levels(volume: Array, mask: Array) -> tuple[int, int]:
+    """Return how many voxels lie in a mask and the sum of their levels."""
+    counts = np.bincount(volume[mask], minlength=256)
+    return int(counts.sum()), int((counts * np.arange(counts.size)).sum())
