@@ -1,0 +1,61 @@
+"""Put the evaluations of several folds together: each case by the model that had not seen it.
+
+    python docs/cross_validation.py runs/lgg-0/test runs/lgg-1/test -o docs/figures/lgg-flair.csv
+
+The folders are those that ``tumorseg evaluate -o`` has written. A case that several folds kept apart counts
+once, for the first. Prints mean, median, standard deviation and least per region, and writes a row per case
+and region.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import statistics
+from pathlib import Path
+
+KEPT = ("case", "region", "dice_3d", "sensitivity_3d", "precision_3d", "hd95_mm", "volume_error_percent")
+
+
+def main() -> None:
+    """Read the folds, write the table, print the summary."""
+    plain = argparse.RawDescriptionHelpFormatter
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=plain)
+    parser.add_argument("folders", nargs="+", type=Path)
+    parser.add_argument("-o", "--output", type=Path, required=True)
+    arguments = parser.parse_args()
+    rows = read(arguments.folders)
+    with arguments.output.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, ("fold", *KEPT), extrasaction="ignore", lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows)
+    for region in dict.fromkeys(row["region"] for row in rows):
+        print(f"{region}: {summary([float(r['dice_3d']) for r in rows if r['region'] == region])}")
+
+
+def read(folders: list[Path]) -> list[dict[str, str]]:
+    """Return the rows of regions, each case once; refuse one that its model was trained on."""
+    rows: list[dict[str, str]] = []
+    fold_of: dict[str, int] = {}
+    for fold, folder in enumerate(folders):
+        for row in csv.DictReader((folder / "cases.csv").open(encoding="utf-8")):
+            if row["kind"] != "region" or fold_of.setdefault(row["case"], fold) != fold:
+                continue
+            if row["trained_on"] == "yes":
+                raise SystemExit(f"{folder}: {row['case']} was trained on")
+            rows.append({"fold": str(fold), **row})
+    return sorted(rows, key=lambda row: (row["region"], row["case"]))
+
+
+def summary(values: list[float]) -> str:
+    """Return what is told of a list of Dice."""
+    missed = sum(value == 0 for value in values)
+    spread = statistics.stdev(values) if len(values) > 1 else 0.0
+    return (
+        f"mean {statistics.mean(values):.3f}, median {statistics.median(values):.3f}, sd {spread:.3f}, "
+        f"least {min(values):.3f}, {missed} missed of {len(values)}"
+    )
+
+
+if __name__ == "__main__":
+    main()
