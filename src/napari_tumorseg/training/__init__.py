@@ -2,7 +2,26 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from napari_tumorseg.training.recipe import Recipe, list_recipes, load_recipe
 from napari_tumorseg.training.split import Division
 
-__all__ = ["Division", "Recipe", "list_recipes", "load_recipe"]
+if TYPE_CHECKING:
+    from napari_tumorseg.training.export import install
+    from napari_tumorseg.training.fit import Machine, resume, train
+
+__all__ = ["Division", "Machine", "Recipe", "install", "list_recipes", "load_recipe", "resume", "train"]
+
+
+def __getattr__(name: str) -> object:
+    """Import what needs torch and Lightning when it is asked for: recipes can be read without."""
+    if name in ("Machine", "resume", "train"):
+        from napari_tumorseg.training import fit
+
+        return getattr(fit, name)
+    if name == "install":
+        from napari_tumorseg.training import export
+
+        return export.install
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

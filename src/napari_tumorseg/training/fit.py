@@ -10,7 +10,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from itertools import islice
 from pathlib import Path
-from typing import Any
 
 import lightning
 import torch
@@ -325,9 +324,3 @@ def _quiet() -> None:
     logging.getLogger("lightning.fabric").setLevel(logging.ERROR)
     warnings.filterwarnings("ignore", module="lightning")
     warnings.filterwarnings("ignore", module="monai")
-
-
-def read_run(run: Path) -> dict[str, Any]:
-    """Return what a training's folder says of it."""
-    content: dict[str, Any] = json.loads((run / "run.json").read_text(encoding="utf-8"))
-    return content
