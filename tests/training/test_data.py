@@ -258,3 +258,10 @@ def test_cases_that_are_partly_known_take_part_less() -> None:
     mixed = [Sample(0, i, True, partly=i >= 10) for i in range(30)]
     keys = [n for batch in Order(mixed, 5, partly_known=0.25) for _, n in batch]
     assert len(keys) == 15 and set(range(10)) <= set(keys)
+
+
+def test_where_there_is_no_tumour_all_regions_are_known(lgg: Path, tmp_path: Path) -> None:
+    regions = {"names": ["WT", "TC", "ET"], "labels": [2, 1, 3], "scheme": "brats-2023"}
+    data = parts_of(lgg, tmp_path, tiny(output=regions, augmentation=[])).train_data
+    for number, sample in enumerate(data.samples):
+        assert data[0, number]["known"].tolist() == [True, not sample.tumour, not sample.tumour]

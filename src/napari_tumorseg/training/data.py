@@ -108,9 +108,16 @@ class SliceData(Dataset[dict[str, Any]]):
         return {
             "image": np.ascontiguousarray(image, dtype=np.float32),
             "target": np.ascontiguousarray(target, dtype=np.float32),
-            "known": np.asarray(case.known),
+            "known": self._known(case, target),
             "case": sample.case,
         }
+
+    def _known(self, case: CachedCase, target: Array) -> Array:
+        """Return of which outputs the slice knows: all, where the outermost is known to be empty."""
+        known = np.array(case.known)
+        if known[0] and not target[0].any() and self.background is None:
+            known[:] = True
+        return known
 
     def size(self, number: int) -> tuple[int, int]:
         """Return rows and columns of a sample."""
