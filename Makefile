@@ -51,6 +51,7 @@ sample: $(STAMP)  ## the sample data, anew
 benchmarks: $(STAMP)
 	$(BIN)/python benchmarks/reading.py
 	$(BIN)/python benchmarks/inference.py
+	$(SCREEN) $(BIN)/python benchmarks/viewer.py
 	$(BIN)/python benchmarks/training.py
 
 clean:

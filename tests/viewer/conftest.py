@@ -43,6 +43,14 @@ def case(*images: Image, name: str = "case", **more) -> Case:
     )
 
 
+@pytest.fixture(autouse=True)
+def own_state(tmp_path_factory, monkeypatch) -> Path:
+    """A folder for journals that no other test sees."""
+    folder = tmp_path_factory.mktemp("state")
+    monkeypatch.setenv("TUMORSEG_STATE", str(folder))
+    return folder
+
+
 @pytest.fixture(scope="session")
 def brats() -> Path:
     return sample_path("brats")
@@ -62,3 +70,56 @@ def wait() -> Callable[..., None]:
             loop.exec()
 
     return until
+
+
+@pytest.fixture
+def open_panel(make_napari_viewer):
+    """A viewer and its panel; what a test leaves running is stopped."""
+    panels = []
+
+    def make(show: bool = False):
+        viewer = make_napari_viewer(show=show)
+        _, panel = viewer.window.add_plugin_dock_widget("napari-tumorseg", "Segment brain tumour")
+        panels.append(panel)
+        return viewer, panel
+
+    yield make
+    for panel in panels:
+        panel.cancel()
+    panels.clear()
+    from napari.qt.threading import WorkerBase
+
+    WorkerBase.await_workers(60_000)
+
+
+@pytest.fixture
+def new_panel(make_napari_viewer, monkeypatch):
+    """A viewer and its panel, where nobody looks; what a test leaves running is stopped."""
+    from napari_tumorseg.viewer import ask
+
+    monkeypatch.setattr(ask, "window", lambda: None)
+    panels = []
+
+    def make(show: bool = False):
+        viewer = make_napari_viewer(show=show)
+        _, panel = viewer.window.add_plugin_dock_widget("napari-tumorseg", "Segment brain tumour")
+        panels.append(panel)
+        return viewer, panel
+
+    yield make
+    for panel in panels:
+        panel.cancel()
+    panels.clear()
+    from napari.qt.threading import WorkerBase
+
+    WorkerBase.await_workers(60_000)
+
+
+@pytest.fixture
+def complaints(monkeypatch) -> list[str]:
+    """What the user was told went wrong."""
+    from napari_tumorseg.viewer import panel
+
+    told: list[str] = []
+    monkeypatch.setattr(panel, "show_error", told.append)
+    return told

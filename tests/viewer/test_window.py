@@ -20,7 +20,6 @@ from napari_tumorseg.viewer import ask
 from napari_tumorseg.viewer.from_layers import to_segmentation
 from napari_tumorseg.viewer.options_section import SLICE
 from napari_tumorseg.viewer.origin import origin_of
-from napari_tumorseg.viewer.panel import SegmentPanel
 from napari_tumorseg.viewer.readers import read_layers
 from napari_tumorseg.viewer.results_section import NOTICE
 from tests.viewer.conftest import NEEDS_SCREEN, case, grid, image
@@ -32,27 +31,6 @@ pytestmark = NEEDS_SCREEN
 @pytest.fixture(autouse=True)
 def nobody_looks(monkeypatch):
     monkeypatch.setattr(ask, "window", lambda: None)
-
-
-@pytest.fixture
-def open_panel(make_napari_viewer):
-    """A viewer and its panel; what a test leaves running is stopped."""
-    panels = []
-
-    def make(show: bool = False):
-        viewer = make_napari_viewer(show=show)
-        _, panel = viewer.window.add_plugin_dock_widget("napari-tumorseg", "Segment brain tumour")
-        assert isinstance(panel, SegmentPanel)
-        panels.append(panel)
-        return viewer, panel
-
-    yield make
-    for panel in panels:
-        panel.cancel()
-    panels.clear()
-    from napari.qt.threading import WorkerBase
-
-    WorkerBase.await_workers(60_000)
 
 
 def add(viewer, layers) -> None:
@@ -133,10 +111,11 @@ def test_a_session_from_sample_to_saved_mask(open_panel, brats, wait, tmp_path):
     reference = to_segmentation(next(x for x in earlier if isinstance(x, Labels))).labels > 0
     found = np.asarray(layer.data) > 0
     assert 2 * (found & reference).sum() / (found.sum() + reference.sum()) > 0.8
-    wait(lambda: panel.results.measured is not None and panel._counter.layer is layer)
+    wait(lambda: panel.results.rows and panel.results_layer is layer)
     wait(lambda: {k: v[1] for k, v in numbers(panel).items()} == recount(layer))
 
     # correct, undo, redo: the numbers follow
+    wait(lambda: panel.numbers.table.is_complete)
     before = numbers(panel)
     layer.selected_label = 2
     layer.brush_size = 12
@@ -323,7 +302,7 @@ def test_two_viewers_share_nothing(open_panel, slow_run, wait):
     assert panel_one.runs.segment.enabled and not panel_two.runs.segment.enabled
     panel_one.segment()
     assert panel_one.is_running and not panel_two.is_running
-    assert panel_two.results.measured is None
+    assert not panel_two.results.rows
     wait(lambda: not panel_one.is_running)
     assert len(two.layers) == 0
 
@@ -381,8 +360,8 @@ def test_a_picture_from_napari_itself_works(open_panel, slow_run, wait):
     layer = panel._run.layer
     wait(lambda: not panel.is_running)
     assert layer.data.shape == (1, 9, 8)
-    wait(lambda: panel.results.measured is not None)
-    assert numbers(panel)["WT"] == ("—", "4", "1")
+    wait(lambda: panel.results.rows)
+    assert numbers(panel)["WT"] == ("—", "4", "1", "0")
 
 
 def test_defaults_come_from_the_card_and_mm_need_a_unit(open_panel, slow_run, wait):
@@ -436,18 +415,22 @@ def test_the_table_can_be_copied_and_saved(open_panel, slow_run, wait, tmp_path)
     add_case(viewer)
     panel.segment()
     wait(lambda: not panel.is_running)
-    wait(lambda: panel.results.measured is not None)
-    panel.results.copy_table()
+    wait(lambda: panel.results.rows)
+    QGuiApplication.clipboard().clear()
+    panel.results.copy.changed.emit(True)
+    wait(lambda: QGuiApplication.clipboard().text())
     lines = QGuiApplication.clipboard().text().splitlines()
     assert lines[0].startswith("Mask: case seg (")
     assert lines[1].split("\t")[:4] == ["Region", "mL", "Voxels", "Components"]
     assert lines[1].endswith("First slice\tLast slice\tLongest diameter (mm)")
     assert {len(line.split("\t")) for line in lines[1:-1]} == {7}
-    assert len(lines) == 3 + len(panel.results.measured.rows)
+    assert len(lines) == 3 + len(panel.results.rows)
     assert lines[-1] == NOTICE
     panel.save_table(tmp_path / "numbers.csv")
+    wait(lambda: (tmp_path / "numbers.csv").exists())
     assert "volume_ml" in (tmp_path / "numbers.csv").read_text()
     panel.save_table(tmp_path / "numbers.json")
+    wait(lambda: (tmp_path / "numbers.json").exists())
     assert json.loads((tmp_path / "numbers.json").read_text())["provenance"]["model"]
     panel.save_table(tmp_path / "numbers.xlsx")
     assert ".csv" in panel.runs.status.value

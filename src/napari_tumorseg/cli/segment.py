@@ -131,7 +131,7 @@ def segment(
     result = run_with_progress(scan, chosen, settings, quiet or as_json)
     show_warnings(w for w in result.provenance["warnings"] if w not in said)
     measurements = measure(result)
-    found = find(result.labels, result.probabilities, result.probability_box or (), chosen.card.output)
+    findings = find(result.labels, result.probabilities, result.probability_box or (), chosen.card.output)
     kept = result.probabilities if probabilities else {}
     result = replace(
         result,
@@ -140,10 +140,10 @@ def segment(
     )
     written = save(result, scan, targets, measurements, overwrite)
     if as_json:
-        told = {"files": [str(p) for p in written], "model": chosen.name, "findings": as_dict(found)}
+        told = {"files": [str(p) for p in written], "model": chosen.name, "findings": as_dict(findings)}
         show_json({**told, **measurements.to_dict()})
     elif not quiet:
-        show(measurements, chosen, written, in_words(found))
+        show(measurements, chosen, written, in_words(findings))
 
 
 @dataclass(frozen=True)

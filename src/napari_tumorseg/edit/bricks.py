@@ -36,9 +36,17 @@ class BrickCount:
         The labels that count as one.
     size : int
         Voxels along the edge of a brick.
+    box : (slice, slice, slice), optional
+        One that holds all that is not background, where that is known.
     """
 
-    def __init__(self, labels: Array, members: Collection[int], size: int = _SIZE) -> None:
+    def __init__(
+        self,
+        labels: Array,
+        members: Collection[int],
+        size: int = _SIZE,
+        box: Sequence[slice] | None = None,
+    ) -> None:
         self._labels, self._members, self._size = labels, frozenset(members), size
         self._bricks = tuple(max(1, -(-(n - 1) // size)) for n in labels.shape)
         self._counts: dict[Index, int] = {}
@@ -46,9 +54,9 @@ class BrickCount:
         self._pairs: dict[tuple[Index, int], Array] = {}
         self._dirty: set[Index] = set()
         self._total: int | None = None
-        box = bounding_box(labels)
-        if box is not None:
-            self.changed(box)
+        filled = bounding_box(labels) if box is None else box
+        if filled is not None:
+            self.changed(filled)
 
     def changed(self, box: Sequence[slice]) -> None:
         """Note that labels in a box have changed."""

@@ -50,9 +50,13 @@ class LiveCounts:
     def __init__(self, labels: Array, groups: Mapping[str, Collection[int]]) -> None:
         self._labels = np.array(labels, dtype=np.uint8, order="K")
         self._groups = {name: frozenset(members) for name, members in groups.items()}
-        self._histogram = _histogram(self._labels)
+        box = bounding_box(self._labels)  # looked for once: most of a mask is background
+        self._histogram = _histogram(self._labels, box)
         # a label and a region that is that label alone are counted once
-        self._bricks = {members: BrickCount(self._labels, members) for members in self._groups.values()}
+        self._bricks = {
+            members: BrickCount(self._labels, members, box=box or (slice(0, 0),) * 3)
+            for members in self._groups.values()
+        }
 
     @property
     def labels(self) -> Array:
@@ -60,6 +64,11 @@ class LiveCounts:
         view = self._labels.view()
         view.flags.writeable = False
         return view
+
+    @property
+    def by_label(self) -> dict[int, int]:
+        """How many voxels each label has that has any, background left out."""
+        return {int(v): int(self._histogram[v]) for v in np.flatnonzero(self._histogram) if v}
 
     def apply(self, change: Change) -> None:
         """Take in a change: the labels counted so far must be as before it.
@@ -117,7 +126,7 @@ class LiveCounts:
 
 def count_all(labels: Array, groups: Mapping[str, Collection[int]]) -> dict[str, Count]:
     """Return voxels and 26-connected components of each group of labels, from scratch."""
-    histogram = _histogram(labels)
+    histogram = _histogram(labels, bounding_box(labels))
     found = {}
     for name, members in groups.items():
         mask = is_in(labels, members)
@@ -127,9 +136,8 @@ def count_all(labels: Array, groups: Mapping[str, Collection[int]]) -> dict[str,
     return found
 
 
-def _histogram(labels: Array) -> Array:
-    """Return how many voxels have each label 0 to 255; background is most of it and is not sorted in."""
-    box = bounding_box(labels)
+def _histogram(labels: Array, box: tuple[slice, ...] | None) -> Array:
+    """Return how many voxels have each label 0 to 255, all but background being in a box."""
     counts = np.zeros(256, dtype=np.int64)
     if box is not None:
         counts += np.bincount(labels[box].ravel(), minlength=256)

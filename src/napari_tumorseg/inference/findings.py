@@ -38,14 +38,6 @@ class Finding:
         """Whether the mask holds any of it."""
         return self.voxels > 0
 
-    def in_words(self) -> str:
-        """Return it for people; a probability is what the model says, not how often it is right."""
-        if not self.found:
-            return f"{self.name} not found (largest probability {chance(self.largest)})"
-        if self.mean is None:
-            return f"{self.name} found"
-        return f"{self.name} found (mean probability {chance(self.mean)})"
-
 
 def find(
     labels: Array, probabilities: Mapping[str, Array], box: tuple[slice, ...], output: Output
@@ -80,12 +72,20 @@ def find(
 
 
 def in_words(found: Sequence[Finding]) -> str:
-    """Return one sentence on all outputs; where nothing was found, how near the model came to it."""
-    if found and not any(one.found for one in found):
-        near = max(found, key=lambda one: one.largest)
-        where = f" ({near.name})" if len(found) > 1 else ""
-        return f"nothing was found; the largest probability anywhere is {chance(near.largest)}{where}"
-    return "; ".join(one.in_words() for one in found)
+    """Return one sentence: what was found, and of what was not, how near the model came to it.
+
+    A probability is what the model says, not how often it is right.
+    """
+    there = [one for one in found if one.found]
+    absent = [one for one in found if not one.found]
+    parts = []
+    if there:
+        means = ", ".join(f"{one.name} {_chance(one.mean)}" for one in there)
+        parts.append(f"mean probability inside: {means}")
+    if absent:
+        names = ", ".join(f"{one.name} {_chance(one.largest)}" for one in absent)
+        parts.append(f"not found, largest probability anywhere: {names}")
+    return "; ".join(parts)
 
 
 def as_dict(found: Sequence[Finding]) -> dict[str, dict[str, float | int | None]]:
@@ -100,8 +100,10 @@ def as_dict(found: Sequence[Finding]) -> dict[str, dict[str, float | int | None]
     }
 
 
-def chance(p: float) -> str:
+def _chance(p: float | None) -> str:
     """Return a probability with two decimals; never 0.00 or 1.00, which would be certainty."""
+    if p is None:
+        return "unknown"
     if p < 0.005:
         return "below 0.01"
     return "above 0.99" if p > 0.995 else f"{p:.2f}"

@@ -94,4 +94,4 @@ def _terms() -> Array:
 def _binary_entropy() -> Array:
     terms = _terms()
     bits = terms + terms[::-1]
-    return np.rint(np.clip(bits, 0, 1) * 255).astype(np.uint8)
+    return np.asarray(np.rint(np.clip(bits, 0, 1) * 255), dtype=np.uint8)

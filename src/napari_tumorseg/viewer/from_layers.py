@@ -12,9 +12,10 @@ from napari.layers import Labels as LabelsLayer
 from napari.layers import Layer
 
 from napari_tumorseg.errors import InputError
-from napari_tumorseg.geometry import Affine, Array, Grid
+from napari_tumorseg.geometry import Affine, Array, Grid, bounding_box
 from napari_tumorseg.regions import Scheme, decide_scheme
 from napari_tumorseg.scan import Image, Role, Segmentation
+from napari_tumorseg.viewer.edits import edits_of
 from napari_tumorseg.viewer.layers import fingerprint, placement
 from napari_tumorseg.viewer.origin import METADATA_KEY, Origin, origin_of
 
@@ -65,11 +66,13 @@ def to_segmentation(
         raise InputError(
             f"the layer {layer.name} holds the labels {strange}, which {chosen.name} does not have"
         )
+    edits = edits_of(layer)
+    edited = {"edits": edits.tally.to_dict()} if edits and edits.tally.total else {}
     if origin is None:
-        scan = _same_voxels(layer, beside)
+        scan = same_voxels(layer, beside)
         grid, labels = (scan.grid, labels) if scan else _grid_and_canonical(layer, labels)
-        return Segmentation(labels, grid, chosen, scan.case if scan else layer.name)
-    provenance = dict(origin.provenance)
+        return Segmentation(labels, grid, chosen, scan.case if scan else layer.name, provenance=edited)
+    provenance = {**origin.provenance, **edited}
     if origin.fingerprint is not None:
         provenance["corrected_by_hand"] = fingerprint(labels) != origin.fingerprint
     return Segmentation(labels, origin.grid, chosen, origin.case, origin.source, provenance)
@@ -136,7 +139,7 @@ def _millimetres(unit: Any) -> float | None:
     return float(quantity.to("mm").magnitude) if quantity.check("[length]") else None
 
 
-def _same_voxels(layer: Layer, beside: Iterable[Layer]) -> Origin | None:
+def same_voxels(layer: Layer, beside: Iterable[Layer]) -> Origin | None:
     """Return the origin of a scan with the same voxels at the same place, if one is there."""
     for other in beside:
         origin = origin_of(other)
@@ -159,4 +162,5 @@ def _as_uint8(data: Array, name: str) -> tuple[Array, list[int]]:
 
 
 def _present(data: Array) -> list[int]:
-    return [int(v) for v in np.flatnonzero(np.bincount(data.ravel(), minlength=256))]
+    box = bounding_box(data)  # most of a mask is background, which need not be counted
+    return [] if box is None else [int(v) for v in np.flatnonzero(np.bincount(data[box].ravel()))]

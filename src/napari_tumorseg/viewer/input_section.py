@@ -62,6 +62,7 @@ class InputSection(QWidget):
         self.inputs = Inputs()
         self.groups: list[Group] = []
         self._rows: list[RoleRow] = []
+        self._state: list[tuple[int, str, Role]] | None = None
         # choices come from a function: magicgui resets a plain list whenever the panel is docked anew
         self.scan = ComboBox(choices=self._offered, tooltip="The case that is segmented")
         self.note = wrapping_label()
@@ -123,7 +124,12 @@ class InputSection(QWidget):
         self._show_roles()
 
     def _offered(self, widget: Any) -> list[tuple[str, str]]:
-        return [(group.title, group.key) for group in self.groups]
+        titles = [group.title for group in self.groups]
+        # a list of choices takes those of one name for one
+        return [
+            (title if titles.count(title) == 1 else f"{title} ({titles[: i + 1].count(title)})", group.key)
+            for i, (title, group) in enumerate(zip(titles, self.groups, strict=True))
+        ]
 
     def _show_roles(self) -> None:
         layers = self.group.layers if self.group else ()
@@ -135,7 +141,12 @@ class InputSection(QWidget):
             row.show_layer(layers[index] if index < len(layers) else None, self.inputs)
         self.note.value = self._notes(layers)
         self.note.visible = bool(self.note.value)
-        self.edited.emit()
+        state = [(id(layer), layer.name, self.inputs.role(layer)) for layer in layers]
+        if (
+            state != self._state
+        ):  # a mask that is added changes nothing here, and looking at a scan takes time
+            self._state = state
+            self.edited.emit()
 
     def _add_row(self) -> None:
         row = RoleRow()

@@ -14,7 +14,7 @@ from napari_tumorseg.io.case import Case
 from napari_tumorseg.io.roles import guess_role
 from napari_tumorseg.scan import MODALITIES, Role
 from napari_tumorseg.viewer.from_layers import to_image
-from napari_tumorseg.viewer.origin import origin_of
+from napari_tumorseg.viewer.origin import is_view, origin_of
 
 TITLES: Mapping[Role, str] = {
     Role.T1: "T1",
@@ -70,8 +70,9 @@ class Inputs:
 
 
 def usable(layer: Layer) -> bool:
-    """Tell whether a layer can be a channel: an image of two or three axes."""
-    return isinstance(layer, ImageLayer) and layer.ndim in (2, 3) and not layer.multiscale
+    """Tell whether a layer can be a channel: an image of two or three axes that is no mere view of others."""
+    is_image = isinstance(layer, ImageLayer) and layer.ndim in (2, 3) and not layer.multiscale
+    return is_image and not is_view(layer)
 
 
 def guessed_role(layer: ImageLayer) -> Role:

@@ -20,6 +20,7 @@ from napari_tumorseg.geometry import Array, Grid
 from napari_tumorseg.io.case import Case, bring
 from napari_tumorseg.regions import Scheme
 from napari_tumorseg.scan import Image, Role, Segmentation
+from napari_tumorseg.viewer.colours import colour_of
 from napari_tumorseg.viewer.origin import METADATA_KEY, Origin
 
 LayerData = tuple[Any, dict[str, Any], str]
@@ -107,7 +108,7 @@ def labels_layer(
 def look(scheme: Scheme) -> dict[str, Any]:
     """Return the layer arguments that show a scheme: its colours, and names keyed by label number."""
     colours: dict[int | None, str] = {None: _STRANGE_COLOUR, 0: "transparent"}
-    colours |= {label.value: label.colour for label in scheme.labels}
+    colours |= {label.value: colour_of(label) for label in scheme.labels}
     features = pd.DataFrame(
         {
             "index": [0, *(label.value for label in scheme.labels)],

@@ -53,6 +53,11 @@ class ModelSection(Container):  # type: ignore[type-arg]
         lacking = missing_roles(model.card, self._scan.roles if self._scan else ())
         return f"{lacking[0].upper()}{lacking[1:]}." if lacking else ""
 
+    def prefer(self, name: str) -> None:
+        """Start with the model of this name, if it is here."""
+        if name in self.models:
+            self.chooser.value = name
+
     def suit(self, scan: Scan | None, stripped: bool) -> None:
         """Take note of the scan, and whether its skull is gone."""
         self._scan = scan

@@ -22,6 +22,7 @@ class OptionsSection(QWidget):
     def __init__(self) -> None:
         super().__init__()
         self._devices = ["auto"]
+        self._preferred = ""
         self.device = ComboBox(choices=lambda _: self._devices, tooltip="Those that work here")
         self.region = ComboBox(choices=[WHOLE, SLICE], tooltip="What is segmented")
         self.min_component_mm3 = _number(10, "Components smaller than this are taken away")
@@ -32,6 +33,11 @@ class OptionsSection(QWidget):
         self.fill_holes = CheckBox(text="Fill holes", tooltip="Those enclosed in three dimensions")
         self.largest_only = CheckBox(text="Largest tumour only")
         self.inside_brain = CheckBox(text="Inside the brain only", tooltip="Needs a brain mask, or no skull")
+        self.probabilities = CheckBox(
+            value=True,
+            text="Keep probability maps",
+            tooltip="For Where to look on the page Correct: a byte a voxel and region while the layer lives",
+        )
         form = QFormLayout(self)
         self.certain_voxels = SpinBox(
             min=0,
@@ -44,7 +50,7 @@ class OptionsSection(QWidget):
         form.addRow("Opening (mm)", self.opening_mm.native)
         form.addRow("Closing (mm)", self.closing_mm.native)
         form.addRow("Certain voxels at least", self.certain_voxels.native)
-        for tick in (self.fill_holes, self.largest_only, self.inside_brain):
+        for tick in (self.fill_holes, self.largest_only, self.inside_brain, self.probabilities):
             form.addRow(tick.native)
 
     @property
@@ -57,6 +63,13 @@ class OptionsSection(QWidget):
         """Show the devices that work here."""
         self._devices = ["auto", *devices]
         self.device.reset_choices()
+        if self._preferred in self._devices:
+            self.device.value = self._preferred
+            self._preferred = ""  # what the user chooses from now on counts
+
+    def prefer(self, device: str) -> None:
+        """Start with this device once it is known to work here."""
+        self._preferred = device
 
     def take_defaults(self, card: ModelCard) -> None:
         """Set the post-processing to what a model's card says."""

@@ -18,6 +18,9 @@ from napari_tumorseg.scan import Role
 METADATA_KEY = "tumorseg"
 """Where a layer's `Origin` is kept in its metadata."""
 
+VIEW_KEY = "tumorseg-view"
+"""Marks, in a layer's metadata, what only shows something of other layers: no input, no mask at hand."""
+
 
 @dataclass(frozen=True, eq=False)
 class Origin:
@@ -68,3 +71,8 @@ def origin_of(layer: Layer) -> Origin | None:
     if isinstance(origin, Origin) and origin.grid.shape == tuple(np.shape(layer.data)):
         return origin
     return None
+
+
+def is_view(layer: Layer) -> bool:
+    """Tell whether a layer of this plugin only shows something that was derived from other layers."""
+    return VIEW_KEY in layer.metadata

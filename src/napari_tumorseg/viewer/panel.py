@@ -3,40 +3,44 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import wraps
+from functools import partial, wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec
 
 from napari.layers import Labels as LabelsLayer
 from napari.utils.notifications import show_error, show_warning
-from qtpy.QtCore import QEvent
+from qtpy.QtCore import QEvent, QTimer
 from qtpy.QtWidgets import QFrame, QLabel, QScrollArea, QTabWidget, QVBoxLayout, QWidget
 from superqt.utils import create_worker
 
 from napari_tumorseg.errors import CancelledError, InputError, TumorSegError
 from napari_tumorseg.inference import Settings, available_devices
 from napari_tumorseg.inference.plane import SLICINGS
-from napari_tumorseg.measure import Measurements
 from napari_tumorseg.models import Model
-from napari_tumorseg.report import summary
 from napari_tumorseg.scan import Scan
-from napari_tumorseg.viewer import saving
-from napari_tumorseg.viewer.counting import Counter
+from napari_tumorseg.viewer.compare_page import ComparePage
+from napari_tumorseg.viewer.correct_page import CorrectPage
 from napari_tumorseg.viewer.from_layers import state_spacing
+from napari_tumorseg.viewer.in_hand import MaskInHand
 from napari_tumorseg.viewer.input_section import InputSection
-from napari_tumorseg.viewer.inputs import case_of, folder_of
+from napari_tumorseg.viewer.inputs import case_of
+from napari_tumorseg.viewer.keys import bind
 from napari_tumorseg.viewer.model_section import ModelSection
 from napari_tumorseg.viewer.options_section import SLICE, OptionsSection
-from napari_tumorseg.viewer.origin import origin_of
+from napari_tumorseg.viewer.origin import is_view, origin_of
+from napari_tumorseg.viewer.preferences import preferences
+from napari_tumorseg.viewer.results_control import ResultsControl
 from napari_tumorseg.viewer.results_section import NOTICE, ResultsSection
 from napari_tumorseg.viewer.run import Job, Run
 from napari_tumorseg.viewer.run_section import RunSection
+from napari_tumorseg.viewer.safety import Safety
 from napari_tumorseg.viewer.section import Section
 from napari_tumorseg.viewer.showing import shown_slice
 from napari_tumorseg.viewer.skull import SkullKnowledge
+from napari_tumorseg.viewer.surroundings import Surroundings
 from napari_tumorseg.viewer.telling import short
 from napari_tumorseg.viewer.upright import Upright
-from napari_tumorseg.viewer.writers import segmentation_of
+from napari_tumorseg.viewer.worklist_section import WorklistSection
 
 if TYPE_CHECKING:
     from napari import Viewer
@@ -78,9 +82,16 @@ class SegmentPanel(QWidget):
         self.options = OptionsSection()
         self.runs = RunSection()
         self.results = ResultsSection()
-        self._counter = Counter(napari_viewer.layers)
+        self.in_hand = MaskInHand(napari_viewer.layers, self.inputs.inputs)
+        self.numbers = ResultsControl(napari_viewer, self.in_hand, self.results)
+        self.safety = Safety(napari_viewer, self.in_hand, self._save_layer)
+        around = Surroundings(napari_viewer, self.in_hand, self.complain)
+        self.correct = CorrectPage(around, self._job)
+        self.compare = ComparePage(around)
+        self.cases = WorklistSection(around, self.safety.may_close)
         self._upright = Upright(napari_viewer)
         self._lay_out()
+        self._take_preferences()
         self._connect()
         self._on_inputs()
         self._watch_first_mask()
@@ -91,15 +102,8 @@ class SegmentPanel(QWidget):
     @_told
     def segment(self) -> None:
         """Start a run with what is chosen."""
-        group, model = self.inputs.group, self.model.model
-        problem = self.problem
-        if problem or group is None or model is None:
-            raise InputError(problem or "There is nothing to segment.")
-        case = case_of(group, self.inputs.chosen)
-        settings = Settings(
-            device=self.options.device.value, post=self.options.post, slices=self._slices(model)
-        )
-        run = Run(self._viewer, Job(case, group.key, model, settings))
+        job = self._job(self._slices)
+        run = Run(self._viewer, job)
         run.progressed.connect(self.runs.show_step)
         run.succeeded.connect(self._on_success)
         run.failed.connect(self._on_failure)
@@ -108,32 +112,33 @@ class SegmentPanel(QWidget):
         run.start()
         self._show_ready()
 
+    def _job(self, slices: Callable[[Model], range | None] | None = None) -> Job:
+        """Return what a run would be with what is chosen: of the whole volume, or of `slices`."""
+        group, model = self.inputs.group, self.model.model
+        problem = self.problem
+        if problem or group is None or model is None:
+            raise InputError(problem or "There is nothing to segment.")
+        case = case_of(group, self.inputs.chosen)
+        settings = Settings(
+            device=self.options.device.value,
+            post=self.options.post,
+            slices=slices(model) if slices else None,
+            probabilities=self.options.probabilities.value,
+        )
+        return Job(case, group.key, model, settings)
+
     def cancel(self) -> None:
         """Stop the run, if one is on."""
         if self._run is not None:
             self._run.cancel()
 
-    @_told
     def save_table(self, path: Path | None = None) -> None:
-        """Save the numbers, to a file that is asked for if none is named."""
-        layer, measured = self._counter.layer, self.results.measured
-        if layer is None or measured is None:
-            return
-        path = path or self._ask_where("Save table", layer, ".csv", saving.TABLE_FORMATS)
-        if path is not None:
-            found = segmentation_of(layer, list(self._viewer.layers))
-            self.say(f"Saved {saving.save_table(measured, path, found)}")
+        """Save the numbers, to a file that is asked for if none is named; they are measured first."""
+        self.numbers.save_table(path)
 
-    @_told
     def save_mask(self, path: Path | None = None) -> None:
         """Save the mask whose numbers are shown, to a file that is asked for if none is named."""
-        layer = self._counter.layer
-        if layer is None:
-            return
-        path = path or self._ask_where("Save mask", layer, ".nii.gz", saving.MASK_FORMATS)
-        if path is not None:
-            written = saving.save_mask(segmentation_of(layer, list(self._viewer.layers)), path)
-            self.say("Saved " + " and ".join(str(p) for p in written))
+        self.numbers.save_mask(path)
 
     @_told
     def state_spacing(self, spacing: tuple[float, float, float]) -> None:
@@ -148,7 +153,7 @@ class SegmentPanel(QWidget):
         self._viewer.reset_view()
         dims.set_current_step(range(len(shown)), shown)
         self._on_inputs()
-        self._counter.count(again=True)
+        self.numbers.refresh()
 
     # ---- what it tells
 
@@ -160,7 +165,7 @@ class SegmentPanel(QWidget):
     @property
     def results_layer(self) -> LabelsLayer | None:
         """The layer whose numbers are shown."""
-        return self._counter.layer
+        return self.in_hand.layer
 
     @property
     def is_running(self) -> bool:
@@ -183,10 +188,14 @@ class SegmentPanel(QWidget):
         self.tabs = QTabWidget()
         self.tabs.setDocumentMode(True)
         self._add_page("Segment", self._segment_page())
+        self._add_page("Correct", self.correct.parts())
+        self._add_page("Compare", self.compare.parts())
+        self._add_page("Cases", [self.cases])
         notice = QLabel(NOTICE)
         notice.setStyleSheet("font-style: italic; padding: 4px;")
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
+        layout.addWidget(self.safety.bar)
         layout.addWidget(self.tabs, stretch=1)
         layout.addWidget(Section("Results", self.results))  # in sight whatever page is open
         layout.addWidget(notice)
@@ -222,15 +231,26 @@ class SegmentPanel(QWidget):
         self.inputs.spacing.refused.connect(self.complain)
         self.runs.segment.changed.connect(self.segment)
         self.runs.cancel.changed.connect(self.cancel)
-        self.results.save_table_asked.connect(self.save_table)
-        self.results.save_mask_asked.connect(self.save_mask)
-        self._counter.counted.connect(self._on_counted)
-        self._counter.refused.connect(self._on_uncountable)
+        self.numbers.said.connect(self.say)
+        self.numbers.failed.connect(self.complain)
+        self.safety.failed.connect(self.complain)
+        self.in_hand.edited.connect(lambda *_: self.safety.guard(self))
+        self._unbind = bind(
+            self._viewer,
+            {
+                "next_component": partial(self.results.step, 1),
+                "previous_component": partial(self.results.step, -1),
+            },
+        )
         self._viewer.layers.selection.events.active.connect(self._on_active)
         self._viewer.layers.events.removed.connect(self._on_removed)
+        self.destroyed.connect(self.safety.autosave.finish)  # the window closed with the panel in it
+        self.destroyed.connect(self.numbers.let_go)
 
     def event(self, event: QEvent) -> bool:
-        """Let go of the viewer when the dock lets go of this widget."""
+        """Let go of the viewer when the dock lets go of this widget; guard the window that it is in."""
+        if event.type() == QEvent.Type.Show:
+            self.safety.guard(self)
         if event.type() == QEvent.Type.ParentChange and self.parent() is None:
             self._let_go()
         return bool(super().event(event))
@@ -238,11 +258,24 @@ class SegmentPanel(QWidget):
     def _let_go(self) -> None:
         if self._run is not None:
             self._run.abandon()
-        self._counter.watch(None)
+        self._unbind()
+        self.cases.let_go()
+        self.safety.let_go()
+        self.numbers.let_go()
+        self.correct.let_go()
+        self.in_hand.let_go()
         self._upright.disconnect()
         self.inputs.disconnect_all()
         self._viewer.layers.selection.events.active.disconnect(self._on_active)
         self._viewer.layers.events.removed.disconnect(self._on_removed)
+        self.compare.let_go()  # last: it brings back the view, and nobody should listen to that
+
+    def _take_preferences(self) -> None:
+        """Start with what the user prefers, as far as it is there."""
+        wanted = preferences()
+        self.model.prefer(wanted.model)
+        self.options.prefer(wanted.device)
+        self.safety.autosave.journals.set_interval(wanted.autosave_seconds)
 
     def _look_for_devices(self) -> None:
         """Ask torch, whose import takes seconds, outside the window's thread; a run tells if it is broken."""
@@ -280,9 +313,10 @@ class SegmentPanel(QWidget):
         warnings = origin.provenance.get("warnings", ()) if origin else ()
         if warnings:
             show_warning(short("\n".join(warnings), self._sources()))
-        self.say("Counting…")
         self._viewer.layers.selection.active = layer  # a brush in use, too, belongs on what the table shows
-        self._counter.watch(layer)
+        self.in_hand.watch(layer)
+        self.say("Measuring…")
+        QTimer.singleShot(0, self.numbers.tell_result)
 
     def _on_failure(self, why: str) -> None:
         self._show_ready()
@@ -292,34 +326,27 @@ class SegmentPanel(QWidget):
         self._show_ready()
         self.say("Cancelled, nothing was kept.")
 
-    def _on_counted(self, layer: LabelsLayer, measured: Measurements) -> None:
-        self.results.show_measured(layer.name, measured)
-        if self._run is not None and layer is self._run.layer and not self.is_running:
-            self.say(in_words(measured))
-
-    def _on_uncountable(self, layer: LabelsLayer, why: str) -> None:
-        self.results.clear(f"{layer.name}: {short(why, self._sources())}")
-
     def _on_active(self, event: Any) -> None:
         layer = event.value
-        partial = self._run.layer if self._run is not None and self.is_running else None
-        if isinstance(layer, LabelsLayer) and layer is not partial:
-            self._counter.watch(layer)
+        running = self._run.layer if self._run is not None and self.is_running else None
+        if isinstance(layer, LabelsLayer) and layer is not running and not is_view(layer):
+            self.in_hand.watch(layer)
 
     def _on_removed(self, event: Any) -> None:
-        if event.value is self._counter.layer:
-            self._counter.watch(None)
-            self.results.clear()
+        if self.in_hand.layer is None:
             self._watch_first_mask()
 
     def _watch_first_mask(self) -> None:
-        masks = [
-            layer for layer in self._viewer.layers if isinstance(layer, LabelsLayer) and origin_of(layer)
-        ]
+        masks = [x for x in self._viewer.layers if isinstance(x, LabelsLayer) and origin_of(x)]
+        running = self._run.layer if self._run is not None and self.is_running else None
+        masks = [layer for layer in masks if layer is not running and not is_view(layer)]
         if masks:
-            self._counter.watch(masks[-1])
+            self.in_hand.watch(masks[-1])
 
     # ---- helpers
+
+    def _save_layer(self, layer: LabelsLayer) -> None:
+        self.numbers.save_mask(layer=layer)
 
     def _sources(self) -> list[Path]:
         """Return the files that the layers come from."""
@@ -357,20 +384,6 @@ class SegmentPanel(QWidget):
         if not 0 <= index < scan.grid.shape[axis]:
             raise InputError("the current slice lies outside the scan")
         return range(index, index + 1)
-
-    def _ask_where(self, title: str, layer: LabelsLayer, ending: str, formats: str) -> Path | None:
-        origin = origin_of(layer)
-        folder = folder_of(self.inputs.group) if self.inputs.group else None
-        name = saving.suggested_name(origin.case if origin else layer.name, ending)
-        return saving.ask_where(self, title, saving.start_folder(folder) / name, formats)
-
-
-def in_words(measured: Measurements) -> str:
-    """Return what was found and in which slices, counted as the viewer's slider counts them."""
-    text = summary(measured)
-    slices = [row.slices for row in measured.rows if row.kind == "region" and row.slices]
-    where = f"; slices {slices[0][0]} to {slices[0][1]}" if slices else ""
-    return f"{text[0].upper()}{text[1:]}{where}."
 
 
 def _group_of(layer: Any) -> str | None:

@@ -51,13 +51,18 @@ def open_layers(path: Paths) -> list[Any]:
 
 def read_layers(path: Paths) -> list[LayerData]:
     """Return the images and masks of a case as layers; several paths are the files of one case."""
+    layers, sentences = layers_of(_open(_as_list(path)))
+    _tell(sentences, _as_list(path))
+    return layers
+
+
+def layers_of(case: Case) -> tuple[list[LayerData], list[str]]:
+    """Return the images and masks of a case as layers, and sentences for the user."""
     from napari_tumorseg.viewer.layers import case_layers
 
-    case = _open(_as_list(path))
     layers, notes = case_layers(case)
     masks, left_out = _mask_layers(case)
-    _tell([*case.warnings, *notes, *left_out], _as_list(path))
-    return [*layers, *masks]
+    return [*layers, *masks], [*case.warnings, *notes, *left_out]
 
 
 def _open(paths: list[str]) -> Case:

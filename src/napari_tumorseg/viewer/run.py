@@ -3,32 +3,43 @@
 from __future__ import annotations
 
 import logging
+import sys
 import time
 from collections.abc import Generator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from napari.layers import Labels as LabelsLayer
 from napari.qt.threading import thread_worker
 from psygnal import Signal
-from qtpy.QtCore import QObject
+from qtpy.QtCore import QObject, QTimer
 
 from napari_tumorseg.errors import TumorSegError
+from napari_tumorseg.geometry import Array
+from napari_tumorseg.inference.evidence import Evidence
+from napari_tumorseg.inference.foreground import brain_of
+from napari_tumorseg.inference.run import post_settings
 from napari_tumorseg.inference.settings import Progress, Settings
 from napari_tumorseg.io.case import Case
 from napari_tumorseg.models import Model
 from napari_tumorseg.regions import get_scheme
-from napari_tumorseg.scan import Segmentation
+from napari_tumorseg.scan import Scan, Segmentation
 from napari_tumorseg.viewer.layers import labels_layer
-from napari_tumorseg.viewer.origin import METADATA_KEY
+from napari_tumorseg.viewer.origin import METADATA_KEY, Origin
 from napari_tumorseg.viewer.showing import shown_slice
 
 if TYPE_CHECKING:
     from napari import Viewer
 
+EVIDENCE_KEY = "tumorseg-evidence"
+"""Where a layer keeps, in its metadata, the `Evidence` of the run that made it."""
+
 _LOG = logging.getLogger(__name__)
 _SECONDS_BETWEEN_REFRESHES = 0.25
+_SECONDS_BETWEEN_WORDS = 0.1
+_TURN_SECONDS = 0.001
+"""How long the window waits at most for the interpreter while a run has it, by default 5 ms each time."""
 
 
 @dataclass(frozen=True)
@@ -60,7 +71,55 @@ class Failure:
     error: Exception
 
 
+@dataclass(frozen=True, eq=False)
+class Success:
+    """What a run gave: its mask as a layer holds it, and the probabilities behind it if they are kept."""
+
+    labels: Array
+    origin: Origin
+    evidence: Evidence | None
+
+
 Step = str | Progress
+
+
+class _Pace:
+    """Tells when something is due again: drawing and telling must not hold up the window."""
+
+    def __init__(self, seconds: float) -> None:
+        self._seconds = seconds
+        self._last = 0.0
+
+    def is_due(self) -> bool:
+        """Return whether the last time is long enough ago; if so, this is the last time."""
+        now = time.monotonic()
+        due = now - self._last > self._seconds
+        self._last = now if due else self._last
+        return due
+
+
+class _Turns:
+    """Has threads hand over the interpreter more often while runs are on."""
+
+    def __init__(self) -> None:
+        self._runs = 0
+        self._usual = 0.0
+
+    def shorten(self) -> None:
+        """Note that a run begins."""
+        if not self._runs:
+            self._usual = sys.getswitchinterval()
+            sys.setswitchinterval(_TURN_SECONDS)
+        self._runs += 1
+
+    def restore(self) -> None:
+        """Note that a run is over."""
+        self._runs -= 1
+        if not self._runs:
+            sys.setswitchinterval(self._usual)
+
+
+_turns = _Turns()
 
 
 class Run(QObject):
@@ -84,7 +143,8 @@ class Run(QObject):
         self._viewer = viewer
         self._job = job
         self._over = False
-        self._refreshed = 0.0
+        self._drawn = _Pace(_SECONDS_BETWEEN_REFRESHES)
+        self._told = _Pace(_SECONDS_BETWEEN_WORDS)
         self.layer: LabelsLayer | None = None
         self._worker: Any = None
 
@@ -98,6 +158,7 @@ class Run(QObject):
         self.layer = self._make_layer()
         self._show_layer(self.layer)
         self._viewer.layers.events.removed.connect(self._on_removed)
+        _turns.shorten()
         self._worker = _work(self._job)
         self._worker.yielded.connect(self._on_step)
         self._worker.returned.connect(self._on_returned)
@@ -142,6 +203,8 @@ class Run(QObject):
         if self._over:
             return False
         self._over = True
+        if self._worker is not None:
+            _turns.restore()
         self._viewer.layers.events.removed.disconnect(self._on_removed)
         if self._worker is not None:
             self._worker.quit()
@@ -153,6 +216,8 @@ class Run(QObject):
             return
         if isinstance(step, Progress):
             self._show_slice(self.layer, step)
+            if step.done < step.total and not self._told.is_due():
+                return
         self.progressed.emit(step)
 
     def _show_slice(self, layer: LabelsLayer, step: Progress) -> None:
@@ -160,27 +225,24 @@ class Run(QObject):
         place[step.plane_axis] = step.index
         layer.data[tuple(place)] = step.labels
         shown = shown_slice(self._viewer.dims, self._job.case.reference().grid, step.plane_axis)
-        if shown == step.index or (shown is None and self._is_time_to_refresh()):
+        if shown == step.index or (shown is None and self._drawn.is_due()):
             layer.refresh()
 
-    def _is_time_to_refresh(self) -> bool:
-        """Tell whether the last refresh is long enough ago: drawing must not hold up the window."""
-        now = time.monotonic()
-        due = now - self._refreshed > _SECONDS_BETWEEN_REFRESHES
-        self._refreshed = now if due else self._refreshed
-        return due
-
-    def _on_returned(self, result: Segmentation | Failure | None) -> None:
-        if result is None or not self._end():
+    def _on_returned(self, result: Success | Failure | None) -> None:
+        if result is None or self._over:
             return
         if isinstance(result, Failure):
+            self._end()
             self._remove_layer()
             self.failed.emit(sentence(result.error))
             return
-        layer = self.layer
-        assert layer is not None
-        _put_result(layer, result, self._job)
-        self.succeeded.emit(layer)
+        assert self.layer is not None
+        _put_result(self.layer, result)
+        QTimer.singleShot(0, self._succeed)  # what others do with it has a turn of its own
+
+    def _succeed(self) -> None:
+        if self._end():
+            self.succeeded.emit(self.layer)
 
     def _on_removed(self, event: Any) -> None:
         if event.value is self.layer:
@@ -188,7 +250,7 @@ class Run(QObject):
 
 
 @thread_worker(ignore_errors=True)  # type: ignore[untyped-decorator]
-def _work(job: Job) -> Generator[Step, None, Segmentation | Failure]:
+def _work(job: Job) -> Generator[Step, None, Success | Failure]:
     """Do all that takes time, the import of torch included, outside the window's thread."""
     try:
         yield "Preparing the scan…"
@@ -196,7 +258,9 @@ def _work(job: Job) -> Generator[Step, None, Segmentation | Failure]:
         yield "Loading the network…"
         from napari_tumorseg.inference import run
 
-        return (yield from run(scan, job.model, job.settings))
+        result = yield from run(scan, job.model, job.settings)
+        labels, arguments, _ = labels_layer(result, case=job.case.name, group=job.group, model=True)
+        return Success(labels, arguments["metadata"][METADATA_KEY], evidence_of(job, scan, result))
     except Exception as error:  # told to the user by the panel, and logged there
         return Failure(error)
 
@@ -209,10 +273,16 @@ def sentence(error: Exception) -> str:
     return f"It failed unexpectedly ({type(error).__name__}: {error}); details are in the log."
 
 
-def _put_result(layer: LabelsLayer, result: Segmentation, job: Job) -> None:
-    data, arguments, _ = labels_layer(
-        result, name=layer.name, case=job.case.name, group=job.group, model=True
-    )
-    layer.metadata[METADATA_KEY] = arguments["metadata"][METADATA_KEY]
+def evidence_of(job: Job, scan: Scan, result: Segmentation) -> Evidence | None:
+    """Return what a run kept of its probabilities."""
+    card = job.model.card
+    post = post_settings(job.settings, card)
+    return Evidence.of(result, card, post, brain_of(scan) if post.inside_brain else None)
+
+
+def _put_result(layer: LabelsLayer, success: Success) -> None:
+    layer.metadata[METADATA_KEY] = replace(success.origin, name=layer.name)
+    if success.evidence is not None:
+        layer.metadata[EVIDENCE_KEY] = success.evidence
     layer.editable = True
-    layer.data = data
+    layer.data = success.labels

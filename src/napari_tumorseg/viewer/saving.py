@@ -74,11 +74,22 @@ def _sample_folders() -> Iterator[Path]:
 
 def save_table(measured: Measurements, path: Path, segmentation: Segmentation) -> Path:
     """Write the numbers of a mask, as CSV or JSON by the ending."""
-    ending = path.suffix.lower()
-    if ending not in (".csv", ".json"):
-        raise OutputError(f"{path}: a table is written as .csv or .json; choose such an ending")
-    text = to_csv(measured) if ending == ".csv" else to_json(measured, segmentation.provenance)
+    as_csv = checked_table(path).suffix.lower() == ".csv"
+    text = to_csv(measured) if as_csv else to_json(measured, segmentation.provenance)
     write_text(path, text, overwrite=True)
+    return path
+
+
+def checked_table(path: Path) -> Path:
+    """Return a path with an ending that tables have.
+
+    Raises
+    ------
+    OutputError
+        If it has another one.
+    """
+    if path.suffix.lower() not in (".csv", ".json"):
+        raise OutputError(f"{path}: a table is written as .csv or .json; choose such an ending")
     return path
 
 

@@ -51,3 +51,28 @@ def wrapping_label() -> Label:
     policy.setHeightForWidth(True)
     label.native.setSizePolicy(policy)
     return label
+
+
+class Note:
+    """A text below a section's controls, in plain words; it takes no room while it is empty."""
+
+    def __init__(self) -> None:
+        self._label = wrapping_label()
+        self._label.native.setTextFormat(Qt.TextFormat.PlainText)  # names of files and layers stand in it
+        self.value = ""
+
+    @property
+    def native(self) -> QWidget:
+        """The widget."""
+        found: QWidget = self._label.native
+        return found
+
+    @property
+    def value(self) -> str:
+        """What it says."""
+        return str(self._label.value)
+
+    @value.setter
+    def value(self, text: str) -> None:
+        self._label.value = text
+        self.native.setVisible(bool(text))

@@ -30,3 +30,10 @@ def shown_slice(dims: Any, grid: Grid, axis: int) -> int | None:
         return None
     place = placement(grid)
     return round(float((dims.point[there] - place["translate"][axis]) / place["scale"][axis]))
+
+
+def turn_to(dims: Any, grid: Grid, index: int, axis: int = 0) -> None:
+    """Turn the viewer to a slice of a grid along a canonical axis."""
+    place = placement(grid)
+    there = dims.ndim - 3 + axis
+    dims.set_point(there, place["translate"][axis] + index * place["scale"][axis])

@@ -21,12 +21,17 @@ def write_labels(path: str, data: Any, attributes: dict[str, Any]) -> list[str]:
     """
     from napari.layers import Labels, Layer
 
+    from napari_tumorseg.viewer.edits import edits_of
     from napari_tumorseg.viewer.saving import save_mask
 
     layer = Layer.create(data, attributes, "labels")
     assert isinstance(layer, Labels)
     segmentation = segmentation_of(layer, _layers_around())
-    return [str(p) for p in save_mask(segmentation, Path(path))]
+    written = save_mask(segmentation, Path(path))
+    edits = edits_of(layer)
+    if edits is not None:
+        edits.note_saved()
+    return [str(p) for p in written]
 
 
 def segmentation_of(layer: Labels, beside: list[Layer]) -> Segmentation:

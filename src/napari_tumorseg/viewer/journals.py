@@ -1,0 +1,154 @@
+"""Journals of the masks of one panel, written by a thread of its own so that no stroke waits for a disk."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from qtpy.QtCore import QObject, QTimer
+from qtpy.QtCore import Signal as QtSignal  # type: ignore[attr-defined,unused-ignore]
+
+from napari_tumorseg.edit import Change
+from napari_tumorseg.errors import TumorSegError
+from napari_tumorseg.geometry import Array
+from napari_tumorseg.session import Journal, Tally, discard
+
+SECONDS_BETWEEN_SYNCS = 5.0
+"""Edits are written at once, and had on the disk, against the power going, as often as this."""
+
+
+class Journals(QObject):
+    """Starts, writes and ends journals, each in the order asked for; nothing here waits.
+
+    Parameters
+    ----------
+    folder : Path
+        Where they are kept.
+    """
+
+    failed = QtSignal(str)
+    """Edits cannot be autosaved; why, in a sentence. Told once until they can again."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__()
+        self.folder = folder
+        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="autosave")
+        self._dirty: set[Writer] = set()
+        self._is_failing = False
+        self._timer = QTimer(self)
+        self._timer.timeout.connect(self.sync)
+        self.set_interval(SECONDS_BETWEEN_SYNCS)
+
+    def set_interval(self, seconds: float) -> None:
+        """Set how often edits are had on the disk."""
+        self._timer.start(max(100, round(1000 * seconds)))
+
+    def start(
+        self, key: str, labels: Array, about: dict[str, Any], tally: Tally, at_once: bool = False
+    ) -> Writer:
+        """Begin a journal; `labels` are the caller's no more."""
+        writer = Writer(self)
+        writer.begin(key, labels, about, tally, at_once)
+        return writer
+
+    def remove(self, path: Path, once_in: Writer) -> None:
+        """Remove a journal whose edits another one holds now; one that is in work stays."""
+
+        def work() -> None:
+            if once_in.is_there:
+                with suppress(TumorSegError):
+                    discard(path)
+
+        self.submit(work)
+
+    def sync(self) -> None:
+        """Have all edits on the disk."""
+        dirty, self._dirty = self._dirty, set()
+        for writer in dirty:
+            writer.sync()
+
+    def finish(self) -> None:
+        """Wait until all is written; nothing can be written afterwards."""
+        self._timer.stop()
+        self._thread.shutdown(wait=True)
+
+    def flush(self, seconds: float = 10.0) -> None:
+        """Wait until all is written."""
+        self.submit(lambda: None).result(seconds)
+
+    def touch(self, writer: Writer) -> None:
+        """Note that a journal has edits that may not be on the disk yet."""
+        self._dirty.add(writer)
+
+    def submit(self, work: Callable[[], None]) -> Future[None]:
+        """Do something in the thread, after all that was asked before."""
+
+        def safely() -> None:
+            try:
+                work()
+            except TumorSegError as error:
+                if not self._is_failing:
+                    self._is_failing = True
+                    self.failed.emit(str(error))
+            else:
+                self._is_failing = False
+
+        return self._thread.submit(safely)
+
+
+class Writer:
+    """One journal, as the window's thread sees it."""
+
+    def __init__(self, journals: Journals) -> None:
+        self._journals = journals
+        self._journal: Journal | None = None
+
+    @property
+    def is_there(self) -> bool:
+        """Whether its file is there (asked in the thread that writes)."""
+        return self._journal is not None and self._journal.path.exists()
+
+    @property
+    def path(self) -> Path | None:
+        """The journal's file, once it is known."""
+        return self._journal.path if self._journal else None
+
+    def begin(self, key: str, labels: Array, about: dict[str, Any], tally: Tally, at_once: bool) -> None:
+        """Start it."""
+
+        def work() -> None:
+            folder = self._journals.folder
+            try:
+                self._journal = Journal.start(folder, key, labels, about, tally=tally, at_once=at_once)
+            except TumorSegError:  # the first edit tries again
+                self._journal = Journal.start(folder, key, labels, about, tally=tally)
+                raise
+
+        self._journals.submit(work)
+
+    def append(self, change: Change, action: str) -> None:
+        """Write an edit."""
+        self._do(lambda journal: journal.append(change, action))
+        self._journals.touch(self)
+
+    def restart(self) -> None:
+        """Start anew from the labels as they are: they were saved, or are given up."""
+        self._do(lambda journal: journal.restart())
+
+    def sync(self) -> None:
+        """Have all on the disk."""
+        self._do(lambda journal: journal.sync())
+
+    def close(self, saved: bool | Writer) -> Future[None]:
+        """End it; unless its edits were saved, or are in another journal, it stays to be offered again."""
+        return self._do(lambda journal: journal.close(saved.is_there if isinstance(saved, Writer) else saved))
+
+    def _do(self, what: Callable[[Journal], None]) -> Future[None]:
+        def work() -> None:
+            if self._journal is not None:
+                what(self._journal)
+
+        return self._journals.submit(work)

@@ -1,0 +1,62 @@
+"""How a viewer looked, to be brought back."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+from weakref import WeakKeyDictionary, ref
+
+from napari.layers import Layer
+
+if TYPE_CHECKING:
+    from napari import Viewer
+
+_OF_LAYERS = ("visible", "opacity", "blending", "contour")
+_OF_GRID = ("enabled", "stride", "shape", "spacing")
+_OF_CAMERA = ("orientation", "center", "zoom", "angles")
+
+
+class ViewerState:
+    """What the layers, the grid, the dimensions and the camera of a viewer were like.
+
+    Layers are held weakly: one that goes meanwhile is gone.
+    """
+
+    def __init__(self, viewer: Viewer) -> None:
+        self._layers: WeakKeyDictionary[Layer, dict[str, Any]] = WeakKeyDictionary()
+        for layer in viewer.layers:
+            self._layers[layer] = {n: getattr(layer, n) for n in _OF_LAYERS if hasattr(layer, n)}
+        selected = viewer.layers.selection.active
+        # not `selected` itself: that may be a proxy, which a weak reference outlives
+        active = next((layer for layer in viewer.layers if layer == selected), None)
+        self._active = ref(active) if active is not None else None
+        self._order = [ref(layer) for layer in viewer.layers]
+        self._grid = {name: getattr(viewer.canvas.grid, name) for name in _OF_GRID}
+        self._ndisplay, self._dims = viewer.dims.ndisplay, tuple(viewer.dims.order)
+        self._point = tuple(viewer.dims.point)
+        self._camera = {name: getattr(viewer.scene.camera, name) for name in _OF_CAMERA}
+
+    def restore(self, viewer: Viewer) -> None:
+        """Bring it back; layers that came since stay as they are, above the others."""
+        self._reorder(viewer)
+        for layer, looks in list(self._layers.items()):
+            if layer in viewer.layers:
+                for name, value in looks.items():
+                    setattr(layer, name, value)
+        active = self._active() if self._active is not None else None
+        if active is not None and active in viewer.layers:
+            viewer.layers.selection.active = active
+        for name, value in self._grid.items():
+            setattr(viewer.canvas.grid, name, value)
+        viewer.dims.ndisplay = self._ndisplay
+        if viewer.dims.ndim == len(self._dims):
+            viewer.dims.order = self._dims
+            viewer.dims.set_point(range(len(self._point)), self._point)
+        for name, value in self._camera.items():
+            setattr(viewer.scene.camera, name, value)
+
+    def _reorder(self, viewer: Viewer) -> None:
+        known = [layer for layer in (r() for r in self._order) if layer is not None]
+        for place, layer in enumerate(layer for layer in known if layer in viewer.layers):
+            there = viewer.layers.index(layer)
+            if there != place:
+                viewer.layers.move(there, place)

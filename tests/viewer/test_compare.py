@@ -1,0 +1,233 @@
+"""A person on the page Compare, in a real window."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from qtpy.QtCore import Qt
+
+from napari_tumorseg.io import write_mask
+from napari_tumorseg.measure import agreement
+from napari_tumorseg.measure.overlap import BOTH, ONLY_A, ONLY_B
+from napari_tumorseg.regions import region_mask
+from napari_tumorseg.viewer.compare_reference import STALE
+from napari_tumorseg.viewer.origin import is_view
+from tests.viewer.conftest import NEEDS_SCREEN
+from tests.viewer.studies import head_case, mask_on, show_case
+
+pytestmark = NEEDS_SCREEN
+
+
+def numbers(table):
+    rows = table.texts()
+    across = range(table.columnCount())
+    heads = [table.model().headerData(c, Qt.Orientation.Horizontal) for c in across]
+    return {row[0]: dict(zip(heads[1:], row[1:], strict=True)) for row in rows}
+
+
+@pytest.fixture
+def compared(new_panel, wait):
+    """A mask in hand and a reference, compared."""
+    viewer, panel = new_panel()
+    one = head_case()
+    seg, reference = mask_on(one), mask_on(one, shift=2)
+    mine, theirs = show_case(viewer, one, seg, reference)
+    viewer.layers.selection.active = mine
+    section = panel.compare.reference
+    section.chooser.choose(theirs)
+    section.compare.click()
+    wait(lambda: section.found is not None)
+    return viewer, panel, seg, reference, mine, theirs
+
+
+# ---- a reference
+
+
+def test_the_numbers_are_those_of_the_measure_and_of_monai(compared):
+    from monai.metrics import compute_hausdorff_distance, compute_iou, get_confusion_matrix
+
+    _, panel, seg, reference, *_ = compared
+    section = panel.compare.reference
+    assert section.found == replace(agreement(seg, reference))
+    shown = numbers(section.table)
+    for region, members in seg.scheme.regions.items():
+        pair = [region_mask(x.labels, members)[None, None] for x in (seg, reference)]
+        one, other = (torch.from_numpy(x.astype(np.float32)) for x in pair)
+        tp, fp, tn, fn = (float(v) for v in get_confusion_matrix(one, other, True)[0, 0])
+        assert shown["Dice"][region] == f"{2 * tp / (2 * tp + fp + fn):.3f}"
+        assert shown["IoU"][region] == f"{float(compute_iou(one, other)):.3f}"
+        assert shown["Accuracy"][region] == f"{(tp + tn) / (tp + fp + tn + fn):.3f}"
+        assert shown["Precision"][region] == f"{tp / (tp + fp):.3f}"
+        assert shown["Sensitivity"][region] == f"{tp / (tp + fn):.3f}"
+        assert shown["Specificity"][region] == f"{tn / (tn + fp):.3f}"
+        far = compute_hausdorff_distance(one, other, True, percentile=95, spacing=(2.0, 1.0, 1.0))
+        assert shown["HD95 (mm)"][region] == f"{float(far):.1f}"
+        assert shown["Error (mL)"][region] == f"{(fp - fn) * 2 / 1000:+.2f}"
+
+
+def test_a_true_mask_is_loaded_from_a_file_hidden_and_compared(new_panel, wait, tmp_path):
+    viewer, panel = new_panel()
+    one = head_case()
+    seg, reference = mask_on(one), mask_on(one, shift=3)
+    (mine,) = show_case(viewer, one, seg)
+    viewer.layers.selection.active = mine
+    path = write_mask(reference, tmp_path / "truth.nii.gz")[0]
+    section = panel.compare.reference
+    section.open_file(path)
+    wait(lambda: section.found is not None)
+    assert section.found.row("WT").dice == agreement(seg, reference).row("WT").dice
+    loaded = section.chooser.layer
+    assert loaded.name == "truth.nii.gz (reference)" and not loaded.visible
+    np.testing.assert_array_equal(loaded.data, reference.labels)
+    assert viewer.layers.selection.active is mine and panel.in_hand.layer is mine
+
+
+def test_a_reference_elsewhere_is_told_in_a_sentence(new_panel, wait, tmp_path, complaints):
+    viewer, panel = new_panel()
+    one = head_case()
+    (mine,) = show_case(viewer, one, mask_on(one))
+    viewer.layers.selection.active = mine
+    other = mask_on(head_case(spacing=(3.0, 1.0, 1.0)))
+    panel.compare.reference.open_file(write_mask(other, tmp_path / "other.nii.gz")[0])
+    wait(lambda: bool(complaints))
+    assert "do not have the same voxels at the same places" in complaints[0]
+    assert panel.compare.reference.found is None
+
+
+def test_the_overlay_is_right_and_touches_no_other_layer(compared):
+    viewer, panel, seg, reference, mine, theirs = compared
+    before = {layer: (layer.visible, np.array(layer.data)) for layer in viewer.layers}
+    section = panel.compare.reference
+    section.region.setCurrentText("TC")
+    section.show_map.click()
+    (layer,) = (x for x in viewer.layers if is_view(x))
+    a, b = (region_mask(x.labels, x.scheme.regions["TC"]) for x in (seg, reference))
+    np.testing.assert_array_equal(layer.data == BOTH, a & b)
+    np.testing.assert_array_equal(layer.data == ONLY_A, a & ~b)
+    np.testing.assert_array_equal(layer.data == ONLY_B, b & ~a)
+    assert layer.name == f"agreement TC: {mine.name} with {theirs.name}"
+    for other, (visible, data) in before.items():
+        assert other.visible == visible
+        np.testing.assert_array_equal(other.data, data)
+    assert panel.in_hand.layer is mine
+    section.region.setCurrentText("WT")
+    section.show_map.click()
+    assert sum(is_view(x) for x in viewer.layers) == 1  # the earlier one is replaced
+
+
+def test_numbers_that_are_out_of_date_say_so_and_go_with_the_mask(compared, wait):
+    viewer, panel, _, _, mine, theirs = compared
+    section = panel.compare.reference
+    mine.brush_size = 3
+    mine.paint((3, 5, 5), 2)
+    wait(lambda: section.note.value == STALE)
+    viewer.layers.selection.active = theirs
+    wait(lambda: section.found is None)
+    assert section.table.isHidden()
+
+
+def test_a_mask_is_not_compared_with_itself(new_panel, complaints):
+    viewer, panel = new_panel()
+    one = head_case()
+    (mine,) = show_case(viewer, one, mask_on(one))
+    viewer.layers.selection.active = mine
+    section = panel.compare.reference
+    section.compare.click()
+    section.chooser.choose(mine)
+    section.compare.click()
+    assert "Choose a reference" in complaints[0] and "is the mask in hand itself" in complaints[1]
+
+
+# ---- time points
+
+
+@pytest.fixture
+def two_times(new_panel):
+    viewer, panel = new_panel()
+    early, late = head_case("early"), head_case("late")
+    first = mask_on(early)
+    second = mask_on(late)
+    second.labels[:, 8:12] = 0
+    second.labels[1:3, 4:8, 10:14] = 3  # a new lesion
+    (a,) = show_case(viewer, early, first)
+    (b,) = show_case(viewer, late, second)
+    times = panel.compare.times
+    times.before.choose(a)
+    times.after.choose(b)
+    return viewer, panel, times, first, second
+
+
+def test_volumes_and_products_of_two_times_are_plain_numbers(two_times, wait):
+    _, _, times, first, second = two_times
+    times.compare.click()
+    wait(lambda: times.found is not None)
+    row = times.found.row("WT")
+    counts = [int((x.labels > 0).sum()) for x in (first, second)]
+    assert (row.voxels_before, row.voxels_after) == tuple(counts)
+    shown = {cells[0]: cells[1:] for cells in times.table.texts()}["WT"]
+    change = (counts[1] - counts[0]) * 2 / 1000
+    assert shown == [
+        f"{counts[0] * 2 / 1000:.2f}",
+        f"{counts[1] * 2 / 1000:.2f}",
+        f"{change:+.2f}",
+        f"{100 * (counts[1] - counts[0]) / counts[0]:+.1f}",
+    ]
+    assert times.found.lesions is None and "no registration was approved" in times.more.value.lower()
+    for verdict in ("response", "progress", "stable"):
+        assert verdict not in times.more.value.replace("no response is derived", "").lower()
+
+
+def test_lesions_are_matched_once_the_user_says_that_the_scans_are_aligned(two_times, wait):
+    _, _, times, *_ = two_times
+    times.aligned.click()
+    wait(lambda: times.found is not None)
+    assert (times.found.count("new"), times.found.count("matched"), times.found.count("vanished")) == (
+        1,
+        1,
+        0,
+    )
+    assert [row[0].split(":")[0] for row in times.lesions.texts()] == ["matched", "new"]
+
+
+def test_a_registration_counts_only_after_it_was_seen_and_approved(two_times, wait):
+    pytest.importorskip("SimpleITK")
+    viewer, panel, times, *_ = two_times
+    layers, group = list(viewer.layers), panel.inputs.group.key
+    times.register.click()
+    wait(lambda: times._offered is not None)
+    assert sum(is_view(x) for x in viewer.layers) == 2 and not times.approve.isHidden()
+    assert panel.inputs.group.key == group  # the preview is no case of its own
+    assert times.found is None
+    times.reject.click()
+    assert list(viewer.layers) == layers and times.approve.isHidden() is not None
+    times.register.click()
+    wait(lambda: times._offered is not None)
+    times.approve.click()
+    wait(lambda: times.found is not None)
+    assert times.found.registration["approved"] and times.found.count("new") == 1
+    assert list(viewer.layers) == layers
+
+
+# ---- intensities
+
+
+def test_intensities_of_every_region_and_channel_are_drawn(new_panel, wait):
+    viewer, panel = new_panel(show=True)
+    one = head_case()
+    (mine,) = show_case(viewer, one, mask_on(one))
+    viewer.layers.selection.active = mine
+    section = panel.compare.intensities
+    section.measure.click()
+    wait(lambda: bool(section.found))
+    names = [section.channel.itemText(i) for i in range(section.channel.count())]
+    assert names == ["case_flair", "case_t1c"]
+    assert [row.name for row in section.plot.rows] == ["NCR", "ED", "WT", "TC", "ET", "rest"]
+    section.channel.setCurrentText("case_t1c")
+    shown = {cells[0]: cells[1:] for cells in section.table.texts()}
+    data = 2 * one.images[0].data[np.isin(mine.data, (1, 3))]
+    assert shown["TC"] == [f"{v:.4g}" for v in np.percentile(data.astype(float), (1, 25, 50, 75, 99))]
+    picture = section.plot.grab().toImage()
+    assert len({picture.pixel(x, y) for x in range(picture.width()) for y in range(picture.height())}) > 8

@@ -1,0 +1,127 @@
+"""The results table follows every edit, and leads to lesions; in a real window."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from napari.layers import Labels
+
+from napari_tumorseg.edit import count_all
+from napari_tumorseg.regions import SCHEMES
+from napari_tumorseg.scan import Segmentation
+from napari_tumorseg.viewer import ask
+from napari_tumorseg.viewer.held_mask import groups_of
+from napari_tumorseg.viewer.layers import labels_layer
+from tests.viewer.conftest import NEEDS_SCREEN, grid
+from tests.viewer.test_window import add
+
+pytestmark = NEEDS_SCREEN
+
+
+@pytest.fixture(autouse=True)
+def nobody_looks(monkeypatch):
+    monkeypatch.setattr(ask, "window", lambda: None)
+
+
+def mask(viewer, labels, unit="mm", scheme="brats-2024") -> Labels:
+    on = grid(labels.shape, unit=unit, origin=(5.0, -7.0, 11.0))
+    add(viewer, [labels_layer(Segmentation(labels, on, SCHEMES[scheme], "case"), name="mask")])
+    viewer.layers.selection.active = viewer.layers[-1]
+    return viewer.layers[-1]
+
+
+def lesions() -> np.ndarray:
+    """Three components of label 1 (WT): of 27, 8 and 1 voxels; label 2 in none."""
+    labels = np.zeros((12, 20, 24), np.uint8)
+    labels[2:5, 2:5, 2:5] = 1
+    labels[7:9, 10:12, 10:12] = 1
+    labels[10, 15, 20] = 1
+    return labels
+
+
+def shown(panel) -> dict[str, tuple[str, ...]]:
+    table = panel.results.table
+    cells = [[table.item(r, c).text() for c in range(5)] for r in range(table.rowCount())]
+    return {cell[0].split()[0]: tuple(cell[1:]) for cell in cells}
+
+
+def test_the_table_follows_200_strokes(open_panel, wait):
+    viewer, panel = open_panel()
+    rng = np.random.default_rng(5)
+    layer = mask(viewer, rng.integers(0, 5, (20, 60, 60)).astype(np.uint8) * (rng.random((20, 60, 60)) > 0.9))
+    first = count_all(layer.data, groups_of(SCHEMES["brats-2024"]))
+    layer.mode = "paint"
+    for turn in range(200):
+        kind = rng.choice(["stroke", "undo", "redo"], p=[0.6, 0.25, 0.15])
+        if kind != "stroke":
+            getattr(layer, kind)()
+        else:
+            layer.brush_size = int(rng.integers(1, 15))
+            start, label = rng.integers(layer.data.shape), int(rng.integers(5))
+            with layer.block_history():
+                for step in range(4):
+                    layer.paint(np.minimum(start + np.array([0, step, step]), 59 if step else 60), label)
+        wait(lambda: panel.numbers.table.is_complete)
+        for name, count in count_all(layer.data, groups_of(SCHEMES["brats-2024"])).items():
+            cells = shown(panel)[name]
+            assert (cells[1], cells[2]) == (str(count.voxels), str(count.components)), (turn, name)
+            more = next(row.more_voxels for row in panel.results.rows if row.name == name)
+            assert more == count.voxels - first[name].voxels
+
+
+def test_the_change_is_in_ml_or_voxels(open_panel, wait):
+    viewer, panel = open_panel()
+    layer = mask(viewer, lesions())
+    layer.data_setitem((np.full(4, 11), np.full(4, 1), np.arange(4)), 1)
+    assert shown(panel)["WT"][3] == "+0.024"
+    layer = mask(viewer, lesions(), unit="unknown")
+    layer.data_setitem((np.array([10]), np.array([15]), np.array([20])), 0)
+    assert shown(panel)["WT"][0] == "—"
+    assert shown(panel)["WT"][3] == "−1"
+
+
+def test_switching_layers_switches_the_table(open_panel, wait):
+    viewer, panel = open_panel()
+    one = mask(viewer, lesions())
+    one.data_setitem((np.array([0]), np.array([0]), np.array([0])), 1)
+    other = mask(viewer, np.zeros((12, 20, 24), np.uint8))
+    wait(lambda: panel.numbers.table.is_complete)
+    assert shown(panel)["WT"][1:] == ("0", "0", "0")
+    viewer.layers.selection.active = one
+    wait(lambda: panel.numbers.table.is_complete)
+    assert shown(panel)["WT"][1:3] == ("37", "4")
+    assert shown(panel)["WT"][3] == "+0.006"  # since it was opened, not since it was selected
+    assert other in viewer.layers
+
+
+def test_a_click_on_a_row_shows_its_largest_slice(open_panel):
+    viewer, panel = open_panel()
+    layer = mask(viewer, lesions())
+    viewer.dims.set_current_step(0, 0)
+    row = next(i for i, row in enumerate(panel.results.rows) if row.name == "WT")
+    panel.results.table.cellClicked.emit(row, 0)
+    assert layer.data[viewer.dims.current_step[0]].sum() == 9
+    y, x = viewer.scene.camera.center[-2:]
+    assert panel.in_hand.index_of((viewer.dims.point[0], y, x)) == (3, 3, 3)
+    empty = next(i for i, row in enumerate(panel.results.rows) if row.name == "RC")
+    panel.results.table.cellClicked.emit(empty, 0)
+    assert "no RC" in panel.runs.status.value
+
+
+@pytest.mark.parametrize("order", [(0, 1, 2), (1, 0, 2), (2, 0, 1)])
+def test_components_are_stepped_through_in_any_plane(open_panel, order):
+    viewer, panel = open_panel()
+    mask(viewer, lesions())
+    viewer.dims.order = order
+    centres = [(3, 3, 3), (7, 10, 10), (10, 15, 20)]
+    seen = []
+    for direction in (1, 1, 1, 1, -1, -1):
+        panel.results.step(direction)
+        place = list(viewer.dims.point)
+        for axis, value in zip(viewer.dims.displayed, viewer.scene.camera.center[-2:], strict=True):
+            place[axis] = value
+        seen.append(panel.in_hand.index_of(place))
+    wanted = [centres[number] for number in (0, 1, 2, 0, 2, 1)]
+    for found, centre in zip(seen, wanted, strict=True):
+        assert np.abs(np.subtract(found, centre)).max() <= 1
+    assert "of 3" in panel.runs.status.value
