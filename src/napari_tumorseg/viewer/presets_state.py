@@ -42,9 +42,6 @@ class ViewerState:
             if layer in viewer.layers:
                 for name, value in looks.items():
                     setattr(layer, name, value)
-        active = self._active() if self._active is not None else None
-        if active is not None and active in viewer.layers:
-            viewer.layers.selection.active = active
         for name, value in self._grid.items():
             setattr(viewer.canvas.grid, name, value)
         viewer.dims.ndisplay = self._ndisplay
@@ -53,6 +50,10 @@ class ViewerState:
             viewer.dims.set_point(range(len(self._point)), self._point)
         for name, value in self._camera.items():
             setattr(viewer.scene.camera, name, value)
+        # last: napari asks a layer at once what lies under the cursor, which fails halfway out of 3-D
+        active = self._active() if self._active is not None else None
+        if active is not None and active in viewer.layers:
+            viewer.layers.selection.active = active
 
     def _reorder(self, viewer: Viewer) -> None:
         known = [layer for layer in (r() for r in self._order) if layer is not None]

@@ -21,7 +21,7 @@ from napari_tumorseg.viewer.layers import placement
 from napari_tumorseg.viewer.views import view_metadata
 
 _OPACITY = {"WT": 0.35, "TC": 0.5, "ET": 1.0}
-_HEAD_OPACITY = 0.2
+_HEAD_OPACITY = 0.12
 _HEAD_STEP = 2
 _SMOOTHING = 0.7
 """In voxels: takes the steps off and leaves the shape."""
@@ -123,5 +123,4 @@ def _mesh(mask: Array) -> tuple[Affine, Array]:
     smooth = ndimage.gaussian_filter(padded, _SMOOTHING)
     body: Any = smooth if smooth.max() > 0.5 else padded
     vertices, faces, _, _ = skmeasure.marching_cubes(body, 0.5)
-    # the viewer's depth is turned (see upright.py), so that faces are lit from in front this way round
-    return np.asarray(vertices, dtype=np.float64) - 3, np.ascontiguousarray(faces[:, ::-1])
+    return np.asarray(vertices, dtype=np.float64) - 3, np.asarray(faces)
