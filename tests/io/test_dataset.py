@@ -3,12 +3,14 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
+import h5py
 import nibabel as nib
 import numpy as np
 import pytest
 
 from napari_tumorseg.errors import ChoiceNeededError, GeometryError, InputError
-from napari_tumorseg.io.dataset import DataSet, UnlabelledError
+from napari_tumorseg.io.dataset import DataSet, UnlabelledError, as_wanted
+from napari_tumorseg.scan import Role
 
 SHAPE = (6, 5, 4)
 
@@ -86,3 +88,16 @@ def test_real_cases(shared_data: Path) -> None:
             assert ref.name.endswith(("algorithmic_segs", "native"))
     assert len(found) == 7
     assert found["TCGA-FG-6692_brain_extracted"].labels.astype(bool).sum() == 30179
+
+
+def test_pairs_in_one_file_each_are_read_by_themselves(tmp_path: Path) -> None:
+    for number in range(3):
+        with h5py.File(tmp_path / f"{number}.h5", "w") as file:
+            file["image"] = np.full((8, 9), number + 1.0, np.float32)
+            file["mask"] = np.eye(8, 9, dtype=np.uint8)
+    for case in DataSet.find([tmp_path]).cases:
+        scan, mask = case.load()
+        assert mask.labels.sum() == 8 and (scan.images[0].data == int(case.name) + 1).all()
+        assert scan.images[0].role is Role.OTHER
+        assert as_wanted(scan, (Role.FLAIR,)).roles.keys() == {Role.FLAIR}
+        assert not as_wanted(scan, (Role.FLAIR, Role.T1C)).roles

@@ -95,6 +95,8 @@ def test_unknown_recipe_and_broken_file(tmp_path: Path) -> None:
 
 
 def test_leaving_out_keeps_the_rest_on_the_other_sides() -> None:
-    recipe = load_recipe("lgg-flair").leaving_out(["TCGA-DU-7294"])
-    assert recipe.split.test == ("TCGA-DU-7294",) and recipe.split.folds is None
+    recipe = load_recipe("lgg-flair").leaving_out(["TCGA-CS-4941"])
+    assert (
+        recipe.split.test == ("TCGA-FG-6692", "TCGA-DU-7294", "TCGA-CS-4941") and recipe.split.folds is None
+    )
     assert recipe.split.fractions == pytest.approx((0.93, 0.07, 0.0))

@@ -6,8 +6,8 @@ import pytest
 
 from napari_tumorseg.errors import InputError
 from napari_tumorseg.io.dataset import patient_of
-from napari_tumorseg.training.recipe import Split
-from napari_tumorseg.training.split import Division, divide
+from napari_tumorseg.training.recipe import Split, load_recipe
+from napari_tumorseg.training.split import Division, absent, divide
 
 CASES = {f"TCGA_AA_{i:04d}_2000": [0, 1, 2] for i in range(20)}
 
@@ -48,8 +48,10 @@ def test_fixed_sides() -> None:
     for seed in range(5):
         parts = divide(CASES, Split(test=("TCGA-AA-0007",), validation=("TCGA_AA_0008_2000",), seed=seed))
         assert "TCGA_AA_0007_2000" in parts.test and "TCGA_AA_0008_2000" in parts.validation
-    with pytest.raises(InputError, match="TCGA-ZZ-0000"):
-        divide(CASES, Split(test=("TCGA-ZZ-0000",)))
+    rule = Split(test=("TCGA-ZZ-0000", "TCGA-AA-0001"))
+    assert absent(CASES, rule) == ["TCGA-ZZ-0000"]
+    with pytest.raises(InputError, match="none to train on"):
+        divide(CASES, Split(fractions=(0.0, 0.5, 0.5)))
 
 
 def test_by_slice_tears_patients_apart(tmp_path: Path) -> None:
@@ -69,7 +71,20 @@ def test_by_slice_tears_patients_apart(tmp_path: Path) -> None:
         ("TCGA-DU-7294/brain_extracted", "TCGA-DU-7294"),
         ("BRATS_009.nii.gz_1_x73_y11_z63", "BRATS_009"),
         ("brats_2013_pat0001_1", "brats_2013_pat0001_1"),
+        ("sub-01_ses-02_flair", "sub-01"),
+        ("PAT0/2019", "PAT0"),
     ],
 )
 def test_patient_of(name: str, patient: str) -> None:
     assert patient_of(name) == patient
+
+
+def test_hassans_figures() -> None:
+    """4,715 slices fall into 3,017, 943 and 755, as published."""
+    parts = divide({"kaggle": range(4715)}, load_recipe("hassan2025").split)
+    assert [len(p) for p in (parts.train, parts.validation, parts.test)] == [3017, 943, 755]
+
+
+def test_a_patient_is_left_out_with_all_slices() -> None:
+    parts = divide(CASES, Split(by="slice", test=("TCGA-AA-0007",), fractions=(0.8, 0.2, 0.0)))
+    assert sorted(parts.test) == [f"TCGA_AA_0007_2000#{i}" for i in range(3)]

@@ -95,7 +95,7 @@ def open_panel(make_napari_viewer):
 @pytest.fixture
 def new_panel(make_napari_viewer, monkeypatch):
     """A viewer and its panel, where nobody looks; what a test leaves running is stopped."""
-    from napari_tumorseg.viewer import ask
+    from napari_tumorseg.viewer.widgets import ask
 
     monkeypatch.setattr(ask, "window", lambda: None)
     panels = []

@@ -7,8 +7,8 @@ from napari.layers import Layer
 
 from napari_tumorseg.regions import SCHEMES
 from napari_tumorseg.scan import Image, Role, Segmentation
-from napari_tumorseg.viewer.layers import case_layers, labels_layer
-from napari_tumorseg.viewer.origin import origin_of
+from napari_tumorseg.viewer.layers.origin import origin_of
+from napari_tumorseg.viewer.layers.to_layers import case_layers, labels_layer
 from tests.viewer.conftest import case, grid
 
 SHAPE = (8, 40, 48)

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from napari_tumorseg.errors import CancelledError
-from napari_tumorseg.viewer import ask
+from napari_tumorseg.viewer.widgets import ask
 
 
 def test_nobody_is_asked_where_there_is_no_window(monkeypatch):

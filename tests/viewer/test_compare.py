@@ -13,8 +13,8 @@ from napari_tumorseg.io import write_mask
 from napari_tumorseg.measure import agreement
 from napari_tumorseg.measure.overlap import BOTH, ONLY_A, ONLY_B
 from napari_tumorseg.regions import region_mask
-from napari_tumorseg.viewer.compare_reference import STALE
-from napari_tumorseg.viewer.origin import is_view
+from napari_tumorseg.viewer.compare.reference_section import STALE
+from napari_tumorseg.viewer.layers.origin import is_view
 from tests.viewer.conftest import NEEDS_SCREEN
 from tests.viewer.studies import head_case, mask_on, show_case
 

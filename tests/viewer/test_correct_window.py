@@ -19,15 +19,15 @@ from napari_tumorseg import edit
 from napari_tumorseg.edit import ANY
 from napari_tumorseg.regions import SCHEMES
 from napari_tumorseg.scan import Role, Segmentation
-from napari_tumorseg.viewer import ask
-from napari_tumorseg.viewer.correct_boxes import KIND as BOX
-from napari_tumorseg.viewer.kept import KIND as KEPT
+from napari_tumorseg.viewer.correct.boxes import KIND as BOX
+from napari_tumorseg.viewer.correct.kept import KIND as KEPT
+from napari_tumorseg.viewer.correct.maps import KIND as MAP
+from napari_tumorseg.viewer.correct.maps import UNCERTAINTY
 from napari_tumorseg.viewer.keys import KEYS
-from napari_tumorseg.viewer.layers import case_layers, group_key, labels_layer
-from napari_tumorseg.viewer.look_where_maps import KIND as MAP
-from napari_tumorseg.viewer.look_where_maps import UNCERTAINTY
-from napari_tumorseg.viewer.run import EVIDENCE_KEY
-from napari_tumorseg.viewer.views import views
+from napari_tumorseg.viewer.layers.to_layers import case_layers, group_key, labels_layer
+from napari_tumorseg.viewer.layers.views import views
+from napari_tumorseg.viewer.segment.run import EVIDENCE_KEY
+from napari_tumorseg.viewer.widgets import ask
 from tests.builders import card_of, save_model, threshold_net
 from tests.viewer.conftest import NEEDS_SCREEN, case, grid, image
 

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from napari_tumorseg.measure import find_midline, laterality, measure, rano
-from napari_tumorseg.viewer.diameters_midline import KIND as MIDLINE
-from napari_tumorseg.viewer.origin import origin_of
-from napari_tumorseg.viewer.views import views
+from napari_tumorseg.viewer.compare.midline_layer import KIND as MIDLINE
+from napari_tumorseg.viewer.layers.origin import origin_of
+from napari_tumorseg.viewer.layers.views import views
 from tests.viewer.conftest import NEEDS_SCREEN
 from tests.viewer.studies import head_case, mask_on, show_case
 

@@ -9,9 +9,9 @@ from napari_tumorseg.errors import ChoiceNeededError, InputError
 from napari_tumorseg.geometry import Grid
 from napari_tumorseg.regions import SCHEMES
 from napari_tumorseg.scan import Role, Segmentation
-from napari_tumorseg.viewer.from_layers import grid_of, state_spacing, to_image, to_segmentation
-from napari_tumorseg.viewer.layers import case_layers, labels_layer
-from napari_tumorseg.viewer.origin import origin_of
+from napari_tumorseg.viewer.layers.from_layers import grid_of, state_spacing, to_image, to_segmentation
+from napari_tumorseg.viewer.layers.origin import origin_of
+from napari_tumorseg.viewer.layers.to_layers import case_layers, labels_layer
 from tests.viewer.conftest import case, grid, image
 
 

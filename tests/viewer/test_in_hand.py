@@ -9,11 +9,11 @@ from napari_tumorseg.edit import change_to, count_all
 from napari_tumorseg.errors import InputError
 from napari_tumorseg.regions import SCHEMES
 from napari_tumorseg.scan import Role, Segmentation
-from napari_tumorseg.viewer.held_mask import groups_of
-from napari_tumorseg.viewer.in_hand import MaskInHand
-from napari_tumorseg.viewer.inputs import Inputs
-from napari_tumorseg.viewer.layers import case_layers, labels_layer
-from napari_tumorseg.viewer.origin import origin_of
+from napari_tumorseg.viewer.layers.inputs import Inputs
+from napari_tumorseg.viewer.layers.origin import origin_of
+from napari_tumorseg.viewer.layers.to_layers import case_layers, labels_layer
+from napari_tumorseg.viewer.results.held_mask import groups_of
+from napari_tumorseg.viewer.results.in_hand import MaskInHand
 from tests.viewer.conftest import NEEDS_SCREEN, case, grid
 
 pytestmark = NEEDS_SCREEN  # a QObject wants an application

@@ -5,8 +5,15 @@ from napari.components import ViewerModel
 from napari.layers import Image, Layer
 
 from napari_tumorseg.scan import Role
-from napari_tumorseg.viewer.inputs import ELSEWHERE, EVERYTHING, Inputs, case_of, groups_of, problem_with
-from napari_tumorseg.viewer.layers import case_layers
+from napari_tumorseg.viewer.layers.inputs import (
+    ELSEWHERE,
+    EVERYTHING,
+    Inputs,
+    case_of,
+    groups_of,
+    problem_with,
+)
+from napari_tumorseg.viewer.layers.to_layers import case_layers
 from tests.viewer.conftest import case, image
 
 

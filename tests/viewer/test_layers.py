@@ -10,8 +10,8 @@ from napari.layers import Labels, Layer
 from napari_tumorseg.geometry import Grid
 from napari_tumorseg.regions import SCHEMES
 from napari_tumorseg.scan import Role, Segmentation
-from napari_tumorseg.viewer.layers import case_layers, contrast_limits, labels_layer, placement
-from napari_tumorseg.viewer.origin import origin_of
+from napari_tumorseg.viewer.layers.origin import origin_of
+from napari_tumorseg.viewer.layers.to_layers import case_layers, contrast_limits, labels_layer, placement
 from tests.viewer.conftest import case, grid, image
 
 AFFINES = {

@@ -12,8 +12,8 @@ from napari.layers import Layer
 from napari_tumorseg.errors import OutputError
 from napari_tumorseg.io import read_mask
 from napari_tumorseg.measure import Rano, agreement, measure, rano
-from napari_tumorseg.viewer.edits import edits_of
-from napari_tumorseg.viewer.leave import Findings, write_everything
+from napari_tumorseg.viewer.compare.leave import Findings, write_everything
+from napari_tumorseg.viewer.layers.edits import edits_of
 from napari_tumorseg.viewer.readers import read_layers
 from tests.viewer.conftest import NEEDS_SCREEN
 from tests.viewer.studies import head_case, mask_on, show_case

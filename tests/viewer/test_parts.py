@@ -7,11 +7,11 @@ from napari.components import Dims
 
 from napari_tumorseg.errors import InputError
 from napari_tumorseg.inference.settings import Progress
-from napari_tumorseg.viewer.run import sentence
-from napari_tumorseg.viewer.run_section import told
-from napari_tumorseg.viewer.saving import suggested_name
-from napari_tumorseg.viewer.showing import shown_slice
-from napari_tumorseg.viewer.spacing_row import parse_spacing
+from napari_tumorseg.viewer.layers.showing import shown_slice
+from napari_tumorseg.viewer.results.saving import suggested_name
+from napari_tumorseg.viewer.segment.run import sentence
+from napari_tumorseg.viewer.segment.run_section import told
+from napari_tumorseg.viewer.widgets.spacing_row import parse_spacing
 from tests.viewer.conftest import grid
 
 

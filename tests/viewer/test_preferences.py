@@ -10,7 +10,7 @@ from npe2 import PluginManifest
 import napari_tumorseg
 from napari_tumorseg.regions import SCHEMES
 from napari_tumorseg.viewer import preferences as module
-from napari_tumorseg.viewer.colours import colour_of
+from napari_tumorseg.viewer.layers.colours import colour_of
 from napari_tumorseg.viewer.preferences import BRATS, COLOUR_BLIND, Preferences, preferences
 from tests.viewer.conftest import NEEDS_SCREEN
 

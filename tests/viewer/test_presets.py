@@ -7,9 +7,9 @@ import pytest
 from napari.layers import Image, Labels, Surface
 
 from napari_tumorseg.regions import region_mask
-from napari_tumorseg.viewer.presets import KIND
-from napari_tumorseg.viewer.presets_surfaces import find_surfaces
-from napari_tumorseg.viewer.views import views
+from napari_tumorseg.viewer.compare.presets import KIND
+from napari_tumorseg.viewer.compare.presets_surfaces import find_surfaces
+from napari_tumorseg.viewer.layers.views import views
 from tests.viewer.conftest import NEEDS_SCREEN
 from tests.viewer.studies import head_case, mask_on, show_case
 

@@ -7,9 +7,9 @@ from napari.layers import Layer
 
 from napari_tumorseg.errors import CancelledError, ChoiceNeededError, InputError
 from napari_tumorseg.scan import Role
-from napari_tumorseg.viewer import ask
-from napari_tumorseg.viewer.origin import origin_of
+from napari_tumorseg.viewer.layers.origin import origin_of
 from napari_tumorseg.viewer.readers import get_reader, open_layers, read_layers
+from napari_tumorseg.viewer.widgets import ask
 
 SHAPE = (6, 7, 5)
 

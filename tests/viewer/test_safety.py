@@ -18,12 +18,14 @@ from qtpy.QtWidgets import QApplication
 from napari_tumorseg.regions import SCHEMES
 from napari_tumorseg.scan import Segmentation
 from napari_tumorseg.session import Journal, journal_folder, recover, unfinished
-from napari_tumorseg.viewer import ask, closing, saving
-from napari_tumorseg.viewer.closing import Answer
-from napari_tumorseg.viewer.edits import edits_of
-from napari_tumorseg.viewer.layers import labels_layer
-from napari_tumorseg.viewer.origin import origin_of
+from napari_tumorseg.viewer.layers.edits import edits_of
+from napari_tumorseg.viewer.layers.origin import origin_of
+from napari_tumorseg.viewer.layers.to_layers import labels_layer
 from napari_tumorseg.viewer.readers import read_layers
+from napari_tumorseg.viewer.results import saving
+from napari_tumorseg.viewer.safety import closing
+from napari_tumorseg.viewer.safety.closing import Answer
+from napari_tumorseg.viewer.widgets import ask
 from tests.viewer.conftest import NEEDS_SCREEN, grid
 from tests.viewer.test_window import add
 

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from napari_tumorseg.viewer.telling import short, together
+from napari_tumorseg.viewer.widgets.telling import short, together
 
 
 @pytest.mark.parametrize(

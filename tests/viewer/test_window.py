@@ -16,12 +16,12 @@ from napari_tumorseg.inference.settings import Progress
 from napari_tumorseg.measure import measure
 from napari_tumorseg.regions import SCHEMES
 from napari_tumorseg.scan import Role, Segmentation
-from napari_tumorseg.viewer import ask
-from napari_tumorseg.viewer.from_layers import to_segmentation
-from napari_tumorseg.viewer.options_section import SLICE
-from napari_tumorseg.viewer.origin import origin_of
+from napari_tumorseg.viewer.layers.from_layers import to_segmentation
+from napari_tumorseg.viewer.layers.origin import origin_of
 from napari_tumorseg.viewer.readers import read_layers
-from napari_tumorseg.viewer.results_section import NOTICE
+from napari_tumorseg.viewer.results.section import NOTICE
+from napari_tumorseg.viewer.segment.options_section import SLICE
+from napari_tumorseg.viewer.widgets import ask
 from tests.viewer.conftest import NEEDS_SCREEN, case, grid, image
 from tests.viewer.test_inputs import plain
 
@@ -41,7 +41,7 @@ def add(viewer, layers) -> None:
 
 
 def add_case(viewer, one=None) -> None:
-    from napari_tumorseg.viewer.layers import case_layers
+    from napari_tumorseg.viewer.layers.to_layers import case_layers
 
     add(viewer, case_layers(one or case())[0])
 
@@ -398,7 +398,7 @@ def test_the_device_list_holds_what_works_here(open_panel, wait):
 
 
 def test_the_card_is_a_click_away(open_panel):
-    from napari_tumorseg.viewer.model_section import show_card
+    from napari_tumorseg.viewer.segment.model_section import show_card
 
     viewer, panel = open_panel()
     add_case(viewer)
@@ -437,7 +437,7 @@ def test_the_table_can_be_copied_and_saved(open_panel, slow_run, wait, tmp_path)
 
 
 def test_selecting_another_mask_shows_its_numbers(open_panel, wait):
-    from napari_tumorseg.viewer.layers import labels_layer
+    from napari_tumorseg.viewer.layers.to_layers import labels_layer
 
     viewer, panel = open_panel()
     on = grid()

@@ -14,10 +14,10 @@ from napari.layers import Labels
 
 from napari_tumorseg.io import read_mask
 from napari_tumorseg.session import STATE_FILE, State, Worklist
-from napari_tumorseg.viewer import closing
+from napari_tumorseg.viewer.cases.page import SIGNS
 from napari_tumorseg.viewer.keys import KEYS
-from napari_tumorseg.viewer.origin import origin_of
-from napari_tumorseg.viewer.worklist_section import SIGNS
+from napari_tumorseg.viewer.layers.origin import origin_of
+from napari_tumorseg.viewer.safety import closing
 from tests.builders import head, write_case
 from tests.viewer.conftest import NEEDS_SCREEN
 
@@ -67,7 +67,7 @@ def segment(section, viewer, monkeypatch=None):
 
     from napari_tumorseg.regions import SCHEMES
     from napari_tumorseg.scan import Segmentation
-    from napari_tumorseg.viewer.layers import labels_layer
+    from napari_tumorseg.viewer.layers.to_layers import labels_layer
 
     origin = next(o for o in map(origin_of, viewer.layers) if o)
     labels = np.zeros(origin.grid.shape, np.uint8)

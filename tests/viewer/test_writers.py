@@ -11,8 +11,8 @@ from napari_tumorseg.geometry import Grid
 from napari_tumorseg.io import read_mask
 from napari_tumorseg.regions import SCHEMES
 from napari_tumorseg.scan import Segmentation
-from napari_tumorseg.viewer import ask
-from napari_tumorseg.viewer.layers import labels_layer
+from napari_tumorseg.viewer.layers.to_layers import labels_layer
+from napari_tumorseg.viewer.widgets import ask
 from napari_tumorseg.viewer.writers import write_labels
 
 

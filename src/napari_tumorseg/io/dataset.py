@@ -17,10 +17,15 @@ class UnlabelledError(InputError):
     """A case has no image or no reference mask: nothing can be learnt from it, nothing compared."""
 
 
+_PAIRS = (".h5", ".hdf5")
+"""Endings of files that can hold an image and its mask."""
+
 _PATIENTS = (
     (re.compile(r"TCGA[-_]([A-Z0-9]{2})[-_]([A-Z0-9]{4})", re.IGNORECASE), "TCGA-{}-{}"),
     (re.compile(r"(BraTS-[A-Z]+-\d+)-\d{3}$", re.IGNORECASE), "{}"),  # the last number is the time point
     (re.compile(r"^(BRATS_\d+)\.nii", re.IGNORECASE), "{}"),  # patches cut from one volume
+    (re.compile(r"^(sub-[A-Z0-9]+)", re.IGNORECASE), "{}"),  # BIDS
+    (re.compile(r"^([^/]+)/"), "{}"),  # PATIENT/EXAMINATION
 )
 
 
@@ -28,13 +33,26 @@ def patient_of(name: str) -> str:
     """Return whom a case is of, as far as its name tells: the same in every layout and at every time.
 
     ``TCGA_DU_7294_19890104`` and ``TCGA-DU-7294/brain_extracted`` are one patient, and so are
-    ``BraTS-GLI-00005-100`` and ``BraTS-GLI-00005-101``. A name of no known pattern is a patient of its own.
+    ``BraTS-GLI-00005-100`` and ``BraTS-GLI-00005-101``, all ``sub-01_...``, and what lies in one folder of a
+    folder (``PATIENT/2019``). A name of no such pattern is a patient of its own.
     """
     for pattern, text in _PATIENTS:
         found = pattern.search(name)
         if found:
-            return text.format(*(part.upper() for part in found.groups()))
+            parts = found.groups()
+            return text.format(*((p.upper() for p in parts) if text != "{}" else parts))
     return name
+
+
+def as_wanted(scan: Scan, roles: Sequence[Role]) -> Scan:
+    """Return the scan with its only image in the only role that is wanted, where nothing tells its own.
+
+    Pairs of an image and a mask in HDF5 say nothing of the modality; a model that takes just one is meant.
+    """
+    lone = scan.images[0]
+    if len(scan.images) == 1 and lone.role is Role.OTHER and len(roles) == 1:
+        return scan.with_roles({lone.name: roles[0]})
+    return scan
 
 
 @dataclass(frozen=True)
@@ -67,6 +85,12 @@ class CaseRef:
 
     def open(self) -> Case:
         """Read everything that belongs to the case."""
+        for ending in _PAIRS:
+            file = self.path / f"{self.case}{ending}"
+            if file.is_file():  # among thousands of such files the folder need not be looked through for each
+                found = open_case(file)
+                if found.masks and found.images and found.name == self.case:
+                    return found
         return open_case(self.path, self.case)
 
     def load(self, labels: str | None = None, same_voxels: bool = False) -> tuple[Scan, Segmentation]:

@@ -25,7 +25,7 @@ Side = Annotated[int, Field(ge=1, le=4096)]
 
 
 class CardPart(BaseModel):
-    """A table of a card or recipe: unknown keys are errors, since a misspelt one would be silently without effect."""
+    """A table of a card or recipe: unknown keys are errors, since a misspelt one would have no effect."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 

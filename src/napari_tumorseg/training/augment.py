@@ -12,7 +12,6 @@ from monai.data.meta_obj import set_track_meta
 from monai.transforms import (
     Compose,
     Rand2DElasticd,
-    RandAdjustContrastd,
     RandAffined,
     RandBiasFieldd,
     RandFlipd,
@@ -28,9 +27,13 @@ from napari_tumorseg.geometry import Array
 from napari_tumorseg.models.card import Input
 from napari_tumorseg.training import augmentations as known
 from napari_tumorseg.training.augmentations import Augmentation
+from napari_tumorseg.training.modalities import Modalities
 
 _BOTH = ("image", "target")
 _IMAGE = ("image",)
+_BEFORE = (known.Paste, known.Missing, known.Mistaken)
+"""What is done to a slice before it comes here: it needs more than the slice, or its background."""
+
 _OFFLINE_EPOCH = 0  # an offline copy is the same in all epochs
 
 Transform = Callable[[Mapping[Hashable, Any]], Any]
@@ -61,7 +64,8 @@ class Augmenter:
         wanted: Input,
         seed: int,
     ) -> None:
-        self.online = tuple(a for a in online if not isinstance(a, known.Paste))
+        self.online = tuple(a for a in online if not isinstance(a, _BEFORE))
+        self.modalities = Modalities(online, wanted)
         pasting = [a for a in online if isinstance(a, known.Paste)]
         self.paste_chance = pasting[0].probability if pasting else 0.0
         self.paste_shift = pasting[0].shift if pasting else 0
@@ -159,7 +163,7 @@ def _(wanted: known.Elastic, given: Input, size: tuple[int, int]) -> Transform:
 
 @make.register
 def _(wanted: known.Gamma, given: Input, size: tuple[int, int]) -> Transform:
-    return RandAdjustContrastd(_IMAGE, prob=wanted.probability, gamma=wanted.power, retain_stats=False)
+    return _GammaEach(wanted, len(given.roles))
 
 
 @make.register
@@ -199,18 +203,32 @@ def _(wanted: known.Gain, given: Input, size: tuple[int, int]) -> Transform:
 
 
 @make.register
-def _(wanted: known.Missing, given: Input, size: tuple[int, int]) -> Transform:
-    return _TakeAway(wanted, given)
-
-
-@make.register
-def _(wanted: known.Mistaken, given: Input, size: tuple[int, int]) -> Transform:
-    return _Mistake(wanted, given)
-
-
-@make.register
 def _(wanted: known.Appearance, given: Input, size: tuple[int, int]) -> Transform:
     return _Appearance(wanted, len(given.roles))
+
+
+class _GammaEach(RandomizableTransform):
+    """Raise the tissue of each channel, between its extremes, to a power; background stays 0."""
+
+    def __init__(self, wanted: known.Gamma, roles: int) -> None:
+        RandomizableTransform.__init__(self, wanted.probability)
+        self.wanted = wanted
+        self.roles = roles
+
+    def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
+        self.randomize(None)
+        if not self._do_transform:
+            return dict(data)
+        image = data["image"].clone()
+        powers = self.R.uniform(*self.wanted.power, size=self.roles)
+        for channel, values in enumerate(image):
+            tissue = values != 0
+            if tissue.any():
+                low, high = values[tissue].min(), values[tissue].max()
+                span = (high - low).clamp(min=1e-6)
+                raised = ((values - low).clamp(min=0) / span) ** float(powers[channel % self.roles])
+                image[channel] = torch.where(tissue, raised * span + low, values)
+        return {**data, "image": image}
 
 
 class _GainEach(RandomizableTransform):
@@ -235,54 +253,6 @@ class _GainEach(RandomizableTransform):
             for values in (factor, offset)
         )
         return {**data, "image": torch.where(tissue, image * scale + shift, image)}
-
-
-class _TakeAway(RandomizableTransform):
-    """Replace the channels of modalities that are taken away by those of their stand-ins, or by nothing."""
-
-    def __init__(self, wanted: known.Missing, given: Input) -> None:
-        RandomizableTransform.__init__(self, wanted.probability)
-        self.roles = given.roles
-        self.substitute = given.substitute
-        self.sets = [set(roles) for roles in given.sufficient if set(roles) != set(given.roles)]
-
-    def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
-        self.randomize(None)
-        if not self._do_transform or not self.sets:
-            return dict(data)
-        kept = self.sets[int(self.R.randint(len(self.sets)))]
-        image = data["image"]
-        out = image.clone()
-        count = len(self.roles)
-        for first in range(0, len(image), count):  # the slice, then its neighbours
-            for c, role in enumerate(self.roles):
-                stand_in = self.substitute.get(role)
-                if role in kept:
-                    continue
-                given = stand_in is not None and stand_in in kept
-                out[first + c] = image[first + self.roles.index(stand_in)] if given and stand_in else 0
-        return {**data, "image": out}
-
-
-class _Mistake(RandomizableTransform):
-    """Give one modality as all channels, and nothing to find."""
-
-    def __init__(self, wanted: known.Mistaken, given: Input) -> None:
-        RandomizableTransform.__init__(self, wanted.probability)
-        self.places = [given.roles.index(role) for role in wanted.roles]
-        self.instead_of = given.roles.index(wanted.instead_of)
-        self.roles = len(given.roles)
-
-    def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
-        self.randomize(None)
-        image, target = data["image"], data["target"]
-        place = self.places[int(self.R.randint(len(self.places)))]
-        if not self._do_transform or torch.equal(image[place], image[self.instead_of]):
-            return dict(data)
-        slices = [
-            image[first + place].expand(self.roles, -1, -1) for first in range(0, len(image), self.roles)
-        ]
-        return {**data, "image": torch.cat(slices), "target": torch.cat([target[:-1] * 0, target[-1:]])}
 
 
 class _Appearance(RandomizableTransform):

@@ -16,12 +16,13 @@ from typing import Any
 
 import numpy as np
 
-from napari_tumorseg.errors import TumorSegError
+from napari_tumorseg.errors import InputError, OutputError, RoleError, TumorSegError
 from napari_tumorseg.geometry import Array
 from napari_tumorseg.inference.prepare import Prepared, prepare
 from napari_tumorseg.inference.sampling import apply_maps
+from napari_tumorseg.inference.suitability import missing_roles
 from napari_tumorseg.io.atomic import atomic_path, write_text
-from napari_tumorseg.io.dataset import CaseRef, DataSet
+from napari_tumorseg.io.dataset import CaseRef, DataSet, as_wanted
 from napari_tumorseg.models.card import ModelCard
 from napari_tumorseg.training.recipe import Recipe
 from napari_tumorseg.training.targets import known_outputs, output_masks, pack
@@ -109,16 +110,15 @@ def fill_cache(data: DataSet, recipe: Recipe, folder: Path) -> Iterator[CachedCa
         place = folder / _key(case, recipe, card)
         try:
             yield _read(place) or _make(case, recipe, card, place)
+        except OutputError:  # the disk is full, say: no fault of the case
+            raise
         except TumorSegError as error:
             yield Left(case.name, str(error))
 
 
 def _key(case: CaseRef, recipe: Recipe, card: ModelCard) -> str:
     """Return a name that changes with whatever changes the arrays."""
-    source = case.path / case.case
-    base = source if source.exists() else case.path
-    files = sorted(p for p in base.rglob("*") if p.is_file()) if base.is_dir() else [base]
-    state = [(p.name, p.stat().st_size, p.stat().st_mtime_ns) for p in files]
+    state = [(p.name, p.stat().st_size, p.stat().st_mtime_ns) for p in _files(case)]
     about = {
         "format": FORMAT,
         "case": case.case,
@@ -134,6 +134,19 @@ def _key(case: CaseRef, recipe: Recipe, card: ModelCard) -> str:
     return f"{case.name[:60]}-{digest[:12]}"
 
 
+def _files(case: CaseRef) -> list[Path]:
+    """Return the files that a case may be read from, its masks in the folder beside among them."""
+    source = case.path / case.case
+    if source.exists() and "/" in case.case:  # PATIENT/images: the masks may lie in PATIENT/masks
+        source = source.parent
+    if source.is_dir():
+        return sorted(p for p in source.rglob("*") if p.is_file())
+    if case.path.is_file():
+        return [case.path]
+    own = [p for p in case.path.iterdir() if p.name.startswith(case.case) and p.is_file()]
+    return sorted(own or (p for p in case.path.iterdir() if p.is_file()))
+
+
 def _read(place: Path) -> CachedCase | None:
     """Return what an earlier training left; its index is written last, so what has one is whole."""
     try:
@@ -146,8 +159,13 @@ def _read(place: Path) -> CachedCase | None:
 
 def _make(case: CaseRef, recipe: Recipe, card: ModelCard, place: Path) -> CachedCase:
     scan, reference = case.load(recipe.data.labels)
+    scan = as_wanted(scan, card.input.roles)
+    lacking = missing_roles(card, scan.roles.keys())
+    if lacking:
+        raise RoleError(f"{case.name}: {lacking}")
     known = known_outputs(reference, card.output)
     prepared = prepare(scan, card, recipe.stride, _WHOLE)
+    _check(prepared, case)
     wanted = range(prepared.shape[0]) if card.input.neighbours else prepared.todo
     box = _tissue_box(prepared) if recipe.fit.patch else (slice(None), slice(None))
     masks = prepared.slicing.apply_each(output_masks(reference, card.output))
@@ -169,12 +187,22 @@ def _make(case: CaseRef, recipe: Recipe, card: ModelCard, place: Path) -> Cached
         known,
     )
     arrays = {"images": images, "targets": targets, "ground": ground}
+    if not all(np.isfinite(image).all() for image in images):
+        raise InputError(f"{case.name} has values beyond {np.finfo(np.float16).max:g}; normalise them")
     place.mkdir(parents=True, exist_ok=True)
     for name, values in arrays.items():
         with atomic_path(place / f"{name}.npy", overwrite=True) as temporary:
             np.save(temporary, np.stack(values))
     write_text(place / "index.json", json.dumps(asdict(found)), overwrite=True)
     return found
+
+
+def _check(prepared: Prepared, case: CaseRef) -> None:
+    """Raise where no slices of one size can be cut."""
+    if not prepared.todo:
+        raise InputError(f"{case.name} has no slice that differs from the background")
+    if len({prepared.window(index) for index in prepared.todo}) > 1:
+        raise InputError(f"{case.name} has tissue beyond the canvas; give input.size a larger one")
 
 
 def _tissue_box(prepared: Prepared) -> tuple[slice, slice]:

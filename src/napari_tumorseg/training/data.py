@@ -96,11 +96,13 @@ class SliceData(Dataset[dict[str, Any]]):
         else:
             rng = self.augmenter.rng(epoch, number)
             image, target, ground = self._cut(case, sample.position, rng)
+            acquired = self.augmenter.modalities.acquired(image)
             image = image - ground
             if self.augmenter.pastes(rng) and all(case.known) and self._donors:
                 donor = self.samples[self._donors[int(rng.integers(len(self._donors)))]]
                 other, more, its_ground = self._cut(self.cases[donor.case], donor.position, rng, True)
                 paste(image, target, other - its_ground, more, self.augmenter.paste_shift, rng)
+            self.augmenter.modalities.change(image, ground, target, acquired, rng)
             image, target = self.augmenter(image, target, epoch, number, sample.copy)
             image = image + ground
         if self.background is not None:  # what came in from outside is of no class yet

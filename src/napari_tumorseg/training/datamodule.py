@@ -42,8 +42,9 @@ class Parts(lightning.LightningDataModule):
         validation = _samples(cases, division, "validation", recipe, 1)
         self.train_data = SliceData(cases, training, recipe, recipe.fit.patch, augmenter)
         self.val_data = SliceData(cases, validation, recipe, None)
-        self.validation_cases = torch.zeros(len(cases), dtype=torch.bool)
-        self.validation_cases[[s.case for s in validation]] = True
+        self.validation_known = torch.zeros(len(cases), len(recipe.output.names), dtype=torch.bool)
+        for number in {s.case for s in validation}:
+            self.validation_known[number] = torch.tensor(cases[number].known)
 
     def order(self, rank: int = 0, world: int = 1) -> Order:
         """Return the order of training batches on a device."""

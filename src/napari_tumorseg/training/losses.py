@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import torch
 from monai.losses import DiceFocalLoss, DiceLoss, TverskyLoss
@@ -11,10 +12,8 @@ from torch.nn import functional
 
 from napari_tumorseg.training.recipe import LossTerm
 
-Term = Callable[[Tensor, Tensor], Tensor]
-
-_SURELY_NOT = -20.0
-"""Logit whose sigmoid is 2e-9: it adds nothing to any of the losses."""
+_SURELY_NOT = -60.0
+"""Logit whose sigmoid is 1e-26: it adds nothing to any of the losses."""
 
 
 class Loss(nn.Module):
@@ -30,7 +29,8 @@ class Loss(nn.Module):
 
     def __init__(self, terms: Sequence[LossTerm], activation: str) -> None:
         super().__init__()
-        self.terms = [(term.weight, _MAKERS[term.name](term, activation == "softmax")) for term in terms]
+        self.weights = [term.weight for term in terms]
+        self.terms = nn.ModuleList(_MAKERS[term.name](term, activation == "softmax") for term in terms)
 
     def forward(self, logits: Tensor, target: Tensor, known: Tensor) -> Tensor:
         """Return a scalar.
@@ -46,80 +46,58 @@ class Loss(nn.Module):
         logits = logits.float().masked_fill(silent, _SURELY_NOT)
         target = target.masked_fill(silent, 0)
         total = logits.new_zeros(())
-        for weight, term in self.terms:
+        for weight, term in zip(self.weights, self.terms, strict=True):
             total = total + weight * term(logits, target)
         return total
 
 
-def _dice(term: LossTerm, softmax: bool) -> Term:
+def _dice(term: LossTerm, softmax: bool) -> nn.Module:
     """1 - (2 |P T| + s) / (|P| + |T| + s), its voxels counted over the batch or each slice by itself."""
-    return _calling(
-        DiceLoss(
-            sigmoid=not softmax,
-            softmax=softmax,
-            smooth_nr=term.smooth,
-            smooth_dr=term.smooth,
-            batch=term.over == "batch",
-        )
-    )
+    return DiceLoss(**_overlap(term, softmax))
 
 
-def _bce(term: LossTerm, softmax: bool) -> Term:
-    return functional.binary_cross_entropy_with_logits
+def _dice_focal(term: LossTerm, softmax: bool) -> nn.Module:
+    return DiceFocalLoss(**_overlap(term, softmax), gamma=term.gamma)
 
 
-def _cross_entropy(term: LossTerm, softmax: bool) -> Term:
-    def loss(logits: Tensor, target: Tensor) -> Tensor:
+def _overlap(term: LossTerm, softmax: bool) -> dict[str, Any]:
+    return {
+        "sigmoid": not softmax,
+        "softmax": softmax,
+        "smooth_nr": term.smooth,
+        "smooth_dr": term.smooth,
+        "batch": term.over == "batch",
+    }
+
+
+class _CrossEntropy(nn.Module):
+    """Of one-hot classes."""
+
+    def forward(self, logits: Tensor, target: Tensor) -> Tensor:
+        """Return a scalar."""
         return functional.cross_entropy(logits, target.argmax(dim=1))
 
-    return loss
 
-
-def _dice_focal(term: LossTerm, softmax: bool) -> Term:
-    return _calling(
-        DiceFocalLoss(
-            sigmoid=not softmax,
-            softmax=softmax,
-            smooth_nr=term.smooth,
-            smooth_dr=term.smooth,
-            batch=term.over == "batch",
-            gamma=term.gamma,
-        )
-    )
-
-
-def _focal_tversky(term: LossTerm, softmax: bool) -> Term:
+class _FocalTversky(nn.Module):
     """(1 - Tversky index)^(1/gamma), mean over outputs (Abraham and Khan 2019)."""
-    tversky = TverskyLoss(
-        sigmoid=not softmax,
-        softmax=softmax,
-        alpha=term.alpha,
-        beta=term.beta,
-        smooth_nr=term.smooth,
-        smooth_dr=term.smooth,
-        batch=term.over == "batch",
-        reduction="none",
-    )
 
-    def loss(logits: Tensor, target: Tensor) -> Tensor:
+    def __init__(self, term: LossTerm, softmax: bool) -> None:
+        super().__init__()
+        self.power = 1 / term.gamma
+        self.tversky = TverskyLoss(
+            **_overlap(term, softmax), alpha=term.alpha, beta=term.beta, reduction="none"
+        )
+
+    def forward(self, logits: Tensor, target: Tensor) -> Tensor:
+        """Return a scalar."""
         # the root's slope is infinite at 0
-        return torch.clamp(tversky(logits, target), min=1e-6).pow(1 / term.gamma).mean()
-
-    return loss
+        return torch.clamp(self.tversky(logits, target), min=1e-6).pow(self.power).mean()
 
 
-_MAKERS: dict[str, Callable[[LossTerm, bool], Term]] = {
+_MAKERS: dict[str, Callable[[LossTerm, bool], nn.Module]] = {
     "dice": _dice,
-    "bce": _bce,
-    "cross-entropy": _cross_entropy,
+    "bce": lambda term, softmax: nn.BCEWithLogitsLoss(),
+    "cross-entropy": lambda term, softmax: _CrossEntropy(),
     "dice-focal": _dice_focal,
-    "focal-tversky": _focal_tversky,
+    "focal-tversky": _FocalTversky,
 }
-
-
-def _calling(module: nn.Module) -> Term:
-    def loss(logits: Tensor, target: Tensor) -> Tensor:
-        value: Tensor = module(logits, target)
-        return value
-
-    return loss

@@ -31,9 +31,9 @@ def paste(
     Only where both slices have tissue, and blended over a few pixels at its border.
     """
     offset = tuple(int(v) for v in rng.integers(-shift, shift + 1, size=2))
-    other, more = (np.roll(values, offset, axis=(1, 2)) for values in (other, more))
+    other, more = (_moved(values, offset) for values in (other, more))
     if rng.random() < 0.5:
-        other, more = other[:, ::-1], more[:, ::-1]
+        other, more = other[:, :, ::-1], more[:, :, ::-1]
     tissue = (image != 0).any(axis=0) & (other != 0).any(axis=0)
     wanted = more.any(axis=0) & tissue
     if not wanted.any():
@@ -41,3 +41,14 @@ def paste(
     weight = np.clip(1 - ndimage.distance_transform_edt(~wanted) / _BLEND, 0, 1) * tissue
     image += weight.astype(np.float32) * (other - image)
     target[:, wanted] = more[:, wanted]
+
+
+def _moved(values: Array, offset: tuple[int, ...]) -> Array:
+    """Return (C, H, W) values moved by rows and columns; 0 comes in from outside."""
+    out = np.zeros_like(values)
+    sizes = values.shape[1:]
+    to = tuple(slice(max(o, 0), min(n + o, n)) for o, n in zip(offset, sizes, strict=True))
+    of = tuple(slice(max(-o, 0), min(n - o, n)) for o, n in zip(offset, sizes, strict=True))
+    if all(abs(o) < n for o, n in zip(offset, sizes, strict=True)):
+        out[:, to[0], to[1]] = values[:, of[0], of[1]]
+    return out

@@ -252,6 +252,11 @@ class Recipe(CardPart):
             raise ValueError("cross-entropy goes with softmax, the other losses with sigmoid")
         if self.optimiser.name == "muon" and self.network.arguments.get("order") == "conv-relu":
             raise ValueError("muon is for networks whose convolutions are followed by a norm")
+        if self.output.activation == "softmax":
+            if 0 not in self.output.labels:
+                raise ValueError("softmax needs a class for the background, label 0, to be trained")
+            if any(a.kind in ("paste", "appearance", "mistaken") for a in self.augmentation):
+                raise ValueError("paste, appearance and mistaken are for sigmoid outputs")
         if self.fit.patch is not None:
             stride = 1 << len(self.network.arguments["widths"])
             if any(side % stride for side in self.fit.patch):
@@ -287,10 +292,15 @@ class Recipe(CardPart):
         )
 
     def leaving_out(self, names: Sequence[str]) -> Recipe:
-        """Return the recipe with these patients or cases as the test part, all others on the other sides."""
+        """Return the recipe with these patients or cases as the test part, beside those it fixes itself."""
         train, validation, _ = self.split.fractions
         share = validation / (train + validation) if train + validation else 0.0
-        changes = {"test": tuple(names), "folds": None, "fold": 0, "fractions": (1 - share, share, 0.0)}
+        changes = {
+            "test": tuple(dict.fromkeys((*self.split.test, *names))),
+            "folds": None,
+            "fold": 0,
+            "fractions": (1 - share, share, 0.0),
+        }
         return self.model_copy(update={"split": self.split.model_copy(update=changes)})
 
     def to_toml(self) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -68,7 +69,7 @@ def divide(slices_of: Mapping[str, Sequence[int]], rule: Split) -> Division:
     Raises
     ------
     InputError
-        If a name that the rule fixes is not there, or a side that is needed stays empty.
+        If none is left to train on.
     """
     if rule.by == "slice":
         units = {f"{case}#{i}": [f"{case}#{i}"] for case in sorted(slices_of) for i in slices_of[case]}
@@ -86,12 +87,25 @@ def divide(slices_of: Mapping[str, Sequence[int]], rule: Split) -> Division:
     return Division(**parts)
 
 
+def _share(count: int, fraction: float) -> int:
+    """Return how many a share is, upwards, as scikit-learn's `train_test_split` and the papers count."""
+    return math.ceil(count * fraction - 1e-9)
+
+
 def _fixed(part: str, rule: Split, units: dict[str, list[str]]) -> Iterable[str]:
     for name in getattr(rule, part):
-        found = [u for u, cases in units.items() if name == u or name in cases or patient_of(name) == u]
-        if not found:
-            raise InputError(f"the recipe's split names {name}, which the data do not hold")
-        yield from found
+        wanted = (name, patient_of(name))
+        for unit, cases in units.items():
+            case = unit.partition("#")[0]
+            if unit in wanted or name in cases or case == name or patient_of(case) in wanted:
+                yield unit
+
+
+def absent(slices_of: Mapping[str, Sequence[int]], rule: Split) -> list[str]:
+    """Return the names that a rule fixes and the data do not hold."""
+    there = {name for case in slices_of for name in (case, patient_of(case))}
+    fixed = (*rule.test, *rule.validation)
+    return [name for name in fixed if name not in there and patient_of(name) not in there]
 
 
 def _shuffled(units: Sequence[str], seed: int) -> list[str]:
@@ -108,6 +122,7 @@ def _sides(count: int, rule: Split) -> list[str]:
         validation = round(rest * share)
         others = iter(["validation"] * validation + ["train"] * (rest - validation))
         return ["test" if kept else next(others) for kept in test]
-    validation, test_count = (round(count * f) for f in rule.fractions[1:])
+    test_count = _share(count, rule.fractions[2])
+    validation = min(_share(count, rule.fractions[1]), count - test_count)
     train = count - validation - test_count
     return ["train"] * train + ["validation"] * validation + ["test"] * test_count

@@ -10,9 +10,6 @@ from napari_tumorseg.models.card import Output
 from napari_tumorseg.regions import SCHEMES, convert, region_mask
 from napari_tumorseg.scan import Segmentation
 
-MAX_OUTPUTS = 8
-"""Outputs are kept as bits of a byte."""
-
 
 def known_outputs(reference: Segmentation, output: Output) -> tuple[bool, ...]:
     """Tell of which outputs a reference knows anything: a binary mask knows the whole tumour only.

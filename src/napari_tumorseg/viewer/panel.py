@@ -18,29 +18,29 @@ from napari_tumorseg.inference import Settings, available_devices
 from napari_tumorseg.inference.plane import SLICINGS
 from napari_tumorseg.models import Model
 from napari_tumorseg.scan import Scan
-from napari_tumorseg.viewer.compare_page import ComparePage
-from napari_tumorseg.viewer.correct_page import CorrectPage
-from napari_tumorseg.viewer.from_layers import state_spacing
-from napari_tumorseg.viewer.in_hand import MaskInHand
-from napari_tumorseg.viewer.input_section import InputSection
-from napari_tumorseg.viewer.inputs import case_of
+from napari_tumorseg.viewer.cases.page import WorklistSection
+from napari_tumorseg.viewer.compare.page import ComparePage
+from napari_tumorseg.viewer.correct.page import CorrectPage
 from napari_tumorseg.viewer.keys import bind
-from napari_tumorseg.viewer.model_section import ModelSection
-from napari_tumorseg.viewer.options_section import SLICE, OptionsSection
-from napari_tumorseg.viewer.origin import is_view, origin_of
+from napari_tumorseg.viewer.layers.from_layers import state_spacing
+from napari_tumorseg.viewer.layers.inputs import case_of
+from napari_tumorseg.viewer.layers.origin import is_view, origin_of
+from napari_tumorseg.viewer.layers.showing import shown_slice
+from napari_tumorseg.viewer.layers.skull import SkullKnowledge
+from napari_tumorseg.viewer.layers.upright import Upright
 from napari_tumorseg.viewer.preferences import preferences
-from napari_tumorseg.viewer.results_control import ResultsControl
-from napari_tumorseg.viewer.results_section import NOTICE, ResultsSection
-from napari_tumorseg.viewer.run import Job, Run
-from napari_tumorseg.viewer.run_section import RunSection
-from napari_tumorseg.viewer.safety import Safety
-from napari_tumorseg.viewer.section import Section
-from napari_tumorseg.viewer.showing import shown_slice
-from napari_tumorseg.viewer.skull import SkullKnowledge
+from napari_tumorseg.viewer.results.control import ResultsControl
+from napari_tumorseg.viewer.results.in_hand import MaskInHand
+from napari_tumorseg.viewer.results.section import NOTICE, ResultsSection
+from napari_tumorseg.viewer.safety.together import Safety
+from napari_tumorseg.viewer.segment.input_section import InputSection
+from napari_tumorseg.viewer.segment.model_section import ModelSection
+from napari_tumorseg.viewer.segment.options_section import SLICE, OptionsSection
+from napari_tumorseg.viewer.segment.run import Job, Run
+from napari_tumorseg.viewer.segment.run_section import RunSection
 from napari_tumorseg.viewer.surroundings import Surroundings
-from napari_tumorseg.viewer.telling import short
-from napari_tumorseg.viewer.upright import Upright
-from napari_tumorseg.viewer.worklist_section import WorklistSection
+from napari_tumorseg.viewer.widgets.section import Section
+from napari_tumorseg.viewer.widgets.telling import short
 
 if TYPE_CHECKING:
     from napari import Viewer

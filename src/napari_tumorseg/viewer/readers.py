@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from napari_tumorseg.io import Case, Mask
     from napari_tumorseg.scan import Segmentation
-    from napari_tumorseg.viewer.layers import LayerData
+    from napari_tumorseg.viewer.layers.to_layers import LayerData
 
 ENDINGS = (".nii", ".nii.gz", ".h5", ".hdf5", ".mat", ".tif", ".tiff")
 
@@ -33,7 +33,7 @@ def open_layers(path: Paths) -> list[Any]:
     napari would show an error of ours with its whole traceback in the terminal, and ask for another plugin.
     """
     from napari_tumorseg.errors import CancelledError, TumorSegError
-    from napari_tumorseg.viewer import ask
+    from napari_tumorseg.viewer.widgets import ask
 
     try:
         return read_layers(path)
@@ -43,7 +43,7 @@ def open_layers(path: Paths) -> list[Any]:
         if not isinstance(error, CancelledError):
             from napari.utils.notifications import show_error
 
-            from napari_tumorseg.viewer.telling import short
+            from napari_tumorseg.viewer.widgets.telling import short
 
             show_error(short(str(error), _as_list(path)))
         return list(_NOTHING)
@@ -58,7 +58,7 @@ def read_layers(path: Paths) -> list[LayerData]:
 
 def layers_of(case: Case) -> tuple[list[LayerData], list[str]]:
     """Return the images and masks of a case as layers, and sentences for the user."""
-    from napari_tumorseg.viewer.layers import case_layers
+    from napari_tumorseg.viewer.layers.to_layers import case_layers
 
     layers, notes = case_layers(case)
     masks, left_out = _mask_layers(case)
@@ -69,7 +69,7 @@ def _open(paths: list[str]) -> Case:
     """Open the one case that is there, or the one that the user picks of several."""
     from napari_tumorseg.errors import ChoiceNeededError
     from napari_tumorseg.io import open_case
-    from napari_tumorseg.viewer import ask
+    from napari_tumorseg.viewer.widgets import ask
 
     given = paths[0] if len(paths) == 1 else paths
     try:
@@ -92,7 +92,7 @@ def _mask_layers(case: Case) -> tuple[list[LayerData], list[str]]:
     What the labels of a mask mean is asked only where the mask is all that was opened.
     """
     from napari_tumorseg.errors import CancelledError, ChoiceNeededError, TumorSegError
-    from napari_tumorseg.viewer.layers import group_key, labels_layer
+    from napari_tumorseg.viewer.layers.to_layers import group_key, labels_layer
 
     layers, sentences = [], []
     for mask in case.masks:
@@ -123,7 +123,7 @@ def _mask_layers(case: Case) -> tuple[list[LayerData], list[str]]:
 def _with_scheme(mask: Mask) -> Segmentation:
     """Return a mask with the scheme that is known, the only one that fits, or that the user picks."""
     from napari_tumorseg.errors import ChoiceNeededError
-    from napari_tumorseg.viewer import ask
+    from napari_tumorseg.viewer.widgets import ask
 
     try:
         return mask.segmentation()
@@ -140,7 +140,7 @@ def _tell(sentences: list[str], paths: list[str]) -> None:
         return
     from napari.utils.notifications import show_warning
 
-    from napari_tumorseg.viewer.telling import short, together
+    from napari_tumorseg.viewer.widgets.telling import short, together
 
     show_warning(short(together(sentences), paths))
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from napari_tumorseg.viewer.layers import LayerData
+    from napari_tumorseg.viewer.layers.to_layers import LayerData
 
 
 def brats_nifti() -> list[LayerData]:

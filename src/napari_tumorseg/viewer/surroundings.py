@@ -12,15 +12,15 @@ from napari.layers import Layer
 
 from napari_tumorseg.errors import CancelledError, InputError, TumorSegError
 from napari_tumorseg.scan import Scan, Segmentation
-from napari_tumorseg.viewer.from_layers import grid_of
-from napari_tumorseg.viewer.inputs import Inputs, case_of, groups_of, problem_with
-from napari_tumorseg.viewer.origin import origin_of
+from napari_tumorseg.viewer.layers.from_layers import grid_of
+from napari_tumorseg.viewer.layers.inputs import Inputs, case_of, groups_of, problem_with
+from napari_tumorseg.viewer.layers.origin import origin_of
 from napari_tumorseg.viewer.writers import segmentation_of
 
 if TYPE_CHECKING:
     from napari import Viewer
 
-    from napari_tumorseg.viewer.in_hand import MaskInHand
+    from napari_tumorseg.viewer.results.in_hand import MaskInHand
 
 
 @dataclass(frozen=True, eq=False)
@@ -103,7 +103,7 @@ class Surroundings:
 
     def masks(self) -> list[LabelsLayer]:
         """Return the Labels layers, the last one first."""
-        from napari_tumorseg.viewer.origin import is_view
+        from napari_tumorseg.viewer.layers.origin import is_view
 
         found = [x for x in self.viewer.layers if isinstance(x, LabelsLayer) and not is_view(x)]
         return found[::-1]

@@ -21,8 +21,8 @@ def write_labels(path: str, data: Any, attributes: dict[str, Any]) -> list[str]:
     """
     from napari.layers import Labels, Layer
 
-    from napari_tumorseg.viewer.edits import edits_of
-    from napari_tumorseg.viewer.saving import save_mask
+    from napari_tumorseg.viewer.layers.edits import edits_of
+    from napari_tumorseg.viewer.results.saving import save_mask
 
     layer = Layer.create(data, attributes, "labels")
     assert isinstance(layer, Labels)
@@ -38,8 +38,8 @@ def segmentation_of(layer: Labels, beside: list[Layer]) -> Segmentation:
     """Return a layer as a segmentation, its scheme asked for where several fit."""
     from napari_tumorseg.errors import ChoiceNeededError
     from napari_tumorseg.regions import get_scheme
-    from napari_tumorseg.viewer import ask
-    from napari_tumorseg.viewer.from_layers import to_segmentation
+    from napari_tumorseg.viewer.layers.from_layers import to_segmentation
+    from napari_tumorseg.viewer.widgets import ask
 
     try:
         return to_segmentation(layer, beside)

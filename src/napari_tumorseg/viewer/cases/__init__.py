@@ -1,0 +1,1 @@
+"""The page Cases: a folder of cases, one after the other."""

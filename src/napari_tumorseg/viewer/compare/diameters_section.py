@@ -1,0 +1,215 @@
+"""Panel section: diameters of lesions, on which side they lie, and how far from the middle."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from qtpy.QtWidgets import QCheckBox, QHBoxLayout, QPushButton, QVBoxLayout, QWidget
+
+from napari_tumorseg.errors import InputError
+from napari_tumorseg.measure.laterality import Laterality, laterality
+from napari_tumorseg.measure.midline import Midline, find_midline
+from napari_tumorseg.measure.rano import LesionDiameters, Rano, rano, warn_of_angle
+from napari_tumorseg.measure.volumes import Measurements, measure
+from napari_tumorseg.scan import Scan, Segmentation
+from napari_tumorseg.viewer.compare.diameters_layer import MOST_LESIONS, DiametersLayer
+from napari_tumorseg.viewer.compare.midline_layer import hide_midline, show_midline
+from napari_tumorseg.viewer.layers.showing import turn_to
+from napari_tumorseg.viewer.surroundings import Surroundings
+from napari_tumorseg.viewer.widgets.background import Background
+from napari_tumorseg.viewer.widgets.numbers_table import NumbersTable, number
+from napari_tumorseg.viewer.widgets.section import Note
+
+_SQUARE = "mm\N{SUPERSCRIPT TWO}"
+
+
+@dataclass(frozen=True, eq=False)
+class Found:
+    """What was measured of one mask.
+
+    Attributes
+    ----------
+    seg : Segmentation
+        The mask as it was.
+    rano : Rano
+        Its diameters on axial slices.
+    measurements : Measurements
+        For the longest diameter in three dimensions.
+    midline : Midline or None
+        None where there is no scan to find it in.
+    sides : tuple of Laterality
+        Empty without a plane.
+    """
+
+    seg: Segmentation
+    rano: Rano
+    measurements: Measurements
+    midline: Midline | None
+    sides: tuple[Laterality, ...]
+
+
+def find(seg: Segmentation, scan: Scan | None) -> Found:
+    """Measure diameters and sides of a mask; what takes seconds, for a thread."""
+    plane = find_midline(scan) if scan is not None and scan.grid.same_space(seg.grid) else None
+    sides = laterality(seg, plane) if plane is not None and plane.unit == seg.grid.unit else ()
+    return Found(seg, rano(seg), measure(seg), plane, tuple(sides))
+
+
+class DiametersSection(QWidget):
+    """Measure, see the lines, move them, read the numbers."""
+
+    def __init__(self, around: Surroundings) -> None:
+        super().__init__()
+        self._around = around
+        self._work = Background()
+        self.found: Found | None = None
+        self.lines = DiametersLayer(around.viewer)
+        self.measure = QPushButton("Measure")
+        self.move_ends = QPushButton("Move ends")
+        self.move_ends.setToolTip("Drag the ends of the lines; the numbers follow")
+        self.plane = QCheckBox("Show midline")
+        self.copy = QPushButton("Copy")
+        self.note = Note()
+        self.table = NumbersTable(selects=True)
+        self.more = Note()
+        self.sides = Note()
+        row = QHBoxLayout()
+        for widget in (self.measure, self.move_ends, self.copy):
+            row.addWidget(widget)
+        column = QVBoxLayout(self)
+        column.setContentsMargins(9, 0, 9, 4)
+        column.addLayout(row)
+        for part in (self.note.native, self.table, self.more.native, self.sides.native, self.plane):
+            column.addWidget(part)
+        self._connect()
+        self.clear()
+
+    def let_go(self) -> None:
+        """Follow the viewer no more."""
+        self._work.drop()
+        self.lines.hide_lines()
+
+    def clear(self) -> None:
+        """Show nothing: another mask is in hand."""
+        self._work.drop()
+        self.found = None
+        self.lines.hide_lines()
+        self.plane.setChecked(False)
+        self.plane.hide()
+        self.move_ends.setEnabled(False)
+        self.copy.setEnabled(False)
+        self.table.hide()
+        self.note.value = self.more.value = self.sides.value = ""
+
+    def on_changed(self) -> None:
+        """Tell that the numbers are out of date."""
+        if self.found is not None:
+            self.note.value = "The mask has changed since; measure again. Lines that you moved are lost then."
+
+    @property
+    def rano(self) -> Rano | None:
+        """The diameters as they are shown, moved ends included."""
+        return self.found.rano if self.found else None
+
+    def run(self) -> None:
+        """Measure the mask in hand, in the background."""
+        seg, scan = self._around.mask(), self._around.in_hand.scan()
+        self.note.value = "Measuring…"
+        self._work.start(lambda: find(seg, scan), self._on_found, self._on_failed)
+
+    # ---- what happens
+
+    def _connect(self) -> None:
+        safely = self._around.safely
+        self.measure.clicked.connect(safely(self.run))
+        self.move_ends.clicked.connect(safely(self.lines.edit))
+        self.copy.clicked.connect(self.table.copy)
+        self.plane.toggled.connect(safely(self._show_plane))
+        self.table.itemSelectionChanged.connect(self._go_to_lesion)
+        self.lines.edited.connect(self._on_edited)
+        self.lines.refused.connect(self._around.complain)
+
+    def _on_found(self, found: Found) -> None:
+        self.found = found
+        layer = self._around.in_hand.layer
+        name = layer.name if layer is not None else found.seg.name
+        self.lines.show_lines(found.rano, found.seg.grid, f"diameters of {name}")
+        self.note.value = ""
+        self.move_ends.setEnabled(bool(found.rano.lesions))
+        self.copy.setEnabled(bool(found.rano.lesions))
+        self._show_numbers(found)
+        self._show_sides(found)
+        if found.rano.lesions:
+            turn_to(self._around.viewer.dims, found.seg.grid, found.rano.lesions[0].slice_index)
+
+    def _on_edited(self, edited: Rano) -> None:
+        if self.found is None:
+            return
+        old = self.found
+        self.found = Found(old.seg, edited, old.measurements, old.midline, old.sides)
+        self._show_numbers(self.found)
+
+    def _on_failed(self, why: str) -> None:
+        self.note.value = ""
+        self._around.complain(why)
+
+    def _show_numbers(self, found: Found) -> None:
+        lesions = found.rano.lesions
+        heads = (f"{found.rano.region} lesion", "slice", "mm", "mm", _SQUARE, "meas.")
+        self.table.blockSignals(True)
+        self.table.show_rows(heads, (_lesion_row(x) for x in lesions), (_why(x) for x in lesions))
+        self.table.blockSignals(False)
+        self.more.value = "\n".join(_sentences(found))
+
+    def _show_sides(self, found: Found) -> None:
+        told = [f"{row.words}." for row in found.sides if row.name in found.seg.scheme.regions]
+        if found.midline is None:
+            told = ["No side can be told without the images of this mask."]
+        else:
+            told += [f"{note[0].upper()}{note[1:]}." for note in found.midline.notes]
+        self.sides.value = "\n".join(told)
+        self.plane.setVisible(found.midline is not None)
+
+    def _show_plane(self) -> None:
+        viewer = self._around.viewer
+        if not self.plane.isChecked():
+            hide_midline(viewer)
+        elif self.found is None or self.found.midline is None:
+            raise InputError("Measure first.")
+        else:
+            show_midline(viewer, self.found.midline, self.found.seg.grid)
+
+    def _go_to_lesion(self) -> None:
+        row = self.table.currentRow()
+        if self.found is not None and 0 <= row < len(self.found.rano.lesions):
+            lesion = self.found.rano.lesions[row]
+            turn_to(self._around.viewer.dims, self.found.seg.grid, lesion.slice_index)
+
+
+def _lesion_row(lesion: LesionDiameters) -> list[str]:
+    name = f"{lesion.number}{' (moved)' if lesion.edited else ''}"
+    lengths = number(lesion.longest.length_mm), number(lesion.perpendicular.length_mm)
+    verdict = {True: "yes", False: "no", None: "—"}[lesion.measurable]
+    return [name, str(lesion.slice_index), *lengths, number(lesion.product_mm2, 0), verdict]
+
+
+def _why(lesion: LesionDiameters) -> str:
+    return lesion.reason or "Both diameters reach 10 mm, on slices no thicker than 5 mm"
+
+
+def _sentences(found: Found) -> Iterator[str]:
+    diameters = found.rano
+    if diameters.sum_of_products_mm2 is not None and diameters.lesions:
+        total = f"{diameters.sum_of_products_mm2:.0f} {_SQUARE}"
+        yield f"Sum of products of measurable lesions: {total}."
+    largest = diameters.lesions[:1]
+    yield from (f"Lesion {x.number} is not measurable: {x.reason}." for x in largest if x.reason)
+    yield from (f"Note: {text}." for text in map(warn_of_angle, diameters.lesions) if text)
+    longest = [row for row in found.measurements.rows if row.kind == "region" and row.longest_diameter_mm]
+    if longest:
+        told = ", ".join(f"{row.name} {row.longest_diameter_mm:.1f} mm" for row in longest)
+        yield f"Longest 3-D diameter: {told}."
+    if len(diameters.lesions) > MOST_LESIONS:
+        yield f"Lines are drawn for the {MOST_LESIONS} largest of {len(diameters.lesions)} lesions."
+    yield from (f"{note[0].upper()}{note[1:]}." for note in diameters.notes)

@@ -1,0 +1,109 @@
+"""Panel section: how bright each region is in each channel."""
+
+from __future__ import annotations
+
+from qtpy.QtWidgets import QComboBox, QHBoxLayout, QPushButton, QSizePolicy, QVBoxLayout, QWidget
+
+from napari_tumorseg.measure.intensity import Distribution, intensities
+from napari_tumorseg.scan import Segmentation
+from napari_tumorseg.viewer.layers.colours import colour_of
+from napari_tumorseg.viewer.surroundings import Surroundings
+from napari_tumorseg.viewer.widgets.background import Background
+from napari_tumorseg.viewer.widgets.histogram_plot import HistogramPlot
+from napari_tumorseg.viewer.widgets.numbers_table import NumbersTable
+from napari_tumorseg.viewer.widgets.section import Note
+
+_REGION_COLOURS = {"WT": "#E69F00", "TC": "#CC79A7"}
+
+
+class IntensitiesSection(QWidget):
+    """A plot and a table for one channel at a time."""
+
+    def __init__(self, around: Surroundings) -> None:
+        super().__init__()
+        self._around = around
+        self._work = Background()
+        self.found: tuple[Distribution, ...] = ()
+        self._colours: dict[str, str] = {}
+        self.channel = QComboBox()
+        self.channel.setMinimumContentsLength(8)
+        self.channel.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
+        self.channel.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
+        self.measure = QPushButton("Measure")
+        self.copy = QPushButton("Copy")
+        self.note = Note()
+        self.plot = HistogramPlot()
+        self.table = NumbersTable()
+        row = QHBoxLayout()
+        row.addWidget(self.measure)
+        row.addWidget(self.channel)
+        row.addWidget(self.copy)
+        column = QVBoxLayout(self)
+        column.setContentsMargins(9, 0, 9, 4)
+        column.addLayout(row)
+        for widget in (self.note.native, self.plot, self.table):
+            column.addWidget(widget)
+        self.measure.clicked.connect(around.safely(self.run))
+        self.copy.clicked.connect(self.table.copy)
+        self.channel.currentIndexChanged.connect(self._show)
+        self.clear()
+
+    def let_go(self) -> None:
+        """Drop what is under way."""
+        self._work.drop()
+
+    def clear(self) -> None:
+        """Show nothing: another mask is in hand."""
+        self._work.drop()
+        self.found = ()
+        self.note.value = ""
+        self.channel.clear()
+        self.channel.hide()
+        self.copy.hide()
+        self.plot.hide()
+        self.table.hide()
+
+    def on_changed(self) -> None:
+        """Tell that the plot is out of date."""
+        if self.found:
+            self.note.value = "The mask has changed since; measure again."
+
+    def run(self) -> None:
+        """Measure all channels, in the background."""
+        seg, scan = self._around.mask(), self._around.scan()
+        self.note.value = "Measuring…"
+        self._work.start(
+            lambda: intensities(scan, seg), lambda found: self._on_found(seg, found), self._on_failed
+        )
+
+    def _on_found(self, seg: Segmentation, found: tuple[Distribution, ...]) -> None:
+        self.found = found
+        self._colours = _REGION_COLOURS | {label.short: colour_of(label) for label in seg.scheme.labels}
+        self.note.value = (
+            "Each histogram has a height of its own; bar: quartiles, mark: median; "
+            "rest: what has no label and is not background."
+        )
+        names = list(dict.fromkeys(each.channel for each in found))
+        before = self.channel.currentText()
+        self.channel.blockSignals(True)
+        self.channel.clear()
+        self.channel.addItems(names)
+        self.channel.setCurrentText(before if before in names else names[0] if names else "")
+        self.channel.blockSignals(False)
+        self.channel.setVisible(bool(names))
+        self.copy.setVisible(bool(names))
+        self._show()
+
+    def _show(self, index: int = 0) -> None:
+        rows = [row for row in self.found if row.channel == self.channel.currentText()]
+        self.plot.show_rows(rows, self._colours)
+        cells = [[row.name, *map(_short, (row.p1, row.q1, row.median, row.q3, row.p99))] for row in rows]
+        self.table.show_rows(("", "1 %", "25 %", "median", "75 %", "99 %"), cells)
+
+    def _on_failed(self, why: str) -> None:
+        self.note.value = ""
+        self._around.complain(why)
+
+
+def _short(value: float | None) -> str:
+    return "—" if value is None else f"{value:.4g}"

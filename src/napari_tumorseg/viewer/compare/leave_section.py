@@ -1,0 +1,144 @@
+"""Panel section: everything about a case into one folder."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+from napari.layers import Labels as LabelsLayer
+from qtpy.QtWidgets import (
+    QCheckBox,
+    QComboBox,
+    QFileDialog,
+    QHBoxLayout,
+    QMessageBox,
+    QPushButton,
+    QVBoxLayout,
+    QWidget,
+)
+
+from napari_tumorseg.errors import CancelledError, OutputError
+from napari_tumorseg.viewer.compare.leave import ENDINGS, Findings, there_already, write_everything
+from napari_tumorseg.viewer.layers.edits import edits_of
+from napari_tumorseg.viewer.layers.inputs import folder_of
+from napari_tumorseg.viewer.results.saving import start_folder
+from napari_tumorseg.viewer.surroundings import Surroundings
+from napari_tumorseg.viewer.widgets import ask
+from napari_tumorseg.viewer.widgets.background import Background
+from napari_tumorseg.viewer.widgets.section import Note
+
+
+class LeaveSection(QWidget):
+    """Save everything: mask, numbers, report, lines, picture.
+
+    Parameters
+    ----------
+    around : Surroundings
+        The viewer and the mask in hand.
+    findings : callable
+        Returns what was found of the mask in hand so far.
+    """
+
+    def __init__(self, around: Surroundings, findings: Callable[[], Findings]) -> None:
+        super().__init__()
+        self._around = around
+        self._findings = findings
+        self._work = Background()
+        self.written: list[Path] = []
+        self.save = QPushButton("Save everything…")
+        self.save.setToolTip("Mask, statistics (CSV, JSON), report (HTML), lines (JSON) into one folder")
+        self.format = QComboBox()
+        self.format.addItems(list(ENDINGS))
+        self.format.setToolTip("Of the mask")
+        self.picture = QCheckBox("Picture")
+        self.picture.setToolTip("Also slices with the outlines of the mask, as PNG")
+        self.picture.setChecked(True)
+        self.note = Note()
+        row = QHBoxLayout()
+        for widget in (self.save, self.format, self.picture):
+            row.addWidget(widget)
+        column = QVBoxLayout(self)
+        column.setContentsMargins(9, 0, 9, 4)
+        column.addLayout(row)
+        column.addWidget(self.note.native)
+        self.save.clicked.connect(around.safely(self.run))
+        self.on_switched()
+
+    def let_go(self) -> None:
+        """Drop what is under way."""
+        self._work.drop()
+
+    def on_switched(self) -> None:
+        """Offer the format that the scan of the mask in hand has."""
+        self.note.value = ""
+        group = self._around.in_hand.group() if self._around.in_hand.layer is not None else None
+        sources = [layer.metadata.get("tumorseg") for layer in group.layers] if group else []
+        names = [str(getattr(origin, "source", "") or "").lower() for origin in sources if origin]
+        wanted = next((_format(name) for name in names if name), "NIfTI")
+        self.format.setCurrentText(wanted)
+
+    def run(self, folder: Path | None = None) -> None:
+        """Write all files into a folder, which is asked for if none is named, in the background."""
+        layer = self._around.in_hand.layer
+        findings = self._findings()
+        folder = folder or self._asked()
+        if folder is None or layer is None:
+            return
+        ending, picture = ENDINGS[self.format.currentText()], self.picture.isChecked()
+        overwrite = _may_replace(there_already(folder, findings, ending, picture), self)
+        self.note.value = "Saving…"
+        self._work.start(
+            lambda: write_everything(folder, findings, ending=ending, picture=picture, overwrite=overwrite),
+            lambda written: self._on_written(written, layer, findings),
+            self._on_failed,
+        )
+
+    def _asked(self) -> Path | None:
+        group = self._around.in_hand.group()
+        start = start_folder(folder_of(group) if group else None)
+        name = QFileDialog.getExistingDirectory(self, "Save everything into", str(start))
+        return Path(name) if name else None
+
+    def _on_written(self, written: list[Path], layer: LabelsLayer, findings: Findings) -> None:
+        self.written = written
+        edits = edits_of(layer)
+        now = self._around.mask() if self._around.in_hand.layer is layer else None
+        if edits is not None and now is not None and np.array_equal(now.labels, findings.seg.labels):
+            edits.note_saved()
+        names = ", ".join(path.name for path in written)
+        self.note.value = f"Saved in {written[0].parent.name}: {names}."
+
+    def _on_failed(self, why: str) -> None:
+        self.note.value = ""
+        self._around.complain(why)
+
+
+def _format(name: str) -> str:
+    """Return the format that a scan's file has, by its name."""
+    if name.endswith((".tif", ".tiff")):
+        return "TIFF"
+    return "HDF5" if name.endswith((".h5", ".hdf5", ".mat")) else "NIfTI"
+
+
+def _may_replace(there: list[Path], parent: QWidget) -> bool:
+    """Ask before files are replaced; False if there are none.
+
+    Raises
+    ------
+    OutputError
+        If nobody can be asked.
+    CancelledError
+        If the user would rather keep them.
+    """
+    if not there:
+        return False
+    names = ", ".join(path.name for path in there)
+    if ask.window() is None:
+        raise OutputError(f"{names}: there already; choose another folder")
+    buttons = QMessageBox.StandardButton
+    question = f"{names} are there already. Replace them?"
+    answer = QMessageBox.question(parent, "Save everything", question, buttons.Yes | buttons.Cancel)
+    if answer != buttons.Yes:
+        raise CancelledError("nothing was saved")
+    return True

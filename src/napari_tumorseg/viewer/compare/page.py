@@ -1,0 +1,96 @@
+"""Panel page: compare, measure, arrange the view, and leave with files."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from napari.layers import Labels as LabelsLayer
+from qtpy.QtCore import QObject
+from qtpy.QtWidgets import QWidget
+
+from napari_tumorseg.viewer.compare.diameters_section import DiametersSection
+from napari_tumorseg.viewer.compare.intensities_section import IntensitiesSection
+from napari_tumorseg.viewer.compare.leave import Findings
+from napari_tumorseg.viewer.compare.leave_section import LeaveSection
+from napari_tumorseg.viewer.compare.presets_section import PresetsSection
+from napari_tumorseg.viewer.compare.reference_section import STALE, ReferenceSection
+from napari_tumorseg.viewer.compare.times_section import TimesSection
+from napari_tumorseg.viewer.surroundings import Surroundings
+from napari_tumorseg.viewer.widgets.section import Section
+
+
+class ComparePage(QObject):
+    """The sections of the page; numbers of a mask go when another one is in hand."""
+
+    def __init__(self, around: Surroundings) -> None:
+        super().__init__()
+        self._around = around
+        self.reference = ReferenceSection(around)
+        self.diameters = DiametersSection(around)
+        self.times = TimesSection(around)
+        self.intensities = IntensitiesSection(around)
+        self.presets = PresetsSection(around)
+        self.leave = LeaveSection(around, self.findings)
+        around.in_hand.switched.connect(self._on_switched)
+        around.in_hand.changed.connect(self._on_changed)
+
+    def parts(self) -> list[QWidget]:
+        """Return the sections with their titles, from top to bottom."""
+        return [
+            Section("Reference", self.reference),
+            Section("Diameters and sides", self.diameters),
+            Section("Time points", self.times, is_open=False),
+            Section("Intensities", self.intensities, is_open=False),
+            Section("Look", self.presets),
+            Section("Leave with", self.leave),
+        ]
+
+    def findings(self) -> Findings:
+        """Return what was found of the mask in hand; what is out of date is left out.
+
+        Raises
+        ------
+        InputError
+            If there is no mask in hand.
+        """
+        seg = self._around.mask()
+        measured = self.diameters.found
+        is_fresh = measured is not None and (measured.seg.labels == seg.labels).all()
+        return Findings(
+            seg=seg,
+            scan=self._around.in_hand.scan(),
+            rano=measured.rano if measured is not None and is_fresh else None,
+            midline=measured.midline if measured is not None else None,
+            agreement=None if self.reference.note.value == STALE else self.reference.found,
+            change=self.times.found if self._is_in_times() else None,
+        )
+
+    def let_go(self) -> None:
+        """Follow the viewer no more."""
+        self._around.in_hand.switched.disconnect(self._on_switched)
+        self._around.in_hand.changed.disconnect(self._on_changed)
+        for section in (
+            self.presets,
+            self.reference,
+            self.diameters,
+            self.times,
+            self.intensities,
+            self.leave,
+        ):
+            section.let_go()
+
+    def _is_in_times(self) -> bool:
+        layer = self._around.in_hand.layer
+        return layer is not None and layer in (self.times.before.layer, self.times.after.layer)
+
+    def _on_switched(self, layer: LabelsLayer | None) -> None:
+        self.reference.clear()
+        self.diameters.clear()
+        self.intensities.clear()
+        self.leave.on_switched()
+
+    def _on_changed(self, layer: LabelsLayer, change: Any) -> None:
+        self.reference.on_changed()
+        self.diameters.on_changed()
+        self.intensities.on_changed()
+        self.times.on_changed(layer)

@@ -1,0 +1,126 @@
+"""Regions as surfaces in three dimensions (marching cubes, Lewiner et al. 2003)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from napari.layers import Surface as SurfaceLayer
+from napari.utils.colormaps import Colormap
+from scipy import ndimage
+from skimage import measure as skmeasure
+
+from napari_tumorseg.geometry import Affine, Array, Grid, bounding_box
+from napari_tumorseg.measure.levels import levelled
+from napari_tumorseg.regions import region_mask
+from napari_tumorseg.scan import Scan, Segmentation
+from napari_tumorseg.viewer.layers.colours import colour_of
+from napari_tumorseg.viewer.layers.to_layers import placement
+from napari_tumorseg.viewer.layers.views import view_metadata
+
+_OPACITY = {"WT": 0.35, "TC": 0.5, "ET": 1.0}
+_HEAD_OPACITY = 0.12
+_HEAD_STEP = 2
+_SMOOTHING = 0.7
+"""In voxels: takes the steps off and leaves the shape."""
+
+
+@dataclass(frozen=True, eq=False)
+class Surface:
+    """A closed surface.
+
+    Attributes
+    ----------
+    name, colour : str
+        For the layer.
+    opacity : float
+        From 0 to 1.
+    vertices : (N, 3) array
+        Canonical voxel coordinates.
+    faces : (M, 3) array of int
+        Triangles.
+    grid : Grid
+        Of the voxels.
+    """
+
+    name: str
+    colour: str
+    opacity: float
+    vertices: Affine
+    faces: Array
+    grid: Grid
+
+
+def find_surfaces(seg: Segmentation, scan: Scan | None = None) -> list[Surface]:
+    """Return the surfaces of the regions, the innermost first, and of the head, for a thread.
+
+    Parameters
+    ----------
+    seg : Segmentation
+        Labels on a grid.
+    scan : Scan, optional
+        On the same grid; its reference's tissue is shown as the head.
+    """
+    found = [*_regions(seg)]
+    if found and scan is not None and scan.grid.same_space(seg.grid):
+        head = _head(scan)
+        if head is not None:
+            found.append(head)
+    return found
+
+
+def surface_layers(found: Sequence[Surface], kind: str) -> list[SurfaceLayer]:
+    """Return layers for surfaces, innermost first: what encloses is drawn over what it encloses."""
+    return [
+        SurfaceLayer(
+            (each.vertices, each.faces, np.ones(len(each.vertices), np.float32)),
+            name=each.name,
+            colormap=Colormap([each.colour, each.colour], name=f"one colour {each.colour}"),
+            opacity=each.opacity,
+            blending="translucent",
+            shading="smooth",
+            metadata=view_metadata(kind),
+            **placement(each.grid),
+        )
+        for each in found
+    ]
+
+
+def _regions(seg: Segmentation) -> Iterator[Surface]:
+    box = bounding_box(seg.labels)
+    if box is None:
+        return
+    labels, corner = seg.labels[box], np.array([side.start for side in box])
+    regions = seg.scheme.regions
+    for name in reversed(list(regions)):
+        mask = region_mask(labels, regions[name])
+        if not mask.any():
+            continue
+        vertices, faces = _mesh(mask)
+        colour = colour_of(seg.scheme.label(seg.scheme.own_label(name)))
+        # one region alone has nothing to be seen through
+        opacity = _OPACITY[name] if len(regions) > 1 else 1.0
+        yield Surface(f"{name} surface", colour, opacity, vertices + corner, faces, seg.grid)
+
+
+def _head(scan: Scan) -> Surface | None:
+    coarse = levelled(scan.reference.data)[::1, ::_HEAD_STEP, ::_HEAD_STEP]
+    tissue = ndimage.binary_closing(coarse > 0, iterations=2)
+    numbers, count = ndimage.label(tissue)
+    if not count:
+        return None
+    largest = numbers == 1 + int(np.argmax(np.bincount(numbers.ravel())[1:]))
+    vertices, faces = _mesh(ndimage.binary_fill_holes(largest))
+    scaled = vertices * np.array([1, _HEAD_STEP, _HEAD_STEP])
+    return Surface("head surface", "#B0B0B0", _HEAD_OPACITY, scaled, faces, scan.grid)
+
+
+def _mesh(mask: Array) -> tuple[Affine, Array]:
+    """Return vertices and faces around a mask, smoothed unless that makes it vanish."""
+    padded = np.pad(mask, 3).astype(np.float32)
+    smooth = ndimage.gaussian_filter(padded, _SMOOTHING)
+    body: Any = smooth if smooth.max() > 0.5 else padded
+    vertices, faces, _, _ = skmeasure.marching_cubes(body, 0.5)
+    return np.asarray(vertices, dtype=np.float64) - 3, np.asarray(faces)

@@ -1,0 +1,219 @@
+"""Panel section: how the mask in hand agrees with a reference."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from napari.layers import Labels as LabelsLayer
+from qtpy.QtWidgets import QComboBox, QFileDialog, QHBoxLayout, QPushButton, QVBoxLayout, QWidget
+
+from napari_tumorseg.errors import ChoiceNeededError, InputError
+from napari_tumorseg.io import read_mask
+from napari_tumorseg.measure.agreement import Agreement, RegionAgreement, agreement
+from napari_tumorseg.scan import Segmentation
+from napari_tumorseg.viewer.compare.overlay import Legend, show_agreement
+from napari_tumorseg.viewer.layers.origin import origin_of
+from napari_tumorseg.viewer.layers.to_layers import labels_layer
+from napari_tumorseg.viewer.layers.views import add_view
+from napari_tumorseg.viewer.surroundings import Surroundings
+from napari_tumorseg.viewer.widgets import ask
+from napari_tumorseg.viewer.widgets.background import Background
+from napari_tumorseg.viewer.widgets.mask_chooser import MaskChooser
+from napari_tumorseg.viewer.widgets.numbers_table import NumbersTable, number, signed
+from napari_tumorseg.viewer.widgets.section import Note
+
+_FILES = "Masks (*.nii.gz *.nii *.tif *.tiff *.h5 *.hdf5 *.mat);;All files (*)"
+STALE = "The mask has changed since; compare again."
+
+_SHARES = ("dice", "iou", "accuracy", "precision", "sensitivity", "specificity", "f1")
+_LINES = (
+    ("Dice", "2 TP / (2 TP + FP + FN)"),
+    ("IoU", "TP / (TP + FP + FN)"),
+    ("Accuracy", "(TP + TN) / all voxels of the image"),
+    ("Precision", "TP / (TP + FP)"),
+    ("Sensitivity", "TP / (TP + FN)"),
+    ("Specificity", "TN / (TN + FP)"),
+    ("F1", "The same as Dice, for masks"),
+    ("HD95 (mm)", "Larger one of both 95th percentiles of surface distances"),
+    ("Error (mL)", "Volume of this mask less that of the reference"),
+    ("Error (%)", "The same in % of the reference"),
+)
+
+
+class ReferenceSection(QWidget):
+    """Choose or load a reference, see the numbers and where both differ."""
+
+    def __init__(self, around: Surroundings) -> None:
+        super().__init__()
+        self._around = around
+        self._work = Background()
+        self.found: Agreement | None = None
+        self._pair: tuple[Segmentation, Segmentation] | None = None
+        self.chooser = MaskChooser(around.viewer.layers, "choose a reference")
+        self.load = QPushButton("Load true mask…")
+        self.compare = QPushButton("Compare")
+        self.compare.setToolTip("The mask whose numbers the table below shows, with this reference")
+        self.note = Note()
+        self.table = NumbersTable()
+        self.copy = QPushButton("Copy")
+        self.region = QComboBox()
+        self.show_map = QPushButton("Show agreement")
+        self.show_map.setToolTip("A layer of its own: in both, only in this mask, only in the reference")
+        self.legend = Legend()
+        self._lay_out()
+        self._connect()
+        self.clear()
+
+    def let_go(self) -> None:
+        """Follow the viewer no more."""
+        self._work.drop()
+        self.chooser.let_go()
+
+    def clear(self) -> None:
+        """Show nothing: another mask is in hand."""
+        self._work.drop()
+        self.found = self._pair = None
+        self.note.value = ""
+        self.table.hide()
+        self._after.setVisible(False)
+
+    def on_changed(self) -> None:
+        """Tell that the numbers are out of date."""
+        if self.found is not None:
+            self.note.value = STALE
+
+    def run(self) -> None:
+        """Compare the mask in hand with the chosen reference, in the background."""
+        layer = self.chooser.layer
+        if layer is None:
+            raise InputError("Choose a reference, or load one from a file.")
+        if layer == self._around.in_hand.layer:
+            raise InputError(
+                f"{layer.name} is the mask in hand itself: choose another one, or select the mask to compare."
+            )
+        seg, reference = self._around.mask(), self._around.mask_of(layer)
+        self.note.value = "Comparing…"
+        self._pair = (seg, reference)
+        self._work.start(lambda: agreement(seg, reference), self._on_found, self._on_failed)
+
+    def open_file(self, path: Path | None = None) -> None:
+        """Load a reference from a file, which is asked for if none is named."""
+        if path is None:
+            name, _ = QFileDialog.getOpenFileName(self, "Load true mask", "", _FILES)
+            path = Path(name) if name else None
+        if path is not None:
+            self._read(path)
+
+    def overlay(self) -> None:
+        """Show where both differ in the chosen region."""
+        if self._pair is None:
+            raise InputError("Compare with a reference first.")
+        seg, reference = self._pair
+        layer = self.chooser.layer
+        other = layer.name if layer is not None else reference.name
+        names = (self._name(), other)
+        show_agreement(self._around.viewer, seg, reference, self.region.currentText(), names)
+        self.legend.show_names(*names)
+
+    # ---- the parts
+
+    def _lay_out(self) -> None:
+        column = QVBoxLayout(self)
+        column.setContentsMargins(9, 0, 9, 4)
+        first = QHBoxLayout()
+        first.addWidget(self.load)
+        first.addWidget(self.compare)
+        column.addWidget(self.chooser)
+        column.addLayout(first)
+        column.addWidget(self.note.native)
+        column.addWidget(self.table)
+        self._after = QWidget()
+        row = QHBoxLayout(self._after)
+        row.setContentsMargins(0, 0, 0, 0)
+        for widget in (self.region, self.show_map, self.copy):
+            row.addWidget(widget)
+        column.addWidget(self._after)
+        column.addWidget(self.legend)
+
+    def _connect(self) -> None:
+        safely = self._around.safely
+        self.load.clicked.connect(safely(self.open_file))
+        self.compare.clicked.connect(safely(self.run))
+        self.show_map.clicked.connect(safely(self.overlay))
+        self.copy.clicked.connect(self.table.copy)
+        self.chooser.chosen.connect(self.clear)
+
+    # ---- what happens
+
+    def _read(self, path: Path, scheme: str | None = None) -> None:
+        self.note.value = f"Reading {path.name}…"
+        self._work.start(
+            lambda: _mask_or_question(path, scheme), lambda found: self._on_read(path, found), self._on_failed
+        )
+
+    def _on_read(self, path: Path, found: Segmentation | ChoiceNeededError) -> None:
+        self.note.value = ""
+        if isinstance(found, ChoiceNeededError):
+            self._around.safely(lambda: self._ask_scheme(path, found))()
+            return
+        layer = self._add(path, found)
+        self.chooser.choose(layer)
+        if self._around.in_hand.layer is not None:
+            self._around.safely(self.run)()
+
+    def _ask_scheme(self, path: Path, question: ChoiceNeededError) -> None:
+        picked = ask.choose("Label scheme", f"What do the labels of {path.name} mean?", question.options)
+        if picked is None:
+            raise question
+        self._read(path, picked)
+
+    def _add(self, path: Path, seg: Segmentation) -> LabelsLayer:
+        """Add the reference, hidden, to the case of the mask in hand."""
+        mine = self._around.in_hand.layer
+        origin = origin_of(mine) if mine is not None else None
+        data, arguments, _ = labels_layer(
+            seg,
+            visible=False,
+            name=f"{path.name} (reference)",
+            case=origin.case if origin else "",
+            group=origin.group if origin else "",
+        )
+        layer = LabelsLayer(data, **arguments)
+        add_view(self._around.viewer, layer)
+        return layer
+
+    def _on_found(self, found: Agreement) -> None:
+        self.found = found
+        rows = found.rows
+        self.table.show_rows(["", *(row.name for row in rows)], _cells(rows), (tip for _, tip in _LINES))
+        self.note.value = "; ".join(f"{row.name}: {', '.join(row.flags)}" for row in rows if row.flags)
+        self.region.clear()
+        self.region.addItems([row.name for row in rows if row.kind == "region"])
+        self._after.setVisible(True)
+
+    def _on_failed(self, why: str) -> None:
+        self._pair = None
+        self.note.value = ""
+        self._around.complain(why)
+
+    def _name(self) -> str:
+        layer = self._around.in_hand.layer
+        return layer.name if layer is not None else "this mask"
+
+
+def _mask_or_question(path: Path, scheme: str | None) -> Segmentation | ChoiceNeededError:
+    """Return the mask of a file, or what has to be asked about it."""
+    try:
+        return read_mask(path, scheme)
+    except ChoiceNeededError as error:
+        return error
+
+
+def _cells(rows: Sequence[RegionAgreement]) -> list[list[str]]:
+    """Return a line for each measure: there are more of them than regions, and the panel is narrow."""
+    lines = [[f"{getattr(row, name):.3f}" for row in rows] for name in _SHARES]
+    lines.append([number(row.hd95_mm) for row in rows])
+    lines.append([signed(row.volume_error_ml, 2) for row in rows])
+    lines.append([signed(row.volume_error_percent) for row in rows])
+    return [[title, *cells] for (title, _), cells in zip(_LINES, lines, strict=True)]

@@ -1,0 +1,227 @@
+"""Panel section: what changed between two time points, in plain numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import Literal
+
+from napari.layers import Labels as LabelsLayer
+from qtpy.QtWidgets import QFormLayout, QHBoxLayout, QPushButton, QVBoxLayout, QWidget
+
+from napari_tumorseg.errors import InputError
+from napari_tumorseg.measure.change import Change, LesionChange, change
+from napari_tumorseg.measure.rano import rano
+from napari_tumorseg.measure.registration import Rigid, register
+from napari_tumorseg.scan import Scan, Segmentation
+from napari_tumorseg.viewer.compare.preview import hide_preview, in_words, show_preview
+from napari_tumorseg.viewer.surroundings import Surroundings
+from napari_tumorseg.viewer.widgets.background import Background
+from napari_tumorseg.viewer.widgets.mask_chooser import MaskChooser
+from napari_tumorseg.viewer.widgets.numbers_table import NumbersTable, number, signed
+from napari_tumorseg.viewer.widgets.section import Note
+
+_SQUARE = "mm\N{SUPERSCRIPT TWO}"
+
+
+@dataclass(frozen=True, eq=False)
+class _Pair:
+    """Both time points as they were when they were asked for."""
+
+    before: Segmentation
+    after: Segmentation
+    rigid: Rigid | None = None
+
+    def changed(self) -> Change:
+        diameters = rano(self.before), rano(self.after)
+        return change(self.before, self.after, rigid=self.rigid, diameters=diameters)
+
+
+class TimesSection(QWidget):
+    """Two masks, their volumes and diameters; lesions only after a registration that was looked at."""
+
+    def __init__(self, around: Surroundings) -> None:
+        super().__init__()
+        self._around = around
+        self._work = Background()
+        self.found: Change | None = None
+        self._pair: _Pair | None = None
+        self._offered: Rigid | None = None
+        layers = around.viewer.layers
+        self.before = MaskChooser(layers, "choose the earlier mask")
+        self.after = MaskChooser(layers, "choose the later mask")
+        self.compare = QPushButton("Compare")
+        self.register = QPushButton("Register…")
+        self.register.setToolTip(
+            "Bring the later scan onto the earlier one by a rigid motion; you look at it before it counts"
+        )
+        self.aligned = QPushButton("Are aligned")
+        self.aligned.setToolTip("Both scans lie in one space already, as you know: match lesions as they lie")
+        self.approve = QPushButton("It fits: use it")
+        self.reject = QPushButton("It does not fit")
+        self.note = Note()
+        self.table = NumbersTable()
+        self.more = Note()
+        self.lesions = NumbersTable()
+        self._lay_out()
+        self._connect()
+        self.clear()
+
+    def let_go(self) -> None:
+        """Follow the viewer no more."""
+        self._work.drop()
+        self.before.let_go()
+        self.after.let_go()
+
+    def clear(self) -> None:
+        """Show nothing: other masks are chosen."""
+        self._work.drop()
+        self.found = self._pair = None
+        self._drop_offer()
+        self.note.value = self.more.value = ""
+        self.table.hide()
+        self.lesions.hide()
+
+    def on_changed(self, layer: LabelsLayer) -> None:
+        """Tell that the numbers are out of date if it was one of these masks that changed."""
+        if self.found is not None and layer in (self.before.layer, self.after.layer):
+            self.note.value = "A mask has changed since; compare again."
+
+    def run(self) -> None:
+        """Compare the two, with the registration if one was approved."""
+        before, after = self._layers()
+        rigid = self._pair.rigid if self._pair is not None else None
+        self._compute(_Pair(self._named(before), self._named(after), rigid))
+
+    def start_registration(self) -> None:
+        """Bring the later scan onto the earlier one, in the background, to be looked at."""
+        before, after = self._layers()
+        fixed, moving = self._around.scan_of(before), self._around.scan_of(after)
+        self.note.value = "Registering… this takes up to a minute."
+        self._work.start(
+            lambda: register(fixed, moving), lambda rigid: self._offer(rigid, fixed), self._on_failed
+        )
+
+    def take_as_aligned(self) -> None:
+        """Match lesions as the scans lie, on the user's word."""
+        before, after = self._named(self._layers()[0]), self._named(self._layers()[1])
+        self._compute(_Pair(before, after, Rigid.same_space(before.grid, after.grid)))
+
+    def take_offer(self) -> None:
+        """Use the registration that was looked at."""
+        if self._offered is None:
+            raise InputError("There is no registration to approve.")
+        before, after = self._layers()
+        rigid = self._offered.approve()
+        self._drop_offer()
+        self._compute(_Pair(self._named(before), self._named(after), rigid))
+
+    def refuse_offer(self) -> None:
+        """Forget the registration."""
+        self._drop_offer()
+        self.note.value = "The registration was not used; volumes are compared without it."
+
+    # ---- the parts
+
+    def _lay_out(self) -> None:
+        column = QVBoxLayout(self)
+        column.setContentsMargins(9, 0, 9, 4)
+        form = QFormLayout()
+        form.addRow("Earlier", self.before)
+        form.addRow("Later", self.after)
+        column.addLayout(form)
+        column.addLayout(_row(self.compare, self.register, self.aligned))
+        column.addWidget(self.note.native)
+        self._verdict = QWidget()
+        self._verdict.setLayout(_row(self.approve, self.reject))
+        for widget in (self._verdict, self.table, self.more.native, self.lesions):
+            column.addWidget(widget)
+
+    def _connect(self) -> None:
+        safely = self._around.safely
+        self.compare.clicked.connect(safely(self.run))
+        self.register.clicked.connect(safely(self.start_registration))
+        self.aligned.clicked.connect(safely(self.take_as_aligned))
+        self.approve.clicked.connect(safely(self.take_offer))
+        self.reject.clicked.connect(safely(self.refuse_offer))
+        self.before.chosen.connect(self.clear)
+        self.after.chosen.connect(self.clear)
+
+    # ---- what happens
+
+    def _layers(self) -> tuple[LabelsLayer, LabelsLayer]:
+        before, after = self.before.layer, self.after.layer
+        if before is None or after is None:
+            raise InputError("Choose an earlier and a later mask.")
+        if before is after:
+            raise InputError("The earlier and the later mask are the same layer; choose two.")
+        return before, after
+
+    def _named(self, layer: LabelsLayer) -> Segmentation:
+        return replace(self._around.mask_of(layer), name=layer.name)
+
+    def _compute(self, pair: _Pair) -> None:
+        self._pair = pair
+        self.note.value = "Comparing…"
+        self._work.start(pair.changed, self._on_found, self._on_failed)
+
+    def _offer(self, rigid: Rigid, fixed: Scan) -> None:
+        self._offered = rigid
+        show_preview(self._around.viewer, rigid, fixed)
+        self.note.value = in_words(rigid)
+        self._verdict.setVisible(True)
+
+    def _drop_offer(self) -> None:
+        self._offered = None
+        self._verdict.setVisible(False)
+        hide_preview(self._around.viewer)
+
+    def _on_found(self, found: Change) -> None:
+        self.found = found
+        self.note.value = ""
+        self.table.show_rows(("", "before, mL", "after, mL", "change, mL", "%"), _volume_rows(found))
+        self.more.value = "\n".join(_sentences(found))
+        rows = [_lesion_row(lesion) for lesion in found.lesions or ()]
+        self.lesions.show_rows(("lesions", "before, mL", "after, mL"), rows)
+
+    def _on_failed(self, why: str) -> None:
+        self.note.value = ""
+        self._around.complain(why)
+
+
+def _row(*widgets: QWidget) -> QHBoxLayout:
+    row = QHBoxLayout()
+    row.setContentsMargins(0, 0, 0, 0)
+    for widget in widgets:
+        row.addWidget(widget)
+    return row
+
+
+def _volume_rows(found: Change) -> Iterator[list[str]]:
+    for row in found.rows:
+        volumes = number(row.before_ml, 2), number(row.after_ml, 2), signed(row.change_ml, 2)
+        yield [row.name, *volumes, signed(row.change_percent)]
+
+
+def _sentences(found: Change) -> Iterator[str]:
+    if found.product is not None:
+        p = found.product
+        percent = "" if p.change_percent is None else f" ({p.change_percent:+.1f} %)"
+        yield (
+            f"Sum of products of diameters ({p.region}, measurable lesions): {p.before_mm2:.0f} to "
+            f"{p.after_mm2:.0f} {_SQUARE}, {p.change_mm2:+.0f} {_SQUARE}{percent}."
+        )
+    if found.lesions is not None:
+        counts = ", ".join(f"{found.count(status)} {status}" for status in _STATUSES)
+        yield f"Lesions of {found.region}: {counts}."
+    yield from (f"{note[0].upper()}{note[1:]}." for note in found.notes)
+    yield "Plain differences: no response is derived from them."
+
+
+_STATUSES: tuple[Literal["new", "vanished", "matched"], ...] = ("new", "vanished", "matched")
+
+
+def _lesion_row(lesion: LesionChange) -> list[str]:
+    old, new = (", ".join(map(str, numbers)) for numbers in (lesion.before, lesion.after))
+    name = {"new": f"new: {new}", "vanished": f"vanished: {old}", "matched": f"matched: {old} → {new}"}
+    return [name[lesion.status], number(lesion.before_ml, 2), number(lesion.after_ml, 2)]

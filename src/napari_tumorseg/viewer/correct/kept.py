@@ -1,0 +1,89 @@
+"""Components that the user has marked as kept: remembered by a voxel each, shown as points."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+from weakref import WeakKeyDictionary
+
+import numpy as np
+from napari.layers import Labels as LabelsLayer
+from napari.layers import Points as PointsLayer
+
+from napari_tumorseg.edit import ANY, Component, component_at
+from napari_tumorseg.geometry import Array
+from napari_tumorseg.viewer.layers.axes import Index
+from napari_tumorseg.viewer.layers.views import add_view, view_metadata, views
+from napari_tumorseg.viewer.results.in_hand import MaskInHand
+
+if TYPE_CHECKING:
+    from napari import Viewer
+
+KIND = "kept"
+
+
+class KeptMarks:
+    """Which components of each mask are marked as kept: tools of the panel leave them as they are."""
+
+    def __init__(self, viewer: Viewer, in_hand: MaskInHand) -> None:
+        self._viewer = viewer
+        self._in_hand = in_hand
+        self._seeds: WeakKeyDictionary[LabelsLayer, list[Index]] = WeakKeyDictionary()
+
+    @property
+    def seeds(self) -> tuple[Index, ...]:
+        """A voxel of each kept component of the mask in hand."""
+        layer = self._in_hand.layer
+        return tuple(self._seeds.get(layer, ())) if layer is not None else ()
+
+    def toggle(self, found: Component) -> bool:
+        """Mark a component as kept, or take its marks away; return whether it is marked now."""
+        layer = self._in_hand.layer
+        assert layer is not None
+        inside = [seed for seed in self.seeds if holds(found, seed)]
+        others = [seed for seed in self.seeds if seed not in inside]
+        self._seeds[layer] = others if inside else [*others, found.centre]
+        self.show()
+        return not inside
+
+    def show(self) -> None:
+        """Show a point at each kept component of the mask in hand, and none of other masks."""
+        points = [self._in_hand.position_of(seed) for seed in self.seeds]
+        layer = next((x for x in views(self._viewer, KIND) if isinstance(x, PointsLayer)), None)
+        if layer is not None:
+            layer.data = np.asarray(points, dtype=float).reshape(-1, layer.ndim)
+        elif points:
+            add_view(self._viewer, self._make_layer(points))
+
+    def _make_layer(self, points: list[tuple[float, ...]]) -> PointsLayer:
+        mask = self._in_hand.layer
+        assert mask is not None
+        return PointsLayer(
+            np.asarray(points, dtype=float),
+            name="kept",
+            symbol="ring",
+            size=8,
+            face_color="white",
+            out_of_slice_display=True,
+            units=mask.units,
+            axis_labels=mask.axis_labels,
+            metadata=view_metadata(KIND),
+        )
+
+
+def holds(component: Component, point: Index) -> bool:
+    """Tell whether a voxel lies in a component."""
+    if not all(side.start <= p < side.stop for p, side in zip(point, component.box, strict=True)):
+        return False
+    return bool(component.mask[tuple(p - s.start for p, s in zip(point, component.box, strict=True))])
+
+
+def kept_mask(labels: Array, seeds: tuple[Index, ...]) -> Array | None:
+    """Return where the kept components lie now (a lesion whatever its labels), None if there are none."""
+    found = [component_at(labels, seed, region=ANY) for seed in seeds]
+    components = [one for one in found if one is not None]
+    if not components:
+        return None
+    mask = np.zeros(labels.shape, dtype=bool)
+    for one in components:
+        mask[one.box] |= one.mask
+    return mask

@@ -1,0 +1,289 @@
+"""Panel section: where the model is unsure, how sure it is of what it found, and another threshold."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from magicgui.widgets import ComboBox
+from napari.layers import Labels as LabelsLayer
+from psygnal import Signal
+from qtpy.QtCore import Qt, QTimer
+from qtpy.QtWidgets import QHBoxLayout, QLabel, QPushButton, QSizePolicy, QVBoxLayout, QWidget
+from superqt import QLabeledDoubleSlider
+
+from napari_tumorseg.errors import InputError
+from napari_tumorseg.geometry import Array
+from napari_tumorseg.inference.evidence import Evidence
+from napari_tumorseg.inference.findings import find, in_words
+from napari_tumorseg.inference.uncertainty import uncertain_slices
+from napari_tumorseg.viewer.correct.kept import KeptMarks
+from napari_tumorseg.viewer.correct.maps import UNCERTAINTY, is_shown, show_map
+from napari_tumorseg.viewer.correct.threshold import Rethreshold
+from napari_tumorseg.viewer.correct.tools_section import tool_button
+from napari_tumorseg.viewer.segment.run import EVIDENCE_KEY
+from napari_tumorseg.viewer.surroundings import Surroundings
+from napari_tumorseg.viewer.widgets.background import Background
+from napari_tumorseg.viewer.widgets.section import wrapping_label
+
+ALL = "all regions"
+_NO_MAPS = (
+    "This mask has no probability maps. They are kept by a run if Keep probability maps is ticked under "
+    "Segment, Options."
+)
+_PAUSE_MS = 300
+
+
+class LookWhereSection(QWidget):
+    """Shows maps on demand, steps through uncertain slices, and moves the threshold."""
+
+    said = Signal(str)
+    """A sentence on what was done."""
+
+    def __init__(self, around: Surroundings, kept: KeptMarks) -> None:
+        super().__init__()
+        self._around, self._kept = around, kept
+        self._maps: dict[tuple[int, str], Any] = {}
+        self._background, self._finder = Background(), Background()
+        self._uncertainty: tuple[Evidence, Array] | None = None
+        self._visited: list[int] = []
+        self.rethreshold = Rethreshold(around.in_hand)
+        self.words = wrapping_label()
+        self.buttons: dict[str, QPushButton] = {}
+        self._maps_row = QHBoxLayout()
+        self.next = tool_button("next_uncertain", "Next most uncertain slice")
+        self.which = ComboBox(choices=self._outputs, tooltip="Which regions' threshold is moved")
+        self.slider = QLabeledDoubleSlider(Qt.Orientation.Horizontal)
+        self.reset = QPushButton("Reset")
+        self._lay_out()
+        self._connect()
+        self._on_switched(around.in_hand.layer)
+
+    @property
+    def evidence(self) -> Evidence | None:
+        """What the run that made the mask in hand kept."""
+        layer = self._around.in_hand.layer
+        found = layer.metadata.get(EVIDENCE_KEY) if layer is not None else None
+        return found if isinstance(found, Evidence) else None
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether something is under way in the background."""
+        return self._background.is_busy or self._finder.is_busy or self.rethreshold.is_busy
+
+    # ---- what the user does
+
+    def show_one(self, name: str) -> None:
+        """Show a map, or take it away if it is there."""
+        evidence, layer = self.evidence, self._around.in_hand.layer
+        if evidence is None or layer is None:
+            raise InputError(_NO_MAPS)
+        key = (id(evidence), name)
+        viewer = self._around.viewer
+        if is_shown(viewer, self._maps.get(key)):
+            viewer.layers.remove(self._maps.pop(key))
+        elif name == UNCERTAINTY:
+            self._with_uncertainty(lambda found: self._show(evidence, name, found))
+        else:
+            self._show(evidence, name, evidence.probabilities[name])
+        self._show_pressed()
+
+    def go_on(self) -> None:
+        """Go to the most uncertain slice that was not visited yet; after the last to the first again."""
+        dims, mask = self._around.viewer.dims, self._around.in_hand.mask
+        if mask is None or self.evidence is None:
+            raise InputError(_NO_MAPS)
+        hidden = [a for a in range(dims.ndim - 3, dims.ndim) if a not in dims.displayed]
+        if len(hidden) != 1:
+            raise InputError("In 3-D there is no slice to go to: turn to slices first.")
+        axis = int(mask.axes.view.axes.index(hidden[0] - (dims.ndim - 3)))
+        self._with_uncertainty(lambda found: self._go(found, axis, hidden[0]))
+
+    def move_threshold(self, value: float) -> None:
+        """Set the threshold of the regions that are chosen."""
+        evidence = self.evidence
+        if evidence is None:
+            return
+        names = evidence.output.names if self.which.value == ALL else (self.which.value,)
+        self.rethreshold.set(dict.fromkeys(names, round(value, 2)), self._kept.seeds)
+
+    def back_to_model(self) -> None:
+        """Set all thresholds to those of the run."""
+        evidence = self.evidence
+        if evidence is not None:
+            self.rethreshold.set(dict.fromkeys(evidence.output.names, evidence.threshold), self._kept.seeds)
+            self._show_threshold(evidence.threshold)
+
+    def let_go(self) -> None:
+        """Follow nothing any more."""
+        in_hand = self._around.in_hand
+        in_hand.switched.disconnect(self._on_switched)
+        in_hand.changed.disconnect(self._on_changed)
+        self._around.viewer.layers.events.removed.disconnect(self._show_pressed)
+        self.rethreshold.let_go()
+        for one in (self._background, self._finder):
+            one.drop()
+        self._pause.stop()
+
+    # ---- what happens
+
+    def _on_switched(self, layer: LabelsLayer | None) -> None:
+        evidence = self.evidence
+        self._visited = []
+        if layer is not None and evidence is not None:
+            self.rethreshold.attach(layer, evidence)
+        self._make_buttons(evidence)
+        self.which.reset_choices()
+        for widget in (self.next, self._threshold_row):
+            widget.setVisible(evidence is not None)
+        self._threshold_row.setVisible(evidence is not None and evidence.adjustable)
+        self._show_thresholds()
+        self._show_pressed()
+        if evidence is None:
+            self.words.value = _NO_MAPS
+        else:
+            self._count()
+
+    def _on_changed(self, layer: LabelsLayer, change: Any) -> None:
+        if self.evidence is not None:
+            self._pause.start()
+
+    def _count(self) -> None:
+        """Tell anew what was found; in the background, since it reads the whole of the maps."""
+        evidence = self.evidence
+        if evidence is None:
+            return
+        labels = np.array(self._around.in_hand.labels())
+
+        def work() -> str:
+            return in_words(find(labels, evidence.probabilities, evidence.box, evidence.output))
+
+        def done(text: str) -> None:
+            self.words.value = f"{text[:1].upper()}{text[1:]}."
+
+        self._finder.start(work, done, self.said.emit)
+
+    def _with_uncertainty(self, use: Any) -> None:
+        """Give the uncertainty map to `use`, made in the background when it is first needed."""
+        evidence = self.evidence
+        assert evidence is not None
+        if self._uncertainty is not None and self._uncertainty[0] is evidence:
+            use(self._uncertainty[1])
+            return
+
+        def done(found: Array) -> None:
+            self._uncertainty = (evidence, found)
+            use(found)
+
+        self._background.start(evidence.uncertainty, done, self._around.complain)
+
+    def _show(self, evidence: Evidence, name: str, values: Array) -> None:
+        mask = self._around.in_hand.mask
+        if mask is None or self.evidence is not evidence:
+            return
+        viewer = self._around.viewer
+        layer = show_map(viewer, name, values, evidence.box, evidence.grid, mask.layer.name)
+        self._maps[id(evidence), name] = layer
+        self._show_pressed()
+
+    def _go(self, uncertainty: Array, axis: int, viewer_axis: int) -> None:
+        evidence = self.evidence
+        if evidence is None:
+            return
+        start = evidence.box[axis].start
+        ranked = [index + start for index in uncertain_slices(uncertainty, axis)]
+        if not ranked:
+            self.said.emit("The model is certain of every voxel: no slice is uncertain.")
+            return
+        left = [index for index in ranked if index not in self._visited]
+        if not left:
+            self._visited, left = [], ranked
+        self._visited.append(left[0])
+        centre = [side.start for side in evidence.box]
+        centre[axis] = left[0]
+        position = self._around.in_hand.position_of(centre)
+        dims = self._around.viewer.dims
+        dims.set_point(viewer_axis, position[viewer_axis - dims.ndim])
+        self.said.emit(
+            f"Slice {left[0]}: number {ranked.index(left[0]) + 1} of {len(ranked)} uncertain ones."
+        )
+
+    # ---- how it looks
+
+    def _outputs(self, widget: Any) -> list[str]:
+        evidence = self.evidence
+        names = list(evidence.output.names) if evidence else []
+        return [ALL, *names] if len(names) != 1 else names
+
+    def _make_buttons(self, evidence: Evidence | None) -> None:
+        for button in self.buttons.values():
+            self._maps_row.removeWidget(button)
+            button.hide()
+            button.deleteLater()
+        self.buttons = {}
+        for name in (*evidence.shown, UNCERTAINTY) if evidence else ():
+            button = QPushButton(name)
+            button.setCheckable(True)
+            button.setMinimumWidth(40)
+            what = "how unsure the model is" if name == UNCERTAINTY else f"the probability of {name}"
+            button.setToolTip(f"Show {what}, 0 to 255, over the scan; press again to take it away")
+            button.clicked.connect(self._around.safely(lambda name=name: self.show_one(name)))  # type: ignore[misc]
+            self._maps_row.addWidget(button, stretch=2 if name == UNCERTAINTY else 1)
+            self.buttons[name] = button
+
+    def _show_pressed(self, event: Any = None) -> None:
+        evidence, viewer = self.evidence, self._around.viewer
+        self._maps = {key: layer for key, layer in self._maps.items() if is_shown(viewer, layer)}
+        for name, button in self.buttons.items():
+            button.setChecked(evidence is not None and (id(evidence), name) in self._maps)
+
+    def _show_thresholds(self) -> None:
+        thresholds = self.rethreshold.thresholds
+        if thresholds:
+            own = thresholds.get(self.which.value)
+            self._show_threshold(own if own is not None else next(iter(thresholds.values())))
+
+    def _show_threshold(self, value: float) -> None:
+        self.slider.blockSignals(True)
+        self.slider.setValue(value)
+        self.slider.blockSignals(False)
+
+    def _connect(self) -> None:
+        around = self._around
+        self._pause = QTimer(self)
+        self._pause.setSingleShot(True)
+        self._pause.setInterval(_PAUSE_MS)
+        self._pause.timeout.connect(self._count)
+        self.next.clicked.connect(around.safely(self.go_on))
+        self.slider.valueChanged.connect(self.move_threshold)
+        self.slider.sliderReleased.connect(self.rethreshold.finish)
+        self.reset.clicked.connect(around.safely(self.back_to_model))
+        self.which.changed.connect(lambda _: self._show_thresholds())
+        self.rethreshold.told.connect(self.said.emit)
+        self.rethreshold.moved.connect(self._show_thresholds)
+        around.in_hand.switched.connect(self._on_switched)
+        around.in_hand.changed.connect(self._on_changed)
+        around.viewer.layers.events.removed.connect(self._show_pressed)
+
+    def _lay_out(self) -> None:
+        self.slider.setRange(0.01, 0.99)
+        self.slider.setSingleStep(0.01)  # type: ignore[arg-type]
+        self.slider.setDecimals(2)
+        self.slider.setToolTip("Probability from which a voxel counts; voxels that you corrected stay")
+        self.reset.setToolTip("Back to the threshold of the run")
+        self.which.native.setSizePolicy(QSizePolicy.Policy.Maximum, QSizePolicy.Policy.Fixed)
+        self._threshold_row = QWidget()
+        column = QVBoxLayout(self._threshold_row)
+        column.setContentsMargins(0, 0, 0, 0)
+        row = QHBoxLayout()
+        for widget in (QLabel("Threshold"), self.which.native, self.reset):
+            row.addWidget(widget)
+        column.addLayout(row)
+        column.addWidget(self.slider)
+        whole = QVBoxLayout(self)
+        whole.setContentsMargins(9, 0, 9, 4)
+        whole.setSpacing(4)
+        whole.addWidget(self.words.native)
+        whole.addLayout(self._maps_row)
+        whole.addWidget(self.next)
+        whole.addWidget(self._threshold_row)

@@ -1,0 +1,61 @@
+"""Probability and uncertainty maps as image layers, made when they are asked for."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from napari.layers import Image as ImageLayer
+
+from napari_tumorseg.geometry import Array, Grid
+from napari_tumorseg.viewer.layers.to_layers import placement
+from napari_tumorseg.viewer.layers.views import add_view, view_metadata
+
+if TYPE_CHECKING:
+    from napari import Viewer
+
+UNCERTAINTY = "uncertainty"
+KIND = "probability"
+_COLOURS = {UNCERTAINTY: "inferno"}
+_PROBABILITY_COLOURS = "viridis"  # as inferno, of one rising lightness: for colour-blind eyes, too
+
+
+def show_map(
+    viewer: Viewer, name: str, values: Array, box: tuple[slice, ...], grid: Grid, case: str
+) -> ImageLayer:
+    """Add a map in a box of a grid as a translucent layer in the place where it belongs.
+
+    Parameters
+    ----------
+    viewer : napari Viewer
+        Whose selection stays as it is.
+    name : str
+        Of the output, or `UNCERTAINTY`.
+    values : array of uint8
+        255 for 1; in `box`.
+    box, grid
+        Where it lies.
+    case : str
+        For the layer's name.
+    """
+    place = placement(grid)
+    start = np.array([side.start for side in box])
+    place["translate"] = tuple(np.asarray(place["translate"]) + start * np.asarray(place["scale"]))
+    title = name if name == UNCERTAINTY else f"probability {name}"
+    layer = ImageLayer(
+        values,
+        name=f"{case} {title} (255 = {'most' if name == UNCERTAINTY else '1'})",
+        colormap=_COLOURS.get(name, _PROBABILITY_COLOURS),
+        contrast_limits=(0, 255),
+        opacity=0.5,
+        blending="translucent",
+        metadata=view_metadata(KIND),
+        **place,
+    )
+    add_view(viewer, layer)
+    return layer
+
+
+def is_shown(viewer: Viewer, layer: Any) -> bool:
+    """Tell whether a layer is still in the viewer."""
+    return layer is not None and layer in viewer.layers

@@ -1,0 +1,152 @@
+"""The page Correct of the panel: its sections, put together, and their keys."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from qtpy.QtCore import QObject
+from qtpy.QtWidgets import QWidget
+
+from napari_tumorseg.viewer import keys
+from napari_tumorseg.viewer.correct.label_section import LabelPicker
+from napari_tumorseg.viewer.correct.look_section import LookWhereSection
+from napari_tumorseg.viewer.correct.pointing import Pointing, Use
+from napari_tumorseg.viewer.correct.rerun_section import RerunSection
+from napari_tumorseg.viewer.correct.restrict_section import RestrictSection
+from napari_tumorseg.viewer.correct.strokes import StrokeGuard
+from napari_tumorseg.viewer.correct.tools import Corrector
+from napari_tumorseg.viewer.correct.tools_section import LESION, ToolsSection
+from napari_tumorseg.viewer.segment.run import Job
+from napari_tumorseg.viewer.surroundings import Surroundings
+from napari_tumorseg.viewer.widgets.section import Section, wrapping_label
+
+_POINT = "Click the component in the picture."
+_NOTHING = "There is nothing of the mask under the cursor: point at a component."
+
+
+class CorrectPage(QObject):
+    """Everything that corrects a mask.
+
+    Parameters
+    ----------
+    around : Surroundings
+        The window around it.
+    job : callable
+        Returns what a run would be, as the page Segment is set.
+    """
+
+    def __init__(self, around: Surroundings, job: Callable[[], Job]) -> None:
+        super().__init__()
+        self.status = wrapping_label()
+        self._complain_too = around.complain
+        around = self._around = Surroundings(around.viewer, around.in_hand, self.complain)
+        self.labels = LabelPicker(around.in_hand)
+        self.tools = ToolsSection()
+        self.restrict = RestrictSection(around)
+        self.corrector = Corrector(around, self.labels)
+        self.guard = StrokeGuard(around.in_hand)
+        self.rerun = RerunSection(around, job, self.corrector.grid, self.corrector.apply)
+        self.where = LookWhereSection(around, self.corrector.kept)
+        self.pointing = Pointing(around.viewer, around.in_hand)
+        self._connect()
+        self._set_rule()
+        self._unbind = keys.bind(around.viewer, {n: around.safely(a) for n, a in self._actions().items()})
+
+    def parts(self) -> list[QWidget]:
+        """Return the page from top to bottom; to be asked once, since it makes the sections."""
+        help_text = wrapping_label()
+        help_text.value = "\n".join(keys.help_lines())
+        return [
+            Section("Label", self.labels),
+            self.status.native,
+            Section("Tools", self.tools),
+            Section("Where to look", self.where),
+            Section("Where strokes may go", self.restrict, is_open=False),
+            Section("Run the model again", self.rerun, is_open=False),
+            Section("Keys", help_text, is_open=False),
+        ]
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether anything is under way in the background."""
+        return self.corrector.is_busy or self.where.is_busy or self.rerun.rerun.is_running
+
+    def say(self, text: str) -> None:
+        """Show a sentence on this page."""
+        self.status.value = text
+
+    def complain(self, text: str) -> None:
+        """Tell the user what went wrong, on this page and as the panel does."""
+        self.say(text)
+        self._complain_too(text)
+
+    def let_go(self) -> None:
+        """Let go of the viewer: its keys, its layers, what runs."""
+        self._unbind()
+        self.pointing.stop()
+        self.rerun.rerun.cancel()
+        for part in (self.labels, self.restrict, self.guard, self.where):
+            part.let_go()
+
+    def _connect(self) -> None:
+        self.tools.pointed.connect(self._wait_for)
+        self.tools.pressed.connect(lambda action: self._around.safely(self._actions()[action])())
+        self.tools.scope.changed.connect(self._on_scope)
+        self.tools.mm.changed.connect(self._on_mm)
+        self.labels.spared_changed.connect(self._set_rule)
+        self.restrict.edited.connect(self._set_rule)
+        self.rerun.wants_click.connect(self._wait_to_rerun)
+        for part in (self.corrector, self.rerun, self.where):
+            part.said.connect(self.say)
+
+    def _actions(self) -> dict[str, Callable[[], None]]:
+        return {
+            **{name: self._under_cursor(use) for name, use in self._pointed().items()},
+            "grow": self.corrector.grow,
+            "shrink": self.corrector.shrink,
+            "smooth": self.corrector.smooth,
+            "fill_between": self.corrector.fill_between,
+            "erase_outside": self.corrector.erase_outside,
+            "rerun_slice": self.rerun.run_slice,
+            "rerun_box": self.rerun.ask_box,
+            "next_uncertain": self.where.go_on,
+        }
+
+    def _pointed(self) -> dict[str, Use]:
+        tools = self.corrector
+        return {
+            "accept": tools.accept,
+            "reject": tools.reject,
+            "keep_only": tools.keep_only,
+            "relabel": tools.relabel,
+        }
+
+    def _under_cursor(self, use: Use) -> Callable[[], None]:
+        def act() -> None:
+            index = self.pointing.under_cursor()
+            if index is None:
+                self.say(_NOTHING)
+            else:
+                use(index)
+
+        return act
+
+    def _wait_for(self, action: str) -> None:
+        use = self._pointed()[action]
+        self._wait(use)
+
+    def _wait_to_rerun(self, use: Use) -> None:
+        self._wait(use)
+
+    def _wait(self, use: Use) -> None:
+        self.pointing.wait(lambda index: self._around.safely(lambda: use(index))())
+        self.say(_POINT if self.pointing.is_waiting else "No mask is selected.")
+
+    def _on_scope(self, scope: str) -> None:
+        self.corrector.whole_lesion = scope == LESION
+
+    def _on_mm(self, mm: float) -> None:
+        self.corrector.mm = mm
+
+    def _set_rule(self) -> None:
+        self.guard.rule = self.restrict.rule(self.labels.spared)

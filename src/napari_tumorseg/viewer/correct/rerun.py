@@ -1,0 +1,166 @@
+"""Running the model again on a slice or in a box, in the background; what lies outside stays as it is."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from napari.layers import Labels as LabelsLayer
+from napari.qt.threading import thread_worker
+from psygnal import Signal
+from qtpy.QtCore import QObject
+
+from napari_tumorseg.edit import Change, merge_rerun
+from napari_tumorseg.errors import InputError
+from napari_tumorseg.geometry import Array, Grid
+from napari_tumorseg.inference import PostSettings
+from napari_tumorseg.inference.plane import SLICINGS
+from napari_tumorseg.inference.settings import Progress, Settings
+from napari_tumorseg.regions import Scheme, convert, get_scheme
+from napari_tumorseg.scan import Segmentation
+from napari_tumorseg.viewer.correct.boxes import Box
+from napari_tumorseg.viewer.segment.run import Failure, Job, sentence
+
+
+@dataclass(frozen=True, eq=False)
+class Target:
+    """The mask that gets a new result, and where.
+
+    Attributes
+    ----------
+    layer : Labels
+        The mask's.
+    labels : (Z, Y, X) array
+        A copy of its labels.
+    grid : Grid
+        Where they lie.
+    scheme : Scheme or None
+        What they mean; None: what the model's mean.
+    box : (slice, slice, slice)
+        What is taken over from the model.
+    edited : array of bool or None
+        Voxels of `box` that stay: the corrections.
+    action : str
+        What it is called in the history of edits.
+    """
+
+    layer: LabelsLayer
+    labels: Array
+    grid: Grid
+    scheme: Scheme | None
+    box: Box
+    edited: Array | None
+    action: str
+
+
+class Rerun(QObject):
+    """One such run at a time; nothing is written to the mask before its end."""
+
+    progressed = Signal(object)
+    """A `Progress`, or a sentence."""
+    succeeded = Signal(object, object)
+    """The `Target` and the `Change`, which may be None."""
+    failed = Signal(str)
+    """A sentence on what went wrong."""
+    ended = Signal()
+    """It is over, in whatever way."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._worker: Any = None
+        self._target: Target | None = None
+
+    @property
+    def is_running(self) -> bool:
+        """Whether one is under way."""
+        return self._worker is not None
+
+    def start(self, job: Job, target: Target) -> None:
+        """Run the job on the slices of the target's box.
+
+        Raises
+        ------
+        InputError
+            If one is under way already.
+        """
+        if self.is_running:
+            raise InputError("The model is running already: wait, or cancel it.")
+        axis = SLICINGS[job.model.card.input.plane].axes[0]
+        side = target.box[axis]
+        settings = replace(job.settings, slices=range(side.start, side.stop), probabilities=False)
+        self._target = target
+        self._worker = _work(replace(job, settings=for_parts(settings)), target)
+        self._worker.yielded.connect(self._on_step)
+        self._worker.returned.connect(self._on_returned)
+        self._worker.aborted.connect(self.cancel)
+        self._worker.start()
+
+    def cancel(self) -> None:
+        """Stop at the next slice; the mask is as it was."""
+        if self._worker is None:
+            return
+        worker, self._worker, self._target = self._worker, None, None
+        worker.quit()
+        self.ended.emit()
+
+    def _on_step(self, step: Progress | str) -> None:
+        if self.is_running:
+            self.progressed.emit(step)
+
+    def _on_returned(self, found: Change | Failure | None) -> None:
+        target = self._target
+        if target is None:
+            return
+        self._worker = self._target = None
+        self.ended.emit()
+        if isinstance(found, Failure):
+            self.failed.emit(sentence(found.error))
+        else:
+            self.succeeded.emit(target, found)
+
+
+def for_parts(settings: Settings) -> Settings:
+    """Return settings for a few slices: steps that need the whole tumour are left out."""
+    inside = settings.post is not None and settings.post.inside_brain
+    return replace(settings, post=PostSettings(inside_brain=inside))
+
+
+def merged(result: Segmentation, target: Target) -> Change | None:
+    """Return the change that takes a result over in the target's box.
+
+    Raises
+    ------
+    InputError
+        If the result lies on another grid than the mask, or has labels that the mask's scheme lacks.
+    """
+    if not result.grid.same_space(target.grid):
+        raise InputError(
+            f"The mask {target.layer.name} does not lie on the grid of the scan that is chosen on the page "
+            "Segment: choose the scan that it belongs to."
+        )
+    new = result.labels
+    if target.scheme is not None and target.scheme.name != result.scheme.name:
+        new = convert(new, result.scheme, get_scheme(target.scheme.name))
+    return merge_rerun(target.labels, new, target.box, edited=target.edited)
+
+
+@thread_worker(ignore_errors=True)  # type: ignore[untyped-decorator]
+def _work(job: Job, target: Target) -> Generator[Progress | str, None, Change | Failure | None]:
+    try:
+        yield "Preparing the scan…"
+        scan = job.case.scan()
+        if not scan.grid.same_space(target.grid):  # told before the network runs in vain
+            merged(Segmentation(np.zeros(scan.grid.shape, np.uint8), scan.grid, _any_scheme(job)), target)
+        yield "Loading the network…"
+        from napari_tumorseg.inference import run
+
+        result = yield from run(scan, job.model, job.settings)
+        return merged(result, target)
+    except Exception as error:  # told to the user by the section
+        return Failure(error)
+
+
+def _any_scheme(job: Job) -> Scheme:
+    return get_scheme(job.model.card.output.scheme)

@@ -1,0 +1,198 @@
+"""Panel section: run the model again on this slice or in a box."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from magicgui.widgets import CheckBox, ComboBox, FloatSpinBox, SpinBox
+from psygnal import Signal
+from qtpy.QtWidgets import (
+    QFormLayout,
+    QHBoxLayout,
+    QProgressBar,
+    QPushButton,
+    QSizePolicy,
+    QVBoxLayout,
+    QWidget,
+)
+
+from napari_tumorseg.edit import Change
+from napari_tumorseg.errors import InputError
+from napari_tumorseg.geometry import Grid
+from napari_tumorseg.inference.evidence import Evidence
+from napari_tumorseg.inference.plane import SLICINGS
+from napari_tumorseg.inference.settings import Progress
+from napari_tumorseg.viewer.correct.boxes import Box, box_around, drawn_box, start_drawing
+from napari_tumorseg.viewer.correct.rerun import Rerun, Target
+from napari_tumorseg.viewer.correct.tools_section import tool_button
+from napari_tumorseg.viewer.layers.axes import Index
+from napari_tumorseg.viewer.segment.run import EVIDENCE_KEY, Job
+from napari_tumorseg.viewer.segment.run_section import told
+from napari_tumorseg.viewer.surroundings import Surroundings
+
+DRAWN = "the rectangle drawn"
+COMPONENT = "the component pointed at"
+
+
+class RerunSection(QWidget):
+    """Takes the model's result over on the slice that is shown, or in a box, and leaves all else as it is."""
+
+    wants_click = Signal(object)
+    """The next click's voxel is to be given to this function."""
+    said = Signal(str)
+    """A sentence on how far it is or what came of it."""
+
+    def __init__(
+        self,
+        around: Surroundings,
+        job: Callable[[], Job],
+        grid: Callable[[], Grid],
+        write: Callable[[Change | None, str], None],
+    ) -> None:
+        super().__init__()
+        self._around, self._job, self._grid, self._write = around, job, grid, write
+        self.rerun = Rerun()
+        self.slice = tool_button("rerun_slice", "This slice")
+        self.box = tool_button("rerun_box", "In a box")
+        self.draw = QPushButton("Draw a box")
+        self.draw.setToolTip("Draw a rectangle on the slice; then press In a box")
+        self.cancel = QPushButton("Cancel")
+        self.what = ComboBox(choices=[DRAWN, COMPONENT], tooltip="Which box is meant")
+        self.slices = SpinBox(value=2, min=0, max=500, tooltip="Slices on each side of the rectangle's own")
+        self.margin = FloatSpinBox(
+            value=10, min=0, max=100, step=5, tooltip="Margin around the component, in mm"
+        )
+        self.keep = CheckBox(
+            text="Keep my corrections there, too", tooltip="Voxels that differ from the model's result stay"
+        )
+        self.progress = QProgressBar()
+        self._lay_out()
+        self.slice.clicked.connect(around.safely(self.run_slice))
+        self.box.clicked.connect(around.safely(self.ask_box))
+        self.draw.clicked.connect(around.safely(self.start_box))
+        self.cancel.clicked.connect(self.stop)
+        self.what.changed.connect(self._show_fields)
+        self.rerun.progressed.connect(self._on_step)
+        self.rerun.succeeded.connect(self._on_success)
+        self.rerun.failed.connect(around.complain)
+        self.rerun.ended.connect(lambda: self._show_running(False))
+        self._show_fields()
+        self._show_running(False)
+
+    def run_slice(self) -> None:
+        """Run the model on the slice that is shown, which must be one of its plane."""
+        job = self._job()
+        plane = job.model.card.input.plane
+        axis = SLICINGS[plane].axes[0]
+        mask = self._mask()
+        dims = self._around.viewer.dims
+        layer_axis = dims.ndim - 3 + mask.axes.view.axes[axis]
+        if layer_axis in dims.displayed:
+            raise InputError(
+                f"{job.model.name} works on {plane} slices: turn the viewer to one, or take a box."
+            )
+        place = self._around.in_hand.index_of(dims.point)
+        if place is None:
+            raise InputError("The slice that is shown lies outside of the mask: go to one inside.")
+        sides = [slice(0, n) for n in mask.axes.shape]
+        sides[axis] = slice(place[axis], place[axis] + 1)
+        self._start(job, (sides[0], sides[1], sides[2]), f"run {job.model.name} again on slice {place[axis]}")
+
+    def ask_box(self) -> None:
+        """Run the model in the box that is chosen; that of a component waits for a click."""
+        if self.what.value == DRAWN:
+            self.run_box(drawn_box(self._around.viewer, self._mask(), self.slices.value))
+        else:
+            self.wants_click.emit(self.run_around)
+
+    def run_around(self, index: Index) -> None:
+        """Run the model in the box around the component at a voxel."""
+        labels = self._around.in_hand.labels()
+        self.run_box(box_around(labels, index, self.margin.value, self._grid().spacing_mm))
+
+    def run_box(self, box: Box) -> None:
+        """Run the model on the slices of a box and take its result over within."""
+        job = self._job()
+        self._start(job, box, f"run {job.model.name} again in a box")
+
+    def start_box(self) -> None:
+        """Let the user draw a rectangle."""
+        self.what.value = DRAWN
+        start_drawing(self._around.viewer, self._mask())
+
+    def stop(self) -> None:
+        """Cancel the run, if one is on."""
+        if self.rerun.is_running:
+            self.rerun.cancel()
+            self.said.emit("Cancelled: the mask is as it was.")
+
+    def _start(self, job: Job, box: Box, action: str) -> None:
+        in_hand, mask = self._around.in_hand, self._mask()
+        labels = np.array(in_hand.labels())
+        target = Target(mask.layer, labels, self._grid(), in_hand.scheme, box, self._edited(box), action)
+        self.rerun.start(job, target)
+        self._show_running(True)
+
+    def _edited(self, box: Box) -> Any:
+        if not self.keep.value:
+            return None
+        mask = self._mask()
+        evidence = mask.layer.metadata.get(EVIDENCE_KEY)
+        if not isinstance(evidence, Evidence):
+            raise InputError(
+                "It is not known what was corrected in this mask, since its model's result was not kept: "
+                "take the tick away."
+            )
+        return (self._around.in_hand.labels() != evidence.result())[box]
+
+    def _mask(self) -> Any:
+        mask = self._around.in_hand.mask
+        if mask is None:
+            raise InputError("No mask is selected: select a Labels layer first.")
+        return mask
+
+    def _on_step(self, step: Progress | str) -> None:
+        self.progress.setRange(0, 0 if isinstance(step, str) else step.total)
+        if isinstance(step, Progress):
+            self.progress.setValue(step.done)
+        text = step if isinstance(step, str) else told(step)
+        self.progress.setFormat(text)
+        self.said.emit(text)
+
+    def _on_success(self, target: Target, change: Change | None) -> None:
+        if self._around.in_hand.layer is not target.layer:
+            self._around.complain(f"{target.layer.name} is not selected any more, so nothing was changed.")
+            return
+        self._around.safely(lambda: self._write(change, target.action))()
+
+    def _show_running(self, running: bool) -> None:
+        self.progress.setVisible(running)
+        self.cancel.setVisible(running)
+        for button in (self.slice, self.box):
+            button.setEnabled(not running)
+
+    def _show_fields(self) -> None:
+        drawn = self.what.value == DRAWN
+        self._form.setRowVisible(self.slices.native, drawn)
+        self._form.setRowVisible(self.margin.native, not drawn)
+
+    def _lay_out(self) -> None:
+        column = QVBoxLayout(self)
+        column.setContentsMargins(9, 0, 9, 4)
+        column.setSpacing(3)
+        buttons = QHBoxLayout()
+        for button in (self.slice, self.box):
+            buttons.addWidget(button)
+        column.addLayout(buttons)
+        self._form = QFormLayout()
+        self.what.native.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
+        self._form.addRow("Box", self.what.native)
+        self._form.addRow("Slices on each side", self.slices.native)
+        self._form.addRow("Margin (mm)", self.margin.native)
+        column.addLayout(self._form)
+        column.addWidget(self.keep.native)
+        column.addWidget(self.draw)
+        column.addWidget(self.progress)
+        column.addWidget(self.cancel)

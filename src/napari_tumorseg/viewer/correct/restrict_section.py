@@ -1,0 +1,138 @@
+"""Panel section: where strokes may go."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from magicgui.widgets import ComboBox
+from napari.layers import Image as ImageLayer
+from psygnal import Signal
+from qtpy.QtCore import Qt, QTimer
+from qtpy.QtWidgets import QFormLayout, QSizePolicy, QWidget
+from superqt import QLabeledDoubleRangeSlider
+
+from napari_tumorseg.geometry import Array
+from napari_tumorseg.regions import Scheme
+from napari_tumorseg.viewer.correct.strokes import StrokeRule
+from napari_tumorseg.viewer.layers.inputs import usable
+from napari_tumorseg.viewer.results.in_hand import MaskInHand
+from napari_tumorseg.viewer.surroundings import Surroundings
+
+_ANY_INTENSITY = "any intensity"
+_ANYWHERE = "anywhere"
+_TUMOUR = "the tumour (any label)"
+_BACKGROUND = "the background only"
+
+
+class RestrictSection(QWidget):
+    """Restricts painting to an intensity range of an image, or to the inside of a label."""
+
+    edited = Signal()
+    """The rule is another one."""
+
+    def __init__(self, around: Surroundings) -> None:
+        super().__init__()
+        self._around = around
+        self._images: list[ImageLayer] = []
+        self._scheme: Scheme | None = None
+        self.inside = ComboBox(choices=self._places, tooltip="Over which labels strokes may paint")
+        self.image = ComboBox(
+            choices=self._names, tooltip="The image whose intensities decide where strokes may paint"
+        )
+        self.range = QLabeledDoubleRangeSlider(Qt.Orientation.Horizontal)
+        self.range.setEdgeLabelMode(QLabeledDoubleRangeSlider.EdgeLabelMode.NoLabel)
+        self.range.setDecimals(0)
+        self.range.setMinimumHeight(44)
+        form = QFormLayout(self)
+        form.setContentsMargins(9, 0, 9, 4)
+        form.addRow("Paint only inside", self.inside.native)
+        form.addRow("Paint only where", self.image.native)
+        form.addRow(self.range)
+        self._form = form
+        for box in (self.inside, self.image):
+            box.native.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
+            box.native.setMinimumContentsLength(10)
+        self.inside.changed.connect(lambda: self.edited.emit())
+        self.image.changed.connect(self._on_image)
+        self.range.valueChanged.connect(lambda _: self.edited.emit())
+        self._later = QTimer(self)  # several layers come or go at once
+        self._later.setSingleShot(True)
+        self._later.setInterval(0)
+        self._later.timeout.connect(self._offer)
+        layers, in_hand = around.viewer.layers, around.in_hand
+        layers.events.inserted.connect(self._soon)
+        layers.events.removed.connect(self._soon)
+        in_hand.switched.connect(self._soon)
+        self._offer()
+
+    def rule(self, spare: frozenset[int]) -> StrokeRule:
+        """Return where one may paint, beside labels that are spared."""
+        layer = self.chosen
+        low, high = self.range.value() if layer is not None else (None, None)
+        return StrokeRule(spare, self._inside(), self._canonical(layer), low, high)
+
+    @property
+    def chosen(self) -> ImageLayer | None:
+        """The image whose intensities count, if any."""
+        return next((x for x in self._images if x.name == self.image.value), None)
+
+    def let_go(self) -> None:
+        """Follow the viewer no more."""
+        layers = self._around.viewer.layers
+        layers.events.inserted.disconnect(self._soon)
+        layers.events.removed.disconnect(self._soon)
+        self._around.in_hand.switched.disconnect(self._soon)
+        self._later.stop()
+
+    def _inside(self) -> frozenset[int] | None:
+        value = self.inside.value
+        if value == _ANYWHERE:
+            return None
+        if value == _BACKGROUND:
+            return frozenset({0})
+        if value == _TUMOUR:
+            return frozenset(range(1, 256))
+        scheme = self._scheme
+        return frozenset(x.value for x in scheme.labels if x.short == value) if scheme else None
+
+    def _canonical(self, layer: ImageLayer | None) -> Array | None:
+        mask = self._around.in_hand.mask
+        return mask.axes.canonical(np.asarray(layer.data)) if layer is not None and mask else None
+
+    def _soon(self, event: Any = None) -> None:
+        self._later.start()
+
+    def _offer(self) -> None:
+        in_hand: MaskInHand = self._around.in_hand
+        self._scheme = in_hand.scheme
+        layer = in_hand.layer
+        self._images = [
+            image
+            for image in self._around.viewer.layers
+            if layer is not None
+            and usable(image)
+            and not image.rgb
+            and np.shape(image.data) == np.shape(layer.data)
+            and np.allclose(image.translate, layer.translate)
+        ]
+        self.inside.reset_choices()
+        self.image.reset_choices()
+        self._on_image()
+
+    def _places(self, widget: Any) -> list[str]:
+        labels = [label.short for label in self._scheme.labels] if self._scheme else []
+        return [_ANYWHERE, _TUMOUR, _BACKGROUND, *labels]
+
+    def _names(self, widget: Any) -> list[str]:
+        return [_ANY_INTENSITY, *(layer.name for layer in self._images)]
+
+    def _on_image(self) -> None:
+        layer = self.chosen
+        self._form.setRowVisible(self.range, layer is not None)
+        if layer is not None:
+            low, high = (float(v) for v in layer.contrast_limits_range)
+            self.range.setDecimals(0 if high - low > 100 else 2)
+            self.range.setRange(low, high)  # type: ignore[arg-type]
+            self.range.setValue((low, high))
+        self.edited.emit()

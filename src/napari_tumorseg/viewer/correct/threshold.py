@@ -1,0 +1,272 @@
+"""Another threshold on the stored probabilities: at once, one undo step, corrections stay."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+from weakref import WeakKeyDictionary
+
+import numpy as np
+from napari.layers import Labels as LabelsLayer
+from psygnal import Signal
+from qtpy.QtCore import QObject, QTimer
+
+from napari_tumorseg.edit import Change, find_change
+from napari_tumorseg.geometry import Array
+from napari_tumorseg.inference.evidence import Evidence
+from napari_tumorseg.viewer.correct.kept import kept_mask
+from napari_tumorseg.viewer.layers.axes import Index
+from napari_tumorseg.viewer.results.held_mask import HeldMask
+from napari_tumorseg.viewer.results.in_hand import MaskInHand
+from napari_tumorseg.viewer.widgets.background import Background
+
+Thresholds = Mapping[str, float]
+
+ACTION = "threshold"
+_PAUSE_MS = 30
+_QUIET_MS = 800
+
+
+@dataclass
+class _State:
+    """Of one mask: which thresholds its uncorrected voxels have, and which steps led there."""
+
+    evidence: Evidence
+    now: dict[str, float]
+    steps: list[tuple[Change, dict[str, float], dict[str, float]]] = field(default_factory=list)
+    undone: list[tuple[Change, dict[str, float], dict[str, float]]] = field(default_factory=list)
+    base: tuple[dict[str, float], Array] | None = None
+
+
+@dataclass
+class _Drag:
+    """A slider that is being moved: from where, and the step that stands for it so far."""
+
+    start: Array
+    since: dict[str, float]
+    step: Change | None = None
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """A new threshold's labels.
+
+    Attributes
+    ----------
+    change : Change or None
+        From the labels before the slider was touched.
+    kept : int
+        Voxels that would have changed and stay: corrections, and components marked as kept.
+    """
+
+    change: Change | None
+    kept: int
+
+
+class Rethreshold(QObject):
+    """Moves the thresholds of the mask in hand; each move of a slider is one undo step in the end.
+
+    While a slider is moved, each new result takes the place of the one before (`Labels.undo`, then one new
+    step), so that the table and the autosave follow and the history grows by one.
+    """
+
+    told = Signal(str)
+    """A sentence on what is so now."""
+    moved = Signal()
+    """The thresholds of the mask in hand are others, by undo or redo."""
+
+    def __init__(self, in_hand: MaskInHand) -> None:
+        super().__init__()
+        self._in_hand = in_hand
+        self._states: WeakKeyDictionary[LabelsLayer, _State] = WeakKeyDictionary()
+        self._drag: _Drag | None = None
+        self._is_writing = False
+        self._background = Background()
+        self._wanted: tuple[dict[str, float], tuple[Index, ...]] | None = None
+        self._soon = _timer(self, _PAUSE_MS, self._start)
+        self._quiet = _timer(self, _QUIET_MS, self.finish)
+        in_hand.edited.connect(self._on_edited)
+        in_hand.switched.connect(self._on_switched)
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether a result is still to come."""
+        return self._background.is_busy or self._soon.isActive()
+
+    @property
+    def thresholds(self) -> Thresholds:
+        """Those of the mask in hand, by output; empty where it has no probabilities."""
+        state = self._state()
+        return dict(state.now) if state else {}
+
+    def attach(self, layer: LabelsLayer, evidence: Evidence) -> None:
+        """Take note of what the run that made a mask kept."""
+        known = self._states.get(layer)
+        if known is None or known.evidence is not evidence:
+            self._states[layer] = _State(evidence, dict.fromkeys(evidence.output.names, evidence.threshold))
+
+    def set(self, thresholds: Thresholds, seeds: tuple[Index, ...] = ()) -> None:
+        """Ask for other thresholds; several in short order are one.
+
+        Parameters
+        ----------
+        thresholds : mapping of str to float
+            By output; others stay.
+        seeds : tuple of voxels
+            Of components that are marked as kept.
+        """
+        state = self._state()
+        if state is None:
+            return
+        asked = self._wanted[0] if self._wanted else state.now
+        self._wanted = (asked | dict(thresholds), seeds)
+        self._quiet.stop()
+        if not self._background.is_busy:
+            self._soon.start()
+
+    def finish(self) -> None:
+        """End the move of the slider: the next one is a step of its own."""
+        self._quiet.stop()
+        if self.is_busy:
+            self._quiet.start()
+            return
+        state, drag = self._state(), self._drag
+        if state is not None and drag is not None and drag.step is not None:
+            state.steps.append((drag.step, drag.since, dict(state.now)))
+            state.undone.clear()
+        self._drag = None
+
+    def let_go(self) -> None:
+        """Follow nothing any more."""
+        self._soon.stop()
+        self._quiet.stop()
+        self._background.drop()
+        self._in_hand.edited.disconnect(self._on_edited)
+        self._in_hand.switched.disconnect(self._on_switched)
+
+    def _state(self) -> _State | None:
+        layer = self._in_hand.layer
+        return self._states.get(layer) if layer is not None else None
+
+    def _start(self) -> None:
+        state, wanted = self._state(), self._wanted
+        self._wanted = None
+        if state is None or wanted is None:
+            return
+        if self._drag is None:
+            self._drag = _Drag(np.array(self._in_hand.labels()), dict(state.now))
+        drag, (goal, seeds) = self._drag, wanted
+
+        def work() -> tuple[Outcome, tuple[dict[str, float], Array]]:
+            base = state.base
+            if base is None or base[0] != drag.since:
+                base = (drag.since, state.evidence.labels_at(drag.since))
+            new = state.evidence.labels_at(goal)
+            return rethresholded(drag.start, base[1], new, kept_mask(drag.start, seeds)), base
+
+        def done(found: tuple[Outcome, tuple[dict[str, float], Array]]) -> None:
+            if self._drag is drag:
+                state.base = found[1]
+                self._write(state, drag, found[0], goal)
+            if self._wanted is not None:
+                self._soon.start()
+            else:
+                self._quiet.start()
+
+        self._background.start(work, done, self.told.emit)
+
+    def _write(self, state: _State, drag: _Drag, outcome: Outcome, goal: dict[str, float]) -> None:
+        layer = self._in_hand.layer
+        assert layer is not None
+        self._is_writing = True
+        try:
+            if drag.step is not None:
+                layer.undo()
+                drag.step = None
+            if self._in_hand.apply(outcome.change, ACTION):
+                drag.step = outcome.change
+        finally:
+            self._is_writing = False
+        state.now = goal
+        self.told.emit(in_words(goal, drag.step, outcome.kept))
+
+    def _on_edited(self, mask: HeldMask, change: Change, action: str) -> None:
+        """Follow undo and redo of a threshold; anything else that is edited ends the move."""
+        if self._is_writing or mask.layer is not self._in_hand.layer:
+            return
+        state = self._state()
+        if self._drag is not None:
+            self._background.drop()
+            self._wanted = None
+            self.finish()
+        if state is None:
+            return
+        if state.steps and same(change, state.steps[-1][0].inverse):
+            state.undone.append(state.steps.pop())
+            state.now = dict(state.undone[-1][1])
+        elif state.undone and same(change, state.undone[-1][0]):
+            state.steps.append(state.undone.pop())
+            state.now = dict(state.steps[-1][2])
+        else:
+            return
+        self.moved.emit()
+
+    def _on_switched(self, layer: Any) -> None:
+        self._background.drop()
+        self._soon.stop()
+        self._quiet.stop()
+        self._drag = self._wanted = None
+
+
+def rethresholded(labels: Array, base: Array, new: Array, kept: Array | None = None) -> Outcome:
+    """Return how labels follow from one threshold's result to another's, but where they were corrected.
+
+    Parameters
+    ----------
+    labels : (Z, Y, X) array of uint8
+        As they are, corrections included.
+    base : array of uint8
+        What the model gave at the threshold they have: where they differ from it, they were corrected.
+    new : array of uint8
+        What it gives at another one.
+    kept : array of bool, optional
+        Voxels that stay, beside the corrected ones.
+    """
+    step = find_change(base, new)
+    if step is None:
+        return Outcome(None, 0)
+    now = labels[step.box]
+    stays = now != step.before
+    if kept is not None:
+        stays |= kept[step.box]
+    after = np.where(stays, now, step.after)
+    spared = int(np.count_nonzero(stays & (step.before != step.after) & (now != step.after)))
+    whole = Change(step.box, now.copy(), after)
+    return Outcome(whole if whole.voxels else None, spared)
+
+
+def in_words(thresholds: Thresholds, step: Change | None, kept: int) -> str:
+    """Return what was done, and that corrections were kept."""
+    levels = sorted(set(thresholds.values()))
+    at = f"{levels[0]:.2f}" if len(levels) == 1 else ", ".join(f"{n} {t:.2f}" for n, t in thresholds.items())
+    text = f"Threshold {at}: {step.voxels if step else 0} voxels changed"
+    return f"{text}; {kept} that you corrected or marked as kept stay as they are." if kept else f"{text}."
+
+
+def same(one: Change, other: Change) -> bool:
+    """Tell whether two changes do the same, if one's box is larger than it need be."""
+    return _moves(one) == _moves(other)
+
+
+def _moves(change: Change) -> tuple[bytes, ...]:
+    indices, values = change.as_setitem()
+    return (*(axis.tobytes() for axis in indices), values.tobytes())
+
+
+def _timer(parent: QObject, milliseconds: int, slot: Any) -> QTimer:
+    timer = QTimer(parent)
+    timer.setSingleShot(True)
+    timer.setInterval(milliseconds)
+    timer.timeout.connect(slot)
+    return timer

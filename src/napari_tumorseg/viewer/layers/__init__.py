@@ -1,0 +1,1 @@
+"""Scans and masks as napari layers, and the way back."""

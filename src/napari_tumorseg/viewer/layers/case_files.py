@@ -1,0 +1,63 @@
+"""From which files a mask and its scan come: how the journal of its edits is found again."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from napari.layers import Labels as LabelsLayer
+from napari.layers import Layer
+
+from napari_tumorseg.report.tables import jsonable
+from napari_tumorseg.session import Unfinished
+from napari_tumorseg.viewer.layers.origin import origin_of
+from napari_tumorseg.viewer.results.held_mask import HeldMask
+
+
+def about(mask: HeldMask, layers: Iterable[Layer]) -> dict[str, Any]:
+    """Return what a journal must hold so that its edits can be offered and shown again."""
+    origin = origin_of(mask.layer)
+    return {
+        "layer": mask.layer.name,
+        "case": origin.case if origin else mask.layer.name,
+        "name": origin.name if origin else mask.layer.name,
+        "files": files_of(mask.layer, layers),
+        "source": str(origin.source) if origin and origin.source else None,
+        "scheme": mask.scheme.name if mask.scheme else None,
+        "provenance": jsonable(dict(origin.provenance)) if origin else {},
+        "fingerprint": origin.fingerprint if origin else None,
+        "at_first": {str(value): voxels for value, voxels in mask.edits.at_first.items()},
+    }
+
+
+def files_of(mask: LabelsLayer, layers: Iterable[Layer]) -> list[str]:
+    """Return the mask's own file and those of its case; names of layers where nothing comes from a file."""
+    origin = origin_of(mask)
+    beside = [layer for layer in layers if (o := origin_of(layer)) and origin and o.group == origin.group]
+    lying_on = [layer for layer in layers if not origin and _alike(layer, mask)]
+    found = [file for layer in (mask, *beside, *lying_on) if (file := file_of(layer))]
+    return list(dict.fromkeys(found)) or [f"layer {mask.name}"]
+
+
+def file_of(layer: Layer) -> str:
+    """Return the file that a layer comes from, empty where it comes from none."""
+    origin = origin_of(layer)
+    if origin is not None:
+        return str(Path(origin.source).resolve()) if origin.source else ""
+    return str(Path(layer.source.path).resolve()) if layer.source.path else ""
+
+
+def place_of(one: Unfinished, layers: Sequence[Layer]) -> Layer | None:
+    """Return an open layer on whose grid the edits of a journal lie, None where there is none."""
+    files = set(one.about.get("files") or ())
+    name = f"layer {one.about.get('layer')}"
+    for layer in layers:
+        if file_of(layer) in files or (name in files and f"layer {layer.name}" == name):
+            return layer
+    return None
+
+
+def _alike(one: Layer, other: Layer) -> bool:
+    return np.shape(one.data) == np.shape(other.data) and np.allclose(one.scale, other.scale)

@@ -1,0 +1,144 @@
+"""Which image layers there are, to which case they belong, and which role each plays."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from weakref import WeakKeyDictionary
+
+from napari.layers import Image as ImageLayer
+from napari.layers import Layer
+
+from napari_tumorseg.io.case import Case
+from napari_tumorseg.io.roles import guess_role
+from napari_tumorseg.scan import MODALITIES, Role
+from napari_tumorseg.viewer.layers.from_layers import to_image
+from napari_tumorseg.viewer.layers.origin import is_view, origin_of
+
+TITLES: Mapping[Role, str] = {
+    Role.T1: "T1",
+    Role.T1C: "T1c",
+    Role.T2: "T2",
+    Role.FLAIR: "FLAIR",
+    Role.BRAIN_MASK: "brain mask",
+    Role.OTHER: "not used",
+}
+"""The roles that a layer can be given, as they are shown."""
+
+ELSEWHERE = "layers from elsewhere"
+EVERYTHING = "all image layers"
+
+
+@dataclass(frozen=True, eq=False)
+class Group:
+    """Image layers that belong together.
+
+    Attributes
+    ----------
+    key : str
+        What tells it from others.
+    title : str
+        For people.
+    layers : tuple of Image layers
+        In the order of the layer list.
+    """
+
+    key: str
+    title: str
+    layers: tuple[ImageLayer, ...]
+
+
+class Inputs:
+    """The roles that the layers of one viewer play; the user's choices stay, guesses fill the rest."""
+
+    def __init__(self) -> None:
+        self._chosen: WeakKeyDictionary[Layer, Role] = WeakKeyDictionary()
+
+    def role(self, layer: ImageLayer) -> Role:
+        """Return what the user chose for a layer, else what its reader or its name tells."""
+        chosen = self._chosen.get(layer)
+        return chosen if chosen is not None else guessed_role(layer)
+
+    def choose(self, layer: ImageLayer, role: Role) -> None:
+        """Keep the user's choice."""
+        self._chosen[layer] = role
+
+    def roles(self, group: Group) -> dict[ImageLayer, Role]:
+        """Return the role of every layer of a group."""
+        return {layer: self.role(layer) for layer in group.layers}
+
+
+def usable(layer: Layer) -> bool:
+    """Tell whether a layer can be a channel: an image of two or three axes that is no mere view of others."""
+    is_image = isinstance(layer, ImageLayer) and layer.ndim in (2, 3) and not layer.multiscale
+    return is_image and not is_view(layer)
+
+
+def guessed_role(layer: ImageLayer) -> Role:
+    """Return the role that a layer's reader or its name tells."""
+    origin = origin_of(layer)
+    role = origin.role if origin else guess_role(layer.name)
+    return role if role in TITLES else Role.OTHER
+
+
+def groups_of(layers: Sequence[Layer]) -> list[Group]:
+    """Return the cases that lie in a viewer, the last one opened first, and all layers as the last choice."""
+    found: dict[str, list[ImageLayer]] = {}
+    for layer in layers:
+        if usable(layer):
+            assert isinstance(layer, ImageLayer)
+            origin = origin_of(layer)
+            found.setdefault(origin.group if origin else "", []).append(layer)
+    titles = {key: _title(key, members) for key, members in found.items()}
+    groups = [Group(key, titles[key], tuple(members)) for key, members in reversed(found.items())]
+    if len(groups) > 1:
+        everything = tuple(layer for members in found.values() for layer in members)
+        groups.append(Group("*", EVERYTHING, everything))
+    return groups
+
+
+def problem_with(roles: Mapping[ImageLayer, Role]) -> str:
+    """Return what keeps these roles from being a scan, in a sentence; empty if nothing does."""
+    if not roles:
+        return "There is no image layer. Open a scan, or a sample under File > Open Sample."
+    for role in (*MODALITIES, Role.BRAIN_MASK):
+        names = [layer.name for layer, taken in roles.items() if taken is role]
+        if len(names) > 1:
+            return f"{_listed(names)} are both {TITLES[role]}: set one of them to something else."
+    if not any(role in MODALITIES for role in roles.values()):
+        return "Say which layer is FLAIR, T1, T1c or T2."
+    return ""
+
+
+def case_of(group: Group, roles: Mapping[ImageLayer, Role]) -> Case:
+    """Return the layers that are used as a case: views of their data, nothing is computed yet."""
+    images = tuple(to_image(layer, role) for layer, role in roles.items() if role in MODALITIES)
+    brain = next((layer for layer, role in roles.items() if role is Role.BRAIN_MASK), None)
+    return Case(
+        name=case_name(group),
+        images=images,
+        brain_mask=to_image(brain, Role.BRAIN_MASK) if brain is not None else None,
+        layout="viewer layers",
+    )
+
+
+def case_name(group: Group) -> str:
+    """Return the name under which results of a group are kept."""
+    origins = [origin for origin in map(origin_of, group.layers) if origin]
+    return origins[0].case if origins else group.layers[0].name
+
+
+def folder_of(group: Group) -> Path | None:
+    """Return the folder that the files of a group come from."""
+    sources = [origin.source for origin in map(origin_of, group.layers) if origin and origin.source]
+    return sources[0].parent if sources else None
+
+
+def _title(key: str, members: Sequence[ImageLayer]) -> str:
+    origin = origin_of(members[0])
+    return origin.case if key and origin else ELSEWHERE
+
+
+def _listed(names: Sequence[str]) -> str:
+    return ", ".join(names[:-1]) + " and " + names[-1]

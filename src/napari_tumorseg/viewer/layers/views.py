@@ -1,0 +1,37 @@
+"""Layers that only show something: added without taking the user's selection, marked, easily told apart."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from napari.layers import Layer
+
+from napari_tumorseg.viewer.layers.origin import VIEW_KEY, is_view
+
+if TYPE_CHECKING:
+    from napari import Viewer
+
+
+def view_metadata(kind: str) -> dict[str, Any]:
+    """Return the metadata of a layer that only shows something, such as ``"diameters"``."""
+    return {VIEW_KEY: kind}
+
+
+def add_view(viewer: Viewer, layer: Layer) -> None:
+    """Add a layer and leave the selection as it is: a brush in use stays in use."""
+    active = viewer.layers.selection.active
+    viewer.add_layer(layer)
+    if active is not None and active in viewer.layers:
+        viewer.layers.selection.active = active
+
+
+def remove_views(viewer: Viewer, kind: str = "") -> None:
+    """Remove the layers of one kind that only show something, or all of them."""
+    for layer in views(viewer, kind):
+        viewer.layers.remove(layer)
+
+
+def views(viewer: Viewer, kind: str = "") -> list[Layer]:
+    """Return the layers of one kind that only show something, or all of them."""
+    found = [layer for layer in viewer.layers if is_view(layer)]
+    return [layer for layer in found if not kind or layer.metadata[VIEW_KEY] == kind]

@@ -1,0 +1,1 @@
+"""The mask in hand and its numbers."""

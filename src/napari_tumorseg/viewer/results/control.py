@@ -1,0 +1,195 @@
+"""What the results section does: live numbers, going to lesions, taking table and mask along."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import wraps
+from pathlib import Path
+from typing import TYPE_CHECKING, Concatenate, ParamSpec
+
+from napari.layers import Labels as LabelsLayer
+from psygnal import Signal
+from qtpy.QtCore import QObject
+from qtpy.QtGui import QGuiApplication
+
+from napari_tumorseg.errors import CancelledError, TumorSegError
+from napari_tumorseg.measure import Measurements, RegionStats
+from napari_tumorseg.regions import Scheme, get_scheme
+from napari_tumorseg.report import summary
+from napari_tumorseg.report.tables import millilitres
+from napari_tumorseg.scan import Segmentation
+from napari_tumorseg.viewer.layers.edits import edits_of
+from napari_tumorseg.viewer.layers.inputs import folder_of
+from napari_tumorseg.viewer.layers.origin import origin_of
+from napari_tumorseg.viewer.results import saving
+from napari_tumorseg.viewer.results.in_hand import MaskInHand
+from napari_tumorseg.viewer.results.live_table import LiveRow, LiveTable
+from napari_tumorseg.viewer.results.measuring import Measuring
+from napari_tumorseg.viewer.results.section import NOTICE, ResultsSection
+from napari_tumorseg.viewer.results.stepping import Stepping
+
+if TYPE_CHECKING:
+    from napari import Viewer
+
+P = ParamSpec("P")
+
+HEADS = ("Region", "mL", "Voxels", "Components", "First slice", "Last slice", "Longest diameter (mm)")
+"""Columns of the table that is copied: more than the panel has room for."""
+_DASH = "—"
+
+
+def _told(
+    action: Callable[Concatenate[ResultsControl, P], None],
+) -> Callable[Concatenate[ResultsControl, P], None]:
+    @wraps(action)
+    def safe(control: ResultsControl, /, *args: P.args, **kwargs: P.kwargs) -> None:
+        try:
+            action(control, *args, **kwargs)
+        except CancelledError:
+            return
+        except TumorSegError as error:
+            control.failed.emit(str(error))
+
+    return safe
+
+
+class ResultsControl(QObject):
+    """Ties the results section to the mask in hand.
+
+    Parameters
+    ----------
+    viewer : Viewer
+        Which is turned to lesions.
+    in_hand : MaskInHand
+        Whose numbers are shown.
+    section : ResultsSection
+        Where they are shown.
+    """
+
+    said = Signal(str)
+    """What was done, in a sentence."""
+    failed = Signal(str)
+    """What went wrong, in a sentence."""
+
+    def __init__(self, viewer: Viewer, in_hand: MaskInHand, section: ResultsSection) -> None:
+        super().__init__()
+        self._in_hand, self._section = in_hand, section
+        self.table = LiveTable(in_hand)
+        self.measuring = Measuring(in_hand)
+        self.stepping = Stepping(viewer, in_hand)
+        self.table.shown.connect(self._on_shown)
+        self.table.emptied.connect(section.clear)
+        self.measuring.failed.connect(self.failed)
+        self.stepping.said.connect(self.said)
+        section.copy_asked.connect(self.copy_table)
+        section.save_table_asked.connect(self.save_table)
+        section.save_mask_asked.connect(self.save_mask)
+        section.row_asked.connect(self.show_row)
+        section.step_asked.connect(self.step)
+
+    def refresh(self) -> None:
+        """Show the numbers anew: the voxel size has changed."""
+        self.measuring.forget()
+        self.table.refresh()
+
+    def let_go(self) -> None:
+        """Do nothing any more."""
+        self.table.stop()
+        self.measuring.drop()
+
+    @_told
+    def show_row(self, name: str) -> None:
+        """Centre the viewer on the largest slice of a row."""
+        self.stepping.show_row(name)
+
+    @_told
+    def step(self, name: str, direction: int) -> None:
+        """Centre the viewer on the next (1) or previous (-1) component of a row."""
+        self.stepping.step(name, direction)
+
+    @_told
+    def copy_table(self) -> None:
+        """Put the whole table on the clipboard once it is measured."""
+        layer = self._in_hand.layer
+        if layer is not None:
+            name = layer.name
+            self.measuring.ask(lambda measured, _: self._copy(name, measured))
+
+    @_told
+    def save_table(self, path: Path | None = None) -> None:
+        """Save the numbers, to a file that is asked for if none is named."""
+        layer = self._in_hand.layer
+        if layer is None or not self.table.rows:
+            return
+        path = path or self._ask_where("Save table", layer, ".csv", saving.TABLE_FORMATS)
+        if path is not None:
+            where = saving.checked_table(path)
+            self.measuring.ask(lambda measured, seg: self._save_table(where, measured, seg))
+
+    @_told
+    def save_mask(self, path: Path | None = None, layer: LabelsLayer | None = None) -> None:
+        """Save a mask, the one in hand if none is named, to a file that is asked for if none is named."""
+        if layer is not None:
+            self._in_hand.watch(layer)
+        layer = self._in_hand.layer
+        if layer is None:
+            return
+        path = path or self._ask_where("Save mask", layer, ".nii.gz", saving.MASK_FORMATS)
+        if path is None:
+            return
+        self._in_hand.look()
+        written = saving.save_mask(self._in_hand.segmentation(), path)
+        edits = edits_of(layer)
+        if edits is not None:
+            edits.note_saved()
+        self.said.emit("Saved " + " and ".join(str(p) for p in written))
+
+    @_told
+    def tell_result(self) -> None:
+        """Say what was found, once it is measured."""
+        self.measuring.ask(lambda measured, _: self.said.emit(in_words(measured)))
+
+    def _copy(self, name: str, measured: Measurements) -> None:
+        QGuiApplication.clipboard().setText(as_text(name, measured))
+        self.said.emit("Copied the table.")
+
+    @_told
+    def _save_table(self, path: Path, measured: Measurements, seg: Segmentation) -> None:
+        self.said.emit(f"Saved {saving.save_table(measured, path, seg)}")
+
+    def _on_shown(self, layer: LabelsLayer, scheme: Scheme, rows: Sequence[LiveRow]) -> None:
+        self._section.show_rows(layer.name, scheme, rows)
+
+    def _ask_where(self, title: str, layer: LabelsLayer, ending: str, formats: str) -> Path | None:
+        origin, group = origin_of(layer), self._in_hand.group()
+        folder = saving.start_folder(folder_of(group) if group else None)
+        name = saving.suggested_name(origin.case if origin else layer.name, ending)
+        return saving.ask_where(self._section, title, folder / name, formats)
+
+
+def as_text(name: str, measured: Measurements) -> str:
+    """Return a table for a spreadsheet, tab-separated, with what it is about and the notice."""
+    title = f"{name} ({get_scheme(measured.scheme).title})"
+    rows = [
+        ("Mask: " + " ".join(title.split()),),  # never begins like a formula
+        HEADS,
+        *(_cells(row) for row in measured.rows),
+        (NOTICE,),
+    ]
+    return "\n".join("\t".join(row) for row in rows) + "\n"
+
+
+def in_words(measured: Measurements) -> str:
+    """Return what was found and in which slices, counted as the viewer's slider counts them."""
+    text = summary(measured)
+    slices = [row.slices for row in measured.rows if row.kind == "region" and row.slices]
+    where = f"; slices {slices[0][0]} to {slices[0][1]}" if slices else ""
+    return f"{text[0].upper()}{text[1:]}{where}."
+
+
+def _cells(row: RegionStats) -> tuple[str, ...]:
+    name = row.title if row.name == row.title else f"{row.name} {row.title}"
+    volume = _DASH if row.volume_ml is None else millilitres(row.volume_ml)
+    first, last = map(str, row.slices) if row.slices else (_DASH, _DASH)
+    longest = _DASH if row.longest_diameter_mm is None else f"{row.longest_diameter_mm:.1f}"
+    return name, volume, str(row.voxels), str(row.components), first, last, longest

@@ -1,0 +1,144 @@
+"""A mask in the viewer whose edits are followed: what changed, and by which action."""
+
+from __future__ import annotations
+
+import zlib
+from collections import deque
+from collections.abc import Iterable
+from dataclasses import replace
+
+import numpy as np
+from napari.layers import Labels as LabelsLayer
+from napari.layers import Layer
+
+from napari_tumorseg.edit import Change, LiveCounts
+from napari_tumorseg.errors import TumorSegError
+from napari_tumorseg.geometry import Array
+from napari_tumorseg.measure.volumes import listed
+from napari_tumorseg.regions import Scheme, decide_scheme
+from napari_tumorseg.viewer.layers.axes import LayerAxes
+from napari_tumorseg.viewer.layers.edits import EDITS_KEY, Edits, edits_of
+from napari_tumorseg.viewer.layers.origin import origin_of
+
+_REMEMBERED = 200
+"""Edits back to which an undo is known as such; napari itself undoes 100."""
+
+Mark = tuple[object, int, int]
+
+
+class HeldMask:
+    """A Labels layer, its labels as they were last seen, and the counts of those.
+
+    Parameters
+    ----------
+    layer : Labels
+        Of two or three axes.
+    beside : iterable of Layer
+        Layers of the same viewer.
+
+    Attributes
+    ----------
+    scheme : Scheme or None
+        What the labels mean; None where that is not known.
+    why : str
+        Why there are no counts, in a sentence; empty where there are.
+    edits : Edits
+        What was done to it. A layer that was followed before, in a panel that is gone, brings them along.
+
+    Raises
+    ------
+    InputError
+        If it cannot be a mask.
+    """
+
+    def __init__(self, layer: LabelsLayer, beside: Iterable[Layer] = ()) -> None:
+        self.layer = layer
+        self.axes = LayerAxes.of(layer, beside)
+        self.shape = tuple(np.shape(layer.data))
+        self.scheme: Scheme | None = None
+        self.why = ""
+        self._done: deque[Mark] = deque(maxlen=_REMEMBERED)
+        self._undone: deque[Mark] = deque(maxlen=_REMEMBERED)
+        origin = origin_of(layer)
+        known = origin.scheme if origin else None
+        self.counts = LiveCounts(self.canonical(), groups_of(known) if known else {})
+        self.scheme = known  # else the counts would be built twice
+        before = edits_of(layer) or Edits(at_first=self.counts.by_label)
+        self.edits = replace(before)
+        layer.metadata[EDITS_KEY] = self.edits
+        self._decide()
+
+    @property
+    def known_counts(self) -> LiveCounts | None:
+        """The counts of the scheme's labels and regions; None where there is no scheme."""
+        return None if self.why else self.counts
+
+    def canonical(self) -> Array:
+        """Return the layer's labels as they are now, canonical (a view where that can be)."""
+        return self.axes.canonical(np.asarray(self.layer.data))
+
+    def look(self) -> Change | None:
+        """Return what changed since the last look, and count it; None if nothing did.
+
+        Raises
+        ------
+        InputError
+            If there are labels above 255 now.
+        """
+        change = self.counts.update(self.canonical())
+        if change is not None:
+            self._decide()
+        return change
+
+    def name_of(self, change: Change) -> str:
+        """Return ``"undo"``, ``"redo"`` or ``"edit"`` for a change that nobody named, and remember it."""
+        forth, back = _mark(change), _mark(change.inverse)
+        if self._done and self._done[-1] == back:
+            self._undone.append(self._done.pop())
+            return "undo"
+        if self._undone and self._undone[-1] == forth:
+            self._done.append(self._undone.pop())
+            return "redo"
+        self.remember(change)
+        return "edit"
+
+    def remember(self, change: Change) -> None:
+        """Keep what an undo of this change would look like."""
+        self._done.append(_mark(change))
+        self._undone.clear()
+
+    def _decide(self) -> None:
+        """Find the scheme anew, which labels that are painted can rule out, and count by it."""
+        before, present = self.scheme, set(self.counts.by_label)
+        try:
+            self.scheme = self._decided(present)
+            self.why = ""
+        except TumorSegError as error:
+            self.scheme, self.why = None, str(error)
+        strange = sorted(present - self.scheme.values) if self.scheme else []
+        if strange and self.scheme:
+            self.why = (
+                f"the layer {self.layer.name} holds the labels {strange}, "
+                f"which {self.scheme.name} does not have"
+            )
+        if self.scheme is not None and self.scheme is not before:
+            self.counts = LiveCounts(self.counts.labels, groups_of(self.scheme))
+
+    def _decided(self, present: set[int]) -> Scheme:
+        origin = origin_of(self.layer)
+        if origin is not None and origin.scheme is not None:
+            return origin.scheme
+        return decide_scheme(present, f"the layer {self.layer.name}")
+
+
+def groups_of(scheme: Scheme) -> dict[str, tuple[int, ...]]:
+    """Return the label numbers of each row that a scheme has in tables."""
+    return {name: members for name, _, _, members in listed(scheme)}
+
+
+def _mark(change: Change) -> Mark:
+    return (
+        tuple((s.start, s.stop) for s in change.box),
+        zlib.crc32(np.ascontiguousarray(change.before).data),
+        zlib.crc32(np.ascontiguousarray(change.after).data),
+    )

@@ -1,0 +1,164 @@
+"""The rows of the results table, kept up to date edit by edit within the time of a blink."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+
+from napari.layers import Labels as LabelsLayer
+from psygnal import Signal
+from qtpy.QtCore import QObject, QTimer
+
+from napari_tumorseg.edit import Change
+from napari_tumorseg.geometry import Grid
+from napari_tumorseg.measure.volumes import listed
+from napari_tumorseg.regions import Scheme
+from napari_tumorseg.viewer.results.held_mask import HeldMask
+from napari_tumorseg.viewer.results.in_hand import MaskInHand
+
+_SECONDS_AT_A_TIME = 0.02
+"""Components are counted row by row as long as this lasts; then the window has its turn."""
+
+
+@dataclass(frozen=True)
+class LiveRow:
+    """The numbers of one label or region.
+
+    Attributes
+    ----------
+    name, title : str
+        Abbreviation (or name of the region) and full name.
+    labels : tuple of int
+        The numbers in the mask that make it up.
+    voxels : int
+        Its size.
+    volume_ml : float or None
+        Its volume; None where the voxel size is unknown.
+    components : int or None
+        26-connected pieces; None while they are being counted.
+    more_voxels : int
+        How many it has more than at first.
+    more_ml : float or None
+        The same as a volume.
+    """
+
+    name: str
+    title: str
+    labels: tuple[int, ...]
+    voxels: int
+    volume_ml: float | None
+    components: int | None
+    more_voxels: int
+    more_ml: float | None
+
+
+class LiveTable(QObject):
+    """Tells the rows of the mask in hand whenever they change."""
+
+    shown = Signal(object, object, object)
+    """The layer, its `Scheme`, and its rows."""
+    emptied = Signal(str)
+    """There are no rows; why, in a sentence."""
+
+    def __init__(self, in_hand: MaskInHand) -> None:
+        super().__init__()
+        self._in_hand = in_hand
+        self._components: dict[str, int] = {}
+        self._missing: list[str] = []
+        self._timer = QTimer()
+        self._timer.setSingleShot(True)
+        self._timer.setInterval(0)
+        self._timer.timeout.connect(self._go_on)
+        self.rows: tuple[LiveRow, ...] = ()
+        in_hand.switched.connect(self._on_switched)
+        in_hand.changed.connect(self._on_changed)
+        in_hand.refused.connect(self._on_refused)
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether the components of every row are counted."""
+        return not self._missing
+
+    def refresh(self) -> None:
+        """Tell the rows again, such as when the voxel size has changed."""
+        mask = self._in_hand.mask
+        if mask is None:
+            self._empty("No mask yet.")
+        elif mask.why or mask.scheme is None:
+            self._empty(f"{mask.layer.name}: {mask.why.removeprefix(f'the layer {mask.layer.name} ')}")
+        else:
+            self._count(mask)
+
+    def stop(self) -> None:
+        """Count no more."""
+        self._timer.stop()
+
+    def _on_switched(self, layer: LabelsLayer | None) -> None:
+        self._components = {}
+        mask = self._in_hand.mask
+        if mask is None or mask.why or mask.scheme is None:
+            self.refresh()
+        else:
+            self._count(mask, at_once=False)
+
+    def _on_changed(self, layer: LabelsLayer, change: Change) -> None:
+        self.refresh()
+
+    def _on_refused(self, layer: LabelsLayer, why: str) -> None:
+        if layer is self._in_hand.layer or self._in_hand.layer is None:
+            self._empty(f"{layer.name}: {why}")
+
+    def _empty(self, why: str) -> None:
+        self._timer.stop()
+        self._missing, self.rows = [], ()
+        self.emptied.emit(why)
+
+    def _count(self, mask: HeldMask, at_once: bool = True) -> None:
+        self._timer.stop()
+        self._missing = [name for name, *_ in listed(_scheme_of(mask))]
+        self._count_some(mask, _SECONDS_AT_A_TIME if at_once else 0.0)
+
+    def _go_on(self) -> None:
+        mask = self._in_hand.mask
+        if mask is not None and not mask.why:
+            self._count_some(mask)
+
+    def _count_some(self, mask: HeldMask, seconds: float = _SECONDS_AT_A_TIME) -> None:
+        """Count components as long as the window can wait, tell what there is, and go on later."""
+        end = time.perf_counter() + seconds
+        while self._missing and time.perf_counter() < end:
+            name = self._missing.pop(0)
+            self._components[name] = mask.counts.components(name)
+        self.rows = tuple(self._rows(mask))
+        self.shown.emit(mask.layer, mask.scheme, self.rows)
+        if self._missing:
+            self._timer.start()
+
+    def _rows(self, mask: HeldMask) -> list[LiveRow]:
+        grid = self._in_hand.grid()
+        return [
+            self._row(mask, grid, name, title, members)
+            for name, _, title, members in listed(_scheme_of(mask))
+        ]
+
+    def _row(
+        self, mask: HeldMask, grid: Grid | None, name: str, title: str, members: tuple[int, ...]
+    ) -> LiveRow:
+        volume = grid.voxel_volume_mm3 if grid else None
+        voxels = mask.counts.voxels(name)
+        more = voxels - sum(mask.edits.at_first.get(value, 0) for value in members)
+        return LiveRow(
+            name=name,
+            title=title,
+            labels=members,
+            voxels=voxels,
+            volume_ml=None if volume is None else voxels * volume / 1000,
+            components=None if name in self._missing else self._components[name],
+            more_voxels=more,
+            more_ml=None if volume is None else more * volume / 1000,
+        )
+
+
+def _scheme_of(mask: HeldMask) -> Scheme:
+    assert mask.scheme is not None
+    return mask.scheme

@@ -1,0 +1,86 @@
+"""Measuring the mask in hand in full, in the background and only when someone asks."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+from psygnal import Signal
+from qtpy.QtCore import QObject
+from superqt.utils import create_worker
+
+from napari_tumorseg.measure import Measurements, measure
+from napari_tumorseg.scan import Segmentation
+from napari_tumorseg.viewer.results.in_hand import MaskInHand
+from napari_tumorseg.viewer.segment.run import Failure, sentence
+
+Answer = Callable[[Measurements, Segmentation], None]
+
+
+class Measuring(QObject):
+    """Measures the mask in hand as it is when it is asked for; what was measured is kept until an edit.
+
+    A QObject, so that what a thread still has under way is dropped once the panel is gone.
+    """
+
+    failed = Signal(str)
+    """What went wrong, in a sentence."""
+
+    def __init__(self, in_hand: MaskInHand) -> None:
+        super().__init__()
+        self._in_hand = in_hand
+        self._turn = 0
+        self._last: tuple[Measurements, Segmentation] | None = None
+        self._open: dict[int, tuple[int, Answer, Any]] = {}
+        self._number = 0
+        in_hand.changed.connect(self.forget)
+        in_hand.switched.connect(self.forget)
+
+    def forget(self, *_: object) -> None:
+        """Measure anew the next time."""
+        self._turn += 1
+        self._last = None
+
+    def drop(self) -> None:
+        """Answer nobody any more."""
+        self._open.clear()
+
+    def ask(self, answer: Answer) -> None:
+        """Have `answer` called with the numbers and the mask they are of: at once if they are known.
+
+        Raises
+        ------
+        TumorSegError
+            If there is no mask that can be measured.
+        """
+        if self._last is not None:
+            answer(*self._last)
+            return
+        seg = self._in_hand.segmentation()
+        copy = replace(seg, labels=np.array(seg.labels))
+        self._number += 1
+        worker = create_worker(_measured, copy, self._number, _start_thread=False, _ignore_errors=True)
+        self._open[self._number] = (self._turn, answer, worker)
+        worker.returned.connect(self._on_returned)
+        worker.start()
+
+    def _on_returned(self, result: tuple[int, Any]) -> None:
+        number, found = result
+        turn, answer, _ = self._open.pop(number, (0, None, None))
+        if answer is None:
+            return
+        if isinstance(found, Failure):
+            self.failed.emit(sentence(found.error))
+            return
+        if turn == self._turn:
+            self._last = found
+        answer(*found)
+
+
+def _measured(seg: Segmentation, number: int) -> tuple[int, Any]:
+    try:
+        return number, (measure(seg), seg)
+    except Exception as error:  # told to the user by the panel
+        return number, Failure(error)

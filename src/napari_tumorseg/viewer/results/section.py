@@ -1,0 +1,199 @@
+"""Panel section: what was found, as a table that follows corrections."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from magicgui.widgets import Container, PushButton
+from psygnal import Signal
+from qtpy.QtCore import Qt
+from qtpy.QtGui import QColor, QIcon, QPainter, QPixmap
+from qtpy.QtWidgets import (
+    QAbstractItemView,
+    QHeaderView,
+    QTableWidget,
+    QTableWidgetItem,
+    QVBoxLayout,
+    QWidget,
+)
+
+from napari_tumorseg.regions import Scheme
+from napari_tumorseg.report.tables import millilitres
+from napari_tumorseg.viewer.keys import key_of
+from napari_tumorseg.viewer.results.live_table import LiveRow
+from napari_tumorseg.viewer.widgets.section import wrapping_label
+
+COLUMNS = ("Region", "mL", "Voxels", "Parts", "Change")
+_TIPS = (
+    "Click a row to see its largest slice",
+    "Volume; a dash where the voxel size is unknown",
+    "",
+    "26-connected components: pieces that touch, if only at a corner, are one",
+    "In mL (voxels where their size is unknown) since the model's result, or since the mask was opened",
+)
+NOTICE = "Research use only. Not for diagnosis."
+_DASH = "—"
+_COUNTING = "…"
+_ROW_HEIGHT = 26
+
+
+class ResultsSection(QWidget):
+    """The numbers of one mask, and buttons to step through its lesions and to take the numbers along."""
+
+    copy_asked = Signal()
+    save_table_asked = Signal()
+    save_mask_asked = Signal()
+    row_asked = Signal(str)
+    """A row was clicked, to be seen: its name."""
+    step_asked = Signal(str, int)
+    """The next (1) or previous (-1) component of a row is to be seen."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.rows: tuple[LiveRow, ...] = ()
+        self._scheme: Scheme | None = None
+        self.title = wrapping_label()
+        self.table = _table()
+        self.previous = _arrow("◀", "Previous", "previous_component")
+        self.next = _arrow("▶", "Next", "next_component")
+        self.copy = PushButton(text="Copy", tooltip="The table, to be pasted into a spreadsheet")
+        self.save = PushButton(text="Save table…", tooltip="As CSV or JSON")
+        self.save_mask = PushButton(
+            text="Save mask…", tooltip="As NIfTI, TIFF or HDF5, on the scan's own grid"
+        )
+        self._lay_out()
+        self._connect()
+        self.clear()
+
+    @property
+    def chosen_row(self) -> str:
+        """The name of the row that is selected, else of the first region; empty where there are none."""
+        selected = self.table.currentRow()
+        if 0 <= selected < len(self.rows):
+            return self.rows[selected].name
+        names = [row.name for row in self.rows]
+        return "WT" if "WT" in names else names[0] if names else ""
+
+    def clear(self, why: str = "No mask yet.") -> None:
+        """Show no numbers, and why."""
+        self.rows, self._scheme = (), None
+        self.title.value = why
+        self.table.setRowCount(0)
+        self.table.hide()
+        self._buttons.enabled = False
+
+    def show_rows(self, name: str, scheme: Scheme, rows: Sequence[LiveRow]) -> None:
+        """Show the numbers of the layer of this name."""
+        self.title.value = f"{name} ({scheme.title})"
+        if scheme is not self._scheme or len(rows) != len(self.rows):
+            self._set_up(scheme, rows)
+        self.rows, self._scheme = tuple(rows), scheme
+        for index, row in enumerate(rows):
+            for column, text in enumerate(cells(row)[1:], start=1):
+                item = self.table.item(index, column)
+                if item is not None and item.text() != text:  # an item that is set is drawn anew
+                    item.setText(text)
+
+    def step(self, direction: int) -> None:
+        """Ask for the next (1) or previous (-1) component of the selected row."""
+        if self.rows:
+            self.step_asked.emit(self.chosen_row, direction)
+
+    def _lay_out(self) -> None:
+        self._buttons = Container(
+            widgets=[self.previous, self.next, self.copy, self.save, self.save_mask],
+            layout="horizontal",
+            labels=False,
+        )
+        self._buttons.margins = (0, 0, 0, 0)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(9, 0, 9, 0)
+        for widget in (self.title.native, self.table, self._buttons.native):
+            layout.addWidget(widget)
+
+    def _connect(self) -> None:
+        self.previous.changed.connect(lambda: self.step(-1))
+        self.next.changed.connect(lambda: self.step(1))
+        self.copy.changed.connect(lambda: self.copy_asked.emit())
+        self.save.changed.connect(lambda: self.save_table_asked.emit())
+        self.save_mask.changed.connect(lambda: self.save_mask_asked.emit())
+        self.table.cellClicked.connect(self._on_clicked)
+
+    def _on_clicked(self, row: int, column: int) -> None:
+        self.row_asked.emit(self.rows[row].name)
+
+    def _set_up(self, scheme: Scheme, rows: Sequence[LiveRow]) -> None:
+        """Make the cells, with what does not change from edit to edit."""
+        self.table.setRowCount(len(rows))
+        for index, row in enumerate(rows):
+            head = QTableWidgetItem(cells(row)[0])
+            head.setIcon(_swatch([scheme.label(value).colour for value in row.labels]))
+            head.setToolTip(f"{row.title}, label {' + '.join(map(str, row.labels))}")
+            self.table.setItem(index, 0, head)
+            for column in range(1, len(COLUMNS)):
+                item = QTableWidgetItem()
+                item.setTextAlignment(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
+                self.table.setItem(index, column, item)
+        self._fit_height()
+        self.table.show()
+        self._buttons.enabled = True
+
+    def _fit_height(self) -> None:
+        """Make the table as high as its rows, so that it needs no scroll bar of its own."""
+        rows = self.table.rowCount() * self.table.verticalHeader().defaultSectionSize()
+        self.table.setFixedHeight(rows + self.table.horizontalHeader().sizeHint().height() + 6)
+
+
+def cells(row: LiveRow) -> tuple[str, ...]:
+    """Return the texts of a row."""
+    name = row.title if row.name == row.title else f"{row.name} {row.title}"
+    volume = _DASH if row.volume_ml is None else millilitres(row.volume_ml)
+    parts = _COUNTING if row.components is None else str(row.components)
+    return name, volume, str(row.voxels), parts, _change(row)
+
+
+def _change(row: LiveRow) -> str:
+    if not row.more_voxels:
+        return "0"
+    size = str(abs(row.more_voxels)) if row.more_ml is None else millilitres(abs(row.more_ml))
+    return f"{'+' if row.more_voxels > 0 else '−'}{size}"
+
+
+def _arrow(text: str, which: str, action: str) -> PushButton:
+    button = PushButton(text=text, tooltip=f"{which} part of the selected row (key: {key_of(action)})")
+    button.native.setFixedWidth(30)
+    return button
+
+
+def _table() -> QTableWidget:
+    table = QTableWidget(0, len(COLUMNS))
+    for column, (name, tip) in enumerate(zip(COLUMNS, _TIPS, strict=True)):
+        item = QTableWidgetItem(name)
+        item.setToolTip(tip)
+        table.setHorizontalHeaderItem(column, item)
+    table.verticalHeader().hide()
+    table.verticalHeader().setSectionResizeMode(QHeaderView.ResizeMode.Fixed)
+    table.verticalHeader().setDefaultSectionSize(_ROW_HEIGHT)
+    table.setWordWrap(False)
+    table.setEditTriggers(QAbstractItemView.EditTrigger.NoEditTriggers)
+    table.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
+    table.setSelectionMode(QAbstractItemView.SelectionMode.SingleSelection)
+    table.setVerticalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+    header = table.horizontalHeader()
+    header.setMinimumSectionSize(36)
+    header.setSectionResizeMode(0, QHeaderView.ResizeMode.Stretch)
+    for column in range(1, len(COLUMNS)):
+        header.setSectionResizeMode(column, QHeaderView.ResizeMode.ResizeToContents)
+    return table
+
+
+def _swatch(colours: list[str], size: int = 14) -> QIcon:
+    """Return a square with a stripe of each colour: a region shows the labels it is made of."""
+    picture = QPixmap(size, size)
+    picture.fill(Qt.GlobalColor.transparent)
+    painter = QPainter(picture)
+    for index, colour in enumerate(colours):
+        left, right = index * size // len(colours), (index + 1) * size // len(colours)
+        painter.fillRect(left, 0, right - left, size, QColor(colour))
+    painter.end()
+    return QIcon(picture)

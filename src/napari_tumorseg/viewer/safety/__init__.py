@@ -1,0 +1,1 @@
+"""Nothing lost: autosave, recovery, and the question before the window closes."""

@@ -1,0 +1,118 @@
+"""Nothing lost: the edits of every mask that is followed go to a journal, which ends once they are saved."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from napari.components import LayerList
+from psygnal import Signal
+from qtpy.QtCore import QObject
+
+from napari_tumorseg.edit import Change
+from napari_tumorseg.session import journal_folder
+from napari_tumorseg.viewer.layers.case_files import about
+from napari_tumorseg.viewer.results.held_mask import HeldMask
+from napari_tumorseg.viewer.results.in_hand import MaskInHand
+from napari_tumorseg.viewer.safety.journals import Journals, Writer
+
+
+class Autosave(QObject):
+    """Writes edits down in the background, and knows which masks have some that are not saved.
+
+    Parameters
+    ----------
+    in_hand : MaskInHand
+        Whose masks are followed.
+    layers : LayerList
+        Of the viewer.
+    folder : Path, optional
+        Where journals are kept.
+    """
+
+    orphaned = Signal(object)
+    """A layer was removed that has unsaved edits: its `HeldMask`."""
+
+    def __init__(self, in_hand: MaskInHand, layers: LayerList, folder: Path | None = None) -> None:
+        super().__init__()
+        self.journals = Journals(folder or journal_folder())
+        self._in_hand = in_hand
+        self._layers = layers
+        self._writers: dict[HeldMask, Writer] = {}
+        self._orphans: dict[HeldMask, Writer] = {}
+        self._is_over = False
+        in_hand.held.connect(self._on_held)
+        in_hand.edited.connect(self._on_edited)
+        in_hand.dropped.connect(self._on_dropped)
+
+    @property
+    def unsaved(self) -> list[HeldMask]:
+        """The masks in the viewer whose edits are in no file of the user's."""
+        for mask in self._in_hand.all_held:
+            self._in_hand.look(mask.layer)
+        return [mask for mask in self._in_hand.all_held if mask.edits.unsaved]
+
+    def give_up(self, mask: HeldMask) -> None:
+        """Forget the edits of a mask so far: nobody wants them back."""
+        writer = self._orphans.pop(mask, None)
+        if writer is not None:
+            writer.close(saved=True)
+        else:
+            mask.edits.note_saved()
+
+    def finish(self) -> None:
+        """End all journals; those with edits that are not saved stay, to be offered again."""
+        if self._is_over:
+            return
+        unsaved = self.unsaved
+        self._is_over = True
+        for mask, writer in (*self._writers.items(), *self._orphans.items()):
+            mask.edits.journal = writer.path
+            writer.close(saved=mask not in unsaved and mask not in self._orphans)
+        self.journals.finish()
+
+    def _on_held(self, mask: HeldMask) -> None:
+        mask.edits.saved.connect(lambda: self._on_saved(mask))
+        before = mask.edits.journal
+        if mask.edits.unsaved:  # a layer that is back, or recovered
+            self._start(mask, np.array(mask.counts.labels), at_once=True)
+            self._end_earlier(mask, before)
+
+    def _on_edited(self, mask: HeldMask, change: Change, action: str) -> None:
+        if self._is_over:
+            return
+        if mask not in self._writers:
+            labels = np.array(mask.counts.labels)
+            change.inverse.apply(labels)
+            self._start(mask, labels)
+        self._writers[mask].append(change, action)
+
+    def _on_saved(self, mask: HeldMask) -> None:
+        if not self._is_over and mask in self._writers:
+            self._writers[mask].restart()
+
+    def _on_dropped(self, mask: HeldMask) -> None:
+        writer = self._writers.pop(mask, None)
+        if writer is None or self._is_over:
+            return
+        if not mask.edits.unsaved:
+            writer.close(saved=True)
+            return
+        self._orphans[mask] = writer
+        mask.edits.journal = writer.path
+        self.orphaned.emit(mask)
+
+    def _start(self, mask: HeldMask, labels: Any, at_once: bool = False) -> None:
+        told = about(mask, self._layers)
+        key = told["files"][0]
+        self._writers[mask] = self.journals.start(key, labels, told, mask.edits.tally, at_once)
+
+    def _end_earlier(self, mask: HeldMask, path: Path | None) -> None:
+        """End the journal that held these edits before."""
+        for orphan, writer in list(self._orphans.items()):
+            if orphan.layer is mask.layer:
+                del self._orphans[orphan]
+                writer.close(saved=self._writers[mask])
+        if path is not None:
+            self.journals.remove(path, once_in=self._writers[mask])

@@ -1,0 +1,1 @@
+"""The page Segment: which images, which model, how, and the run."""

@@ -1,0 +1,110 @@
+"""Panel section: which model, what it is, and what it lacks."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from magicgui.widgets import ComboBox, Container, PushButton
+from psygnal import Signal
+from qtpy.QtWidgets import QDialog, QDialogButtonBox, QPlainTextEdit, QSizePolicy, QVBoxLayout, QWidget
+
+from napari_tumorseg.errors import RoleError
+from napari_tumorseg.inference.suitability import choose_model, missing_roles, warnings
+from napari_tumorseg.models import Model, ModelCard, list_models
+from napari_tumorseg.scan import Scan
+from napari_tumorseg.viewer.widgets.section import wrapping_label
+
+_AUTOMATIC = ""
+
+
+class ModelSection(Container):  # type: ignore[type-arg]
+    """Shows the models that can be named; by default the one that suits the modalities there are."""
+
+    edited = Signal()
+    """Another model is chosen, by hand or by the modalities."""
+
+    def __init__(self) -> None:
+        self.models = {model.name: model for model in list_models()}
+        self._scan: Scan | None = None
+        self._auto: Model | None = None
+        self.chooser = ComboBox(label="Model", choices=self._choices, value=_AUTOMATIC)
+        self.card = PushButton(text="Card…", tooltip="What the model was trained on, its figures and limits")
+        self.note = wrapping_label()
+        row = Container(widgets=[self.chooser, self.card], layout="horizontal", labels=False)
+        row.margins = (0, 0, 0, 0)
+        self.chooser.native.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
+        self.card.native.setSizePolicy(QSizePolicy.Policy.Maximum, QSizePolicy.Policy.Fixed)
+        super().__init__(widgets=[row, self.note], labels=False)
+        self.chooser.changed.connect(self._tell)
+        self.card.changed.connect(self._show_card)
+        self._tell()
+
+    @property
+    def model(self) -> Model | None:
+        """The model that would be run, or None if nothing suits."""
+        return self.models.get(self.chooser.value) if self.chooser.value else self._auto
+
+    @property
+    def problem(self) -> str:
+        """Why the model cannot be run on the scan, in a sentence; empty if it can."""
+        if not self.models:
+            return "There is no model; the installation is not complete."
+        model = self.model or min(self.models.values(), key=_fewest_images)
+        lacking = missing_roles(model.card, self._scan.roles if self._scan else ())
+        return f"{lacking[0].upper()}{lacking[1:]}." if lacking else ""
+
+    def prefer(self, name: str) -> None:
+        """Start with the model of this name, if it is here."""
+        if name in self.models:
+            self.chooser.value = name
+
+    def suit(self, scan: Scan | None, stripped: bool) -> None:
+        """Take note of the scan, and whether its skull is gone."""
+        self._scan = scan
+        try:
+            self._auto = choose_model(scan, stripped) if scan else None
+        except RoleError:
+            self._auto = None
+        with self.chooser.changed.blocked():
+            self.chooser.reset_choices()
+        self._tell()
+
+    def _choices(self, widget: Any) -> list[tuple[str, str]]:
+        auto = f"automatic: {self._auto.name}" if self._auto else "automatic"
+        return [(auto, _AUTOMATIC), *((name, name) for name in self.models)]
+
+    def _tell(self) -> None:
+        model = self.model
+        self.card.enabled = model is not None
+        lines = []
+        if model is not None:
+            lines = [model.card.title or model.name, f"Licence: {model.card.about.licence}"]
+            if self._scan is not None and not self.problem:
+                lines += [f"Note: {sentence}." for sentence in warnings(self._scan, model.card)]
+            self.chooser.tooltip = model.card.summary
+        self.note.value = "\n".join(lines)
+        self.edited.emit()
+
+    def _show_card(self) -> None:
+        if self.model is not None:
+            show_card(self.model.card, self.native)
+
+
+def _fewest_images(model: Model) -> int:
+    return min(len(roles) for roles in model.card.input.sufficient)
+
+
+def show_card(card: ModelCard, parent: QWidget) -> QDialog:
+    """Open a window with a model's card."""
+    dialog = QDialog(parent)
+    dialog.setWindowTitle(f"Model card: {card.name}")
+    text = QPlainTextEdit(card.as_text())
+    text.setReadOnly(True)
+    buttons = QDialogButtonBox(QDialogButtonBox.StandardButton.Close)
+    buttons.rejected.connect(dialog.close)
+    layout = QVBoxLayout(dialog)
+    layout.addWidget(text)
+    layout.addWidget(buttons)
+    dialog.resize(560, 460)
+    dialog.show()
+    return dialog

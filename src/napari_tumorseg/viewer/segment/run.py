@@ -1,0 +1,288 @@
+"""One run of a model in the background: its worker, its growing layer, and how it ends."""
+
+from __future__ import annotations
+
+import logging
+import sys
+import time
+from collections.abc import Generator
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from napari.layers import Labels as LabelsLayer
+from napari.qt.threading import thread_worker
+from psygnal import Signal
+from qtpy.QtCore import QObject, QTimer
+
+from napari_tumorseg.errors import TumorSegError
+from napari_tumorseg.geometry import Array
+from napari_tumorseg.inference.evidence import Evidence
+from napari_tumorseg.inference.foreground import brain_of
+from napari_tumorseg.inference.run import post_settings
+from napari_tumorseg.inference.settings import Progress, Settings
+from napari_tumorseg.io.case import Case
+from napari_tumorseg.models import Model
+from napari_tumorseg.regions import get_scheme
+from napari_tumorseg.scan import Scan, Segmentation
+from napari_tumorseg.viewer.layers.origin import METADATA_KEY, Origin
+from napari_tumorseg.viewer.layers.showing import shown_slice
+from napari_tumorseg.viewer.layers.to_layers import labels_layer
+
+if TYPE_CHECKING:
+    from napari import Viewer
+
+EVIDENCE_KEY = "tumorseg-evidence"
+"""Where a layer keeps, in its metadata, the `Evidence` of the run that made it."""
+
+_LOG = logging.getLogger(__name__)
+_SECONDS_BETWEEN_REFRESHES = 0.25
+_SECONDS_BETWEEN_WORDS = 0.1
+_TURN_SECONDS = 0.001
+"""How long the window waits at most for the interpreter while a run has it, by default 5 ms each time."""
+
+
+@dataclass(frozen=True)
+class Job:
+    """What is to be segmented, with what, and how.
+
+    Attributes
+    ----------
+    case : Case
+        Views of the layers' arrays; they are brought onto one grid in the background.
+    group : str
+        Key of the case's layers.
+    model : Model
+        To be run.
+    settings : Settings
+        How.
+    """
+
+    case: Case
+    group: str
+    model: Model
+    settings: Settings
+
+
+@dataclass(frozen=True)
+class Failure:
+    """An error on its way out of the worker: napari drops some kinds (RuntimeError) that are raised."""
+
+    error: Exception
+
+
+@dataclass(frozen=True, eq=False)
+class Success:
+    """What a run gave: its mask as a layer holds it, and the probabilities behind it if they are kept."""
+
+    labels: Array
+    origin: Origin
+    evidence: Evidence | None
+
+
+Step = str | Progress
+
+
+class _Pace:
+    """Tells when something is due again: drawing and telling must not hold up the window."""
+
+    def __init__(self, seconds: float) -> None:
+        self._seconds = seconds
+        self._last = 0.0
+
+    def is_due(self) -> bool:
+        """Return whether the last time is long enough ago; if so, this is the last time."""
+        now = time.monotonic()
+        due = now - self._last > self._seconds
+        self._last = now if due else self._last
+        return due
+
+
+class _Turns:
+    """Has threads hand over the interpreter more often while runs are on."""
+
+    def __init__(self) -> None:
+        self._runs = 0
+        self._usual = 0.0
+
+    def shorten(self) -> None:
+        """Note that a run begins."""
+        if not self._runs:
+            self._usual = sys.getswitchinterval()
+            sys.setswitchinterval(_TURN_SECONDS)
+        self._runs += 1
+
+    def restore(self) -> None:
+        """Note that a run is over."""
+        self._runs -= 1
+        if not self._runs:
+            sys.setswitchinterval(self._usual)
+
+
+_turns = _Turns()
+
+
+class Run(QObject):
+    """A segmentation under way in one viewer.
+
+    The result grows in a layer of its own. However the run ends, other layers stay as they are; unless it
+    ends well, its layer goes. A QObject, so that what the worker still has under way for a run that is
+    gone is dropped: PySide would call a method of any other object after its death.
+    """
+
+    progressed = Signal(object)
+    """A `Progress` after a slice, or a sentence on what is being done."""
+    succeeded = Signal(object)
+    """The finished Labels layer."""
+    failed = Signal(str)
+    """A sentence on what went wrong."""
+    cancelled = Signal()
+
+    def __init__(self, viewer: Viewer, job: Job) -> None:
+        super().__init__()
+        self._viewer = viewer
+        self._job = job
+        self._over = False
+        self._drawn = _Pace(_SECONDS_BETWEEN_REFRESHES)
+        self._told = _Pace(_SECONDS_BETWEEN_WORDS)
+        self.layer: LabelsLayer | None = None
+        self._worker: Any = None
+
+    @property
+    def is_over(self) -> bool:
+        """Whether it has ended, in whatever way."""
+        return self._over
+
+    def start(self) -> None:
+        """Add the empty layer and set to work."""
+        self.layer = self._make_layer()
+        self._show_layer(self.layer)
+        self._viewer.layers.events.removed.connect(self._on_removed)
+        _turns.shorten()
+        self._worker = _work(self._job)
+        self._worker.yielded.connect(self._on_step)
+        self._worker.returned.connect(self._on_returned)
+        self._worker.aborted.connect(self.cancel)  # when napari stops it: the window closes
+        self._worker.start()
+
+    def cancel(self) -> None:
+        """Stop at the next slice; the partial layer goes at once."""
+        if self._end():
+            self._remove_layer()
+            self.cancelled.emit()
+
+    def abandon(self) -> None:
+        """Stop without a word: the panel or the window is going."""
+        if self._end():
+            self._remove_layer()
+
+    def _make_layer(self) -> LabelsLayer:
+        case, grid = self._job.case, self._job.case.reference().grid
+        scheme = get_scheme(self._job.model.card.output.scheme)
+        empty = Segmentation(np.zeros(grid.shape, np.uint8), grid, scheme, case.name)
+        data, arguments, _ = labels_layer(
+            empty, name=f"{case.name} seg", case=case.name, group=self._job.group
+        )
+        layer = LabelsLayer(data, **arguments)
+        layer.editable = False  # strokes would be lost when the result comes
+        return layer
+
+    def _show_layer(self, layer: LabelsLayer) -> None:
+        """Add the layer without taking the user's selection away."""
+        active = self._viewer.layers.selection.active
+        self._viewer.add_layer(layer)
+        if active is not None:
+            self._viewer.layers.selection.active = active
+
+    def _remove_layer(self) -> None:
+        if self.layer is not None and self.layer in self._viewer.layers:
+            self._viewer.layers.remove(self.layer)
+
+    def _end(self) -> bool:
+        """Let go of everything; return whether the run was still on."""
+        if self._over:
+            return False
+        self._over = True
+        if self._worker is not None:
+            _turns.restore()
+        self._viewer.layers.events.removed.disconnect(self._on_removed)
+        if self._worker is not None:
+            self._worker.quit()
+            self._worker = None
+        return True
+
+    def _on_step(self, step: Step) -> None:
+        if self._over or self.layer is None:
+            return
+        if isinstance(step, Progress):
+            self._show_slice(self.layer, step)
+            if step.done < step.total and not self._told.is_due():
+                return
+        self.progressed.emit(step)
+
+    def _show_slice(self, layer: LabelsLayer, step: Progress) -> None:
+        place: list[Any] = [slice(None)] * 3
+        place[step.plane_axis] = step.index
+        layer.data[tuple(place)] = step.labels
+        shown = shown_slice(self._viewer.dims, self._job.case.reference().grid, step.plane_axis)
+        if shown == step.index or (shown is None and self._drawn.is_due()):
+            layer.refresh()
+
+    def _on_returned(self, result: Success | Failure | None) -> None:
+        if result is None or self._over:
+            return
+        if isinstance(result, Failure):
+            self._end()
+            self._remove_layer()
+            self.failed.emit(sentence(result.error))
+            return
+        assert self.layer is not None
+        _put_result(self.layer, result)
+        QTimer.singleShot(0, self._succeed)  # what others do with it has a turn of its own
+
+    def _succeed(self) -> None:
+        if self._end():
+            self.succeeded.emit(self.layer)
+
+    def _on_removed(self, event: Any) -> None:
+        if event.value is self.layer:
+            self.cancel()
+
+
+@thread_worker(ignore_errors=True)  # type: ignore[untyped-decorator]
+def _work(job: Job) -> Generator[Step, None, Success | Failure]:
+    """Do all that takes time, the import of torch included, outside the window's thread."""
+    try:
+        yield "Preparing the scan…"
+        scan = job.case.scan()
+        yield "Loading the network…"
+        from napari_tumorseg.inference import run
+
+        result = yield from run(scan, job.model, job.settings)
+        labels, arguments, _ = labels_layer(result, case=job.case.name, group=job.group, model=True)
+        return Success(labels, arguments["metadata"][METADATA_KEY], evidence_of(job, scan, result))
+    except Exception as error:  # told to the user by the panel, and logged there
+        return Failure(error)
+
+
+def sentence(error: Exception) -> str:
+    """Return what to tell the user of an error; one that nobody foresaw goes to the log with its trace."""
+    if isinstance(error, TumorSegError):
+        return str(error)
+    _LOG.error("unexpected error", exc_info=error)
+    return f"It failed unexpectedly ({type(error).__name__}: {error}); details are in the log."
+
+
+def evidence_of(job: Job, scan: Scan, result: Segmentation) -> Evidence | None:
+    """Return what a run kept of its probabilities."""
+    card = job.model.card
+    post = post_settings(job.settings, card)
+    return Evidence.of(result, card, post, brain_of(scan) if post.inside_brain else None)
+
+
+def _put_result(layer: LabelsLayer, success: Success) -> None:
+    layer.metadata[METADATA_KEY] = replace(success.origin, name=layer.name)
+    if success.evidence is not None:
+        layer.metadata[EVIDENCE_KEY] = success.evidence
+    layer.editable = True
+    layer.data = success.labels

@@ -1,0 +1,54 @@
+"""Panel section: start, stop, and how far it is."""
+
+from __future__ import annotations
+
+from magicgui.widgets import Container, ProgressBar, PushButton
+
+from napari_tumorseg.inference.settings import Progress
+from napari_tumorseg.viewer.widgets.section import wrapping_label
+
+
+class RunSection(Container):  # type: ignore[type-arg]
+    """Segment and Cancel, a progress bar, and a line that says in words what is going on."""
+
+    def __init__(self) -> None:
+        self.segment = PushButton(text="Segment")
+        self.cancel = PushButton(text="Cancel", enabled=False)
+        self.progress = ProgressBar(min=0, max=1, value=0)
+        self.status = wrapping_label()
+        buttons = Container(widgets=[self.segment, self.cancel], layout="horizontal", labels=False)
+        buttons.margins = (0, 0, 0, 0)
+        super().__init__(widgets=[buttons, self.progress, self.status], labels=False)
+        self.progress.visible = False
+
+    def show_ready(self, problem: str, running: bool) -> None:
+        """Switch the buttons: a run can be started if there is no problem and none is on."""
+        self.segment.enabled = not problem and not running
+        self.segment.tooltip = problem
+        self.cancel.enabled = running
+        if not running:
+            self.progress.visible = False
+
+    def show_step(self, step: str | Progress) -> None:
+        """Tell how far a run is."""
+        self.progress.visible = True
+        if isinstance(step, str):
+            self.progress.max = 0  # no end in sight yet
+            self.status.value = step
+            return
+        self.progress.max = step.total
+        self.progress.value = step.done
+        self.status.value = told(step)
+
+
+def told(step: Progress) -> str:
+    """Return how far a run is, in words."""
+    left = "" if step.seconds_left is None else f", {_duration(step.seconds_left)} left"
+    note = f" {step.note}" if step.note else ""
+    return f"Slice {step.done} of {step.total}{left}.{note}"
+
+
+def _duration(seconds: float) -> str:
+    if seconds < 90:
+        return f"about {max(1, round(seconds))} s"
+    return f"about {round(seconds / 60)} min"

@@ -1,0 +1,1 @@
+"""Small parts of the panel that know nothing of tumours."""
