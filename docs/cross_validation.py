@@ -34,11 +34,16 @@ def main() -> None:
 
 
 def read(folders: list[Path]) -> list[dict[str, str]]:
-    """Return the rows of regions, each case once; refuse one that its model was trained on."""
+    """Return the rows of regions, each case once; refuse one that failed or that its model was trained on.
+
+    A case without a reference mask is passed over: there is nothing to score.
+    """
     rows: list[dict[str, str]] = []
     fold_of: dict[str, int] = {}
     for fold, folder in enumerate(folders):
         for row in csv.DictReader((folder / "cases.csv").open(encoding="utf-8")):
+            if row["error"] and row.get("unlabelled") != "yes":
+                raise SystemExit(f"{folder}: {row['case']} failed and would be missing: {row['error']}")
             if row["kind"] != "region" or fold_of.setdefault(row["case"], fold) != fold:
                 continue
             if row["trained_on"] == "yes":

@@ -6,6 +6,9 @@ Run it where there is a screen: ``make screenshots``, or
 
 from __future__ import annotations
 
+import os
+import shutil
+import subprocess
 import sys
 import tempfile
 import time
@@ -18,6 +21,7 @@ import numpy as np
 from napari.layers import Labels
 from PIL import Image
 from qtpy.QtCore import QEventLoop, QTimer
+from qtpy.QtWidgets import QWidget
 
 from napari_tumorseg.samples import sample_path
 from napari_tumorseg.viewer.panel import SegmentPanel
@@ -27,8 +31,9 @@ SIZE = (1440, 900)
 
 
 def main() -> None:
-    """Open, segment, correct, and take a picture after each step."""
+    """Open, segment, correct, compare, and take a picture after each step."""
     FOLDER.mkdir(exist_ok=True)
+    os.environ["TUMORSEG_STATE"] = tempfile.mkdtemp()  # no edits of other sessions are offered
     viewer = napari.Viewer()
     viewer.window.resize(*SIZE)
     viewer.open_sample("napari-tumorseg", "brats")
@@ -43,23 +48,95 @@ def main() -> None:
     correct(viewer, panel, layer, reference)
     take(viewer, "corrected")
     planes(viewer, layer)
+    uncertainty(viewer, panel)
+    compare(viewer, panel, reference, layer)
+    with tempfile.TemporaryDirectory() as folder:
+        leave(panel, Path(folder))
     viewer.layers.clear()
     same_from_another_file(viewer)
     viewer.close()
 
 
+def uncertainty(viewer: napari.Viewer, panel: SegmentPanel) -> None:
+    """Show where the model is unsure, on the page Correct."""
+    open_page(panel, "Correct")
+    where = panel.correct.where
+    before = len(viewer.layers)
+    where.show_one("uncertainty")
+    wait(lambda: len(viewer.layers) > before and not where.is_busy)
+    where.go_on()
+    wait(lambda: not where.is_busy)
+    bring_in_sight(panel, where)
+    take(viewer, "uncertainty")
+    where.show_one("uncertainty")
+    bring_in_sight(panel, panel.correct.tools)
+    take(viewer, "tools")
+
+
+def compare(viewer: napari.Viewer, panel: SegmentPanel, reference: Labels, layer: Labels) -> None:
+    """Show agreement with the true mask, diameters, and the regions in three dimensions."""
+    open_page(panel, "Compare")
+    page = panel.compare
+    viewer.layers.selection.active = layer
+    page.reference.chooser.choose(reference)
+    page.reference.compare.click()
+    wait(lambda: page.reference.found is not None)
+    show_largest_slice(viewer, reference)
+    page.reference.show_map.click()
+    take(viewer, "agreement")
+    viewer.layers.remove(next(each for each in viewer.layers if each.name.startswith("agreement")))
+    page.diameters.measure.click()
+    wait(lambda: page.diameters.found is not None)
+    page.diameters.table.selectRow(0)
+    bring_in_sight(panel, page.diameters)
+    take(viewer, "diameters")
+    page.presets.surfaces.click()
+    wait(lambda: page.presets.look.name == "surfaces")
+    bring_in_sight(panel, page.presets)
+    take(viewer, "surfaces")
+    page.presets.back.click()
+    pause(0.3)
+
+
+def leave(panel: SegmentPanel, folder: Path) -> None:
+    """Save everything, and photograph the report where there is a browser for it."""
+    panel.compare.leave.run(folder)
+    wait(lambda: bool(panel.compare.leave.written))
+    browser = shutil.which("chromium") or shutil.which("google-chrome")
+    page = next(folder.rglob("*.html"))
+    if browser is None:
+        print("no chromium here: the picture of the report stays as it is")
+        return
+    options = ["--headless", "--no-sandbox", "--hide-scrollbars", "--window-size=900,1280"]
+    command = [browser, *options, f"--screenshot={FOLDER / 'report.png'}", page.as_uri()]
+    subprocess.run(command, check=True, capture_output=True)
+
+
+def open_page(panel: SegmentPanel, title: str) -> None:
+    """Turn the panel to a page."""
+    titles = [panel.tabs.tabText(index) for index in range(panel.tabs.count())]
+    panel.tabs.setCurrentIndex(titles.index(title))
+    pause(0.3)
+
+
+def bring_in_sight(panel: SegmentPanel, part: QWidget) -> None:
+    """Scroll the page so that a part of it is at the top."""
+    area = panel.tabs.currentWidget()
+    area.verticalScrollBar().setValue(part.mapTo(area.widget(), part.rect().topLeft()).y() - 30)
+    pause(0.2)
+
+
 def segment(panel: SegmentPanel) -> Labels:
     """Press Segment and wait for the numbers."""
-    before = panel.results.as_text()
     panel.runs.segment.native.click()
     wait(lambda: not panel.is_running)
-    wait(lambda: panel.results.as_text() != before)
-    return panel.results_layer
+    wait(lambda: bool(panel.results.rows) and panel.in_hand.layer is not None)
+    pause(1)
+    return panel.in_hand.layer
 
 
 def correct(viewer: napari.Viewer, panel: SegmentPanel, layer: Labels, reference: Labels) -> None:
     """Paint oedema where the model missed most of it, with napari's own brush."""
-    before = panel.results.as_text()
     missed = (reference.data > 0) & (layer.data == 0)
     z = int(np.count_nonzero(missed, axis=(1, 2)).argmax())
     viewer.dims.set_current_step(0, z)
@@ -68,7 +145,7 @@ def correct(viewer: napari.Viewer, panel: SegmentPanel, layer: Labels, reference
     layer.selected_label = 2
     for y, x in np.argwhere(missed[z])[::7]:
         layer.paint((z, int(y), int(x)), 2)
-    wait(lambda: panel.results.as_text() != before)
+    pause(1)
     layer.mode = "pan_zoom"  # else the brush is in the picture
 
 

@@ -23,6 +23,8 @@ from napari_tumorseg.viewer.layers.views import view_metadata
 _OPACITY = {"WT": 0.35, "TC": 0.5, "ET": 1.0}
 _HEAD_OPACITY = 0.12
 _HEAD_STEP = 2
+_LIGHT = np.array([0.64, -0.64, 0.43])
+"""From where the surfaces are lit, along (Z, Y, X)."""
 _SMOOTHING = 0.7
 """In voxels: takes the steps off and leaves the shape."""
 
@@ -75,17 +77,33 @@ def surface_layers(found: Sequence[Surface], kind: str) -> list[SurfaceLayer]:
     """Return layers for surfaces, innermost first: what encloses is drawn over what it encloses."""
     return [
         SurfaceLayer(
-            (each.vertices, each.faces, np.ones(len(each.vertices), np.float32)),
+            (each.vertices, each.faces, _lit(each)),
             name=each.name,
-            colormap=Colormap([each.colour, each.colour], name=f"one colour {each.colour}"),
+            colormap=Colormap(["black", each.colour], name=f"shades of {each.colour}"),
+            contrast_limits=(0, 1),
             opacity=each.opacity,
             blending="translucent",
-            shading="smooth",
+            shading="none",
             metadata=view_metadata(kind),
             **placement(each.grid),
         )
         for each in found
     ]
+
+
+def _lit(surface: Surface) -> Array:
+    """Return how bright each vertex is, lit from above, in front and the left.
+
+    napari's own light does not follow the depth axis, which is turned so that left stays left.
+    """
+    corners = surface.vertices[surface.faces]
+    across = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
+    normals = np.zeros_like(surface.vertices)
+    for corner in range(3):
+        np.add.at(normals, surface.faces[:, corner], across)
+    lengths = np.linalg.norm(normals, axis=1, keepdims=True)
+    towards = (normals / np.maximum(lengths, 1e-9)) @ _LIGHT
+    return np.asarray(0.65 + 0.35 * towards, dtype=np.float32)
 
 
 def _regions(seg: Segmentation) -> Iterator[Surface]:
