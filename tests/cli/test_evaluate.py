@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 from collections.abc import Iterator
 from pathlib import Path
@@ -57,7 +58,7 @@ def test_nothing_is_overwritten(tumorseg: Run, model: Path, data: Path, tmp_path
 
 
 def test_a_case_that_fails(tumorseg: Run, model: Path, data: Path, tmp_path: Path) -> None:
-    write_case(data, {"flair": head()}, "aa")
+    write_case(data, {"t1c": head(), "seg": (head() > 300).astype(np.uint8)}, "aa")  # the model wants FLAIR
     out = tmp_path / "out"
     done = tumorseg("evaluate", "-m", model, "-d", data, "-o", out)
     assert done.code == 3
@@ -65,6 +66,30 @@ def test_a_case_that_fails(tumorseg: Run, model: Path, data: Path, tmp_path: Pat
     assert "1 of 3 cases could not be evaluated (aa)" in done.err
     assert [failure["case"] for failure in summary(out)["failures"]] == ["aa"]
     assert dice(out) == [1.0, 0.5]
+
+
+def test_a_case_without_reference_is_no_failure(
+    tumorseg: Run, model: Path, data: Path, tmp_path: Path
+) -> None:
+    write_case(data, {"flair": head()}, "aa")
+    base = ("evaluate", "-m", model, "-d", data)
+    done = tumorseg(*base, "-o", tmp_path / "1")
+    assert (done.code, "aa is left out" in done.err) == (0, True)
+    page = (tmp_path / "1" / "report.html").read_text()
+    assert "0 failures, 1 without reference" in page
+    assert "<h2>Cases without reference</h2>" in page
+    assert "could not be evaluated" not in page
+    (told,) = summary(tmp_path / "1")["failures"]
+    assert (told["case"], told["unlabelled"]) == ("aa", True)
+    with (tmp_path / "1" / "cases.csv").open() as file:
+        assert {row["case"]: row["unlabelled"] for row in csv.DictReader(file)} == {
+            "a": "",
+            "aa": "yes",
+            "b": "",
+        }
+    # nothing else was there
+    done = tumorseg(*base, "-o", tmp_path / "2", "--case", "aa")
+    assert (done.code, "1 of 1 cases could not be evaluated (aa)" in done.err) == (3, True)
 
 
 def test_cases_trained_on_are_told(tumorseg: Run, data: Path, tmp_path: Path) -> None:
@@ -161,6 +186,22 @@ def test_learning_curves(tumorseg: Run, model: Path, data: Path, tmp_path: Path)
     assert tumorseg(*base, "-o", tmp_path / "1", "--run", tmp_path / "run").code == 0
     assert "Best validation Dice 0.700 in epoch 1" in (tmp_path / "1" / "report.html").read_text()
     assert tumorseg(*base, "-o", tmp_path / "2", "--run", tmp_path / "data").code == 3
+
+
+def test_a_log_that_cannot_be_read(
+    tumorseg: Run, model: Path, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    log = model.parent / "log"
+    log.mkdir()
+    (log / "metrics.csv").write_text("a,b\n1,2\n")
+    base = ("evaluate", "-m", model, "-d", data, "-q")
+    done = tumorseg(*base, "-o", tmp_path / "1")
+    assert (done.code, files_in(tmp_path / "1")) == (0, WRITTEN)
+    assert "no column epoch" in done.err
+    monkeypatch.delattr(Plan, "run")  # it is refused before a case is run
+    done = tumorseg(*base, "-o", tmp_path / "2", "--run", model.parent)
+    assert (done.code, "no column epoch" in done.err) == (3, True)
+    assert not (tmp_path / "2").exists()
 
 
 def test_json(tumorseg: Run, model: Path, data: Path, tmp_path: Path) -> None:

@@ -5,12 +5,15 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
+import h5py
 import numpy as np
 import pytest
 
 from napari_tumorseg.errors import InputError
 from napari_tumorseg.evaluation import EvaluationSettings, Failure, Split, Step, evaluate, plan
+from napari_tumorseg.evaluation.run import reason
 from napari_tumorseg.inference import PostSettings, Settings
+from napari_tumorseg.io.dataset import CaseRef
 from napari_tumorseg.models import Model
 from tests.builders import card_of, dice, head, save_model, threshold_net, write_case
 from tests.evaluation.conftest import SHAPE, lesion
@@ -76,6 +79,53 @@ def test_a_case_that_fails_does_not_stop_the_others(model: Model, data: Path) ->
     assert "no reference mask" in errors["b2"]
     assert "needs FLAIR" in errors["b4"]
     assert all(len(error.splitlines()) == 1 and str(data.parent) not in error for error in errors.values())
+
+
+@pytest.mark.parametrize("data_path", [".", "..", "link", "away/../link"])
+def test_errors_do_not_tell_the_folders_above(
+    model: Model, data: Path, monkeypatch: pytest.MonkeyPatch, data_path: str
+) -> None:
+    broken = data / "b3" / "b3_flair.nii.gz"
+    broken.parent.mkdir()
+    broken.write_bytes(b"not gzip")
+    here = data.parent / "here"
+    (here / "away").mkdir(parents=True)
+    (here / "link").symlink_to(data)
+    (data / "sub").mkdir()
+    monkeypatch.chdir({".": data, "..": data / "sub"}.get(data_path, here))
+    (failure,) = evaluate(model, Path(data_path)).failures
+    assert "b3_flair.nii.gz" in failure.error
+    assert str(data.parent) not in failure.error
+    for path in (data, here / "link"):  # however the reader puts it
+        error = InputError(f"{path / 'b3'} and {data.resolve() / 'b3'} are broken")
+        told = reason(error, CaseRef(here / "link", "b3"))
+        assert told == f"{path.name}/b3 and data/b3 are broken"
+
+
+@pytest.mark.parametrize("paired", [False, True])
+def test_a_lone_image_of_unknown_modality_is_what_the_model_needs(
+    model: Model, tmp_path: Path, paired: bool
+) -> None:
+    folder = tmp_path / "h5"
+    folder.mkdir()
+    names = ("images", "masks") if paired else ("x", "x")
+    for name, key, values in zip(names, ("image", "mask"), (head(), lesion()), strict=True):
+        with h5py.File(folder / f"{name}.h5", "a") as file:
+            file[f"{key}s" if paired else key] = values
+    found = evaluate(model, folder)
+    assert not found.failures
+    assert [case.rows[0].volume.dice for case in found.cases] == [1.0]
+    assert "the only image tells no modality and is taken for FLAIR" in found.cases[0].warnings
+
+
+def test_an_image_of_unknown_modality_is_not_guessed_by_a_model_of_two(tmp_path: Path) -> None:
+    folder = tmp_path / "h5"
+    folder.mkdir()
+    with h5py.File(folder / "x.h5", "w") as file:
+        file["image"], file["mask"] = head(), lesion()
+    two = save_model(tmp_path / "two", threshold_net([0], [300.0], inputs=2), card_of(["flair", "t1c"]))
+    (failure,) = evaluate(two, folder).failures
+    assert "needs FLAIR and T1c" in failure.error
 
 
 def test_cases_that_were_trained_on(model: Model, data: Path) -> None:
@@ -187,8 +237,6 @@ def test_settings_that_make_no_sense() -> None:
 
 
 def test_memory_that_runs_out_is_a_failure(model: Model, data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from napari_tumorseg.io.dataset import CaseRef
-
     load = CaseRef.load
 
     def fail(self: CaseRef, *arguments: object) -> object:

@@ -208,6 +208,7 @@ def test_a_picture_that_cannot_be_drawn(found: Evaluation, tmp_path: Path) -> No
     (worst, *_) = draw_pictures(gone)
     assert worst.jpeg is None
     assert "could not be drawn" in page(gone, [worst])
+    assert str(tmp_path) not in worst.reason
 
 
 def test_files(found: Evaluation, tmp_path: Path) -> None:

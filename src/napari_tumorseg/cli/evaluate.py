@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from napari_tumorseg.evaluation import CaseScores, Evaluation, Failure, Plan, Split
     from napari_tumorseg.inference import PostSettings
     from napari_tumorseg.models import ModelCard
+    from napari_tumorseg.report.learning import Learning
 
 _PARTS = "train, validation or test"
 
@@ -104,15 +105,15 @@ def evaluate(
 ) -> None:
     """Evaluate a model: run it over every case of a data set and compare with the reference masks.
 
-    Exits with 3 if a case could not be evaluated; the others are written all the same. Stopped with Ctrl-C,
-    it writes what is finished and exits with 130.
+    Exits with 3 if a case could not be evaluated; the others are written all the same. Cases without a
+    reference mask are left out, and are no failures unless there are no others. Stopped with Ctrl-C, it
+    writes what is finished and exits with 130.
     """
     from napari_tumorseg.errors import CancelledError
     from napari_tumorseg.evaluation import EvaluationSettings, plan, read_split
     from napari_tumorseg.inference import Settings
     from napari_tumorseg.models import get_model
     from napari_tumorseg.report.evaluation_files import prepare_folder, write_evaluation
-    from napari_tumorseg.report.learning import find_log
 
     _check_choices(slices, part, lesions)
     chosen = get_model(model)
@@ -127,7 +128,7 @@ def evaluate(
         lesions=lesions,
     )
     used: Split | None = read_split(split) if split else None
-    log = find_log(run, chosen.weights)
+    learning = _learning(run, chosen.weights)
     planned = plan(
         chosen,
         data,
@@ -144,7 +145,7 @@ def evaluate(
     _tell_before(planned, part if split else "")
     found, error = _go_through(planned, masks_out, overwrite, quiet or as_json)
     if found.cases or found.failures:
-        write_evaluation(found, output, log, overwrite)
+        write_evaluation(found, output, learning, overwrite)
     if error is not None:
         raise error
     if found.stopped and not found.cases and not found.failures:
@@ -169,6 +170,21 @@ def _post(texts: list[str] | None, none: bool, card: ModelCard) -> PostSettings:
             "--no-post and --post contradict each other; `--post none,STEP` takes one step"
         )
     return options.parse_post(["none"] if none else texts, card)
+
+
+def _learning(run: Path | None, weights: Path) -> Learning | None:
+    """Return the learning curves; a log that was not asked for may be unreadable."""
+    from napari_tumorseg.errors import InputError
+    from napari_tumorseg.report.learning import find_log, read_log
+
+    log = find_log(run, weights)
+    try:
+        return read_log(log) if log else None
+    except InputError as error:
+        if run is not None:
+            raise
+        show_warnings([f"{error}; no learning curves are shown"])
+        return None
 
 
 def _mask_path(folder: Path, name: str) -> Path:
@@ -271,7 +287,7 @@ def _end(found: Evaluation, output: Path) -> None:
 
     if found.stopped:
         raise CancelledError(f"{found.stopped}; those finished are written to {output}")
-    failed = [failure for failure in found.failures if not failure.unlabelled or not found.cases]
+    failed = found.failed if found.cases else found.failures
     if failed:
         names = ", ".join(failure.name for failure in failed[:3])
         more = ", ..." if len(failed) > 3 else ""

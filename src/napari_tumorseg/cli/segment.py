@@ -67,7 +67,8 @@ def segment(
         list[str] | None,
         typer.Option(
             help="Post-processing steps on top of the model's own: min_component_mm3=N, fill_holes, "
-            "closing_mm=N, opening_mm=N, largest_only, inside_brain, certain_voxels=N; `none` switches all off, STEP=off one."
+            "closing_mm=N, opening_mm=N, largest_only, inside_brain, certain_voxels=N; `none` switches all "
+            "off, STEP=off one."
         ),
     ] = None,
     flip: Annotated[

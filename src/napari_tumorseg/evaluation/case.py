@@ -19,7 +19,8 @@ from napari_tumorseg.evaluation.squares import squared_errors
 from napari_tumorseg.geometry import Array
 from napari_tumorseg.inference.plane import SLICINGS
 from napari_tumorseg.inference.run import run
-from napari_tumorseg.io.dataset import CaseRef
+from napari_tumorseg.inference.suitability import SHOWN
+from napari_tumorseg.io.dataset import CaseRef, as_wanted
 from napari_tumorseg.measure import LESION_RULES, LesionScores, agreement, lesion_wise
 from napari_tumorseg.models.store import Model
 from napari_tumorseg.regions import region_mask
@@ -97,7 +98,8 @@ class CaseScorer:
         """
         start = time.perf_counter()
         scan, reference = case.load(self.settings.labels, self.settings.same_voxels)
-        seg = yield from self._segment(replace(scan, case=case.name))
+        scan = self._known(replace(scan, case=case.name))
+        seg = yield from self._segment(scan)
         agreed = agreement(seg, reference)
         rows = rows_of(agreed)
         cut = yield from self._cut(scan, seg, reference, rows, only)
@@ -121,6 +123,15 @@ class CaseScorer:
             mask=PackedMask.of(seg.labels),
         )
         return scores, seg
+
+    def _known(self, scan: Scan) -> Scan:
+        """Return the scan, a lone image of unknown modality in the one that the model needs."""
+        alone = [roles for roles in self.model.card.input.sufficient if len(roles) == 1]
+        known = as_wanted(scan, alone[0]) if len(alone) == 1 else scan
+        if known is scan:
+            return scan
+        told = f"the only image tells no modality and is taken for {SHOWN[alone[0][0]]}"
+        return replace(known, warnings=(*scan.warnings, told))
 
     def _segment(self, scan: Scan) -> Generator[Done, None, Segmentation]:
         steps = run(scan, self.model, replace(self.settings.inference, probabilities=True))

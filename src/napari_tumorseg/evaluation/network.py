@@ -74,10 +74,12 @@ class NetworkSize:
 
     def _labels(self, prepared: Prepared, wanted: Sequence[int]) -> Iterator[tuple[int, Array]]:
         """Yield the labels of each slice at the network's size."""
+        from napari_tumorseg.inference.predict import chunk_of  # torch
+
         tissue = set(prepared.todo)
         position = 0
         while position < len(wanted):
-            chunk = wanted[position : position + self._runner.batch_for(prepared.window(wanted[position]))]
+            chunk = chunk_of(prepared, self._runner, wanted[position:])
             run = [index for index in chunk if index in tissue]
             logits = dict(
                 zip(run, self._runner.logits([prepared.network_input(i) for i in run]), strict=True)

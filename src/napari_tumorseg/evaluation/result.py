@@ -59,6 +59,16 @@ class Evaluation:
         return scored + tuple(failure.name for failure in self.failures if failure.trained_on)
 
     @property
+    def failed(self) -> tuple[Failure, ...]:
+        """Failures of cases that were to be scored."""
+        return tuple(failure for failure in self.failures if not failure.unlabelled)
+
+    @property
+    def unlabelled(self) -> tuple[Failure, ...]:
+        """Cases without a reference (or an image): there was nothing to score."""
+        return tuple(failure for failure in self.failures if failure.unlabelled)
+
+    @property
     def cases_per_minute(self) -> float:
         """How fast it went."""
         done = len(self.cases) + len(self.failures)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -99,7 +100,7 @@ class Plan:
                 return
             except (TumorSegError, MemoryError, OSError) as error:
                 unlabelled = isinstance(error, UnlabelledError)
-                yield replace(here, result=Failure(case, known, _reason(error, case), unlabelled))
+                yield replace(here, result=Failure(case, known, reason(error, case), unlabelled))
                 return
             yield replace(here, done=done, slices=slices)
 
@@ -214,12 +215,15 @@ def evaluate(
     return planned.conclude(results, time.perf_counter() - start)
 
 
-def _reason(error: BaseException, case: CaseRef) -> str:
+def reason(error: BaseException, case: CaseRef) -> str:
     """Return why a case failed, without the folders above the data: they can name patients."""
     if isinstance(error, MemoryError):
         return "memory ran out"
-    folder = str(case.path.parent)
-    return " ".join(str(error).replace(f"{folder}/", "").split())
+    text = str(error)
+    above = {case.path.resolve().parent, case.path.absolute().parent, case.path.parent} - {Path()}
+    for folder in sorted(map(str, above), key=len, reverse=True):
+        text = text.replace(f"{folder}{os.sep}", "")
+    return " ".join(text.split())
 
 
 def _about(model: Model) -> dict[str, Any]:

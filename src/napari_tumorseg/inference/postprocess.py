@@ -133,8 +133,7 @@ class _Steps:
     def idle(self) -> bool:
         """Whether nothing is left to do."""
         asked = (self.opening, self.closing, self.fill, self.min_voxels > 1, self.largest, self.inside_brain)
-        asked = (*asked, self.certain > 0)
-        return not any(asked)
+        return not (any(asked) or self.certain)
 
 
 def _possible(

@@ -160,7 +160,7 @@ def slices(prepared: Prepared, runner: Runner, todo: Sequence[int]) -> Iterator[
     """
     position = 0
     while position < len(todo):
-        chunk = _chunk(prepared, runner, todo[position:])
+        chunk = chunk_of(prepared, runner, todo[position:])
         results = runner.logits([prepared.network_input(i) for i in chunk])
         for index, window in zip(chunk, results, strict=True):
             if not np.isfinite(window).all():
@@ -172,7 +172,7 @@ def slices(prepared: Prepared, runner: Runner, todo: Sequence[int]) -> Iterator[
         position += len(chunk)
 
 
-def _chunk(prepared: Prepared, runner: Runner, todo: Sequence[int]) -> Sequence[int]:
+def chunk_of(prepared: Prepared, runner: Runner, todo: Sequence[int]) -> Sequence[int]:
     """Return the slices to run next: those ahead with windows of one size, as many as are run at a time."""
     size = prepared.window(todo[0])
     alike = itertools.takewhile(lambda index: prepared.window(index) == size, todo[: runner.batch_for(size)])

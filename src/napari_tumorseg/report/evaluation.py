@@ -13,7 +13,7 @@ from html import escape
 from typing import Any
 
 from napari_tumorseg.evaluation.result import Evaluation
-from napari_tumorseg.evaluation.scores import CaseScores
+from napari_tumorseg.evaluation.scores import CaseScores, Failure
 from napari_tumorseg.evaluation.settings import AT_NETWORK_SIZE, CONVENTIONS
 from napari_tumorseg.evaluation.statistics import unseen_first
 from napari_tumorseg.regions import REGION_NAMES, get_scheme
@@ -89,7 +89,8 @@ def page(found: Evaluation, pictures: Sequence[Picture] = (), learning: Learning
         *_picture_section(pictures),
         *_learning_section(learning),
         *_case_section(found),
-        *_failure_section(found),
+        *_failure_section("Cases that could not be evaluated", found.failed),
+        *_failure_section("Cases without reference", found.unlabelled),
         *_meaning_section(found),
     ]
     return (
@@ -105,10 +106,11 @@ def page(found: Evaluation, pictures: Sequence[Picture] = (), learning: Learning
 def _header(found: Evaluation) -> Iterator[str]:
     model = found.model
     patients = len({case.patient for case in found.cases})
+    without = f", {len(found.unlabelled)} without reference" if found.unlabelled else ""
     yield f"<h1>Evaluation of {escape(str(model['name']))}</h1>"
     yield (
         f"<p>On {escape(', '.join(found.data)) or 'no data'}: {len(found.cases)} of {found.planned} cases "
-        f"scored ({count(patients, 'patient')}), {count(len(found.failures), 'failure')}. "
+        f"scored ({count(patients, 'patient')}), {count(len(found.failed), 'failure')}{without}. "
         f"{escape(found.created)}; {found.seconds:.0f} s, {found.cases_per_minute:.1f} cases a minute.</p>"
     )
     facts = {
@@ -133,8 +135,8 @@ def _told(found: Evaluation) -> Iterator[str]:
         )
     if not found.model.get("trained_on_told"):
         yield box("The model's card does not tell which cases it was trained on; some of these may be.")
-    if found.failures:
-        yield box(f"{count(len(found.failures), 'case')} could not be evaluated; see the list below.")
+    if found.failed:
+        yield box(f"{count(len(found.failed), 'case')} could not be evaluated; see the list below.")
 
 
 def _bar_section(found: Evaluation) -> Iterator[str]:
@@ -226,13 +228,12 @@ def _case_section(found: Evaluation) -> Iterator[str]:
         yield folded(count(len(warnings), "warning"), f"<ul>{listed}</ul>")
 
 
-def _failure_section(found: Evaluation) -> Iterator[str]:
-    if not found.failures:
+def _failure_section(title: str, failures: Sequence[Failure]) -> Iterator[str]:
+    if not failures:
         return
-    yield "<h2>Cases that could not be evaluated</h2>"
+    yield f"<h2>{title}</h2>"
     listed = "".join(
-        f"<li><strong>{escape(failure.name)}</strong>: {escape(failure.error)}</li>"
-        for failure in found.failures
+        f"<li><strong>{escape(failure.name)}</strong>: {escape(failure.error)}</li>" for failure in failures
     )
     yield f"<ul>{listed}</ul>"
 

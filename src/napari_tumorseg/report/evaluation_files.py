@@ -7,6 +7,7 @@ from pathlib import Path
 
 from napari_tumorseg.errors import OutputError, TumorSegError
 from napari_tumorseg.evaluation.result import Evaluation
+from napari_tumorseg.evaluation.run import reason
 from napari_tumorseg.evaluation.scores import CaseScores
 from napari_tumorseg.evaluation.settings import EvaluationSettings
 from napari_tumorseg.evaluation.statistics import by_dice
@@ -14,7 +15,7 @@ from napari_tumorseg.io.atomic import check_target, write_text
 from napari_tumorseg.regions import get_scheme
 from napari_tumorseg.report.evaluation import Picture, page
 from napari_tumorseg.report.evaluation_tables import cases_csv, slices_csv, summary_json
-from napari_tumorseg.report.learning import read_log
+from napari_tumorseg.report.learning import Learning
 from napari_tumorseg.scan import Segmentation
 
 FILES = ("cases.csv", "slices.csv", "summary.json", "report.html")
@@ -40,7 +41,7 @@ def prepare_folder(folder: Path, overwrite: bool = False) -> None:
 
 
 def write_evaluation(
-    found: Evaluation, folder: Path, log: Path | None = None, overwrite: bool = False
+    found: Evaluation, folder: Path, learning: Learning | None = None, overwrite: bool = False
 ) -> list[Path]:
     """Write ``cases.csv``, ``slices.csv``, ``summary.json`` and ``report.html``.
 
@@ -50,8 +51,8 @@ def write_evaluation(
         What is written. The cases that are shown as pictures are read once more.
     folder : Path
         Is made if it is not there.
-    log : Path, optional
-        Of the model's training, for its learning curves.
+    learning : Learning, optional
+        Learning curves of the model's training.
     overwrite : bool
         Whether files that exist may be replaced.
 
@@ -69,7 +70,6 @@ def write_evaluation(
     # figures first: should a picture go wrong, they are there
     for name, text in zip(FILES, (cases_csv(found), slices_csv(found), summary_json(found)), strict=False):
         write_text(folder / name, text, overwrite)
-    learning = read_log(log) if log is not None else None
     shown = page(found, draw_pictures(found), learning)
     write_text(folder / FILES[-1], shown, overwrite)
     return [folder / name for name in FILES]
@@ -88,7 +88,7 @@ def _picture(title: str, case: CaseScores, settings: EvaluationSettings) -> Pict
         seg = Segmentation(case.mask.labels(), scan.grid, get_scheme(case.scheme), case.name)
         drawn = overlay(scan, seg, reference=reference)
     except (TumorSegError, OSError) as error:
-        return Picture(title, case, None, f"the picture could not be drawn: {error}")
+        return Picture(title, case, None, f"the picture could not be drawn: {reason(error, case.ref)}")
     stream = io.BytesIO()
     drawn.save(stream, format="JPEG", quality=_QUALITY)
     return Picture(title, case, stream.getvalue())

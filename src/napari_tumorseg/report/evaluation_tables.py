@@ -33,7 +33,7 @@ DAGGER = "\N{DAGGER}"
 SLICES: dict[SliceChoice, str] = {"all": "all slices", "tumour": "with tumour"}
 
 _WHO = ("case", "patient", "trained_on")
-_FIRST = ("error", "scheme", "reference_scheme", "unit", "kind", "region", "title")
+_FIRST = ("error", "unlabelled", "scheme", "reference_scheme", "unit", "kind", "region", "title")
 _PLACES = 6
 
 
@@ -41,7 +41,8 @@ def cases_csv(found: Evaluation) -> str:
     """Return a row for each label and region of each case, and one for each case that failed.
 
     ``*_3d`` are over the volume, ``lesionwise_*`` as BraTS 2023, ``slicemean_all_*`` and
-    ``slicemean_tumour_*`` means over the case's slices. What is not known is an empty cell.
+    ``slicemean_tumour_*`` means over the case's slices. What is not known is an empty cell. ``unlabelled``
+    tells of a case that failed whether it only has no reference.
     """
     variants = found.settings.variants
     columns = [*_WHO, *_FIRST, "voxels", "reference_voxels", "flags"]
@@ -51,8 +52,14 @@ def cases_csv(found: Evaluation) -> str:
     columns += ["slices", "slices_with_tumour", "slice_size", "slice_pixels", "seconds"]
     lines = [_case_line(case, row, variants) for case in found.cases for row in case.rows]
     lines += [
-        {"case": f.name, "patient": f.ref.patient, "trained_on": _yes(f.trained_on), "error": f.error}
-        for f in found.failures
+        {
+            "case": failure.name,
+            "patient": failure.ref.patient,
+            "trained_on": _yes(failure.trained_on),
+            "error": failure.error,
+            "unlabelled": _yes(failure.unlabelled),
+        }
+        for failure in found.failures
     ]
     return _csv(columns, lines)
 
@@ -83,7 +90,10 @@ def summary_json(found: Evaluation) -> str:
         "cases_scored": len(found.cases),
         "stopped": found.stopped or None,
         "trained_on": found.trained_on,
-        "failures": [{"case": f.name, "trained_on": f.trained_on, "error": f.error} for f in found.failures],
+        "failures": [
+            {"case": f.name, "trained_on": f.trained_on, "error": f.error, "unlabelled": f.unlabelled}
+            for f in found.failures
+        ],
         "seconds": round(found.seconds, 3),
         "cases_per_minute": round(found.cases_per_minute, 2),
         "groups": {

@@ -65,7 +65,7 @@ class WorklistSection(QWidget):
         super().__init__()
         self._around = around
         self._may_leave = may_leave
-        self._work = Background()
+        self._work = Background(self)
         self.worklist: Worklist | None = None
         self.current: str | None = None
         self._groups: set[str] = set()

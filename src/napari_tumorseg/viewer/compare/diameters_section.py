@@ -62,7 +62,7 @@ class DiametersSection(QWidget):
     def __init__(self, around: Surroundings) -> None:
         super().__init__()
         self._around = around
-        self._work = Background()
+        self._work = Background(self)
         self.found: Found | None = None
         self.lines = DiametersLayer(around.viewer)
         self.measure = QPushButton("Measure")

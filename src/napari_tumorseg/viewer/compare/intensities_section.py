@@ -22,7 +22,7 @@ class IntensitiesSection(QWidget):
     def __init__(self, around: Surroundings) -> None:
         super().__init__()
         self._around = around
-        self._work = Background()
+        self._work = Background(self)
         self.found: tuple[Distribution, ...] = ()
         self._colours: dict[str, str] = {}
         self.channel = QComboBox()

@@ -44,7 +44,7 @@ class LeaveSection(QWidget):
         super().__init__()
         self._around = around
         self._findings = findings
-        self._work = Background()
+        self._work = Background(self)
         self.written: list[Path] = []
         self.save = QPushButton("Save everything…")
         self.save.setToolTip("Mask, statistics (CSV, JSON), report (HTML), lines (JSON) into one folder")

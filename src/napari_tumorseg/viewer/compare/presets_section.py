@@ -22,7 +22,7 @@ class PresetsSection(QWidget):
     def __init__(self, around: Surroundings) -> None:
         super().__init__()
         self._around = around
-        self._work = Background()
+        self._work = Background(self)
         self.look = Look(around, self)
         self.grid = _button("Side by side", "Each image of the case in a cell, with the mask over it")
         self.contours = _button("Contours", "Masks as outlines")

@@ -47,7 +47,7 @@ class ReferenceSection(QWidget):
     def __init__(self, around: Surroundings) -> None:
         super().__init__()
         self._around = around
-        self._work = Background()
+        self._work = Background(self)
         self.found: Agreement | None = None
         self._pair: tuple[Segmentation, Segmentation] | None = None
         self.chooser = MaskChooser(around.viewer.layers, "choose a reference")

@@ -43,7 +43,7 @@ class TimesSection(QWidget):
     def __init__(self, around: Surroundings) -> None:
         super().__init__()
         self._around = around
-        self._work = Background()
+        self._work = Background(self)
         self.found: Change | None = None
         self._pair: _Pair | None = None
         self._offered: Rigid | None = None

@@ -44,7 +44,7 @@ class LookWhereSection(QWidget):
         super().__init__()
         self._around, self._kept = around, kept
         self._maps: dict[tuple[int, str], Any] = {}
-        self._background, self._finder = Background(), Background()
+        self._background, self._finder = Background(self), Background(self)
         self._uncertainty: tuple[Evidence, Array] | None = None
         self._visited: list[int] = []
         self.rethreshold = Rethreshold(around.in_hand)

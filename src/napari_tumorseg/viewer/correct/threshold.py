@@ -82,7 +82,7 @@ class Rethreshold(QObject):
         self._states: WeakKeyDictionary[LabelsLayer, _State] = WeakKeyDictionary()
         self._drag: _Drag | None = None
         self._is_writing = False
-        self._background = Background()
+        self._background = Background(self)
         self._wanted: tuple[dict[str, float], tuple[Index, ...]] | None = None
         self._soon = _timer(self, _PAUSE_MS, self._start)
         self._quiet = _timer(self, _QUIET_MS, self.finish)

@@ -47,7 +47,7 @@ class Corrector(QObject):
         self._around = around
         self._in_hand = around.in_hand
         self._picker = picker
-        self._background = Background()
+        self._background = Background(self)
         self.kept = KeptMarks(around.viewer, around.in_hand)
         self.whole_lesion = True
         self.mm = 1.0

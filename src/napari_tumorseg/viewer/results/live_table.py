@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 
 from napari.layers import Labels as LabelsLayer
@@ -91,7 +92,8 @@ class LiveTable(QObject):
 
     def stop(self) -> None:
         """Count no more."""
-        self._timer.stop()
+        with suppress(RuntimeError):  # at the program's end Qt may have been faster
+            self._timer.stop()
 
     def _on_switched(self, layer: LabelsLayer | None) -> None:
         self._components = {}

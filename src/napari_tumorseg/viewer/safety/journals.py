@@ -72,7 +72,8 @@ class Journals(QObject):
 
     def finish(self) -> None:
         """Wait until all is written; nothing can be written afterwards."""
-        self._timer.stop()
+        with suppress(RuntimeError):  # at the program's end Qt may have been faster
+            self._timer.stop()
         self._thread.shutdown(wait=True)
 
     def flush(self, seconds: float = 10.0) -> None:

@@ -58,7 +58,7 @@ class Recovery(QObject):
     def __init__(self, viewer: Viewer, autosave: Autosave, bar: OfferBar) -> None:
         super().__init__()
         self._viewer, self._autosave, self._bar = viewer, autosave, bar
-        self._background = Background()
+        self._background = Background(self)
         self._answered: set[Path] = set()
         self._timer = QTimer(self)
         self._timer.setSingleShot(True)

@@ -17,14 +17,15 @@ Work = Callable[[], Any]
 class Background(QObject):
     """Runs one function at a time in a thread; what an older one returns is dropped.
 
-    A QObject, so that what a thread still has under way for a section that is gone is dropped, too.
+    A QObject that goes with its parent, so that what a thread still has under way for a section that is gone
+    is dropped, too.
     """
 
     busy_changed = Signal(bool)
     """Whether something is under way now."""
 
-    def __init__(self) -> None:
-        super().__init__()
+    def __init__(self, parent: QObject) -> None:
+        super().__init__(parent)
         self._turn = 0
         self._worker: Any = None
         self._done: Callable[[Any], None] | None = None
