@@ -61,8 +61,10 @@ def test_train_install_evaluate(
     assert split["test"] == ["TCGA_AA_0003_20000101"]
     code, told = run(capsys, monkeypatch, "models")
     assert "mine" in told
-    code, told = run(capsys, monkeypatch, "train", *given)
+    code, told = run(capsys, monkeypatch, "train", *given, "--name", "other")
     assert code == 6 and "--resume" in told and "Traceback" not in told
+    code, told = run(capsys, monkeypatch, "train", "--resume", "-o", tmp_path / "run", "--name", "2026")
+    assert code == 0 and get_model("2026").origin == get_model("mine").origin == "user"
     code, told = run(
         capsys,
         monkeypatch,
@@ -102,3 +104,50 @@ def test_mistakes_are_one_line(
 ) -> None:
     code, said = run(capsys, monkeypatch, "train", *words, "-o", tmp_path / "run")
     assert code not in (0, 1) and told in said and len(said.strip().splitlines()) == 1
+
+
+def test_taken_name_is_told_before_training(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "models" / "2026"
+    folder.mkdir(parents=True)
+    (folder / "weights.pt").write_text("somebody's")
+    monkeypatch.setenv("TUMORSEG_MODELS", str(tmp_path / "models"))
+    (tmp_path / "mine.toml").write_text(tiny().to_toml(), encoding="utf-8")
+    given = ["--recipe", tmp_path / "mine.toml", "--data", write_lgg(tmp_path / "data", 4), "--name", "2026"]
+    code, told = run(capsys, monkeypatch, "train", *given, "-o", tmp_path / "run")
+    assert code == 3 and "another --name" in told and not (tmp_path / "run").exists()
+    given += ["--leave-out", "TCGA-AA-0099", "--no-install"]  # a number as a name is no mistake, this is
+    code, told = run(capsys, monkeypatch, "train", *given, "-o", tmp_path / "run")
+    assert code == 3 and "TCGA-AA-0099" in told
+    assert not (tmp_path / "run" / "run.json").exists()
+
+
+def test_built_in_model_that_would_be_hidden_is_named(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TUMORSEG_MODELS", str(tmp_path / "models"))
+    code, told = run(
+        capsys, monkeypatch, "train", "--recipe", "lgg-flair", "--data", "nowhere", "-o", tmp_path / "run"
+    )
+    assert code == 3 and "built-in lgg-flair" in told
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["--set", "fit.epochs=3"],
+        ["--recipe", "hassan2025"],
+        ["--data", "."],
+        ["--fold", "0"],
+        ["--leave-out", "A"],
+        ["--cache", "cache"],
+        ["--start-from", "lgg-flair"],
+    ],
+    ids=lambda words: words[0],
+)
+def test_resume_refuses_what_it_would_ignore(
+    words: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    code, told = run(capsys, monkeypatch, "train", "--resume", *words, "-o", tmp_path / "run")
+    assert code == 2 and words[0] in told and "cannot be given" in " ".join(told.split())

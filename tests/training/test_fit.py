@@ -14,12 +14,15 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from napari_tumorseg.errors import InputError, OutputError
+from napari_tumorseg.errors import DeviceError, InputError, ModelError, OutputError
 from napari_tumorseg.inference import segment
 from napari_tumorseg.io import read
 from napari_tumorseg.models import get_model, list_models
 from napari_tumorseg.training import export, fit
+from napari_tumorseg.training.data import Batch
+from napari_tumorseg.training.module import Training
 from napari_tumorseg.training.recipe import Recipe
+from napari_tumorseg.training.split import Division
 from tests.training.conftest import tiny
 
 QUIET = fit.Machine(device="cpu", progress=False)
@@ -102,35 +105,184 @@ def test_resume_in_mid_epoch_gives_the_same_weights(
 
 def test_killed_in_mid_epoch_and_resumed(lgg: Path, tmp_path: Path) -> None:
     recipe = tiny(fit={"epochs": 60, "checkpoint_steps": 1})
-    (tmp_path / "tiny.toml").write_text(recipe.to_toml())
-    command = [
-        sys.executable,
-        "-m",
-        "napari_tumorseg.cli",
-        "train",
-        "--recipe",
-        str(tmp_path / "tiny.toml"),
-        "--data",
-        str(lgg),
-        "-o",
-        str(tmp_path / "parts"),
-        "--device",
-        "cpu",
-        "--quiet",
-        "--no-install",
-    ]
-    process = subprocess.Popen(command, env={**os.environ, "CUDA_VISIBLE_DEVICES": ""})
-    step = tmp_path / "parts" / "checkpoints" / "step.ckpt"
-    until = time.monotonic() + 120
-    while not step.exists() and time.monotonic() < until and process.poll() is None:
-        time.sleep(0.02)
-    time.sleep(0.3)
+    process = start_process(recipe, lgg, tmp_path)
+    wait_for(tmp_path / "parts" / "checkpoints" / "step.ckpt", process)
     process.send_signal(signal.SIGKILL)
-    process.wait()
-    assert step.exists() and not (tmp_path / "parts" / "model").exists()
+    process.communicate()
+    assert not (tmp_path / "parts" / "model").exists()
     fit.resume(tmp_path / "parts", machine=QUIET)
     fit.train(recipe, [lgg], tmp_path / "whole", machine=QUIET)
     assert_equal_weights(tmp_path / "whole", tmp_path / "parts")
+
+
+@pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM])
+def test_stopped_by_a_signal_says_how_to_go_on(lgg: Path, tmp_path: Path, sent: signal.Signals) -> None:
+    process = start_process(tiny(fit={"epochs": 2000, "checkpoint_steps": 1}), lgg, tmp_path)
+    wait_for(tmp_path / "parts" / "checkpoints" / "step.ckpt", process)
+    process.send_signal(sent)
+    said = process.communicate(timeout=60)[1]
+    assert process.returncode == 130
+    assert "go on with --resume" in said and "Traceback" not in said
+
+
+def start_process(recipe: Recipe, data: Path, folder: Path) -> subprocess.Popen[str]:
+    (folder / "tiny.toml").write_text(recipe.to_toml())
+    options = ["--recipe", folder / "tiny.toml", "--data", data, "-o", folder / "parts", "--device", "cpu"]
+    command = [sys.executable, "-m", "napari_tumorseg.cli", "train", *map(str, options)]
+    return subprocess.Popen(
+        [*command, "--quiet", "--no-install"],
+        env={**os.environ, "CUDA_VISIBLE_DEVICES": ""},
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def wait_for(file: Path, process: subprocess.Popen[str]) -> None:
+    until = time.monotonic() + 120
+    while not file.exists() and time.monotonic() < until and process.poll() is None:
+        time.sleep(0.02)
+    time.sleep(0.3)
+    assert file.exists()
+
+
+PLATEAU: dict[str, object] = {"kind": "plateau", "patience": 0, "factor": 0.5}
+
+
+def figures(run: Path) -> list[dict[str, str]]:
+    columns = ("epoch", "step", "val_loss", "val_dice", "lr")
+    rows = csv.DictReader((run / "log" / "metrics.csv").open())
+    return [{name: row[name] for name in columns} for row in rows]
+
+
+@pytest.mark.parametrize("every", [5, 2])
+def test_killed_in_validation_and_resumed(
+    lgg: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, every: int
+) -> None:
+    """Five steps an epoch: the epoch's last step alone must not be taken for a whole epoch."""
+    recipe = tiny(
+        fit={"epochs": 3, "checkpoint_steps": every, "patience": 2},
+        schedule=PLATEAU,
+        optimiser={"lr": 1e-5},  # the loss falls by less than the plateau asks for
+    )
+    fit.train(recipe, [lgg], tmp_path / "whole", machine=QUIET, cache=tmp_path / "cache")
+    validate = Training.validation_step
+
+    def killed(self: Training, batch: Batch, batch_idx: int) -> None:
+        if self.global_step == 10:
+            raise MemoryError
+        validate(self, batch, batch_idx)
+
+    with monkeypatch.context() as patch, pytest.raises(MemoryError):
+        patch.setattr(Training, "validation_step", killed)
+        fit.train(recipe, [lgg], tmp_path / "parts", machine=QUIET, cache=tmp_path / "cache")
+    fit.resume(tmp_path / "parts", machine=QUIET)
+    assert_equal_weights(tmp_path / "whole", tmp_path / "parts")
+    assert figures(tmp_path / "whole") == figures(tmp_path / "parts")
+    assert len({row["lr"] for row in figures(tmp_path / "whole")}) > 1
+
+
+@pytest.mark.parametrize("steps", [5, 7])
+def test_stops_anywhere_without_step_checkpoints(lgg: Path, tmp_path: Path, steps: int) -> None:
+    recipe = tiny(fit={"epochs": 3}, schedule=PLATEAU, optimiser={"lr": 1e-5})
+    fit.train(recipe, [lgg], tmp_path / "whole", machine=QUIET, cache=tmp_path / "cache")
+    stopped = fit.Machine(device="cpu", progress=False, max_steps=steps)
+    fit.train(recipe, [lgg], tmp_path / "parts", machine=stopped, cache=tmp_path / "cache")
+    fit.resume(tmp_path / "parts", machine=QUIET)
+    last = torch.load(tmp_path / "parts" / "checkpoints" / "last.ckpt", weights_only=False)
+    assert last["global_step"] == 15
+    assert_equal_weights(tmp_path / "whole", tmp_path / "parts")
+    assert figures(tmp_path / "whole") == figures(tmp_path / "parts")
+
+
+def test_damaged_checkpoint_is_left_aside(lgg: Path, tmp_path: Path) -> None:
+    recipe = tiny(fit={"epochs": 3, "checkpoint_steps": 1})
+    fit.train(recipe, [lgg], tmp_path / "whole", machine=QUIET, cache=tmp_path / "cache")
+    stopped = fit.Machine(device="cpu", progress=False, max_steps=7)
+    fit.train(recipe, [lgg], tmp_path / "parts", machine=stopped, cache=tmp_path / "cache")
+    step = tmp_path / "parts" / "checkpoints" / "step.ckpt"
+    step.write_bytes(step.read_bytes()[:-500])
+    said: list[str] = []
+    fit.resume(tmp_path / "parts", machine=QUIET, tell=said.append)
+    assert any("step.ckpt is damaged" in s for s in said)
+    assert_equal_weights(tmp_path / "whole", tmp_path / "parts")
+
+
+@pytest.mark.parametrize("devices", [1, 2])
+def test_divergence_is_no_success(lgg: Path, tmp_path: Path, devices: int) -> None:
+    plain = {"widths": [4], "bottleneck": 4, "order": "conv-relu"}
+    wild = tiny(optimiser={"name": "sgd", "lr": 1e30}, network={"arguments": plain}, loss=[{"name": "bce"}])
+    machine = fit.Machine(device="cpu", devices=devices, progress=False)
+    with pytest.raises(ModelError, match=r"^training diverged.*start anew$"):
+        fit.train(wild, [lgg], tmp_path / "run", machine=machine)
+    assert not (tmp_path / "run" / "model").exists()
+
+
+def test_weights_beyond_float16_stay_float32(lgg: Path, tmp_path: Path) -> None:
+    fit.train(tiny(), [lgg], tmp_path / "run", machine=QUIET)
+    checkpoint = tmp_path / "run" / "checkpoints" / "last.ckpt"
+    content = torch.load(checkpoint, weights_only=False)
+    content["state_dict"]["net.head.weight"][0, 0] = 1e6
+    torch.save(content, checkpoint)
+    division = Division.from_json(tmp_path / "run" / "split.json")
+    model = export.export(tiny(), division, checkpoint, tmp_path / "run", None)
+    assert weights(tmp_path / "run")["head.weight"].dtype == torch.float32
+    assert weights(tmp_path / "run")["head.bias"].dtype == torch.float16
+    assert model.load().state_dict()["head.weight"].max() == 1e6
+    content["state_dict"]["net.head.weight"][0, 0] = torch.nan
+    torch.save(content, checkpoint)
+    with pytest.raises(ModelError, match="diverged"):
+        export.export(tiny(), division, checkpoint, tmp_path / "run", None)
+
+
+def test_failure_before_the_first_step_does_not_block_the_folder(lgg: Path, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="TCGA-AA-0099"):
+        fit.train(tiny(), [lgg], tmp_path / "run", machine=QUIET, leave_out=["TCGA-AA-0099"])
+    unvalidated = {"split": {"fractions": [1.0, 0.0, 0.0]}, "schedule": PLATEAU}
+    with pytest.raises(InputError, match=r"schedule\.kind.*split\.fractions"):
+        fit.train(tiny(**unvalidated), [lgg], tmp_path / "run", machine=QUIET)
+    with pytest.raises(InputError, match="too few for 9 devices"):
+        fit.train(
+            tiny(fit={"batch": 16}), [lgg], tmp_path / "run", machine=fit.Machine(device="cpu", devices=9)
+        )
+    fit.train(tiny(fit={"epochs": 1}), [lgg], tmp_path / "run", machine=QUIET)
+
+
+def test_refuses_what_cannot_be_had(lgg: Path, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    for folder in (tmp_path / "file", tmp_path / "file" / "run"):
+        with pytest.raises(OutputError, match="file"):
+            fit.train(tiny(), [lgg], folder, machine=QUIET)
+    if not torch.cuda.is_available():
+        with pytest.raises(DeviceError, match="cuda"):
+            fit.train(tiny(), [lgg], tmp_path / "run", machine=fit.Machine(device="cuda"))
+
+
+def test_trains_without_tensorboard(lgg: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(fit, "_loggers", lambda run: [])
+    fit.train(tiny(fit={"epochs": 1}), [lgg], tmp_path / "run", machine=QUIET)
+
+
+def test_does_not_start_from_a_model_that_has_seen_the_test(lgg: Path, tmp_path: Path) -> None:
+    seen = fit.train(tiny(split={"fractions": [1.0, 0.0, 0.0]}), [lgg], tmp_path / "seen", machine=QUIET)
+    with pytest.raises(InputError, match="kept apart for validation, but tiny was trained on that patient"):
+        fit.train(tiny(), [lgg], tmp_path / "run", machine=QUIET, start_from=str(seen.weights))
+
+
+def test_unknown_outputs_do_not_count_as_found() -> None:
+    recipe = tiny(output={"names": ["WT", "TC"], "labels": [2, 1], "scheme": "brats-2023"})
+    module = Training(recipe, torch.tensor([[True, False], [True, True], [False, False]]), 1)
+    logged: dict[str, float] = {}
+    module._over_devices = lambda sums: sums  # type: ignore[method-assign]
+    module.log = lambda name, value, **options: logged.update({name: value})  # type: ignore[assignment]
+    module._counts[:, 0, 0] = torch.tensor([1.0, 4.0, 4.0])  # Dice 0.25
+    module._counts[:, 1, 0] = torch.tensor([3.0, 4.0, 4.0])  # 0.75
+    module._counts[:, 1, 1] = torch.tensor([1.0, 4.0, 4.0])  # 0.25
+    module.on_validation_epoch_end()
+    assert logged["val_dice"] == pytest.approx((0.5 + 0.25) / 2)
+    assert logged["val_dice_case"] == pytest.approx((0.25 + 0.5) / 2)
+    module.known[:, 1] = False
+    module.on_validation_epoch_end()
+    assert logged["val_dice"] == pytest.approx(0.5) and logged["val_dice_case"] == pytest.approx(0.5)
 
 
 def test_two_processes_do_what_one_does_with_twice_the_batch(lgg: Path, tmp_path: Path) -> None:
@@ -166,15 +318,19 @@ def test_early_stopping_and_best_checkpoint(lgg: Path, tmp_path: Path) -> None:
 
 
 def test_starts_from_another_model(lgg: Path, tmp_path: Path) -> None:
-    first = fit.train(tiny(), [lgg], tmp_path / "first", machine=QUIET)
+    apart = {"test": ["TCGA-AA-0003"], "fractions": [1.0, 0.0, 0.0]}
+    first = fit.train(tiny(split=apart, about={"licence": "CC0"}), [lgg], tmp_path / "first", machine=QUIET)
     wider = tiny(
-        output={"names": ["WT", "TC"], "labels": [2, 1], "scheme": "brats-2023"}, optimiser={"lr": 1e-9}
+        output={"names": ["WT", "TC"], "labels": [2, 1], "scheme": "brats-2023"},
+        optimiser={"lr": 1e-9},
+        split=apart,
     )
     said: list[str] = []
-    fit.train(
+    second = fit.train(
         wider, [lgg], tmp_path / "second", machine=QUIET, start_from=str(first.weights), tell=said.append
     )
     assert any("starts from" in s for s in said)
+    assert "CC0" in second.card.about.licence and "weights of tiny" in second.card.about.training
     one, two = weights(tmp_path / "first"), weights(tmp_path / "second")
     torch.testing.assert_close(
         one["encoder.0.conv1.weight"], two["encoder.0.conv1.weight"], atol=1e-3, rtol=0
@@ -185,12 +341,17 @@ def test_starts_from_another_model(lgg: Path, tmp_path: Path) -> None:
 def test_trained_model_is_installed(lgg: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TUMORSEG_MODELS", str(tmp_path / "models"))
     made = fit.train(tiny(), [lgg], tmp_path / "run", machine=QUIET)
-    export.install(made)
+    export.install(made, tmp_path / "run")
     assert "tiny" in [m.name for m in list_models()] and get_model("tiny").origin == "user"
     get_model("tiny").load()
+    again = fit.resume(tmp_path / "run", machine=QUIET)
+    export.install(again, tmp_path / "run")
+    other = fit.train(tiny(fit={"seed": 1}), [lgg], tmp_path / "other", machine=QUIET)
     with pytest.raises(InputError, match="another --name"):
-        export.install(made)
-    assert export.install(made, "mine").card.name == "mine"
+        export.install(other, tmp_path / "other")
+    assert get_model("tiny").card.sha256 == made.card.sha256
+    assert export.install(other, tmp_path / "other", "mine").card.name == "mine"
+    assert export.hides_builtin("lgg-flair") and not export.hides_builtin("tiny")
 
 
 def test_all_but_test_without_validation(lgg: Path, tmp_path: Path) -> None:

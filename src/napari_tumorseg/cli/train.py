@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from napari_tumorseg.cli.output import console
+
+if TYPE_CHECKING:
+    from napari_tumorseg.training.recipe import Recipe
 
 _EXTRA = ("lightning", "monai")
 
@@ -22,7 +25,7 @@ def train(
         list[Path] | None, typer.Option("--data", help="Folder of cases with masks; may be given again.")
     ] = None,
     resume: Annotated[
-        bool, typer.Option("--resume", help="Go on with the training in OUTPUT; it needs nothing else.")
+        bool, typer.Option("--resume", help="Go on with the training in OUTPUT, as it began.")
     ] = False,
     change: Annotated[
         list[str] | None,
@@ -73,28 +76,59 @@ def train(
         if not quiet:
             screen.print(sentence, markup=False)
 
+    def check_name(wanted: str) -> None:
+        if install:
+            export.check_name(wanted, output)
+            if export.hides_builtin(wanted):
+                tell(f"the model will stand before the built-in {wanted}; --name calls it otherwise")
+
     if resume:
+        _refuse_ignored(
+            {
+                "--recipe": recipe,
+                "--data": data,
+                "--set": change,
+                "--fold": fold,
+                "--leave-out": leave_out,
+                "--start-from": start_from,
+                "--cache": cache,
+            }
+        )
+        if (output / "recipe.toml").is_file():
+            check_name(name or load_recipe(output / "recipe.toml").name)
         made = fit.resume(output, machine=machine, tell=tell)
     else:
         if recipe is None or not data:
             raise InputError("a training needs --recipe and --data, or --resume to go on with one")
-        chosen = load_recipe(recipe, [*(change or ()), *_changes(fold, name)])
+        chosen = load_recipe(recipe, [*(change or ()), *([] if fold is None else [f"split.fold={fold}"])])
+        chosen = _named(chosen, name) if name else chosen
+        check_name(chosen.name)
         made = fit.train(
-            chosen.leaving_out(leave_out) if leave_out else chosen,
+            chosen,
             data,
             output,
             machine=machine,
             cache=cache,
             start_from=start_from,
+            leave_out=leave_out or (),
             tell=tell,
         )
     tell(f"the model is {made.weights}; research use only, not for diagnosis")
-    if install:
-        put = export.install(made, overwrite=resume)
+    if install and fit.is_first():
+        put = export.install(made, output, name)
         tell(f"and {put.name} is in the viewer's list now; `tumorseg evaluate --model {put.name}` tests it")
 
 
-def _changes(fold: int | None, name: str | None) -> list[str]:
-    """Return the short options as changes of the recipe."""
-    made = [] if fold is None else [f"split.fold={fold}"]
-    return [*made, f"name={name}"] if name else made
+def _refuse_ignored(given: dict[str, object]) -> None:
+    """Raise if an option was given that a training that goes on takes from its folder."""
+    ignored = [option for option, value in given.items() if value not in (None, [])]
+    if ignored:
+        raise typer.BadParameter(
+            f"--resume goes on as the training began, so {', '.join(ignored)} cannot be given with it"
+        )
+
+
+def _named(recipe: Recipe, name: str) -> Recipe:
+    from napari_tumorseg.training.recipe import parse_recipe
+
+    return parse_recipe({**recipe.model_dump(mode="json"), "name": name}, f"with --name {name}")

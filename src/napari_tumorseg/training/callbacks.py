@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import lightning
-from lightning.pytorch.callbacks import Callback, WeightAveraging
+from lightning.pytorch.callbacks import Callback, ModelCheckpoint, WeightAveraging
 from torch import Tensor
 
 from napari_tumorseg.io.atomic import write_text
@@ -56,10 +56,11 @@ class History(Callback):
         if not trainer.is_global_zero:
             return
         epoch = trainer.current_epoch
-        if not self.rows or self.rows[-1]["epoch"] != epoch:
+        if not self.rows or self.rows[-1]["step"] != trainer.global_step:
             self.rows = [r for r in self.rows if r["epoch"] < epoch]
             self.rows.append({"epoch": epoch, "step": trainer.global_step})
-        self.rows[-1].update(self._figures(trainer))
+        figures = self._figures(trainer)
+        self.rows[-1].update(figures | {"lr": self.rows[-1].get("lr", figures["lr"])})  # plateau is past it
         text = io.StringIO()
         writer = csv.DictWriter(text, COLUMNS, restval="", extrasaction="ignore", lineterminator="\n")
         writer.writeheader()
@@ -72,6 +73,39 @@ class History(Callback):
         return {k: round(v, 6) for k, v in found.items()} | {
             "lr": trainer.optimizers[0].param_groups[0]["lr"]
         }
+
+
+class EpochCheckpoint(ModelCheckpoint):
+    """The last whole epoch, its validation included; an epoch that was stopped in its middle is not kept."""
+
+    def __init__(self, folder: Path, name: str, steps: int) -> None:
+        self.steps = steps
+        super().__init__(folder, name, save_on_train_epoch_end=True, enable_version_counter=False)
+
+    def on_train_epoch_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
+        """Save if all `steps` of the epoch were done."""
+        if trainer.global_step % self.steps == 0:
+            super().on_train_epoch_end(trainer, pl_module)
+
+
+class StepCheckpoint(ModelCheckpoint):
+    """Every so many steps and the one that training is told to stop at, but never the last of an epoch.
+
+    After that one comes the validation: who went on from there would leave it out.
+    """
+
+    def __init__(self, folder: Path, name: str, steps: int, every: int | None) -> None:
+        self.steps, self.every = steps, every
+        super().__init__(folder, name, every_n_train_steps=1, enable_version_counter=False)
+
+    def on_train_batch_end(
+        self, trainer: Any, pl_module: Any, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        """Save if it is time."""
+        step = trainer.global_step
+        due = step == trainer.max_steps or (self.every is not None and step % self.every == 0)
+        if due and step % self.steps:
+            super().on_train_batch_end(trainer, pl_module, outputs, batch, batch_idx)
 
 
 class MovingAverage(WeightAveraging):

@@ -2,59 +2,158 @@
 
 from __future__ import annotations
 
+import json
 import shutil
+from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
+from torch import Tensor
 
-from napari_tumorseg.errors import InputError
-from napari_tumorseg.io.atomic import write_text
-from napari_tumorseg.models.store import Model, get_model, user_folder
+from napari_tumorseg.errors import InputError, ModelError
+from napari_tumorseg.io.atomic import atomic_path, write_text
+from napari_tumorseg.io.dataset import patient_of
+from napari_tumorseg.models.store import Model, get_model, list_models, user_folder
 from napari_tumorseg.models.weights import save_weights, sha256
 from napari_tumorseg.training.recipe import Recipe
 from napari_tumorseg.training.split import Division
 
 
-def export(recipe: Recipe, division: Division, checkpoint: Path, run: Path) -> Model:
+@dataclass(frozen=True)
+class Start:
+    """What must be told of a model whose weights a training starts from.
+
+    Attributes
+    ----------
+    name, licence : str
+        As its card says.
+    trained_on : tuple of str
+        Cases that it has seen.
+    """
+
+    name: str
+    licence: str
+    trained_on: tuple[str, ...]
+
+    @classmethod
+    def of(cls, model: Model) -> Start:
+        """Return it as the model's card tells."""
+        about = model.card.about
+        return cls(model.name, about.licence, about.trained_on)
+
+    def check(self, division: Division) -> None:
+        """Raise `InputError` if the model has seen a patient that this training keeps apart."""
+        seen = {patient_of(name) for name in self.trained_on}
+        for part in ("validation", "test"):
+            for name in _cases(getattr(division, part)):
+                if patient_of(name) in seen:
+                    raise InputError(
+                        f"{name} is kept apart for {part}, but {self.name} was trained on that patient: take "
+                        "another model for --start-from, or another split"
+                    )
+
+
+def export(recipe: Recipe, division: Division, checkpoint: Path, run: Path, start: Start | None) -> Model:
     """Write ``run/model/NAME.safetensors`` and its card, from a checkpoint of this training.
 
-    Weights are float16, which changes no mask noticeably and halves the file.
+    Weights are float16, which changes no mask noticeably and halves the file; a tensor that has values beyond
+    float16's range stays float32.
+
+    Raises
+    ------
+    ModelError
+        If weights are NaN or infinite.
     """
     content = torch.load(checkpoint, map_location="cpu", weights_only=False)  # our own file
     state = {k.removeprefix("net."): v for k, v in content["state_dict"].items() if k.startswith("net.")}
+    small = {name: _smaller(name, tensor) for name, tensor in state.items()}
     folder = run / "model"
     folder.mkdir(exist_ok=True)
     weights = folder / f"{recipe.name}.safetensors"
-    save_weights({k: v.half() if v.is_floating_point() else v for k, v in state.items()}, weights)
-    card = recipe.card(
-        training=_training(recipe, content),
-        split=_split(recipe, division),
-        trained_on=_cases(division.train + division.validation),
-    ).model_copy(update={"sha256": sha256(weights)})
+    save_weights(small, weights)
+    card = recipe.card(**_about(recipe, division, content, start))
+    card = card.model_copy(update={"sha256": sha256(weights)})
     write_text(weights.with_suffix(".toml"), card.to_toml(), overwrite=True)
     return get_model(folder)
 
 
-def install(model: Model, name: str | None = None, overwrite: bool = False) -> Model:
-    """Copy a model to the user's folder, where the viewer and ``tumorseg models`` find it.
+def check_name(name: str, run: Path) -> None:
+    """Raise `InputError` if a model of the user's has that name and did not come from this training."""
+    folder = user_folder() / name
+    there = {m.card.sha256 for m in list_models() if m.name == name and m.origin == "user"}
+    if not there and folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        there = {""}
+    if there - {_installed(run).get(name)}:
+        raise InputError(f"there is a model {name} in {user_folder()}; give this one another --name")
+
+
+def hides_builtin(name: str) -> bool:
+    """Tell whether a model of that name would stand before one that comes with the program."""
+    return any(m.name == name and m.origin == "built-in" for m in list_models())
+
+
+def install(model: Model, run: Path, name: str | None = None) -> Model:
+    """Copy the model of a training to the user's folder, where the viewer and ``tumorseg models`` find it.
 
     Raises
     ------
     InputError
-        If there is one of that name and `overwrite` is false.
+        If there is one of that name that did not come from this training.
     """
     name = name or model.name
+    check_name(name, run)
     folder = user_folder() / name
-    if folder.exists() and not overwrite:
-        raise InputError(f"there is a model {name} in {user_folder()}; give this one another --name")
     folder.mkdir(parents=True, exist_ok=True)
-    shutil.copyfile(model.weights, folder / f"{name}.safetensors")
+    with atomic_path(folder / f"{name}.safetensors", overwrite=True) as temporary:
+        shutil.copyfile(model.weights, temporary)
     card = model.card.model_copy(update={"name": name})
     write_text(folder / f"{name}.toml", card.to_toml(), overwrite=True)
+    about = _run(run)
+    about["installed"] = {**_installed(run), name: card.sha256}
+    write_text(run / "run.json", json.dumps(about, indent=2), overwrite=True)
     return get_model(name)
 
 
-def _training(recipe: Recipe, content: dict[str, object]) -> str:
+def _run(run: Path) -> dict[str, Any]:
+    with suppress(OSError, ValueError):
+        content: dict[str, Any] = json.loads((run / "run.json").read_text(encoding="utf-8"))
+        return content
+    return {}
+
+
+def _installed(run: Path) -> dict[str, str]:
+    """Return the sha256 of what came from this training, by the name it was given."""
+    made: dict[str, str] = _run(run).get("installed", {})
+    return made
+
+
+def _smaller(name: str, tensor: Tensor) -> Tensor:
+    if not tensor.is_floating_point():
+        return tensor
+    if not tensor.isfinite().all():
+        raise ModelError(f"training diverged: weights {name} are NaN or infinite; lower optimiser.lr")
+    half = tensor.half()
+    return half if half.isfinite().all() else tensor
+
+
+def _about(
+    recipe: Recipe, division: Division, content: dict[str, Any], start: Start | None
+) -> dict[str, Any]:
+    """Return what the card's table of that name says of this training."""
+    training, licence = _training(recipe, content), recipe.about.licence
+    trained_on = _cases(division.train + division.validation)
+    if start is not None:
+        training += f" Started from the weights of {start.name}."
+        trained_on = _cases(trained_on + start.trained_on)
+        if start.licence != licence:
+            licence += f"; the weights it started from ({start.name}): {start.licence}"
+    split = _split(recipe, division)
+    return {"training": training, "split": split, "trained_on": trained_on, "licence": licence}
+
+
+def _training(recipe: Recipe, content: dict[str, Any]) -> str:
     told = recipe.about.training
     length = f"Epoch {content['epoch']} (step {content['global_step']}) of recipe {recipe.name}."
     return f"{told} {length}".strip()

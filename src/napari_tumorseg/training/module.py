@@ -10,6 +10,7 @@ from torch import Tensor
 from torch.optim import SGD, Adam, Adamax, AdamW, NAdam, Optimizer
 from torch.optim.lr_scheduler import OneCycleLR, ReduceLROnPlateau
 
+from napari_tumorseg.errors import ModelError
 from napari_tumorseg.models.unet import UNet
 from napari_tumorseg.training.data import Batch
 from napari_tumorseg.training.losses import Loss
@@ -24,24 +25,23 @@ class Training(lightning.LightningModule):
     ----------
     recipe : Recipe
         All of it but the data.
-    there : (cases,) Tensor of bool
-        Which cases are validated on.
+    known : (cases, outputs) Tensor of bool
+        Which outputs the reference of each case that is validated on knows; none of the other cases.
     steps : int
         Of the whole training; the one-cycle schedule needs to know.
     """
 
-    def __init__(self, recipe: Recipe, there: Tensor, steps: int) -> None:
+    def __init__(self, recipe: Recipe, known: Tensor, steps: int) -> None:
         super().__init__()
         self.recipe = recipe
-        self.there = there
+        self.known = known
         self.steps = steps
         self.net = UNet(**recipe.arguments)
         if recipe.fit.init == "he":
             self.net.init_he()
         self.net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.loss = Loss(recipe.loss, recipe.output.activation)
-        outputs = len(recipe.output.names)
-        self._counts = torch.zeros(3, len(there), outputs, dtype=torch.float64)  # both, predicted, reference
+        self._counts = torch.zeros(3, *known.shape, dtype=torch.float64)  # both, predicted, reference
         self._loss_sum = torch.zeros(2, dtype=torch.float64)  # sum, slices
 
     def forward(self, x: Tensor) -> Tensor:
@@ -54,8 +54,13 @@ class Training(lightning.LightningModule):
         torch.manual_seed(self.recipe.fit.seed * 1_000_003 + self.global_step * 64 + self.global_rank)
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
-        """Return the loss of a batch."""
+        """Return the loss of a batch; one that is no number ends the training."""
         loss: Tensor = self.loss(self(batch["image"]), batch["target"], batch["known"])
+        if not loss.isfinite():
+            raise ModelError(
+                f"training diverged: the loss of step {self.global_step + 1} is {float(loss)}; lower "
+                "optimiser.lr or set optimiser.clip_norm, and start anew"
+            )
         self.log(
             "train_loss", loss, on_step=False, on_epoch=True, batch_size=len(batch["image"]), sync_dist=True
         )
@@ -79,15 +84,16 @@ class Training(lightning.LightningModule):
         self._counts.index_add_(1, batch["case"].cpu(), sums.double().cpu())
 
     def on_validation_epoch_end(self) -> None:
-        """Log the loss and the Dice: of all voxels together, and its mean over cases."""
+        """Log the loss and the known outputs' Dice: of all voxels together, and its mean over cases."""
         counts = self._over_devices(self._counts)
         total, slices = self._over_devices(self._loss_sum)
         start = 1 if self.recipe.output.activation == "softmax" else 0  # background is no result
-        pooled = _dice(counts.sum(dim=1))[start:]
-        per_case = _dice(counts)[:, start:]
+        known = self.known[:, start:]
+        pooled = _dice(counts.sum(dim=1))[start:][known.any(dim=0)]
+        per_case = (_dice(counts)[:, start:] * known).sum(dim=1) / known.sum(dim=1)  # NaN where none is known
         self.log("val_loss", float(total / slices.clamp(min=1)), prog_bar=True)
         self.log("val_dice", float(pooled.mean()), prog_bar=True)
-        self.log("val_dice_case", float(per_case[self.there].mean()))
+        self.log("val_dice_case", float(per_case.nanmean()))
 
     def configure_optimizers(self) -> Any:
         """Return optimiser and schedule as the recipe says."""
@@ -113,7 +119,10 @@ class Training(lightning.LightningModule):
                 threshold=1e-4,
                 threshold_mode="abs",
             )
-            return {"optimizer": optimiser, "lr_scheduler": {"scheduler": plateau, "monitor": "val_loss"}}
+            # by steps, since Lightning would act by epochs only once the checkpoint is written
+            after = {"interval": "step", "frequency": self.steps // self.recipe.fit.epochs}
+            schedule = {"scheduler": plateau, "monitor": "val_loss", **after}
+            return {"optimizer": optimiser, "lr_scheduler": schedule}
         return optimiser
 
     def _optimiser(self) -> Optimizer:
