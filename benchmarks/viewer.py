@@ -180,8 +180,8 @@ def with_four_labels(viewer: Any, layer: Any) -> Any:
 
     from napari_tumorseg.regions import get_scheme
     from napari_tumorseg.scan import Segmentation
-    from napari_tumorseg.viewer.layers.to_layers import labels_layer
     from napari_tumorseg.viewer.layers.origin import origin_of
+    from napari_tumorseg.viewer.layers.to_layers import labels_layer
 
     labels = np.array(layer.data)
     labels[:, :, : labels.shape[2] // 2][labels[:, :, : labels.shape[2] // 2] == 2] = 4
