@@ -120,7 +120,10 @@ def test_stopped_by_a_signal_says_how_to_go_on(lgg: Path, tmp_path: Path, sent: 
     process = start_process(tiny(fit={"epochs": 2000, "checkpoint_steps": 1}), lgg, tmp_path)
     wait_for(tmp_path / "parts" / "checkpoints" / "step.ckpt", process)
     process.send_signal(sent)
-    said = process.communicate(timeout=60)[1]
+    try:
+        said = process.communicate(timeout=60)[1]
+    finally:
+        process.kill()
     assert process.returncode == 130
     assert "go on with --resume" in said and "Traceback" not in said
 
@@ -134,6 +137,8 @@ def start_process(recipe: Recipe, data: Path, folder: Path) -> subprocess.Popen[
         env={**os.environ, "CUDA_VISIBLE_DEVICES": ""},
         stderr=subprocess.PIPE,
         text=True,
+        # what starts tests in the background may have Ctrl-C ignored, and a child inherits that
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
 
 
@@ -381,3 +386,10 @@ def test_names_what_was_left_out(lgg: Path, tmp_path: Path) -> None:
     recipe: Recipe = tiny(split={"fractions": [1.0, 0.0, 0.0]}, fit={"epochs": 1})
     fit.train(recipe, [bare], tmp_path / "run", machine=QUIET, tell=said.append)
     assert any("TCGA_AA_0000" in s and "no reference mask" in s for s in said)
+
+
+@pytest.mark.parametrize("steps", [1, 2, 5])
+def test_one_cycle_of_few_steps(lgg: Path, tmp_path: Path, steps: int) -> None:
+    recipe = tiny(schedule={"kind": "one-cycle", "warm_up": 0.1}, fit={"epochs": 1, "batch": -(-20 // steps)})
+    fit.train(recipe, [lgg], tmp_path / "run", machine=QUIET)
+    assert len(figures(tmp_path / "run")) == 1

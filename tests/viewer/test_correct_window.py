@@ -184,9 +184,11 @@ def test_where_there_is_no_component_nothing_happens_and_it_is_told(at_work):
 
 def test_what_is_kept_is_shown_and_spared(at_work):
     point_at(at_work, 3, 19, 19)
+    steps = at_work.viewer.dims.nsteps
     press(at_work, "accept")
     (shown,) = views(at_work.viewer, KEPT)
-    np.testing.assert_allclose(shown.data[0], world(at_work.layer, (3, 19, 19)))
+    np.testing.assert_allclose(shown.data_to_world(shown.data[0]), world(at_work.layer, (3, 19, 19)))
+    assert at_work.viewer.dims.nsteps == steps  # the slider goes on counting slices
     assert at_work.viewer.layers.selection.active is at_work.layer
     press(at_work, "reject")
     assert "kept" in at_work.page.status.value

@@ -28,8 +28,8 @@ def missing_roles(card: ModelCard, roles: Collection[Role]) -> str:
 def choose_model(scan: Scan, stripped: bool | None = None) -> Model:
     """Return the model that can run with the scan's roles and expects what the scan looks like.
 
-    Among those, a model that tells more labels goes before one that tells fewer, and a user's model before a
-    built-in one.
+    Among those, a model that tells more labels goes before one that tells fewer, and a built-in one before a
+    user's: a model that somebody has trained for a trial shall not be taken unasked.
 
     Parameters
     ----------
@@ -52,7 +52,7 @@ def choose_model(scan: Scan, stripped: bool | None = None) -> Model:
         )
     state = scan_is_stripped(scan) if stripped is None else stripped
     suited = [m for m in fitting if _skull_fits(m.card, state)] or fitting
-    return max(suited, key=lambda m: (len(set(m.card.output.labels) - {0}), m.origin == "user"))
+    return max(suited, key=lambda m: (len(set(m.card.output.labels) - {0}), m.origin == "built-in"))
 
 
 def warnings(scan: Scan, card: ModelCard) -> list[str]:

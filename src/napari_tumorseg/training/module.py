@@ -100,11 +100,12 @@ class Training(lightning.LightningModule):
         optimiser = self._optimiser()
         wanted = self.recipe.schedule
         if wanted.kind == "one-cycle":
+            steps = max(self.steps, 4)
             cycle = OneCycleLR(
                 optimiser,
                 [group["lr"] for group in optimiser.param_groups],
-                total_steps=self.steps,
-                pct_start=wanted.warm_up,
+                total_steps=steps,
+                pct_start=max(wanted.warm_up, 1.5 / steps),  # torch divides by the warm-up's steps less one
                 cycle_momentum=self.recipe.optimiser.name != "muon",
             )
             return {"optimizer": optimiser, "lr_scheduler": {"scheduler": cycle, "interval": "step"}}

@@ -50,15 +50,19 @@ class KeptMarks:
         points = [self._in_hand.position_of(seed) for seed in self.seeds]
         layer = next((x for x in views(self._viewer, KIND) if isinstance(x, PointsLayer)), None)
         if layer is not None:
-            layer.data = np.asarray(points, dtype=float).reshape(-1, layer.ndim)
+            places = np.asarray(points, dtype=float).reshape(-1, layer.ndim)
+            layer.data = (places - layer.translate) / layer.scale
         elif points:
             add_view(self._viewer, self._make_layer(points))
 
     def _make_layer(self, points: list[tuple[float, ...]]) -> PointsLayer:
         mask = self._in_hand.layer
         assert mask is not None
+        scale = np.asarray(mask.scale, dtype=float)  # as the mask's, else the slider would count mm
         return PointsLayer(
-            np.asarray(points, dtype=float),
+            (np.asarray(points, dtype=float) - mask.translate) / scale,
+            scale=scale,
+            translate=mask.translate,
             name="kept",
             symbol="ring",
             size=8,
