@@ -93,26 +93,12 @@ def open_panel(make_napari_viewer):
 
 
 @pytest.fixture
-def new_panel(make_napari_viewer, monkeypatch):
+def new_panel(open_panel, monkeypatch):
     """A viewer and its panel, where nobody looks; what a test leaves running is stopped."""
     from napari_tumorseg.viewer.widgets import ask
 
     monkeypatch.setattr(ask, "window", lambda: None)
-    panels = []
-
-    def make(show: bool = False):
-        viewer = make_napari_viewer(show=show)
-        _, panel = viewer.window.add_plugin_dock_widget("napari-tumorseg", "Segment brain tumour")
-        panels.append(panel)
-        return viewer, panel
-
-    yield make
-    for panel in panels:
-        panel.cancel()
-    panels.clear()
-    from napari.qt.threading import WorkerBase
-
-    WorkerBase.await_workers(60_000)
+    return open_panel
 
 
 @pytest.fixture

@@ -167,14 +167,14 @@ def _make(case: CaseRef, recipe: Recipe, card: ModelCard, place: Path) -> Cached
     prepared = prepare(scan, card, recipe.stride, _WHOLE)
     _check(prepared, case)
     wanted = range(prepared.shape[0]) if card.input.neighbours else prepared.todo
-    box = _tissue_box(prepared) if recipe.fit.patch else (slice(None), slice(None))
     masks = prepared.slicing.apply_each(output_masks(reference, card.output))
-    images, targets, ground = [], [], []
-    for index in wanted:
-        image = prepared.slice_input(index)
-        images.append(image[:, box[0], box[1]].astype(np.float16))
-        ground.append(image[:, 0, 0].astype(np.float16))
-        targets.append(_target(prepared, masks[:, index], index, card)[box])
+    with np.errstate(over="ignore"):  # told below, in a sentence
+        whole = np.stack([prepared.slice_input(index).astype(np.float16) for index in wanted])
+    if not np.isfinite(whole).all():
+        raise InputError(f"{case.name} has values beyond {np.finfo(np.float16).max:g}; normalise them")
+    box = _tissue_box(whole) if recipe.fit.patch else (slice(None), slice(None))
+    images, ground = whole[:, :, box[0], box[1]], whole[:, :, 0, 0]
+    targets = np.stack([_target(prepared, masks[:, index], index, card)[box] for index in wanted])
     tumour = [_has_tumour(bits, card) for bits in targets]
     todo = set(prepared.todo)
     found = CachedCase(
@@ -187,12 +187,10 @@ def _make(case: CaseRef, recipe: Recipe, card: ModelCard, place: Path) -> Cached
         known,
     )
     arrays = {"images": images, "targets": targets, "ground": ground}
-    if not all(np.isfinite(image).all() for image in images):
-        raise InputError(f"{case.name} has values beyond {np.finfo(np.float16).max:g}; normalise them")
     place.mkdir(parents=True, exist_ok=True)
     for name, values in arrays.items():
         with atomic_path(place / f"{name}.npy", overwrite=True) as temporary:
-            np.save(temporary, np.stack(values))
+            np.save(temporary, values)
     write_text(place / "index.json", json.dumps(asdict(found)), overwrite=True)
     return found
 
@@ -205,12 +203,9 @@ def _check(prepared: Prepared, case: CaseRef) -> None:
         raise InputError(f"{case.name} has tissue beyond the canvas; give input.size a larger one")
 
 
-def _tissue_box(prepared: Prepared) -> tuple[slice, slice]:
-    """Return rows and columns of the network's canvas that hold all tissue of the case, and a little more."""
-    hit = np.zeros(prepared.window(prepared.todo[0]), dtype=bool)
-    for index in prepared.todo:
-        image = prepared.slice_input(index)
-        hit |= (image != image[:, :1, :1]).any(axis=0)
+def _tissue_box(images: Array) -> tuple[slice, slice]:
+    """Return rows and columns of (N, C, H, W) slices that hold all tissue of the case, and a little more."""
+    hit = (images != images[:, :, :1, :1]).any(axis=(0, 1))
     sides = []
     for axis in (1, 0):
         found = np.flatnonzero(hit.any(axis=axis))

@@ -298,6 +298,8 @@ def _fit(
     trainer = _trainer(recipe, run, machine, validates, module.steps // recipe.fit.epochs)
     last = _last_checkpoint(run, tell)
     tell(_told(parts, division, recipe))
+    if not validates:
+        tell("nobody is left to validate on, so no checkpoint is chosen: the last weights are kept")
     try:
         trainer.fit(module, datamodule=parts, ckpt_path=str(last) if last else None, weights_only=False)
     except (KeyboardInterrupt, SystemExit):  # Lightning makes an exit of Ctrl-C and of SIGTERM

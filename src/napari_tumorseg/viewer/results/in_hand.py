@@ -225,10 +225,6 @@ class MaskInHand(QObject):
             layer.data_setitem(self._current.axes.to_layer(indices), values)
         return True
 
-    def action_started(self, action: str) -> None:
-        """Give the next edit a name, other than that of the layer's mode."""
-        self._named = action
-
     @contextmanager
     def action(self, action: str) -> Iterator[None]:
         """Give edits made meanwhile a name."""

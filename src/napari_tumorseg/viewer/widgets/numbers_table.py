@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from qtpy.QtCore import Qt
-from qtpy.QtGui import QGuiApplication, QIcon
+from qtpy.QtGui import QGuiApplication
 from qtpy.QtWidgets import QAbstractItemView, QHeaderView, QTableWidget, QTableWidgetItem
 
 DASH = "\N{EM DASH}"
@@ -50,10 +50,6 @@ class NumbersTable(QTableWidget):
             self._cell(r, 0).setToolTip(tip)
         self._fit(len(heads), len(cells))
         self.setVisible(bool(cells))
-
-    def set_icon(self, row: int, icon: QIcon) -> None:
-        """Show an icon before a row."""
-        self._cell(row, 0).setIcon(icon)
 
     def texts(self) -> list[list[str]]:
         """Return the cells."""
