@@ -1,13 +1,18 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from scipy import ndimage
 
 from napari_tumorseg.io.dataset import DataSet
+from napari_tumorseg.models.card import Input
 from napari_tumorseg.training import cache as cache_module
+from napari_tumorseg.training.augment import make
+from napari_tumorseg.training.augmentations import Appearance
 from napari_tumorseg.training.cache import CachedCase, Left, fill_cache
 from napari_tumorseg.training.data import Order, Sample, SliceData, TrainLoader
 from napari_tumorseg.training.datamodule import Parts
@@ -252,6 +257,48 @@ def test_appearance_changes_the_parts_and_their_rim_only(lgg: Path, tmp_path: Pa
     near = np.any([rim[1 + a : 33 + a, 1 + b : 33 + b] for a in (-1, 0, 1) for b in (-1, 0, 1)], axis=0)
     assert (item["image"] != before["image"])[:, inside].mean() > 0.9
     np.testing.assert_allclose(item["image"][:, ~near], before["image"][:, ~near], atol=1e-6)
+
+
+def nested() -> dict[str, torch.Tensor]:
+    """A slice of two channels with a whole tumour, a core and an enhancing rim of other brightness."""
+    image = torch.full((2, 48, 48), 0.5)
+    target = torch.zeros(4, 48, 48)  # WT, TC, ET and what the loader adds
+    target[0, 8:40, 8:40], target[1, 12:36, 12:36], target[2, 12:24, 12:36] = 1, 1, 1
+    for brightness, part in enumerate(target[:3], start=1):
+        image[:, part > 0] = float(brightness)
+    return {"image": image, "target": target}
+
+
+def appearance(**wanted: object) -> Any:
+    """The transform of a recipe that asks for it."""
+    asked = Appearance(kind="appearance", texture=0.0, contrast=(1.0, 1.0), **wanted)
+    given = Input(roles=("flair", "t1c"))
+    return make(asked, given, (48, 48)).set_random_state(seed=0)
+
+
+def test_appearance_puts_the_core_to_a_level_whatever_it_was() -> None:
+    transform = appearance(shift=(0.0, 0.0, 0.0), level=((), ((-3.0, -2.9), (1.4, 1.5)), ()))
+    before = nested()
+    after = transform(before)
+    core = after["image"][:, 27:33, 15:33]  # away from the rim, which changes half as much
+    assert -3.0 <= core[0].min() <= core[0].max() <= -2.9
+    assert 1.4 <= core[1].min() <= core[1].max() <= 1.5
+    assert torch.equal(after["image"][:, :11, :11], before["image"][:, :11, :11])
+    assert torch.equal(after["target"], before["target"])
+
+
+def test_what_loses_its_enhancement_leaves_the_enhancing_tumour_but_not_the_core() -> None:
+    transform = appearance(shift=(), unenhanced=1.0)
+    before = nested()
+    lost = 0
+    for _ in range(10):
+        after = transform(before)
+        cut = (before["target"][2] > 0) & (after["target"][2] == 0)
+        lost += int(cut.sum())
+        assert torch.equal(after["target"][[0, 1, 3]], before["target"][[0, 1, 3]])
+        inside = ndimage.binary_erosion(cut.numpy(), np.ones((3, 3)))
+        np.testing.assert_allclose(after["image"][:, inside], 2.0, atol=0.01)  # as the core around it
+    assert lost > 200
 
 
 def test_cases_that_are_partly_known_take_part_less() -> None:

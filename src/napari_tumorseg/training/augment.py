@@ -34,6 +34,7 @@ _IMAGE = ("image",)
 _BEFORE = (known.Paste, known.Missing, known.Mistaken)
 """What is done to a slice before it comes here: it needs more than the slice, or its background."""
 
+_ENOUGH = 20  # pixels of a part that can lend its brightness to another
 _OFFLINE_EPOCH = 0  # an offline copy is the same in all epochs
 
 Transform = Callable[[Mapping[Hashable, Any]], Any]
@@ -264,29 +265,58 @@ class _Appearance(RandomizableTransform):
         self.roles = roles
 
     def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
-        image, target = data["image"].clone(), data["target"][:-1]
-        for part in range(len(target)):
+        image, target = data["image"].clone(), data["target"].clone()
+        if self.wanted.unenhanced and self.R.uniform() < self.wanted.unenhanced:
+            self._take_enhancement(image, target[:-1])
+        for part in range(len(target) - 1):
             if self.R.uniform() >= self.wanted.probability or part >= len(self.wanted.shift):
                 continue
-            inner = target[part + 1 :].amax(dim=0) if part + 1 < len(target) else torch.zeros_like(target[0])
-            where = ((target[part] > 0.5) & (inner < 0.5)).float()
+            where = _beyond_next(target[:-1], part)
             if where.sum() > 0:
-                self._change(image, where, self.wanted.shift[part])
-        return {**data, "image": image}
+                self._change(image, where, part)
+        return {**data, "image": image, "target": target}
 
-    def _change(self, image: torch.Tensor, where: torch.Tensor, shift: float) -> None:
+    def _take_enhancement(self, image: torch.Tensor, target: torch.Tensor) -> None:
+        """Turn random patches of the innermost output into the part around it, in place."""
+        around = _beyond_next(target, len(target) - 2)
+        cut = target[-1] * (self._smooth(image, 1)[0] > float(self.R.normal())).float()
+        if len(target) < 2 or cut.sum() == 0 or around.sum() < _ENOUGH:
+            return
+        soft = functional.avg_pool2d(cut[None, None], 3, 1, 1)[0, 0] * (image != 0).any(dim=0)
+        for values in image:
+            values += soft * (_mean(values, around) - _mean(values, cut))
+        target[-1] -= cut
+
+    def _change(self, image: torch.Tensor, where: torch.Tensor, part: int) -> None:
         """Change one part in all channels, in place; its rim changes half as much."""
         soft = functional.avg_pool2d(where[None, None], 3, 1, 1)[0, 0]
         tissue = (image != 0).float()
         low, high = self.wanted.contrast
-        moves = self.R.uniform(-shift, shift, size=self.roles)
+        shift = self.wanted.shift[part]
+        levels = self.wanted.level[part] if part < len(self.wanted.level) else ()
+        drawn = [self.R.uniform(*(levels[r] if levels else (-shift, shift))) for r in range(self.roles)]
         factors = np.exp(self.R.uniform(np.log(low), np.log(high), size=self.roles))
         strengths = self.R.uniform(0, self.wanted.texture, size=self.roles)
-        coarse = torch.from_numpy(self.R.normal(size=(1, self.roles, 8, 8)).astype(np.float32))
-        texture = functional.interpolate(coarse, size=image.shape[1:], mode="bicubic")[0]
+        texture = self._smooth(image, self.roles)
         for channel in range(len(image)):
             role = channel % self.roles
-            mean = (image[channel] * where).sum() / where.sum()
-            change = float(moves[role]) + (float(factors[role]) - 1) * (image[channel] - mean)
+            mean = _mean(image[channel], where)
+            move = drawn[role] - mean if levels else drawn[role]
+            change = move + (float(factors[role]) - 1) * (image[channel] - mean)
             change = change + float(strengths[role]) * texture[role]
             image[channel] += soft * tissue[channel] * change
+
+    def _smooth(self, image: torch.Tensor, channels: int) -> torch.Tensor:
+        """Return a smooth random pattern for each of some channels."""
+        coarse = torch.from_numpy(self.R.normal(size=(1, channels, 8, 8)).astype(np.float32))
+        return functional.interpolate(coarse, size=image.shape[1:], mode="bicubic")[0]
+
+
+def _beyond_next(target: torch.Tensor, part: int) -> torch.Tensor:
+    """Return where a nested output reaches beyond those inside it."""
+    inner = target[part + 1 :].amax(dim=0) if part + 1 < len(target) else torch.zeros_like(target[0])
+    return ((target[part] > 0.5) & (inner < 0.5)).float()
+
+
+def _mean(values: torch.Tensor, where: torch.Tensor) -> torch.Tensor:
+    return (values * where).sum() / where.sum()

@@ -127,6 +127,12 @@ class Appearance(_Chance):
     shift : tuple of float
         For each output from the outermost inwards, how far the brightness of the part that it has beyond
         the next one moves at most, in units of the normalised image.
+    level : tuple of tuple of (low, high)
+        For each output, for each channel, the mean that the part gets instead of being moved by `shift`: a
+        core may be as dark as fluid or as bright as oedema, whatever it was. Empty for an output: `shift`.
+    unenhanced : float
+        Chance that patches of the innermost output lose their enhancement: they leave it, and take the mean
+        of the part around it.
     contrast : (low, high)
         Factors of the contrast within a part.
     texture : float
@@ -135,6 +141,8 @@ class Appearance(_Chance):
 
     kind: Literal["appearance"]
     shift: tuple[float, ...] = (0.5, 1.5, 1.0)
+    level: tuple[tuple[Range, ...], ...] = ()
+    unenhanced: float = Field(0.0, ge=0, le=1)
     contrast: Range = (0.4, 1.4)
     texture: float = Field(0.3, ge=0)
 
