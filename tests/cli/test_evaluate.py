@@ -53,6 +53,7 @@ def test_nothing_is_overwritten(tumorseg: Run, model: Path, data: Path, tmp_path
     arguments = ("evaluate", "-m", model, "-d", data, "-o", out)
     done = tumorseg(*arguments)
     assert (done.code, files_in(out), (out / "slices.csv").read_text()) == (6, ["slices.csv"], "mine")
+    assert "--overwrite" in done.err
     assert tumorseg(*arguments, "--overwrite").code == 0
     assert (out / "slices.csv").read_text() != "mine"
 
@@ -89,7 +90,7 @@ def test_a_case_without_reference_is_no_failure(
         }
     # nothing else was there
     done = tumorseg(*base, "-o", tmp_path / "2", "--case", "aa")
-    assert (done.code, "1 of 1 cases could not be evaluated (aa)" in done.err) == (3, True)
+    assert (done.code, "1 of 1 case could not be evaluated (aa); why is written to" in done.err) == (3, True)
 
 
 def test_cases_trained_on_are_told(tumorseg: Run, data: Path, tmp_path: Path) -> None:
@@ -97,7 +98,7 @@ def test_cases_trained_on_are_told(tumorseg: Run, data: Path, tmp_path: Path) ->
     model = save_model(tmp_path / "m", threshold_net([0], [300.0]), card).weights
     out = tmp_path / "out"
     done = tumorseg("evaluate", "-m", model, "-d", data, "-o", out)
-    assert "1 of 2 cases (a) were trained on: their scores prove nothing" in done.err
+    assert "1 of 2 cases (a) was trained on: such scores prove nothing" in done.err
     assert "Over cases not trained on" in done.out
     assert summary(out)["trained_on"] == ["a"]
     assert "was trained on" in (out / "report.html").read_text()
@@ -107,7 +108,11 @@ def test_a_split(tumorseg: Run, model: Path, data: Path, tmp_path: Path) -> None
     split = tmp_path / "split.json"
     split.write_text(json.dumps({"train": ["a"], "validation": ["b"], "test": []}))
     arguments = ("evaluate", "-m", model, "-d", data, "--split", split)
-    assert "none of the 0 cases" in tumorseg(*arguments, "-o", tmp_path / "o1").err
+    done = tumorseg(*arguments, "-o", tmp_path / "o1")
+    assert (done.code, "keeps no case for test (train: 1, validation: 1, test: 0)" in done.err) == (
+        3,
+        True,
+    )
     done = tumorseg(*arguments, "-o", tmp_path / "o2", "--part", "validation")
     assert "flatter" in done.err
     assert dice(tmp_path / "o2") == [0.5]

@@ -99,7 +99,7 @@ def test_nothing_is_overwritten_unless_asked(tumorseg: Run, case: Path, model: P
     mask.write_bytes(b"mine")
     done = tumorseg(*arguments)
     assert (done.code, mask.read_bytes()) == (6, b"mine")
-    assert done.err.strip().splitlines()[-1].startswith(f"tumorseg: {mask} exists already")
+    assert done.err.strip().splitlines()[-1].startswith(f"tumorseg: {mask} exists already; add --overwrite")
     mask.unlink()
     side = out / "P-01_seg.json"
     assert tumorseg(*arguments).code == 6  # the side file alone stands in the way, too

@@ -65,6 +65,9 @@ def test_train_install_evaluate(
     assert code == 6 and "--resume" in told and "Traceback" not in told
     code, told = run(capsys, monkeypatch, "train", "--resume", "-o", tmp_path / "run", "--name", "2026")
     assert code == 0 and get_model("2026").origin == get_model("mine").origin == "user"
+    assert get_model("mine").card.about.trained_on
+    code, told = run(capsys, monkeypatch, "train", "--resume", "-o", tmp_path / "run", "--no-case-names")
+    assert code == 0 and not get_model("mine").card.about.trained_on
     code, told = run(
         capsys,
         monkeypatch,

@@ -38,12 +38,14 @@ def test_what_is_no_split(tmp_path: Path, text: str) -> None:
 def test_parts_by_name_and_by_patient() -> None:
     assert names(select(DATA, (), ["c", "x"], None)) == ["c"]
     assert names(select(DATA, (), ["TCGA-DU-7294"], None)) == ["TCGA_DU_7294_19890104"]
-    with pytest.raises(InputError, match="none of the 1 cases"):
+    with pytest.raises(InputError, match=r"of the cases of that part of the split \(1\) none is in the data"):
         select(DATA, (), ["x"], None)
     with pytest.raises(InputError, match="no case to evaluate"):
         select(DataSet(()), (), None, None)
     with pytest.raises(InputError, match="has the parts"):
         Split().part("all")
+    with pytest.raises(InputError, match=r"no case for validation \(train: 1, validation: 0, test: 1\)"):
+        Split(train=("a",), test=("b",)).part("validation")
 
 
 def test_who_was_seen() -> None:

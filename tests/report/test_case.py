@@ -4,6 +4,8 @@ import base64
 import hashlib
 import io
 import re
+import shutil
+import subprocess
 from dataclasses import replace
 from html.parser import HTMLParser
 
@@ -21,13 +23,21 @@ from napari_tumorseg.report import write_case_report
 from napari_tumorseg.scan import Image, Role, Scan, Segmentation
 from tests.builders import card_of
 
+CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
 SHAPE = (9, 40, 44)
 EVIL = "<script>alert(1)</script><img src=x onerror=alert(1)>\"'&amp;</style></title>"
 NOTICE = "Research use only. Not for diagnosis."
 PROVENANCE = {
     "created": "2026-01-05T10:11:12+00:00",
     "model": {"name": "tiny", "version": "3", "sha256": "ab" * 32, "licence": "BSD"},
-    "settings": {"device": "cpu", "flip": True, "threshold": 0.5, "slices": None},
+    "settings": {
+        "device": "cpu",
+        "flip": True,
+        "threshold": 0.5,
+        "batch": None,
+        "postprocessing": {"closing_mm": 2.0, "fill_holes": False},
+        "slices": {"first": 3, "last": 9},
+    },
     "inputs": [{"role": "flair", "name": "scan.nii.gz", "sha256": "cd" * 32}],
     "warnings": ["the skull is there"],
     "versions": {"torch": "2.10"},
@@ -103,18 +113,62 @@ def test_it_tells_what_was_measured(tmp_path):
         "ET (enhancing tumour) 0.432 432 1",
         "Diameters of ET on axial slices",
         "Sum of products of 1 measurable lesion: 288 mm²",
-        "Agreement with later case 1",
+        "Agreement of case 1 with the reference later case 1",
         "Change from case 1 to later case 1",
         "0 new, 0 vanished, 1 matched",
         "tiny (tiny, version 1). Finds what is bright.",
         "trained on: ten cases; limits: a toy; licence: not stated",
         "role flair, name scan.nii.gz, sha256 cdcdcdcdcdcd",
-        "device cpu, flip, threshold 0.5",
+        "device cpu, flip yes, threshold 0.5, postprocessing (closing mm 2), slices (first 3, last 9)",
         "12 actions by a person (10 paint, 2 erase), 2026-01-05 to 2026-01-06",
         "torch 2.10",
         "2026-01-05T10:11:12+00:00",
     ):
         assert text in found.text, text
+
+
+def test_settings_that_are_off_are_told(tmp_path):
+    settings = {"flip": False, "postprocessing": {"closing_mm": 0.0, "fill_holes": False}}
+    found = page(tmp_path, *case(provenance={"settings": settings}))
+    assert "Settings: flip no, postprocessing none" in found.text
+
+
+def test_one_word_for_components(tmp_path):
+    found = full(tmp_path, *case(provenance=PROVENANCE))
+    assert "voxels components longest" in found.text
+    assert "pieces" not in found.text
+    assert "parts" not in found.text
+
+
+def test_the_colours_of_the_montage_are_explained(tmp_path):
+    scan, seg = case()
+    legend = page(tmp_path, scan, seg).source.split('alt="axial slices', 1)[1].split("</p>")[0]
+    colours = {label.short: label.colour for label in seg.scheme.labels}
+    for name in ("ED", "ET"):
+        assert f'fill="{colours[name]}"/></svg> {name};' in legend
+    assert "NCR" not in legend  # there is none
+    assert "FLAIR, axial slices seen from the feet" in legend
+
+
+@pytest.mark.skipif(CHROMIUM is None, reason="nothing here prints a page")
+@pytest.mark.parametrize("size", [1, 30])
+def test_all_of_it_prints_on_one_page(tmp_path, size):
+    warnings = tuple(f"sentence {n}, as long as what a user is told of a scan mostly is" for n in range(4))
+    scan, seg = case(provenance=PROVENANCE, warnings=warnings, time_point="2024-05")
+    other = (
+        Image("t1", Role.T1, scan.reference.data, scan.grid),
+        Image("t2", Role.T2, -scan.reference.data, scan.grid),
+    )
+    seg.labels[2:7, 30:32, 22:38] = 1
+    for number in range(8):
+        seg.labels[4, 4:6, 4 * number : 4 * number + 2] = 3
+    full(tmp_path, replace(scan, images=(*scan.images, *other)), replace(seg, name="a name " * size))
+    printed = tmp_path / "case.pdf"
+    command = [CHROMIUM, "--headless", "--no-sandbox", "--disable-gpu", "--no-pdf-header-footer"]
+    subprocess.run(
+        [*command, f"--print-to-pdf={printed}", str(tmp_path / "case.html")], capture_output=True, timeout=120
+    )
+    assert len(re.findall(rb"/Type\s*/Page\b", printed.read_bytes())) == 1
 
 
 def test_the_notice_stands_at_the_top_and_at_the_bottom(tmp_path):
@@ -205,7 +259,7 @@ def test_names_cannot_inject_anything(tmp_path):
     assert sum(tag == "img" for tag, _ in found.tags) == 1
     assert not any(name.startswith("on") for _, attributes in found.tags for name in attributes)
     assert "<script" not in text.lower()
-    assert text.count("</style>") == text.count("</title>") - text.count("<svg") == 1
+    assert text.count("</style>") == text.count("</title>") - text.count("<svg xmlns") == 1
     assert found.text.count("alert(1)") > 20  # all of it is there, as text
 
 

@@ -297,3 +297,14 @@ def test_long_names_keep_both_ends() -> None:
     assert len(short) <= 30
     assert short.startswith("TCGA-FG-6692")
     assert short.endswith("2002")
+
+
+def test_one_case_has_no_spread(found: Evaluation) -> None:
+    alone = replace(found, cases=found.cases[:1], failures=(), planned=1)
+    text = page(alone, [])
+    assert "1 of 1 case scored" in text
+    assert "The figures of the only case" in text
+    assert "standard deviation (median) over cases" not in text
+    assert "dashed: the mean" not in text
+    assert "<td>1.000</td>" in text
+    assert "1.000 (1.000)" not in text

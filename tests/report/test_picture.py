@@ -12,7 +12,9 @@ from napari_tumorseg.errors import GeometryError, InputError, OutputError
 from napari_tumorseg.geometry import Grid
 from napari_tumorseg.regions import SCHEMES
 from napari_tumorseg.report import overlay
-from napari_tumorseg.report.picture import _dashes, _outlines, _shortened, _spread
+from napari_tumorseg.report.picture import _shortened
+from napari_tumorseg.report.slices import spread
+from napari_tumorseg.report.tiles import _dashes, _outlines
 from napari_tumorseg.scan import Image, Role, Scan, Segmentation
 
 DATA = Path(__file__).resolve().parents[2].parent / "shared" / "data"
@@ -133,10 +135,10 @@ def test_dashes_cover_a_share_of_the_line():
 
 
 def test_slices_are_spread_and_hold_the_largest():
-    assert _spread(4, 7, 5) == [4, 5, 6, 7]
-    assert _spread(0, 89, 45) == [5, 15, 25, 35, 45, 55, 65, 75, 85]
+    assert spread(4, 7, 5) == [4, 5, 6, 7]
+    assert spread(0, 89, 45) == [5, 15, 25, 35, 45, 55, 65, 75, 85]
     for best in range(10, 100):
-        indices = _spread(10, 99, best)
+        indices = spread(10, 99, best)
         assert best in indices
         assert indices == sorted(set(indices))
 

@@ -58,7 +58,7 @@ def tiny(**changes: Any) -> Recipe:
         "loss": [{"name": "bce"}, {"name": "dice"}],
         "optimiser": {"lr": 1e-2},
         "split": {"fractions": [0.5, 0.25, 0.25]},
-        "fit": {"epochs": 2, "batch": 4, "checkpoint_steps": None},
+        "fit": {"epochs": 2, "batch": 4, "checkpoint_steps": 0},
     }
     for table, content in changes.items():
         both = isinstance(content, dict) and isinstance(tables.get(table), dict)

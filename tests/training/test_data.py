@@ -11,8 +11,8 @@ from scipy import ndimage
 from napari_tumorseg.io.dataset import DataSet
 from napari_tumorseg.models.card import Input
 from napari_tumorseg.training import cache as cache_module
-from napari_tumorseg.training.augment import make
-from napari_tumorseg.training.augmentations import Appearance
+from napari_tumorseg.training.augment import Augmenter, make
+from napari_tumorseg.training.augmentations import Affine, Appearance
 from napari_tumorseg.training.cache import CachedCase, Left, fill_cache
 from napari_tumorseg.training.data import Order, Sample, SliceData, TrainLoader
 from napari_tumorseg.training.datamodule import Parts
@@ -299,6 +299,26 @@ def test_what_loses_its_enhancement_leaves_the_enhancing_tumour_but_not_the_core
         inside = ndimage.binary_erosion(cut.numpy(), np.ones((3, 3)))
         np.testing.assert_allclose(after["image"][:, inside], 2.0, atol=0.01)  # as the core around it
     assert lost > 200
+
+
+def test_a_margin_keeps_turned_slices_from_getting_empty_corners() -> None:
+    turn = Affine(kind="affine", rotate=45)
+    slices = np.ones((2, 48, 48), dtype=np.float32), np.ones((1, 48, 48), dtype=np.float32)
+    given = Input(roles=("flair", "t1c"))
+    cut = Augmenter([turn], [], given, 0, margin=10)
+    whole = Augmenter([turn], [], given, 0)
+    empty = 0
+    for epoch in range(5):
+        image, target = cut(*slices, epoch, 0, 0)
+        assert image.shape == (2, 28, 28) and target.shape == (1, 28, 28)
+        assert (image > 0.99).all() and (target > 0.99).all()
+        empty += int((whole(*slices, epoch, 0, 0)[0] == 0).sum())
+    assert empty > 100
+
+
+def test_slices_have_the_size_of_the_patch_with_a_margin(lgg: Path, tmp_path: Path) -> None:
+    data = parts_of(lgg, tmp_path, tiny(fit={"patch": [16, 20], "margin": 6})).train_data
+    assert data[0, 0]["image"].shape == (3, 16, 20) and data[0, 0]["target"].shape == (1, 16, 20)
 
 
 def test_cases_that_are_partly_known_take_part_less() -> None:

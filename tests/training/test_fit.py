@@ -18,14 +18,15 @@ from napari_tumorseg.errors import DeviceError, InputError, ModelError, OutputEr
 from napari_tumorseg.inference import segment
 from napari_tumorseg.io import read
 from napari_tumorseg.models import get_model, list_models
-from napari_tumorseg.training import export, fit
+from napari_tumorseg.training import checkpoints, export, fit, trainer
 from napari_tumorseg.training.data import Batch
+from napari_tumorseg.training.machine import Machine
 from napari_tumorseg.training.module import Training
 from napari_tumorseg.training.recipe import Recipe
 from napari_tumorseg.training.split import Division
 from tests.training.conftest import tiny
 
-QUIET = fit.Machine(device="cpu", progress=False)
+QUIET = Machine(device="cpu", progress=False)
 
 
 def weights(run: Path) -> dict[str, torch.Tensor]:
@@ -55,6 +56,7 @@ def test_learns_and_leaves_everything_behind(lgg: Path, tmp_path: Path) -> None:
         assert (run / name).is_file(), name
     split = json.loads((run / "split.json").read_text())
     assert [len(split[p]) for p in ("train", "validation", "test")] == [4, 2, 2]
+    assert model.card.about.training.startswith("Epoch ") and " of 12 (step " in model.card.about.training
     assert sorted(model.card.about.trained_on) == sorted(split["train"] + split["validation"])
     unseen = read(lgg, case=split["test"][0])
     found = segment(unseen, model)
@@ -80,7 +82,7 @@ def test_resume_in_mid_epoch_gives_the_same_weights(
 ) -> None:
     recipe = tiny(**{**changes, "fit": {"epochs": 3, "checkpoint_steps": 1, **changes.get("fit", {})}})
     fit.train(recipe, [lgg], tmp_path / "whole", machine=QUIET, cache=tmp_path / "cache")
-    stopped = fit.Machine(device="cpu", progress=False, max_steps=7)
+    stopped = Machine(device="cpu", progress=False, max_steps=7)
     fit.train(recipe, [lgg], tmp_path / "parts", machine=stopped, cache=tmp_path / "cache")
     last = torch.load(tmp_path / "parts" / "checkpoints" / "step.ckpt", weights_only=False)
     assert last["global_step"] == 7 and last["epoch"] == 1  # in the middle of the second
@@ -190,7 +192,7 @@ def test_killed_in_validation_and_resumed(
 def test_stops_anywhere_without_step_checkpoints(lgg: Path, tmp_path: Path, steps: int) -> None:
     recipe = tiny(fit={"epochs": 3}, schedule=PLATEAU, optimiser={"lr": 1e-5})
     fit.train(recipe, [lgg], tmp_path / "whole", machine=QUIET, cache=tmp_path / "cache")
-    stopped = fit.Machine(device="cpu", progress=False, max_steps=steps)
+    stopped = Machine(device="cpu", progress=False, max_steps=steps)
     fit.train(recipe, [lgg], tmp_path / "parts", machine=stopped, cache=tmp_path / "cache")
     fit.resume(tmp_path / "parts", machine=QUIET)
     last = torch.load(tmp_path / "parts" / "checkpoints" / "last.ckpt", weights_only=False)
@@ -202,7 +204,7 @@ def test_stops_anywhere_without_step_checkpoints(lgg: Path, tmp_path: Path, step
 def test_damaged_checkpoint_is_left_aside(lgg: Path, tmp_path: Path) -> None:
     recipe = tiny(fit={"epochs": 3, "checkpoint_steps": 1})
     fit.train(recipe, [lgg], tmp_path / "whole", machine=QUIET, cache=tmp_path / "cache")
-    stopped = fit.Machine(device="cpu", progress=False, max_steps=7)
+    stopped = Machine(device="cpu", progress=False, max_steps=7)
     fit.train(recipe, [lgg], tmp_path / "parts", machine=stopped, cache=tmp_path / "cache")
     step = tmp_path / "parts" / "checkpoints" / "step.ckpt"
     step.write_bytes(step.read_bytes()[:-500])
@@ -216,7 +218,7 @@ def test_damaged_checkpoint_is_left_aside(lgg: Path, tmp_path: Path) -> None:
 def test_divergence_is_no_success(lgg: Path, tmp_path: Path, devices: int) -> None:
     plain = {"widths": [4], "bottleneck": 4, "order": "conv-relu"}
     wild = tiny(optimiser={"name": "sgd", "lr": 1e30}, network={"arguments": plain}, loss=[{"name": "bce"}])
-    machine = fit.Machine(device="cpu", devices=devices, progress=False)
+    machine = Machine(device="cpu", devices=devices, progress=False)
     with pytest.raises(ModelError, match=r"^training diverged.*start anew$"):
         fit.train(wild, [lgg], tmp_path / "run", machine=machine)
     assert not (tmp_path / "run" / "model").exists()
@@ -246,9 +248,7 @@ def test_failure_before_the_first_step_does_not_block_the_folder(lgg: Path, tmp_
     with pytest.raises(InputError, match=r"schedule\.kind.*split\.fractions"):
         fit.train(tiny(**unvalidated), [lgg], tmp_path / "run", machine=QUIET)
     with pytest.raises(InputError, match="too few for 9 devices"):
-        fit.train(
-            tiny(fit={"batch": 16}), [lgg], tmp_path / "run", machine=fit.Machine(device="cpu", devices=9)
-        )
+        fit.train(tiny(fit={"batch": 16}), [lgg], tmp_path / "run", machine=Machine(device="cpu", devices=9))
     fit.train(tiny(fit={"epochs": 1}), [lgg], tmp_path / "run", machine=QUIET)
 
 
@@ -259,11 +259,11 @@ def test_refuses_what_cannot_be_had(lgg: Path, tmp_path: Path) -> None:
             fit.train(tiny(), [lgg], folder, machine=QUIET)
     if not torch.cuda.is_available():
         with pytest.raises(DeviceError, match="cuda"):
-            fit.train(tiny(), [lgg], tmp_path / "run", machine=fit.Machine(device="cuda"))
+            fit.train(tiny(), [lgg], tmp_path / "run", machine=Machine(device="cuda"))
 
 
 def test_trains_without_tensorboard(lgg: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(fit, "_loggers", lambda run: [])
+    monkeypatch.setattr(trainer, "_loggers", lambda run: [])
     fit.train(tiny(fit={"epochs": 1}), [lgg], tmp_path / "run", machine=QUIET)
 
 
@@ -298,7 +298,7 @@ def test_two_processes_do_what_one_does_with_twice_the_batch(lgg: Path, tmp_path
         "data": {"slices": "tumour"},
     }
     fit.train(tiny(**plain, fit={"batch": 4}), [lgg], tmp_path / "one", machine=QUIET)
-    two = fit.Machine(device="cpu", devices=2, progress=False)
+    two = Machine(device="cpu", devices=2, progress=False)
     fit.train(tiny(**plain, fit={"batch": 2}), [lgg], tmp_path / "two", machine=two)
     first, second = (
         torch.load(tmp_path / n / "checkpoints" / "last.ckpt", weights_only=False) for n in ("one", "two")
@@ -320,6 +320,61 @@ def test_early_stopping_and_best_checkpoint(lgg: Path, tmp_path: Path) -> None:
     best = torch.load(tmp_path / "run" / "checkpoints" / "best.ckpt", weights_only=False)
     losses = [float(r["val_loss"]) for r in rows]
     assert best["epoch"] == int(np.argmin(losses))
+
+
+def test_what_stopped_early_trains_no_further(lgg: Path, tmp_path: Path) -> None:
+    recipe = tiny(fit={"epochs": 30, "patience": 1}, optimiser={"lr": 1e-12})
+    fit.train(recipe, [lgg], tmp_path / "run", machine=QUIET)
+    before, rows = weights(tmp_path / "run"), figures(tmp_path / "run")
+    saved = checkpoints.latest(tmp_path / "run")
+    assert saved is not None and saved.stopped and len(rows) < 30
+    said: list[str] = []
+    fit.resume(tmp_path / "run", machine=QUIET, tell=said.append)
+    assert any("stopped early" in s for s in said)
+    assert figures(tmp_path / "run") == rows and checkpoints.latest(tmp_path / "run") == saved
+    assert all(torch.equal(before[name], tensor) for name, tensor in weights(tmp_path / "run").items())
+
+
+def test_goes_on_only_on_as_many_devices(lgg: Path, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    fit.train(tiny(), [lgg], run, machine=Machine(device="cpu", progress=False, max_steps=5))
+    saved = checkpoints.latest(run)
+    assert saved is not None and saved.devices == 1 and not saved.stopped
+    with pytest.raises(InputError, match=r"as many devices as before \(1, not 2\): give --devices"):
+        fit.resume(run, machine=Machine(device="cpu", devices=2, progress=False))
+    fit.resume(run, machine=QUIET)
+
+
+def test_case_names_are_left_out_of_the_card_and_stay_out(lgg: Path, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    stopped = Machine(device="cpu", progress=False, max_steps=5)
+    made = fit.train(tiny(), [lgg], run, machine=stopped, case_names=False)
+    for model in (made, fit.resume(run, machine=QUIET)):
+        assert "TCGA" not in model.weights.with_suffix(".toml").read_text(encoding="utf-8")
+    said: list[str] = []
+    fit.train(
+        tiny(fit={"epochs": 1}),
+        [lgg],
+        tmp_path / "next",
+        machine=QUIET,
+        start_from=str(made.weights),
+        tell=said.append,
+    )
+    assert any("does not tell whom it was trained on" in s for s in said)
+
+
+def test_the_screen_tells_each_epoch(lgg: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    machine = Machine(device="cpu", max_steps=7)
+    fit.train(tiny(fit={"epochs": 3}), [lgg], tmp_path / "run", machine=machine)
+    fit.resume(tmp_path / "run", machine=Machine(device="cpu"))
+    out, err = capfd.readouterr()
+    rows = figures(tmp_path / "run")
+    told = [line for line in err.splitlines() if line.startswith("epoch ")]
+    assert [line.split(":")[0] for line in told] == [f"epoch {n} of 3" for n in (1, 2, 3)]
+    for line, row in zip(told, rows, strict=True):
+        assert f"validation loss {float(row['val_loss']):.4f}" in line
+        assert f"validation Dice {float(row['val_dice']):.3f}" in line
+    assert "v_num" not in out + err and "Epoch" not in out + err
 
 
 def test_starts_from_another_model(lgg: Path, tmp_path: Path) -> None:

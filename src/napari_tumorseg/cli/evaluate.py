@@ -4,104 +4,46 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
 import typer
 
 from napari_tumorseg.cli import options
+from napari_tumorseg.cli.files import check_file, make_folder
 from napari_tumorseg.cli.output import console, show_warnings
+from napari_tumorseg.cli.parse import parse_names, parse_post
 
 if TYPE_CHECKING:
-    from napari_tumorseg.evaluation import CaseScores, Evaluation, Failure, Plan, Split
+    from napari_tumorseg.evaluation import CaseScores, Evaluation, Failure, Plan
     from napari_tumorseg.inference import PostSettings
     from napari_tumorseg.models import ModelCard
     from napari_tumorseg.report.learning import Learning
 
-_PARTS = "train, validation or test"
-
 
 def evaluate(
-    model: Annotated[str, typer.Option("--model", "-m", help="Name or path of a model.", show_default=False)],
-    data: Annotated[
-        list[Path],
-        typer.Option(
-            "--data", "-d", help="Folder of cases with reference masks; may be repeated.", show_default=False
-        ),
-    ],
-    output: Annotated[
-        Path,
-        typer.Option(
-            "--output", "-o", help="Folder, which gets cases.csv, slices.csv, summary.json and report.html."
-        ),
-    ],
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
-    case: Annotated[
-        list[str] | None,
-        typer.Option("--case", help="Only this case; may be repeated.", show_default=False),
-    ] = None,
-    split: Annotated[
-        Path | None,
-        typer.Option(help="Split of a training (RUN/split.json); only cases of its --part are taken."),
-    ] = None,
-    part: Annotated[str, typer.Option(help=f"Which part of the split: {_PARTS}.")] = "test",
-    limit: Annotated[int | None, typer.Option(min=1, help="At most so many cases.")] = None,
-    labels: Annotated[
-        str | None,
-        typer.Option("--labels", help="Label scheme of reference masks that do not tell theirs."),
-    ] = None,
-    masks: Annotated[
-        list[str] | None,
-        typer.Option(
-            help="Which mask is the reference where a case has several: parts of names, the best first, by "
-            "commas or by repeating the option.",
-            show_default=False,
-        ),
-    ] = None,
-    same_voxels: Annotated[
-        bool, typer.Option("--same-voxels", help="Take files of equal shape voxel for voxel.")
-    ] = False,
-    slices: Annotated[
-        str,
-        typer.Option(
-            help="Per-slice figures over all slices (and over those with tumour), or over those with tumour "
-            "only: all or tumour."
-        ),
-    ] = "all",
-    at_network_size: Annotated[
-        bool,
-        typer.Option(
-            "--at-network-size",
-            help="Take per-slice figures at the network's own size, as papers do, without post-processing.",
-        ),
-    ] = False,
-    lesions: Annotated[
-        str, typer.Option(help="Rules of the lesion-wise scores, by task of BraTS 2023: GLI, MEN or MET.")
-    ] = "GLI",
-    flip: Annotated[
-        bool | None,
-        typer.Option(
-            "--flip/--no-flip", help="Average with the flipped slice.", show_default="as the model says"
-        ),
-    ] = None,
-    threshold: Annotated[
-        float | None, typer.Option(min=0.01, max=0.99, help="Probability from which a voxel counts.")
-    ] = None,
-    post: Annotated[
-        list[str] | None,
-        typer.Option(help="Post-processing steps on top of the model's own, as `segment` takes them."),
-    ] = None,
-    no_post: Annotated[bool, typer.Option("--no-post", help="No post-processing.")] = False,
-    run: Annotated[
-        Path | None,
-        typer.Option(help="Folder of the training, whose learning curves are shown.", show_default=False),
-    ] = None,
-    masks_out: Annotated[
-        Path | None,
-        typer.Option("--masks-out", help="Also write each mask that was found into this folder."),
-    ] = None,
+    model: options.Model,
+    data: options.TestData,
+    output: options.EvaluationOutput,
+    device: options.Device = "auto",
+    case: options.CaseNames = None,
+    split: options.Split = None,
+    part: options.Part = "test",
+    limit: options.Limit = None,
+    labels: options.ReferenceLabels = None,
+    masks: options.Masks = None,
+    same_voxels: options.SameVoxels = False,
+    slices: options.SliceChoice = "all",
+    at_network_size: options.AtNetworkSize = False,
+    lesions: options.LesionRules = "GLI",
+    flip: options.Flip = None,
+    threshold: options.Threshold = None,
+    post: options.PostToo = None,
+    no_post: options.NoPost = False,
+    run: options.RunFolder = None,
+    masks_out: options.MasksOut = None,
     overwrite: options.Overwrite = False,
     as_json: options.AsJson = False,
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress, no tables.")] = False,
+    quiet: options.Quiet = False,
 ) -> None:
     """Evaluate a model: run it over every case of a data set and compare with the reference masks.
 
@@ -109,11 +51,9 @@ def evaluate(
     reference mask are left out, and are no failures unless there are no others. Stopped with Ctrl-C, it
     writes what is finished and exits with 130.
     """
-    from napari_tumorseg.errors import CancelledError
     from napari_tumorseg.evaluation import EvaluationSettings, plan, read_split
     from napari_tumorseg.inference import Settings
     from napari_tumorseg.models import get_model
-    from napari_tumorseg.report.evaluation_files import prepare_folder, write_evaluation
 
     _check_choices(slices, part, lesions)
     chosen = get_model(model)
@@ -127,29 +67,14 @@ def evaluate(
         same_voxels=same_voxels,
         lesions=lesions,
     )
-    used: Split | None = read_split(split) if split else None
+    used = read_split(split) if split else None
     learning = _learning(run, chosen.weights)
-    planned = plan(
-        chosen,
-        data,
-        settings,
-        cases=case or (),
-        split=used,
-        part=part,
-        limit=limit,
-        masks=[name for text in masks or () for name in text.split(",") if name],
-    )
-    prepare_folder(output, overwrite)
-    if masks_out:
-        _prepare_masks(planned, masks_out, overwrite)
+    names = parse_names(masks)
+    planned = plan(chosen, data, settings, cases=case or (), split=used, part=part, limit=limit, masks=names)
+    _prepare(planned, output, masks_out, overwrite)
     _tell_before(planned, part if split else "")
     found, error = _go_through(planned, masks_out, overwrite, quiet or as_json)
-    if found.cases or found.failures:
-        write_evaluation(found, output, learning, overwrite)
-    if error is not None:
-        raise error
-    if found.stopped and not found.cases and not found.failures:
-        raise CancelledError("cancelled before a case was finished; nothing was written")
+    _finish(found, error, output, learning, overwrite)
     _show(found, output, as_json, quiet)
     _end(found, output)
 
@@ -169,7 +94,7 @@ def _post(texts: list[str] | None, none: bool, card: ModelCard) -> PostSettings:
         raise typer.BadParameter(
             "--no-post and --post contradict each other; `--post none,STEP` takes one step"
         )
-    return options.parse_post(["none"] if none else texts, card)
+    return parse_post(["none"] if none else texts, card)
 
 
 def _learning(run: Path | None, weights: Path) -> Learning | None:
@@ -193,29 +118,32 @@ def _mask_path(folder: Path, name: str) -> Path:
     return folder / f"{file_name(name)}_seg.nii.gz"
 
 
-def _prepare_masks(planned: Plan, folder: Path, overwrite: bool) -> None:
-    """Make the folder, and raise before any work is done if a mask could not be written."""
-    from napari_tumorseg.errors import OutputError
+def _prepare(planned: Plan, output: Path, masks_out: Path | None, overwrite: bool) -> None:
+    """Make the folders, and raise before any work is done if something could not be written in the end."""
     from napari_tumorseg.io import side_file
-    from napari_tumorseg.io.atomic import check_target
+    from napari_tumorseg.report.evaluation_files import FILES
 
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise OutputError(f"the folder {folder} cannot be made: {error.strerror or error}") from error
-    for case in planned.data.cases:
-        mask = _mask_path(folder, case.name)
-        for path in (mask, side_file(mask)):
-            check_target(path, overwrite)
+    names = [_mask_path(masks_out, case.name) for case in planned.data.cases] if masks_out else []
+    files = [output / name for name in FILES]
+    for folder in (output, masks_out):
+        if folder:
+            make_folder(folder)
+    for path in (*files, *names, *map(side_file, names)):
+        check_file(path, overwrite)
 
 
 def _tell_before(planned: Plan, part: str) -> None:
     """Say what the figures cannot prove, before they are waited for."""
+    from napari_tumorseg.report.html import count
+
     total, known = len(planned.data.cases), planned.trained_on
     told = []
     if known:
         some = ", ".join(case.name for case in known[:3]) + (", ..." if len(known) > 3 else "")
-        told.append(f"{len(known)} of {total} cases ({some}) were trained on: their scores prove nothing")
+        were = "was" if len(known) == 1 else "were"
+        told.append(
+            f"{len(known)} of {count(total, 'case')} ({some}) {were} trained on: such scores prove nothing"
+        )
     if not planned.model.card.about.trained_on:
         told.append(
             f"the card of {planned.model.name} does not tell which cases it was trained on; some may be here"
@@ -233,6 +161,7 @@ def _go_through(
 
     from napari_tumorseg.evaluation import Failure
     from napari_tumorseg.io import write_mask
+    from napari_tumorseg.report.html import count
 
     results: list[CaseScores | Failure] = []
     start, stopped = time.perf_counter(), ""
@@ -254,15 +183,31 @@ def _go_through(
                 if isinstance(step.result, Failure):
                     show_warnings([f"{step.name} is left out: {step.result.error}"])
         except KeyboardInterrupt:
-            stopped = f"cancelled after {len(results)} of {len(planned.data.cases)} cases"
+            stopped = f"cancelled after {len(results)} of {count(len(planned.data.cases), 'case')}"
         except Exception as error:  # raised again once what is finished is written
             stopped, failed = "an error ended the run", error
     return planned.conclude(results, time.perf_counter() - start, stopped), failed
 
 
+def _finish(
+    found: Evaluation, error: Exception | None, output: Path, learning: Learning | None, overwrite: bool
+) -> None:
+    """Write what is finished, and raise what stopped the rest."""
+    from napari_tumorseg.errors import CancelledError
+    from napari_tumorseg.report.evaluation_files import write_evaluation
+
+    if found.cases or found.failures:
+        write_evaluation(found, output, learning, overwrite)
+    if error is not None:
+        raise error
+    if found.stopped and not found.cases and not found.failures:
+        raise CancelledError("cancelled before a case was finished; nothing was written")
+
+
 def _show(found: Evaluation, output: Path, as_json: bool, quiet: bool) -> None:
     from napari_tumorseg.report.evaluation_files import FILES
     from napari_tumorseg.report.evaluation_tables import case_table, slice_table, summary_json, summary_tables
+    from napari_tumorseg.report.html import count
 
     if as_json:
         print(summary_json(found), end="")
@@ -274,7 +219,7 @@ def _show(found: Evaluation, output: Path, as_json: bool, quiet: bool) -> None:
             screen.print(table)
     screen.print(f"Model {found.model['name']}, licence {found.model['licence']}.", markup=False)
     screen.print(
-        f"{len(found.cases)} of {found.planned} cases in {found.seconds:.0f} s, "
+        f"{len(found.cases)} of {count(found.planned, 'case')} in {found.seconds:.0f} s, "
         f"{found.cases_per_minute:.1f} cases a minute."
     )
     for name in FILES:
@@ -284,6 +229,7 @@ def _show(found: Evaluation, output: Path, as_json: bool, quiet: bool) -> None:
 def _end(found: Evaluation, output: Path) -> None:
     """Exit with what has become of it."""
     from napari_tumorseg.errors import CancelledError, InputError
+    from napari_tumorseg.report.html import count
 
     if found.stopped:
         raise CancelledError(f"{found.stopped}; those finished are written to {output}")
@@ -292,6 +238,6 @@ def _end(found: Evaluation, output: Path) -> None:
         names = ", ".join(failure.name for failure in failed[:3])
         more = ", ..." if len(failed) > 3 else ""
         raise InputError(
-            f"{len(failed)} of {found.planned} cases could not be evaluated ({names}{more}); the "
-            f"others are written to {output}"
+            f"{len(failed)} of {count(found.planned, 'case')} could not be evaluated ({names}{more}); "
+            f"{'the others are' if found.cases else 'why is'} written to {output}"
         )

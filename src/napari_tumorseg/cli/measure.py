@@ -3,61 +3,52 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
-
-import typer
+from typing import TYPE_CHECKING
 
 from napari_tumorseg.cli import options
+from napari_tumorseg.cli.files import check_file
 from napari_tumorseg.cli.output import console, show_json
+from napari_tumorseg.cli.parse import parse_spacing
 
 if TYPE_CHECKING:
+    from napari_tumorseg.measure import Agreement, Measurements
     from napari_tumorseg.scan import Segmentation
 
 
 def measure(
-    mask: Annotated[Path, typer.Argument(help="A mask file.")],
+    mask: options.Mask,
     labels: options.Labels = None,
     spacing: options.Spacing = None,
-    against: Annotated[
-        Path | None,
-        typer.Option(
-            help="Also tell how it agrees with this reference mask (a file, or a case with one mask)."
-        ),
-    ] = None,
-    against_labels: Annotated[
-        str | None, typer.Option("--against-labels", help="Label scheme of the reference.")
-    ] = None,
-    csv: Annotated[Path | None, typer.Option(help="Write the table to this CSV file.")] = None,
-    output: Annotated[
-        Path | None, typer.Option("--output", "-o", help="Write the measurements to this JSON file.")
-    ] = None,
+    against: options.Against = None,
+    against_labels: options.AgainstLabels = None,
+    csv: options.Csv = None,
+    output: options.JsonOutput = None,
     overwrite: options.Overwrite = False,
     as_json: options.AsJson = False,
 ) -> None:
     """Measure a mask: volumes, components, extent and diameters, per label and region."""
-    from dataclasses import replace
-
-    from napari_tumorseg.io import read_mask
-    from napari_tumorseg.io.atomic import check_target, write_text
+    from napari_tumorseg.io.atomic import write_text
     from napari_tumorseg.measure import agreement
     from napari_tumorseg.measure import measure as measured
-    from napari_tumorseg.report import agreement_table, summary, to_csv, to_json, to_rich
-    from napari_tumorseg.scan import refuse_known_spacing
+    from napari_tumorseg.report import to_csv, to_json
 
     for path in (csv, output):
         if path:
-            check_target(path, overwrite)
-    seg = read_mask(mask, labels)
-    size = options.parse_spacing(spacing)
-    if size:
-        refuse_known_spacing(seg.grid, str(mask))
-        seg = replace(seg, grid=seg.grid.with_spacing(size))
+            check_file(path, overwrite)
+    size = parse_spacing(spacing)
+    seg = _mask(mask, labels, size)
     found = measured(seg)
     agreed = agreement(seg, _reference(against, against_labels, size)) if against else None
     if csv:
         write_text(csv, to_csv(found), overwrite)
     if output:
         write_text(output, to_json(found, agreed=agreed), overwrite)
+    _show(found, agreed, as_json)
+
+
+def _show(found: Measurements, agreed: Agreement | None, as_json: bool) -> None:
+    from napari_tumorseg.report import agreement_table, summary, to_rich
+
     if as_json:
         show_json({**found.to_dict(), **({"agreement": agreed.to_dict()} if agreed else {})})
         return
@@ -66,6 +57,19 @@ def measure(
     screen.print(summary(found), markup=False)
     if agreed:
         screen.print(agreement_table(agreed))
+
+
+def _mask(path: Path, labels: str | None, spacing: tuple[float, float, float] | None) -> Segmentation:
+    from dataclasses import replace
+
+    from napari_tumorseg.io import read_mask
+    from napari_tumorseg.scan import refuse_known_spacing
+
+    seg = read_mask(path, labels)
+    if not spacing:
+        return seg
+    refuse_known_spacing(seg.grid, str(path))
+    return replace(seg, grid=seg.grid.with_spacing(spacing))
 
 
 def _reference(path: Path, labels: str | None, spacing: tuple[float, float, float] | None) -> Segmentation:

@@ -1,26 +1,54 @@
-"""What several commands take, and how text becomes settings."""
+"""What the commands take: the type of each option and its help, for signatures of a line each."""
 
 from __future__ import annotations
 
-import math
-from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated
 
 import typer
 
-if TYPE_CHECKING:
-    from napari_tumorseg.inference import PostSettings
-    from napari_tumorseg.io import Case
-    from napari_tumorseg.models import ModelCard
-    from napari_tumorseg.scan import Role
+# ---------------------------------------------------------------- of several commands
+
+CaseName = Annotated[
+    str | None, typer.Option("--case", help="Which case, where a folder holds several.", show_default=False)
+]
+Device = Annotated[str, typer.Option("--device", help="auto, cpu, cuda or mps.")]
+Spacing = Annotated[
+    str | None,
+    typer.Option("--spacing", help="Voxel size Z,Y,X in mm, for files that do not tell theirs."),
+]
+SameVoxels = Annotated[bool, typer.Option("--same-voxels", help="Take files of equal shape voxel for voxel.")]
+Flip = Annotated[
+    bool | None,
+    typer.Option(
+        "--flip/--no-flip", help="Average with the flipped slice.", show_default="as the model says"
+    ),
+]
+Threshold = Annotated[
+    float | None,
+    typer.Option("--threshold", min=0.01, max=0.99, help="Probability from which a voxel counts."),
+]
+Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace files that exist.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Write the result to the screen as JSON.")]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress, no tables.")]
+
+# ---------------------------------------------------------------- segment
 
 Paths = Annotated[
     list[Path],
     typer.Argument(help="One case: a case folder, or the files that are its channels.", show_default=False),
 ]
-CaseName = Annotated[
-    str | None, typer.Option("--case", help="Which case, where a folder holds several.", show_default=False)
+MaskOutput = Annotated[
+    Path,
+    typer.Option(
+        "--output", "-o", help="A folder, which gets CASE_seg.nii.gz and CASE_seg.json, or a file name."
+    ),
+]
+SomeModel = Annotated[
+    str | None,
+    typer.Option(
+        "--model", "-m", help="Name or path of a model; chosen by the images there are if left out."
+    ),
 ]
 Roles = Annotated[
     list[str] | None,
@@ -31,96 +59,175 @@ Roles = Annotated[
         show_default=False,
     ),
 ]
+Reference = Annotated[
+    str | None,
+    typer.Option(
+        "--reference", help="Role or name of the image whose grid the mask is on.", show_default="flair"
+    ),
+]
+Post = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--post",
+        help="Post-processing steps on top of the model's own: min_component_mm3=N, fill_holes, "
+        "closing_mm=N, opening_mm=N, largest_only, inside_brain, certain_voxels=N; `none` switches all "
+        "off, STEP=off one.",
+    ),
+]
+SliceRange = Annotated[
+    str | None,
+    typer.Option("--slices", help="Only slices FIRST:LAST of the model's plane, counted from 0."),
+]
+Picture = Annotated[
+    Path | None, typer.Option("--picture", help="Also write an overlay picture (PNG) to this file.")
+]
+TableToo = Annotated[Path | None, typer.Option("--csv", help="Also write the table to this CSV file.")]
+Lgg = Annotated[
+    bool,
+    typer.Option("--lgg", help="Write the mask slice by slice, X_N_mask.tif, into the folder OUTPUT."),
+]
+Probabilities = Annotated[
+    bool, typer.Option("--probabilities", help="Also write CASE_prob_NAME.nii.gz for each output.")
+]
+
+# ---------------------------------------------------------------- measure
+
+Mask = Annotated[Path, typer.Argument(help="A mask file.")]
 Labels = Annotated[
     str | None,
     typer.Option("--labels", help="Label scheme of a mask: binary, brats-2015, -2021, -2023, -2024 or msd."),
 ]
-AsJson = Annotated[bool, typer.Option("--json", help="Write the result to the screen as JSON.")]
-Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace files that exist.")]
-Spacing = Annotated[
-    str | None,
-    typer.Option("--spacing", help="Voxel size Z,Y,X in mm, for files that do not tell theirs."),
+Against = Annotated[
+    Path | None,
+    typer.Option(
+        "--against",
+        help="Also tell how it agrees with this reference mask (a file, or a case with one mask).",
+    ),
+]
+AgainstLabels = Annotated[str | None, typer.Option("--against-labels", help="Label scheme of the reference.")]
+Csv = Annotated[Path | None, typer.Option("--csv", help="Write the table to this CSV file.")]
+JsonOutput = Annotated[
+    Path | None, typer.Option("--output", "-o", help="Write the measurements to this JSON file.")
 ]
 
+# ---------------------------------------------------------------- evaluate
 
-def parse_roles(texts: Sequence[str] | None) -> dict[str, Role]:
-    """Return roles by image name from texts like ``NAME=flair,OTHER=t1c``."""
-    from napari_tumorseg.scan import MODALITIES, Role
+Model = Annotated[str, typer.Option("--model", "-m", help="Name or path of a model.", show_default=False)]
+TestData = Annotated[
+    list[Path],
+    typer.Option(
+        "--data", "-d", help="Folder of cases with reference masks; may be repeated.", show_default=False
+    ),
+]
+EvaluationOutput = Annotated[
+    Path,
+    typer.Option(
+        "--output", "-o", help="Folder, which gets cases.csv, slices.csv, summary.json and report.html."
+    ),
+]
+CaseNames = Annotated[
+    list[str] | None, typer.Option("--case", help="Only this case; may be repeated.", show_default=False)
+]
+Split = Annotated[
+    Path | None,
+    typer.Option("--split", help="Split of a training (RUN/split.json); only cases of its --part are taken."),
+]
+Part = Annotated[str, typer.Option("--part", help="Which part of the split: train, validation or test.")]
+Limit = Annotated[int | None, typer.Option("--limit", min=1, help="At most so many cases.")]
+ReferenceLabels = Annotated[
+    str | None,
+    typer.Option("--labels", help="Label scheme of reference masks that do not tell theirs."),
+]
+Masks = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--masks",
+        help="Which mask is the reference where a case has several: parts of names, the best first, by "
+        "commas or by repeating the option.",
+        show_default=False,
+    ),
+]
+SliceChoice = Annotated[
+    str,
+    typer.Option(
+        "--slices",
+        help="Per-slice figures over all slices (and over those with tumour), or over those with tumour "
+        "only: all or tumour.",
+    ),
+]
+AtNetworkSize = Annotated[
+    bool,
+    typer.Option(
+        "--at-network-size",
+        help="Take per-slice figures at the network's own size, as papers do, without post-processing.",
+    ),
+]
+LesionRules = Annotated[
+    str,
+    typer.Option(
+        "--lesions", help="Rules of the lesion-wise scores, by task of BraTS 2023: GLI, MEN or MET."
+    ),
+]
+PostToo = Annotated[
+    list[str] | None,
+    typer.Option("--post", help="Post-processing steps on top of the model's own, as `segment` takes them."),
+]
+NoPost = Annotated[bool, typer.Option("--no-post", help="No post-processing.")]
+RunFolder = Annotated[
+    Path | None,
+    typer.Option(
+        "--run", help="Folder of the training, whose learning curves are shown.", show_default=False
+    ),
+]
+MasksOut = Annotated[
+    Path | None, typer.Option("--masks-out", help="Also write each mask that was found into this folder.")
+]
 
-    roles: dict[str, Role] = {}
-    for part in (p for text in texts or () for p in text.split(",") if p):
-        name, _, role = part.rpartition("=")
-        if not name or role.lower() not in (*MODALITIES, Role.OTHER):
-            raise typer.BadParameter(f"{part!r} is not NAME=ROLE with a role of t1, t1c, t2, flair, other")
-        roles[name] = Role(role.lower())
-    return roles
+# ---------------------------------------------------------------- train
 
-
-def parse_spacing(text: str | None) -> tuple[float, float, float] | None:
-    """Return a spacing from ``Z,Y,X``."""
-    if text is None:
-        return None
-    try:
-        z, y, x = (float(part) for part in text.split(","))
-    except ValueError:
-        raise typer.BadParameter(f"{text!r} is not three numbers Z,Y,X") from None
-    if not all(0 < side < math.inf for side in (z, y, x)):
-        raise typer.BadParameter(f"{text!r}: a voxel size is a number above zero")
-    return z, y, x
-
-
-def parse_slices(text: str | None) -> range | None:
-    """Return slices from ``FIRST:LAST`` (both included, counted from 0), or one number."""
-    if text is None:
-        return None
-    first, _, last = text.partition(":")
-    try:
-        chosen = range(int(first), int(last or first) + 1)
-    except ValueError:
-        raise typer.BadParameter(f"{text!r} is not FIRST:LAST") from None
-    if not chosen:
-        raise typer.BadParameter(f"{text!r}: the first slice is not behind the last")
-    return chosen
-
-
-def parse_post(texts: Sequence[str] | None, card: ModelCard) -> PostSettings:
-    """Return the card's post-processing with steps changed by texts like ``fill_holes``, ``closing_mm=2``.
-
-    ``none`` switches all steps off before the others are looked at.
-    """
-    from napari_tumorseg.inference import PostSettings
-
-    known = card.postprocessing.model_dump()
-    parts = [p for text in texts or () for p in text.split(",") if p]
-    steps: dict[str, Any] = {} if "none" in parts else dict(known)
-    for part in (p for p in parts if p != "none"):
-        name, _, value = part.partition("=")
-        name = name.replace("-", "_")
-        if name not in known:
-            raise typer.BadParameter(f"{part!r}: the steps are none, {', '.join(known)}")
-        steps[name] = _value(name, value)
-    return PostSettings(**steps)
-
-
-def named_roles(roles: dict[str, Role], case: Case) -> dict[str, Role]:
-    """Return the roles by the names that the case uses, if a file name was given instead."""
-    by_file = {image.source.name: image.name for image in case.images if image.source}
-    return {by_file.get(name, name): role for name, role in roles.items()}
-
-
-def _value(name: str, text: str) -> bool | float:
-    if name == "certain_voxels":
-        if not text.isdigit():
-            raise typer.BadParameter(f"{name} takes a whole number, as in {name}=100")
-        return int(text)
-    if name.endswith(("_mm", "_mm3")):
-        try:
-            number = float(text)
-        except ValueError:
-            raise typer.BadParameter(f"{name} takes a number, as in {name}=2") from None
-        if not 0 <= number < math.inf:
-            raise typer.BadParameter(f"{name} is zero or a number above it")
-        return number
-    if text.lower() not in ("", "on", "off", "true", "false", "yes", "no"):
-        raise typer.BadParameter(f"{name} is on or off")
-    return text.lower() not in ("off", "false", "no")
+Run = Annotated[Path, typer.Option("--output", "-o", help="New folder for all that comes of it.")]
+RecipeName = Annotated[
+    str | None,
+    typer.Option("--recipe", help="Name or path of a recipe; `tumorseg recipes` lists them."),
+]
+TrainingData = Annotated[
+    list[Path] | None, typer.Option("--data", help="Folder of cases with masks; may be given again.")
+]
+Resume = Annotated[bool, typer.Option("--resume", help="Go on with the training in OUTPUT, as it began.")]
+Changes = Annotated[
+    list[str] | None,
+    typer.Option("--set", help="Change a field of the recipe: TABLE.FIELD=VALUE, such as fit.epochs=3."),
+]
+Fold = Annotated[
+    int | None, typer.Option("--fold", help="Which of the recipe's folds is kept apart, from 0.")
+]
+LeaveOut = Annotated[
+    list[str] | None,
+    typer.Option("--leave-out", help="A patient or case to keep apart for testing; may be given again."),
+]
+StartFrom = Annotated[
+    str | None,
+    typer.Option("--start-from", help="Model whose weights it starts from, as far as they fit."),
+]
+Cache = Annotated[
+    Path | None,
+    typer.Option(
+        "--cache",
+        help="Folder for prepared slices, shared by trainings.",
+        show_default="OUTPUT/cache",
+    ),
+]
+ModelName = Annotated[
+    str | None, typer.Option("--name", help="What to call the model.", show_default="as the recipe")
+]
+Install = Annotated[
+    bool, typer.Option("--install/--no-install", help="Put the model where the viewer finds it.")
+]
+NoCaseNames = Annotated[
+    bool,
+    typer.Option("--no-case-names", help="Leave the names of the training cases out of the model's card."),
+]
+Devices = Annotated[int, typer.Option("--devices", min=1, help="How many devices of a machine.")]
+Nodes = Annotated[int, typer.Option("--nodes", min=1, help="How many machines.")]
+Workers = Annotated[int, typer.Option("--workers", min=0, help="Processes that prepare batches.")]
+MaxSteps = Annotated[int, typer.Option("--max-steps", help="Stop after so many steps; -1: at the end.")]

@@ -5,15 +5,18 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
 import typer
 
 from napari_tumorseg.cli import options
+from napari_tumorseg.cli.files import check_file, make_folder
 from napari_tumorseg.cli.output import console, show_json, show_warnings
+from napari_tumorseg.cli.parse import named_roles, parse_post, parse_roles, parse_slices, parse_spacing
 
 if TYPE_CHECKING:
     from napari_tumorseg.inference import Settings
+    from napari_tumorseg.io import Case
     from napari_tumorseg.measure import Measurements
     from napari_tumorseg.models import Model
     from napari_tumorseg.scan import Scan, Segmentation
@@ -40,80 +43,32 @@ _OTHER_ENDINGS = (
 
 def segment(
     paths: options.Paths,
-    output: Annotated[
-        Path,
-        typer.Option(
-            "--output", "-o", help="A folder, which gets CASE_seg.nii.gz and CASE_seg.json, or a file name."
-        ),
-    ],
-    model: Annotated[
-        str | None,
-        typer.Option(
-            "--model", "-m", help="Name or path of a model; chosen by the images there are if left out."
-        ),
-    ] = None,
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
+    output: options.MaskOutput,
+    model: options.SomeModel = None,
+    device: options.Device = "auto",
     case: options.CaseName = None,
     roles: options.Roles = None,
-    reference: Annotated[
-        str | None,
-        typer.Option(help="Role or name of the image whose grid the mask is on.", show_default="flair"),
-    ] = None,
-    same_voxels: Annotated[
-        bool, typer.Option("--same-voxels", help="Take images of equal shape voxel for voxel.")
-    ] = False,
+    reference: options.Reference = None,
+    same_voxels: options.SameVoxels = False,
     spacing: options.Spacing = None,
-    post: Annotated[
-        list[str] | None,
-        typer.Option(
-            help="Post-processing steps on top of the model's own: min_component_mm3=N, fill_holes, "
-            "closing_mm=N, opening_mm=N, largest_only, inside_brain, certain_voxels=N; `none` switches all "
-            "off, STEP=off one."
-        ),
-    ] = None,
-    flip: Annotated[
-        bool | None,
-        typer.Option(
-            "--flip/--no-flip", help="Average with the flipped slice.", show_default="as the model says"
-        ),
-    ] = None,
-    threshold: Annotated[
-        float | None, typer.Option(min=0.01, max=0.99, help="Probability from which a voxel counts.")
-    ] = None,
-    slices: Annotated[
-        str | None, typer.Option(help="Only slices FIRST:LAST of the model's plane, counted from 0.")
-    ] = None,
-    picture: Annotated[
-        Path | None, typer.Option(help="Also write an overlay picture (PNG) to this file.")
-    ] = None,
-    csv: Annotated[Path | None, typer.Option(help="Also write the table to this CSV file.")] = None,
-    lgg: Annotated[
-        bool,
-        typer.Option("--lgg", help="Write the mask slice by slice, X_N_mask.tif, into the folder OUTPUT."),
-    ] = False,
-    probabilities: Annotated[
-        bool,
-        typer.Option("--probabilities", help="Also write CASE_prob_NAME.nii.gz for each output."),
-    ] = False,
+    post: options.Post = None,
+    flip: options.Flip = None,
+    threshold: options.Threshold = None,
+    slices: options.SliceRange = None,
+    picture: options.Picture = None,
+    csv: options.TableToo = None,
+    lgg: options.Lgg = False,
+    probabilities: options.Probabilities = False,
     overwrite: options.Overwrite = False,
     as_json: options.AsJson = False,
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress, no table.")] = False,
+    quiet: options.Quiet = False,
 ) -> None:
     """Segment a case: write the mask on the scan's own grid and tell the volumes."""
-    from napari_tumorseg.inference import Settings, choose_model, find
-    from napari_tumorseg.inference import warnings as check
-    from napari_tumorseg.inference.findings import as_dict, in_words
-    from napari_tumorseg.io import open_case
+    from napari_tumorseg.inference import Settings, choose_model
     from napari_tumorseg.measure import measure
     from napari_tumorseg.models import get_model
 
-    if case is not None and len(paths) > 1:
-        raise typer.BadParameter("--case names one case of a folder; several paths are the files of one case")
-    found = open_case(paths, case)
-    named = options.named_roles(options.parse_roles(roles), found)
-    scan = (found.with_roles(named) if named else found).scan(reference, same_voxels)
-    size = options.parse_spacing(spacing)
-    scan = scan.with_spacing(size) if size else scan
+    scan = _scan(_case(paths, case, roles), reference, same_voxels, spacing)
     targets, files = _targets(scan, output, lgg, picture, csv)
     chosen = get_model(model) if model else choose_model(scan)
     if probabilities:
@@ -123,28 +78,65 @@ def segment(
         device=device,
         flip=flip,
         threshold=threshold,
-        post=options.parse_post(post, chosen.card),
-        slices=options.parse_slices(slices),
+        post=parse_post(post, chosen.card),
+        slices=parse_slices(slices),
         probabilities=True,  # few bytes a voxel: they tell how sure the model is
     )
-    said = [*scan.warnings, *check(scan, chosen.card)]
-    show_warnings(said)
-    result = run_with_progress(scan, chosen, settings, quiet or as_json)
-    show_warnings(w for w in result.provenance["warnings"] if w not in said)
+    result = _segmented(scan, chosen, settings, quiet or as_json)
     measurements = measure(result)
-    findings = find(result.labels, result.probabilities, result.probability_box or (), chosen.card.output)
-    kept = result.probabilities if probabilities else {}
-    result = replace(
-        result,
-        provenance={**result.provenance, "measurements": measurements.to_dict()},
-        probabilities=kept,
-    )
-    written = save(result, scan, targets, measurements, overwrite)
+    kept = _to_keep(result, measurements, probabilities)
+    written = save(kept, scan, targets, measurements, overwrite)
+    if as_json or not quiet:
+        _tell(result, measurements, chosen, written, as_json)
+
+
+def _case(paths: list[Path], name: str | None, roles: list[str] | None) -> Case:
+    """Open a case, its images in the roles that were given."""
+    from napari_tumorseg.io import open_case
+
+    if name is not None and len(paths) > 1:
+        raise typer.BadParameter("--case names one case of a folder; several paths are the files of one case")
+    found = open_case(paths, name)
+    named = named_roles(parse_roles(roles), found)
+    return found.with_roles(named) if named else found
+
+
+def _scan(case: Case, reference: str | None, same_voxels: bool, spacing: str | None) -> Scan:
+    scan = case.scan(reference, same_voxels)
+    size = parse_spacing(spacing)
+    return scan.with_spacing(size) if size else scan
+
+
+def _segmented(scan: Scan, model: Model, settings: Settings, quiet: bool) -> Segmentation:
+    """Run a model; every warning is shown once, those that are known before it before it."""
+    from napari_tumorseg.inference import warnings
+
+    said = [*scan.warnings, *warnings(scan, model.card)]
+    show_warnings(said)
+    result = run_with_progress(scan, model, settings, quiet)
+    show_warnings(w for w in result.provenance["warnings"] if w not in said)
+    return result
+
+
+def _to_keep(result: Segmentation, measurements: Measurements, probabilities: bool) -> Segmentation:
+    """Return what is written: with its numbers, and with probabilities if they were asked for."""
+    provenance = {**result.provenance, "measurements": measurements.to_dict()}
+    return replace(result, provenance=provenance, probabilities=result.probabilities if probabilities else {})
+
+
+def _tell(
+    result: Segmentation, measurements: Measurements, model: Model, written: list[Path], as_json: bool
+) -> None:
+    """Show what was found and how sure the model is of it."""
+    from napari_tumorseg.inference import find
+    from napari_tumorseg.inference.findings import as_dict, in_words
+
+    findings = find(result.labels, result.probabilities, result.probability_box or (), model.card.output)
     if as_json:
-        told = {"files": [str(p) for p in written], "model": chosen.name, "findings": as_dict(findings)}
+        told = {"files": [str(p) for p in written], "model": model.name, "findings": as_dict(findings)}
         show_json({**told, **measurements.to_dict()})
-    elif not quiet:
-        show(measurements, chosen, written, in_words(findings))
+    else:
+        show(measurements, model, written, in_words(findings))
 
 
 @dataclass(frozen=True)
@@ -181,14 +173,13 @@ def _targets(
 def _check(targets: Targets, files: list[Path], overwrite: bool) -> None:
     """Raise before any work is done if something could not be written in the end."""
     from napari_tumorseg.errors import OutputError
-    from napari_tumorseg.io.atomic import check_target
 
     double = next((p for n, p in enumerate(files) if p in files[:n]), None)
     if double:
         raise OutputError(f"{double} would be written twice; choose another name for one of the results")
     for path in files:
         if not targets.is_folder or targets.folder.exists() or path.parent != targets.folder:
-            check_target(path, overwrite)
+            check_file(path, overwrite)
     there = next(p for p in (targets.folder, *targets.folder.absolute().parents) if p.exists())
     if not there.is_dir() or not os.access(there, os.W_OK):
         raise OutputError(f"the folder {targets.folder} cannot be made; choose another one")
@@ -224,15 +215,11 @@ def save(
     seg: Segmentation, scan: Scan, targets: Targets, measurements: Measurements, overwrite: bool
 ) -> list[Path]:
     """Write all that was asked for and return the files."""
-    from napari_tumorseg.errors import OutputError
     from napari_tumorseg.io import write_lgg, write_mask, write_probabilities
     from napari_tumorseg.io.atomic import write_text
     from napari_tumorseg.report import overlay, to_csv
 
-    try:
-        targets.folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise OutputError(f"the folder {targets.folder} cannot be made: {error.strerror}") from error
+    make_folder(targets.folder)
     write = write_lgg if targets.lgg else write_mask
     written = write(seg, targets.mask, overwrite=overwrite)
     written += write_probabilities(seg, targets.folder, overwrite=overwrite)

@@ -4,118 +4,117 @@ from __future__ import annotations
 
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
 import typer
 
+from napari_tumorseg.cli import options
 from napari_tumorseg.cli.output import console
 
 if TYPE_CHECKING:
+    from napari_tumorseg.models import Model
+    from napari_tumorseg.training.checkpoints import Tell
     from napari_tumorseg.training.recipe import Recipe
 
 _EXTRA = ("lightning", "monai")
 
 
 def train(
-    output: Annotated[Path, typer.Option("--output", "-o", help="New folder for all that comes of it.")],
-    recipe: Annotated[
-        str | None, typer.Option("--recipe", help="Name or path of a recipe; `tumorseg recipes` lists them.")
-    ] = None,
-    data: Annotated[
-        list[Path] | None, typer.Option("--data", help="Folder of cases with masks; may be given again.")
-    ] = None,
-    resume: Annotated[
-        bool, typer.Option("--resume", help="Go on with the training in OUTPUT, as it began.")
-    ] = False,
-    change: Annotated[
-        list[str] | None,
-        typer.Option("--set", help="Change a field of the recipe: TABLE.FIELD=VALUE, such as fit.epochs=3."),
-    ] = None,
-    fold: Annotated[
-        int | None, typer.Option(help="Which of the recipe's folds is kept apart, from 0.")
-    ] = None,
-    leave_out: Annotated[
-        list[str] | None,
-        typer.Option(help="A patient or case to keep apart for testing; may be given again."),
-    ] = None,
-    start_from: Annotated[
-        str | None, typer.Option(help="Model whose weights it starts from, as far as they fit.")
-    ] = None,
-    cache: Annotated[
-        Path | None,
-        typer.Option(help="Folder for prepared slices, shared by trainings.", show_default="OUTPUT/cache"),
-    ] = None,
-    name: Annotated[
-        str | None, typer.Option(help="What to call the model.", show_default="as the recipe")
-    ] = None,
-    install: Annotated[
-        bool, typer.Option("--install/--no-install", help="Put the model where the viewer finds it.")
-    ] = True,
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
-    devices: Annotated[int, typer.Option(min=1, help="How many devices of a machine.")] = 1,
-    nodes: Annotated[int, typer.Option(min=1, help="How many machines.")] = 1,
-    workers: Annotated[int, typer.Option(min=0, help="Processes that prepare batches.")] = 0,
-    max_steps: Annotated[int, typer.Option(help="Stop after so many steps; -1: at the end.")] = -1,
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress.")] = False,
+    output: options.Run,
+    recipe: options.RecipeName = None,
+    data: options.TrainingData = None,
+    resume: options.Resume = False,
+    change: options.Changes = None,
+    fold: options.Fold = None,
+    leave_out: options.LeaveOut = None,
+    start_from: options.StartFrom = None,
+    cache: options.Cache = None,
+    name: options.ModelName = None,
+    install: options.Install = True,
+    no_case_names: options.NoCaseNames = False,
+    device: options.Device = "auto",
+    devices: options.Devices = 1,
+    nodes: options.Nodes = 1,
+    workers: options.Workers = 0,
+    max_steps: options.MaxSteps = -1,
+    quiet: options.Quiet = False,
 ) -> None:
     """Train a model as a recipe says; Ctrl-C stops it, --resume goes on to the same result."""
-    from napari_tumorseg.errors import InputError, ModelError
+    _need_extra()
+    from napari_tumorseg.training import fit
+    from napari_tumorseg.training.machine import Machine
+
+    tell = _say_nothing if quiet else _say
+    machine = Machine(device, devices, nodes, workers, max_steps, not quiet)
+    if resume:
+        begun: dict[str, object] = {"--recipe": recipe, "--data": data, "--set": change, "--fold": fold}
+        _refuse_ignored(begun | {"--leave-out": leave_out, "--start-from": start_from, "--cache": cache})
+        if install:
+            _check_name(name or _name_of(output), output, tell)
+        made = fit.resume(output, machine=machine, case_names=not no_case_names, tell=tell)
+    else:
+        chosen = _recipe(recipe, data, change, fold, name)
+        if install:
+            _check_name(chosen.name, output, tell)
+        made = fit.train(
+            chosen,
+            data or [],
+            output,
+            machine=machine,
+            cache=cache,
+            start_from=start_from,
+            leave_out=leave_out or (),
+            case_names=not no_case_names,
+            tell=tell,
+        )
+    tell(f"the model is {made.weights}; research use only, not for diagnosis")
+    if install:
+        _install(made, output, name, tell)
+
+
+def _need_extra() -> None:
+    from napari_tumorseg.errors import ModelError
 
     missing = [package for package in _EXTRA if find_spec(package) is None]
     if missing:
         raise ModelError(
             f"training needs {' and '.join(missing)}: pip install 'napari-tumorseg[train]' brings them"
         )
-    from napari_tumorseg.training import export, fit
+
+
+def _say(sentence: str) -> None:
+    console(stderr=True).print(sentence, markup=False)
+
+
+def _say_nothing(sentence: str) -> None:
+    pass
+
+
+def _name_of(run: Path) -> str | None:
+    """Return what a training calls its model; None where there is none to go on with."""
     from napari_tumorseg.training.recipe import load_recipe
 
-    screen = console(stderr=True)
-    machine = fit.Machine(device, devices, nodes, workers, max_steps, not quiet)
+    file = run / "recipe.toml"
+    return load_recipe(file).name if file.is_file() else None
 
-    def tell(sentence: str) -> None:
-        if not quiet:
-            screen.print(sentence, markup=False)
 
-    def check_name(wanted: str) -> None:
-        if install:
-            export.check_name(wanted, output)
-            if export.hides_builtin(wanted):
-                tell(f"the model will stand before the built-in {wanted}; --name calls it otherwise")
+def _check_name(name: str | None, run: Path, tell: Tell) -> None:
+    """Raise before any work is done if the model could not have its name in the end."""
+    from napari_tumorseg.training import export
 
-    if resume:
-        _refuse_ignored(
-            {
-                "--recipe": recipe,
-                "--data": data,
-                "--set": change,
-                "--fold": fold,
-                "--leave-out": leave_out,
-                "--start-from": start_from,
-                "--cache": cache,
-            }
-        )
-        if (output / "recipe.toml").is_file():
-            check_name(name or load_recipe(output / "recipe.toml").name)
-        made = fit.resume(output, machine=machine, tell=tell)
-    else:
-        if recipe is None or not data:
-            raise InputError("a training needs --recipe and --data, or --resume to go on with one")
-        chosen = load_recipe(recipe, [*(change or ()), *([] if fold is None else [f"split.fold={fold}"])])
-        chosen = _named(chosen, name) if name else chosen
-        check_name(chosen.name)
-        made = fit.train(
-            chosen,
-            data,
-            output,
-            machine=machine,
-            cache=cache,
-            start_from=start_from,
-            leave_out=leave_out or (),
-            tell=tell,
-        )
-    tell(f"the model is {made.weights}; research use only, not for diagnosis")
-    if install and fit.is_first():
-        put = export.install(made, output, name)
+    if name is None:
+        return
+    export.check_name(name, run)
+    if export.hides_builtin(name):
+        tell(f"the model will stand before the built-in {name}; --name calls it otherwise")
+
+
+def _install(made: Model, run: Path, name: str | None, tell: Tell) -> None:
+    from napari_tumorseg.training import export
+    from napari_tumorseg.training.machine import is_first
+
+    if is_first():
+        put = export.install(made, run, name)
         tell(f"and {put.name} is in the viewer's list now; `tumorseg evaluate --model {put.name}` tests it")
 
 
@@ -128,7 +127,21 @@ def _refuse_ignored(given: dict[str, object]) -> None:
         )
 
 
-def _named(recipe: Recipe, name: str) -> Recipe:
-    from napari_tumorseg.training.recipe import parse_recipe
+def _recipe(
+    name_or_path: str | None,
+    data: list[Path] | None,
+    changes: list[str] | None,
+    fold: int | None,
+    name: str | None,
+) -> Recipe:
+    """Return the recipe with its changes, under the name that the model is to have."""
+    from napari_tumorseg.errors import InputError
+    from napari_tumorseg.training.recipe import load_recipe, parse_recipe
 
-    return parse_recipe({**recipe.model_dump(mode="json"), "name": name}, f"with --name {name}")
+    if name_or_path is None or not data:
+        raise InputError("a training needs --recipe and --data, or --resume to go on with one")
+    part = [] if fold is None else [f"split.fold={fold}"]
+    chosen = load_recipe(name_or_path, [*(changes or ()), *part])
+    if not name:
+        return chosen
+    return parse_recipe({**chosen.model_dump(mode="json"), "name": name}, f"with --name {name}")

@@ -35,11 +35,14 @@ class Split:
         Raises
         ------
         InputError
-            If there is no such part.
+            If there is no such part, or nobody is in it.
         """
         if name not in PARTS:
             raise InputError(f"a split has the parts {', '.join(PARTS)}, not {name!r}")
         names: tuple[str, ...] = getattr(self, name)
+        if not names:
+            sizes = ", ".join(f"{part}: {len(getattr(self, part))}" for part in PARTS)
+            raise InputError(f"the split keeps no case for {name} ({sizes}); take another part of it")
         return names
 
     def slices(self, name: str) -> dict[str, frozenset[int]]:
@@ -126,7 +129,7 @@ def _within(cases: tuple[CaseRef, ...], names: Sequence[str]) -> tuple[CaseRef, 
         found = tuple(case for case in cases if case.patient in patients)
     if not found:
         raise InputError(
-            f"none of the {len(names)} cases of that part of the split is in the data; check the folder"
+            f"of the cases of that part of the split ({len(names)}) none is in the data; check the folder"
         )
     return found
 

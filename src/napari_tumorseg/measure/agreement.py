@@ -19,6 +19,7 @@ import numpy as np
 from napari_tumorseg.errors import GeometryError, InputError
 from napari_tumorseg.geometry import Array, Grid, Unit
 from napari_tumorseg.measure.confusion import Confusion
+from napari_tumorseg.measure.rows import row_of
 from napari_tumorseg.measure.surfaces import hd95, nsd, surface_distances, union_box
 from napari_tumorseg.measure.volumes import listed
 from napari_tumorseg.regions import REGION_NAMES, Scheme, convert, region_mask
@@ -104,17 +105,8 @@ class Agreement:
     rows: tuple[RegionAgreement, ...]
 
     def row(self, name: str) -> RegionAgreement:
-        """Return the row of this name.
-
-        Raises
-        ------
-        KeyError
-            If there is none.
-        """
-        for row in self.rows:
-            if row.name == name:
-                return row
-        raise KeyError(name)
+        """Return the row of this name, or raise `KeyError`."""
+        return row_of(self.rows, name)
 
     def to_dict(self) -> dict[str, Any]:
         """Return it as what JSON can hold."""

@@ -17,6 +17,7 @@ from napari_tumorseg.geometry import Array, Grid, bounding_box
 from napari_tumorseg.measure.diameter import components
 from napari_tumorseg.measure.rano import Rano
 from napari_tumorseg.measure.registration import Rigid
+from napari_tumorseg.measure.rows import row_of
 from napari_tumorseg.measure.volumes import listed
 from napari_tumorseg.regions import region_mask
 from napari_tumorseg.scan import Segmentation
@@ -124,17 +125,8 @@ class Change:
     notes: tuple[str, ...] = ()
 
     def row(self, name: str) -> RegionChange:
-        """Return the row of this name.
-
-        Raises
-        ------
-        KeyError
-            If there is none.
-        """
-        for row in self.rows:
-            if row.name == name:
-                return row
-        raise KeyError(name)
+        """Return the row of this name, or raise `KeyError`."""
+        return row_of(self.rows, name)
 
     def count(self, status: Status) -> int | None:
         """Return how many entries of `lesions` have this status; None without a registration."""

@@ -57,7 +57,7 @@ def longest_pair(mask: Array, basis: Affine, above: float = 0.0) -> Pair | None:
     Parameters
     ----------
     mask : (Y, X) array of bool
-        The shape; it may have holes and several pieces.
+        The shape; it may have holes and several components.
     basis : (n, 2) array
         Columns are the steps from one pixel to the next along Y and X in space.
     above : float

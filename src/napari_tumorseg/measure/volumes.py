@@ -9,6 +9,7 @@ import numpy as np
 
 from napari_tumorseg.geometry import Affine, Array, Grid, Unit, bounding_box
 from napari_tumorseg.measure.diameter import components, longest_diameter
+from napari_tumorseg.measure.rows import row_of
 from napari_tumorseg.regions import REGION_NAMES, Scheme, region_mask
 from napari_tumorseg.scan import Segmentation
 
@@ -39,7 +40,7 @@ class RegionStats:
     volume_ml : float or None
         Their volume.
     components : int
-        26-connected pieces.
+        How many 26-connected components it has.
     slices : (first, last) or None
         Canonical Z indices from 0, both included.
     centroid_mm : (R, A, S) or None
@@ -92,17 +93,8 @@ class Measurements:
     rows: tuple[RegionStats, ...]
 
     def row(self, name: str) -> RegionStats:
-        """Return the row of this name.
-
-        Raises
-        ------
-        KeyError
-            If there is none.
-        """
-        for row in self.rows:
-            if row.name == name:
-                return row
-        raise KeyError(name)
+        """Return the row of this name, or raise `KeyError`."""
+        return row_of(self.rows, name)
 
     def to_dict(self) -> dict[str, Any]:
         """Return it as what JSON can hold."""

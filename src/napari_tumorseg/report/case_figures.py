@@ -16,10 +16,13 @@ from napari_tumorseg.geometry import Array
 from napari_tumorseg.measure.intensity import REST, Distribution
 from napari_tumorseg.measure.rano import LesionDiameters, Rano
 from napari_tumorseg.regions import region_mask
-from napari_tumorseg.report.picture import overlay
+from napari_tumorseg.report.slices import spread
+from napari_tumorseg.report.tiles import draw_tiles
 from napari_tumorseg.scan import MODALITIES, Image, Role, Scan, Segmentation
 
 _TILES = 6
+_LETTERS = 30
+"""Pixels, larger than elsewhere: on paper a tile is three centimetres wide."""
 _WIDTH, _ROW, _LABEL, _FOOT = 220, 25, 60, 26
 _REST_COLOUR = "#8a8f94"
 _INK, _PALE = "#1b1f23", "#57606a"
@@ -32,25 +35,32 @@ _find_contours: Any = skmeasure.find_contours  # typed in some versions of sciki
 
 
 def montage(scan: Scan, seg: Segmentation) -> str:
-    """Return an ``<img>`` of some slices with the outlines of the labels."""
-    picture = overlay(scan, seg, slices=_slices(seg))
+    """Return an ``<img>`` of some slices with the outlines of the labels, and what the colours mean."""
+    tiles = draw_tiles(scan, seg, _slices(seg), text=_LETTERS)
     about = escape(f"axial slices of {scan.case} with the outlines of the labels", quote=True)
-    return f'<img src="{_data_url(picture)}" alt="{about}">'
+    told = "; ".join(text for text in (tiles.about, tiles.remark) if text)
+    return (
+        f'<img src="{_data_url(tiles.together())}" alt="{about}">'
+        f'<p class="small">{_legend(seg)}{escape(told)}</p>'
+    )
+
+
+def _legend(seg: Segmentation) -> str:
+    counts = np.bincount(seg.labels.ravel(), minlength=256)
+    there = [label for label in seg.scheme.labels if counts[label.value]]
+    return "".join(f"{_swatch(label.colour)} {escape(label.short)}; " for label in there)
+
+
+def _swatch(colour: str) -> str:
+    square = f'<rect width="10" height="10" fill="{colour}"/>'
+    return f'<svg class="swatch" aria-hidden="true" width="10" height="10">{square}</svg>'
 
 
 def _slices(seg: Segmentation) -> list[int] | None:
     """Return slices spread over the tumour, that with most of it among them; None where there is none."""
     area = np.count_nonzero(seg.labels, axis=(1, 2))
     hit = np.flatnonzero(area)
-    if not hit.size:
-        return None
-    if np.ptp(hit) < _TILES:
-        return list(range(int(hit[0]), int(hit[-1]) + 1))
-    ends = np.linspace(hit[0], hit[-1] + 1, _TILES + 1)
-    indices = [int(z) for z in (ends[1:] + ends[:-1]) / 2]
-    best = int(area.argmax())
-    indices[min(range(_TILES), key=lambda i: abs(indices[i] - best))] = best
-    return indices
+    return spread(int(hit[0]), int(hit[-1]), int(area.argmax()), _TILES) if hit.size else None
 
 
 def distribution_charts(found: Sequence[Distribution], seg: Segmentation) -> Iterator[str]:

@@ -108,9 +108,10 @@ def _header(found: Evaluation) -> Iterator[str]:
     patients = len({case.patient for case in found.cases})
     without = f", {len(found.unlabelled)} without reference" if found.unlabelled else ""
     yield f"<h1>Evaluation of {escape(str(model['name']))}</h1>"
+    scored = f"{len(found.cases)} of {count(found.planned, 'case')} scored"
     yield (
-        f"<p>On {escape(', '.join(found.data)) or 'no data'}: {len(found.cases)} of {found.planned} cases "
-        f"scored ({count(patients, 'patient')}), {count(len(found.failed), 'failure')}{without}. "
+        f"<p>On {escape(', '.join(found.data)) or 'no data'}: {scored} "
+        f"({count(patients, 'patient')}), {count(len(found.failed), 'failure')}{without}. "
         f"{escape(found.created)}; {found.seconds:.0f} s, {found.cases_per_minute:.1f} cases a minute.</p>"
     )
     facts = {
@@ -157,7 +158,8 @@ def _bar_section(found: Evaluation) -> Iterator[str]:
         for one in series
     )
     unseen = " of the cases not trained on" if 0 < len(known) < len(values) else ""
-    yield f'<p class="small">The worst first; dashed: the mean{unseen}.{keys}</p>'
+    told = f"The worst first; dashed: the mean{unseen}." if len(ordered) > 1 else ""
+    yield f'<p class="small">{told}{keys}</p>'
     rows = [Group(c.name, [values[c.name].get(n) for n in names], c.trained_on) for c in ordered]
     yield f"<figure>{bars(rows, series, '3-D Dice of each case')}</figure>"
 

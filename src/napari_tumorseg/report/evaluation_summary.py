@@ -48,10 +48,9 @@ _LESIONS = {
 def volume_section(found: Evaluation) -> Iterator[str]:
     """Yield what is told of cases in 3-D."""
     yield "<h2>Per case, in 3-D</h2>"
-    yield (
-        f'<p class="small">Mean {_SD} standard deviation (median) over cases, each counting the same; '
-        "labels, ranges and numbers of cases below.</p>"
-    )
+    over = f"Mean {_SD} standard deviation (median) over cases, each counting the same"
+    told = over if len(found.cases) > 1 else "The figures of the only case"
+    yield f'<p class="small">{told}; labels, ranges and numbers of cases below.</p>'
     every = _ordered_groups(found)
     for name, summaries in every.items():
         content = table(("", *_heads(summaries)), _metric_rows(_regions(summaries)))
@@ -87,8 +86,9 @@ def _stat_rows(one: RegionSummary) -> Iterator[list[str]]:
 def _spread(stats: Stats | None, places: int) -> str:
     if stats is None:
         return shown(None)
-    sd = "" if stats.sd is None else f" {_SD} {stats.sd:.{places}f}"
-    return f"{stats.mean:.{places}f}{sd} ({stats.median:.{places}f})"
+    if stats.sd is None:  # of one case there is nothing but its value
+        return f"{stats.mean:.{places}f}"
+    return f"{stats.mean:.{places}f} {_SD} {stats.sd:.{places}f} ({stats.median:.{places}f})"
 
 
 def slice_section(found: Evaluation) -> Iterator[str]:

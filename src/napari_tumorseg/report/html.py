@@ -1,4 +1,4 @@
-"""Pieces of a page; every text is escaped here."""
+"""Elements of a page; every text is escaped here."""
 
 from __future__ import annotations
 
@@ -32,3 +32,8 @@ def folded(title: str, content: str) -> str:
 def count(number: int, what: str) -> str:
     """Return a number and what it is of, in the plural where it is not one."""
     return f"{number} {what}" if number == 1 else f"{number} {what}s"
+
+
+def capital(text: str) -> str:
+    """Return a text with a capital at its beginning."""
+    return text[:1].upper() + text[1:]

@@ -91,7 +91,7 @@ def agreement_table(a: Agreement) -> Table:
     from rich.table import Table
     from rich.text import Text
 
-    table = Table(title=Text(f"agreement with {a.reference}"), caption=NOTICE)
+    table = Table(title=Text(compared(a)), caption=NOTICE)
     for heading in ("region", "Dice", "IoU", "sensitivity", "precision", "HD95 (mm)", "volume error (mL)"):
         table.add_column(heading, justify="left" if heading == "region" else "right")
     for row in a.rows:
@@ -104,6 +104,11 @@ def agreement_table(a: Agreement) -> Table:
             *(_NONE if value is None else f"{value:.2f}" for value in lengths),
         )
     return table
+
+
+def compared(a: Agreement) -> str:
+    """Return which mask was compared with which reference."""
+    return f"agreement of {a.case or 'the mask'} with the reference {a.reference}".rstrip()
 
 
 def summary(m: Measurements) -> str:

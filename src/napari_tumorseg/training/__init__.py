@@ -9,17 +9,22 @@ from napari_tumorseg.training.split import Division
 
 if TYPE_CHECKING:
     from napari_tumorseg.training.export import install
-    from napari_tumorseg.training.fit import Machine, resume, train
+    from napari_tumorseg.training.fit import resume, train
+    from napari_tumorseg.training.machine import Machine
 
 __all__ = ["Division", "Machine", "Recipe", "install", "list_recipes", "load_recipe", "resume", "train"]
 
 
 def __getattr__(name: str) -> object:
     """Import what needs torch and Lightning when it is asked for: recipes can be read without."""
-    if name in ("Machine", "resume", "train"):
+    if name in ("resume", "train"):
         from napari_tumorseg.training import fit
 
         return getattr(fit, name)
+    if name == "Machine":
+        from napari_tumorseg.training import machine
+
+        return machine.Machine
     if name == "install":
         from napari_tumorseg.training import export
 

@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from monai.data.meta_obj import set_track_meta
 from monai.transforms import (
+    CenterSpatialCropd,
     Compose,
     Rand2DElasticd,
     RandAffined,
@@ -33,6 +34,8 @@ _BOTH = ("image", "target")
 _IMAGE = ("image",)
 _BEFORE = (known.Paste, known.Missing, known.Mistaken)
 """What is done to a slice before it comes here: it needs more than the slice, or its background."""
+_MOVING = (known.Flip, known.Rotate90, known.Affine, known.Elastic)
+"""What brings in pixels from elsewhere."""
 
 _ENOUGH = 20  # pixels of a part that can lend its brightness to another
 _OFFLINE_EPOCH = 0  # an offline copy is the same in all epochs
@@ -56,6 +59,8 @@ class Augmenter:
         Of the recipe: roles and their stand-ins.
     seed : int
         With epoch and sample, decides everything.
+    margin : int
+        Pixels that are cut off on each side once nothing moves any more.
     """
 
     def __init__(
@@ -64,6 +69,7 @@ class Augmenter:
         offline: Sequence[Sequence[Augmentation]],
         wanted: Input,
         seed: int,
+        margin: int = 0,
     ) -> None:
         self.online = tuple(a for a in online if not isinstance(a, _BEFORE))
         self.modalities = Modalities(online, wanted)
@@ -73,6 +79,7 @@ class Augmenter:
         self.offline = tuple(tuple(copy) for copy in offline)
         self.wanted = wanted
         self.seed = seed
+        self.margin = margin
         self._made: dict[tuple[int, int, int], Compose] = {}
 
     def __call__(
@@ -108,9 +115,18 @@ class Augmenter:
         key = (copy, int(size[0]), int(size[1]))
         if key not in self._made:
             set_track_meta(False)  # of tensors that know their file nothing is needed, and they cost time
-            chosen = self.offline[copy - 1] if copy else self.online
-            self._made[key] = Compose([make(a, self.wanted, (key[1], key[2])) for a in chosen])
+            self._made[key] = Compose(self._steps(copy, (key[1], key[2])))
         return self._made[key]
+
+    def _steps(self, copy: int, size: tuple[int, int]) -> list[Transform]:
+        """Return the transforms of slices of a size, the margin cut off after the last one that moves."""
+        chosen = self.offline[copy - 1] if copy else self.online
+        steps = [make(wanted, self.wanted, size) for wanted in chosen]
+        if self.margin and not copy:  # a further copy's own steps are followed by all others
+            inner = (size[0] - 2 * self.margin, size[1] - 2 * self.margin)
+            last = max((i for i, wanted in enumerate(chosen) if isinstance(wanted, _MOVING)), default=-1)
+            steps.insert(last + 1, CenterSpatialCropd(_BOTH, inner))
+        return steps
 
     def __getstate__(self) -> dict[str, Any]:
         """Leave the transforms behind: a loader's process makes its own."""

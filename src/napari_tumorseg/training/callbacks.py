@@ -91,10 +91,11 @@ class EpochCheckpoint(ModelCheckpoint):
 class StepCheckpoint(ModelCheckpoint):
     """Every so many steps and the one that training is told to stop at, but never the last of an epoch.
 
-    After that one comes the validation: who went on from there would leave it out.
+    After that one comes the validation: who went on from there would leave it out. With ``every=0`` it is
+    the one to stop at alone.
     """
 
-    def __init__(self, folder: Path, name: str, steps: int, every: int | None) -> None:
+    def __init__(self, folder: Path, name: str, steps: int, every: int) -> None:
         self.steps, self.every = steps, every
         super().__init__(folder, name, every_n_train_steps=1, enable_version_counter=False)
 
@@ -103,7 +104,7 @@ class StepCheckpoint(ModelCheckpoint):
     ) -> None:
         """Save if it is time."""
         step = trainer.global_step
-        due = step == trainer.max_steps or (self.every is not None and step % self.every == 0)
+        due = step == trainer.max_steps or (self.every > 0 and step % self.every == 0)
         if due and step % self.steps:
             super().on_train_batch_end(trainer, pl_module, outputs, batch, batch_idx)
 

@@ -76,6 +76,7 @@ class SliceData(Dataset[dict[str, Any]]):
         self.samples = list(samples)
         self.offsets = recipe.input.offsets
         self.patch = patch
+        self.margin = augmenter.margin if augmenter is not None else 0
         self.stride = recipe.stride
         output = recipe.output
         self.background = output.labels.index(0) if output.activation == "softmax" else None
@@ -143,6 +144,7 @@ class SliceData(Dataset[dict[str, Any]]):
         target = unpack(case.targets[position], len(case.known))
         height, width = image.shape[1:]
         size = self.patch or (_up(height, self.stride), _up(width, self.stride))
+        size = (size[0] + 2 * self.margin, size[1] + 2 * self.margin)
         filling = np.tile(ground, len(self.offsets))[:, None, None]
         empty = np.zeros((len(target), 1, 1), dtype=np.float32)
         middle = (height // 2, width // 2)

@@ -36,7 +36,9 @@ class Parts(lightning.LightningDataModule):
         super().__init__()
         self.recipe = recipe
         self.workers = workers
-        augmenter = Augmenter(recipe.augmentation, recipe.offline, recipe.input, recipe.fit.seed)
+        augmenter = Augmenter(
+            recipe.augmentation, recipe.offline, recipe.input, recipe.fit.seed, recipe.fit.margin
+        )
         copies = len(recipe.offline) + 1
         training = _samples(cases, division, "train", recipe, copies)
         validation = _samples(cases, division, "validation", recipe, 1)

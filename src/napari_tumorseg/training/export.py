@@ -55,8 +55,17 @@ class Start:
                     )
 
 
-def export(recipe: Recipe, division: Division, checkpoint: Path, run: Path, start: Start | None) -> Model:
+def export(
+    recipe: Recipe,
+    division: Division,
+    checkpoint: Path,
+    run: Path,
+    start: Start | None,
+    case_names: bool = True,
+) -> Model:
     """Write ``run/model/NAME.safetensors`` and its card, from a checkpoint of this training.
+
+    Without `case_names` the card does not tell which cases it was trained on.
 
     Weights are float16, which changes no mask noticeably and halves the file; a tensor that has values beyond
     float16's range stays float32.
@@ -73,7 +82,8 @@ def export(recipe: Recipe, division: Division, checkpoint: Path, run: Path, star
     folder.mkdir(exist_ok=True)
     weights = folder / f"{recipe.name}.safetensors"
     save_weights(small, weights)
-    card = recipe.card(**_about(recipe, division, content, start))
+    about = _about(recipe, division, content, start)
+    card = recipe.card(**(about if case_names else about | {"trained_on": ()}))
     card = card.model_copy(update={"sha256": sha256(weights)})
     write_text(weights.with_suffix(".toml"), card.to_toml(), overwrite=True)
     return get_model(folder)
@@ -155,7 +165,8 @@ def _about(
 
 def _training(recipe: Recipe, content: dict[str, Any]) -> str:
     told = recipe.about.training
-    length = f"Epoch {content['epoch']} (step {content['global_step']}) of recipe {recipe.name}."
+    epoch = f"Epoch {content['epoch'] + 1} of {recipe.fit.epochs} (step {content['global_step']})"
+    length = f"{epoch} of recipe {recipe.name}."
     return f"{told} {length}".strip()
 
 
@@ -164,7 +175,7 @@ def _split(recipe: Recipe, division: Division) -> str:
     counts = [len(_cases(part)) for part in (division.train, division.validation, division.test)]
     drawn = f"fold {rule.fold} of {rule.folds}" if rule.folds else "by fractions"
     return (
-        f"By {rule.by}, {drawn}, seed {rule.seed}: {counts[0]} cases to train on, {counts[1]} to choose the "
+        f"By {rule.by}, {drawn}, seed {rule.seed}; cases: {counts[0]} to train on, {counts[1]} to choose the "
         f"checkpoint by, {counts[2]} kept apart."
     )
 

@@ -10,7 +10,7 @@ from monai.losses import DiceFocalLoss, DiceLoss, TverskyLoss
 from torch import Tensor, nn
 from torch.nn import functional
 
-from napari_tumorseg.training.recipe import LossTerm
+from napari_tumorseg.training.recipe_tables import LossTerm
 
 _SURELY_NOT = -60.0
 """Logit whose sigmoid is 1e-26: it adds nothing to any of the losses."""

@@ -95,6 +95,10 @@ class Training(lightning.LightningModule):
         self.log("val_dice", float(pooled.mean()), prog_bar=True)
         self.log("val_dice_case", float(per_case.nanmean()))
 
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Note on how many devices it is trained: batches follow from that."""
+        checkpoint["devices"] = self.trainer.world_size
+
     def configure_optimizers(self) -> Any:
         """Return optimiser and schedule as the recipe says."""
         optimiser = self._optimiser()

@@ -12,7 +12,7 @@ import numpy as np
 
 from napari_tumorseg.errors import InputError
 from napari_tumorseg.io.dataset import patient_of
-from napari_tumorseg.training.recipe import Split
+from napari_tumorseg.training.recipe_tables import Split
 
 PARTS = ("train", "validation", "test")
 
@@ -83,7 +83,9 @@ def divide(slices_of: Mapping[str, Sequence[int]], rule: Split) -> Division:
     side = {**drawn, **fixed}
     parts = {part: tuple(c for u in sorted(units) if side[u] == part for c in units[u]) for part in PARTS}
     if not parts["train"]:
-        raise InputError(f"{len(units)} patients leave none to train on; give more data or other fractions")
+        raise InputError(
+            f"the patients there are ({len(units)}) leave none to train on; give more data or other fractions"
+        )
     return Division(**parts)
 
 

@@ -1,0 +1,37 @@
+"""Whether results can be written, told before any work is done."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+
+def check_file(path: Path, overwrite: bool) -> None:
+    """Raise before any work is done if a file could not be written in the end.
+
+    Raises
+    ------
+    OutputError
+        If it cannot be written, or is there and `overwrite` is false.
+    """
+    from napari_tumorseg.errors import OutputError
+    from napari_tumorseg.io.atomic import check_target
+
+    check_target(path, overwrite=True)
+    if path.exists() and not overwrite:
+        raise OutputError(f"{path} exists already; add --overwrite to replace it, or choose another name")
+
+
+def make_folder(folder: Path) -> None:
+    """Make a folder unless it is there.
+
+    Raises
+    ------
+    OutputError
+        If it cannot be made.
+    """
+    from napari_tumorseg.errors import OutputError
+
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OutputError(f"the folder {folder} cannot be made: {error.strerror or error}") from error
