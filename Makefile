@@ -32,8 +32,8 @@ $(STAMP): pyproject.toml constraints.txt
 demo: $(STAMP)  ## the main job on the sample, without a display
 	$(BIN)/tumorseg demo --output demo_output --overwrite
 
-test: $(STAMP)  ## all tests, the viewer's in a real window
-	$(SCREEN) $(BIN)/python -m pytest
+test: $(STAMP)  ## all tests, on all cores, the viewer's in a real window
+	$(SCREEN) $(BIN)/python -m pytest -n auto --dist worksteal
 
 lint: $(STAMP)
 	$(BIN)/ruff check .
