@@ -279,12 +279,23 @@ def appearance(**wanted: object) -> Any:
 def test_appearance_puts_the_core_to_a_level_whatever_it_was() -> None:
     transform = appearance(shift=(0.0, 0.0, 0.0), level=((), ((-3.0, -2.9), (1.4, 1.5)), ()))
     before = nested()
+    before["image"][1] += 0.1
     after = transform(before)
     core = after["image"][:, 27:33, 15:33]  # away from the rim, which changes half as much
     assert -3.0 <= core[0].min() <= core[0].max() <= -2.9
     assert 1.4 <= core[1].min() <= core[1].max() <= 1.5
     assert torch.equal(after["image"][:, :11, :11], before["image"][:, :11, :11])
     assert torch.equal(after["target"], before["target"])
+
+
+def test_appearance_changes_a_stand_in_as_what_it_stands_for() -> None:
+    transform = appearance(shift=(2.0, 2.0, 2.0))
+    both = nested()
+    alike = transform(both)["image"]
+    assert torch.equal(alike[0], alike[1]) and not torch.equal(alike, both["image"])
+    both["image"][1] += 0.1
+    other = transform(both)["image"]
+    assert not torch.allclose(other[0] + 0.1, other[1], atol=0.2)
 
 
 def test_what_loses_its_enhancement_leaves_the_enhancing_tumour_but_not_the_core() -> None:

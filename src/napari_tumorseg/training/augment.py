@@ -314,8 +314,10 @@ class _Appearance(RandomizableTransform):
         factors = np.exp(self.R.uniform(np.log(low), np.log(high), size=self.roles))
         strengths = self.R.uniform(0, self.wanted.texture, size=self.roles)
         texture = self._smooth(image, self.roles)
+        # a channel that stands in for a missing one stays its copy
+        like = [next(i for i in range(r + 1) if torch.equal(image[i], image[r])) for r in range(self.roles)]
         for channel in range(len(image)):
-            role = channel % self.roles
+            role = like[channel % self.roles]
             mean = _mean(image[channel], where)
             move = drawn[role] - mean if levels else drawn[role]
             change = move + (float(factors[role]) - 1) * (image[channel] - mean)

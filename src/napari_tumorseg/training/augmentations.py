@@ -128,8 +128,9 @@ class Appearance(_Chance):
         For each output from the outermost inwards, how far the brightness of the part that it has beyond
         the next one moves at most, in units of the normalised image.
     level : tuple of tuple of (low, high)
-        For each output, for each channel, the mean that the part gets instead of being moved by `shift`: a
-        core may be as dark as fluid or as bright as oedema, whatever it was. Empty for an output: `shift`.
+        For each output, for each channel, the mean above the background that the part gets instead of being
+        moved by `shift`: a core may be as dark as fluid or as bright as oedema, whatever it was. Empty for an
+        output: `shift`.
     unenhanced : float
         Chance that patches of the innermost output lose their enhancement: they leave it, and take the mean
         of the part around it.
