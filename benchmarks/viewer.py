@@ -114,6 +114,7 @@ def settle(seconds: float = 1.0) -> None:
 
 def segment(panel: Any, beat: Heartbeat) -> Any:
     """Run the model, and return the layer once its numbers are told."""
+    wait_for(lambda: panel.runs.segment.enabled)  # a new scan is looked at first
     with beat:
         panel.segment()
         wait_for(lambda: not panel.is_running and panel.numbers.table.is_complete)

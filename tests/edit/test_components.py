@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy import ndimage
 from skimage.measure import label as components_of
 
 from napari_tumorseg.edit import (
@@ -100,6 +101,37 @@ def test_list_by_size_with_places():
     assert second.largest_slice() in (8, 9)
     assert second.centre_of_slice()[0] == second.largest_slice()
     assert list_components(labels, {7}) == []
+
+
+@given(st.integers(0, 200), st.floats(0.001, 0.2))
+def test_the_list_equals_scikit_image(seed, share):
+    labels = (np.random.default_rng(seed).random((9, 14, 12)) < share).astype(np.uint8)
+    numbers = components_of(labels, connectivity=3)
+    first = [np.argwhere(numbers == n)[0].tolist() for n in range(1, numbers.max() + 1)]
+    sizes = np.bincount(numbers.ravel())[1:]
+    expected = sorted(zip(-sizes, first, strict=True))
+    found = list_components(labels, {1})
+    assert [(-one.voxels, list(one.first)) for one in found] == [(s, f) for s, f in expected]
+    for one in found:
+        assert np.array_equal(one.mask, (numbers == numbers[one.first])[one.box])
+
+
+def test_only_what_lies_around_a_component_is_labelled(monkeypatch):
+    labels = np.zeros((60, 100, 100), np.uint8)
+    labels[0, 0, 0] = labels[-1, -1, -1] = labels[30, 99, 0] = 1
+    labels[20:40, 20:80, 30:50] = 1
+    label, looked_at = ndimage.label, []
+
+    def counted(mask, **more):
+        looked_at.append(np.size(mask))
+        return label(mask, **more)
+
+    monkeypatch.setattr(ndimage, "label", counted)
+    assert [one.voxels for one in list_components(labels, ANY)] == [24_000, 1, 1, 1]
+    assert sum(looked_at) < 30_000
+    looked_at.clear()
+    assert component_at(labels, (30, 50, 40), region=ANY).voxels == 24_000
+    assert looked_at[0] <= 49**3 and sum(looked_at[1:]) < 30_000
 
 
 def test_the_centre_of_a_shell_lies_on_it():

@@ -108,6 +108,15 @@ def test_between_two_slices_beside_another_lesion():
     assert np.array_equal(after, labels)
 
 
+def test_a_slice_that_is_painted_itself_lies_in_no_gap():
+    labels = np.zeros((14, 20, 20), np.uint8)
+    labels[:, 1, 1] = 1  # another lesion, which passes by
+    for z in (2, 6, 7, 11):
+        labels[z, 8:14, 8:14] = 1
+    found = [gap_at(labels, 1, z) for z in range(2, 12)]
+    assert found == [None, (2, 6), (2, 6), (2, 6), None, None, (7, 11), (7, 11), (7, 11), None]
+
+
 def test_no_gap_to_be_found():
     labels = np.zeros((9, 5, 5), np.uint8)
     assert gap_at(labels, 1, 4) is None

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import base64
 import json
 import os
 import signal
@@ -19,6 +20,7 @@ from napari_tumorseg.errors import InputError, OutputError
 from napari_tumorseg.session import (
     Journal,
     Tally,
+    attached,
     discard,
     fingerprint,
     journal_folder,
@@ -155,6 +157,13 @@ def test_a_recovered_session_is_safe_at_once(tmp_path):
     again.close(saved=False)
     (left,) = unfinished(tmp_path)
     assert left.tally == found.tally and np.array_equal(recover(left.path).labels, labels)
+
+
+def test_labels_that_nothing_else_holds_are_offered_without_an_edit(tmp_path):
+    journal = Journal.start(tmp_path, "scan", start_labels(), at_once=True)
+    journal.close(saved=False)
+    (left,) = unfinished(tmp_path)
+    assert not left.tally.total and np.array_equal(recover(left.path).labels, start_labels())
 
 
 def test_a_large_journal_starts_anew(tmp_path):
@@ -389,3 +398,153 @@ def test_a_killed_process_loses_at_most_the_stroke_in_work(tmp_path, seconds):
     assert any(np.array_equal(found, state) for state in states[done - 1 :])
     discard(left.path)
     assert list(tmp_path.iterdir()) == []
+
+
+# ---- marks of components that are kept
+
+OLD = (
+    "VFNFR0pSTjH2AAAAaa31mE17ImZvcm1hdCI6IDEsICJrZXkiOiAic2NhbiIsICJhYm91dCI6IHsibGF5ZXIiOiAibWFzayJ9LCAi"
+    "c2hhcGUiOiBbMywgNCwgNV0sICJzdGFydGVkIjogMTc5NTI3NDI2OS45ODU2Mjc0LCAiYmFzZV9zaGEyNTYiOiAiMzFhMjk4MWQw"
+    "Yjk5N2M0ODFjNjc4NzE4OWMzNjEwY2JhYWJlNzU1OWM3ODE2MjkxM2NhZDc0ZGMxMjIyZWNhMCIsICJ0YWxseSI6IHsiYWN0aW9u"
+    "cyI6IHt9LCAiZmlyc3QiOiBudWxsLCAibGFzdCI6IG51bGx9fSQAAADvAH1lQgEAAAACAAAAAQAAAAMAAAABAAAABAAAAHgBY2IC"
+    "AQAAMAANMwAAACDh5GlFYxZ/h23A2kEFcGFpbnQCAAAAAwAAAAAAAAACAAAAAAAAAAIAAAB4AWNmZmYGAAAiAA0="
+)
+"""A journal of format 1, as it was written before there were marks: a box of 2, then a stroke of 3."""
+
+
+def test_a_journal_of_the_first_format_still_opens(tmp_path):
+    path = tmp_path / "a.journal"
+    path.write_bytes(base64.b64decode(OLD))
+    expected = np.zeros((3, 4, 5), np.uint8)
+    expected[1, 1:3, 1:4] = 2
+    expected[2, :2, :2] = 3
+    found = recover(path)
+    assert np.array_equal(found.labels, expected)
+    assert (found.tally.actions, found.kept, found.lost_bytes) == ({"paint": 1}, (), 0)
+    assert unfinished(tmp_path)[0].about == {"layer": "mask"}
+
+
+def test_a_journal_of_a_later_format_is_left_to_a_later_version(tmp_path):
+    _, journal = write_journal(tmp_path)
+    journal.close(saved=False)
+    content = journal.path.read_bytes()
+    ((payload, end), *_) = records.payloads(content)
+    later = payload.replace(b'"format": 2', b'"format": 3')
+    journal.path.write_bytes(records.MAGIC + records.framed(later) + content[end:])
+    with pytest.raises(InputError, match="later version"):
+        recover(journal.path)
+    assert "later version" in unfinished(tmp_path)[0].problem
+
+
+MARKS = ((3, 10, 10), (9, 29, 39))
+
+
+def test_marks_come_back_as_they_were_last(tmp_path):
+    labels, journal = write_journal(tmp_path)
+    assert recover(journal.path).kept == ()
+    journal.keep(MARKS)
+    for change in strokes(labels, 3, seed=1):
+        journal.append(change, "paint")
+    assert recover(journal.path).kept == MARKS
+    journal.keep(MARKS[:1])
+    found = recover(journal.path)
+    assert found.kept == MARKS[:1] and np.array_equal(found.labels, labels) and not found.lost_bytes
+    journal.keep(())
+    assert recover(journal.path).kept == ()
+
+
+def test_marks_alone_are_no_edit(tmp_path):
+    labels = start_labels()
+    journal = Journal.start(tmp_path / "new", "scan", labels)
+    journal.keep(MARKS)
+    assert not (tmp_path / "new").exists()
+    journal.append(next(strokes(labels, 1)), "paint")
+    assert recover(journal.path).kept == MARKS
+    assert recover(journal.path).tally.total == 1
+
+
+def test_marks_outlive_compaction_and_saving(tmp_path):
+    labels, journal = write_journal(tmp_path, 1, compact_at=2000)
+    journal.keep(MARKS)
+    for change in strokes(labels, 300, seed=4):
+        journal.append(change, "paint")
+    found = recover(journal.path)
+    assert found.kept == MARKS and len(found.actions) < found.tally.total
+    journal.restart()
+    for change in strokes(labels, 2, seed=5):
+        journal.append(change, "paint")
+    assert recover(journal.path).kept == MARKS
+
+
+def test_marks_that_a_full_disk_refused_come_with_the_next_edit(tmp_path, monkeypatch):
+    labels, journal = write_journal(tmp_path)
+
+    def full(handle, content):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "write", full)
+    with pytest.raises(OutputError, match="No space left"):
+        journal.keep(MARKS)
+    monkeypatch.undo()
+    assert recover(journal.path).kept == ()
+    journal.append(next(c for c in strokes(labels, 9, seed=3) if c is not None), "paint")
+    assert recover(journal.path).kept == MARKS
+
+
+@pytest.mark.parametrize("payload", [b"Kabc", b"K" + b"\xff" * 12])
+def test_marks_that_cannot_be_are_taken_for_damage(tmp_path, payload):
+    labels, journal = write_journal(tmp_path)
+    journal.close(saved=False)
+    content = journal.path.read_bytes()
+    journal.path.write_bytes(content + records.framed(payload))
+    found = recover(journal.path)
+    assert np.array_equal(found.labels, labels) and found.kept == () and found.lost_bytes
+
+
+# ---- what goes with a journal
+
+
+def test_an_attachment_goes_with_the_journal(tmp_path):
+    labels, journal = write_journal(tmp_path, 0)
+    asked = []
+    journal.attach(lambda: asked.append(1) or b"maps")
+    assert not asked and list(tmp_path.iterdir()) == []
+    for change in strokes(labels, 5):
+        journal.append(change, "paint")
+    assert asked == [1] and attached(journal.path) == b"maps"
+    if os.name == "posix":
+        assert all(path.stat().st_mode & 0o077 == 0 for path in tmp_path.iterdir())
+    journal.restart()  # saved
+    assert list(tmp_path.glob("*.maps")) == [] and attached(journal.path) is None
+    for change in strokes(labels, 5, seed=1):
+        journal.append(change, "paint")
+    assert attached(journal.path) == b"maps"
+    journal.close(saved=False)
+    assert attached(journal.path) == b"maps"
+    discard(journal.path)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_attachment_of_a_journal_that_is_there_is_written_at_once(tmp_path):
+    _, journal = write_journal(tmp_path)
+    journal.attach(lambda: b"maps")
+    assert attached(journal.path) == b"maps"
+    journal.close()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_no_room_for_an_attachment_costs_no_edit(tmp_path, monkeypatch):
+    labels, journal = write_journal(tmp_path)
+    write = os.write
+
+    def small(handle, content):
+        if len(content) > 100_000:
+            raise OSError(28, "No space left on device")
+        return write(handle, content)
+
+    monkeypatch.setattr(os, "write", small)
+    journal.attach(lambda: bytes(200_000))
+    for change in strokes(labels, 5, seed=1):
+        journal.append(change, "paint")
+    assert np.array_equal(recover(journal.path).labels, labels)
+    assert attached(journal.path) is None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -13,6 +14,7 @@ from napari_tumorseg.io import write_mask
 from napari_tumorseg.measure import agreement
 from napari_tumorseg.measure.overlap import BOTH, ONLY_A, ONLY_B
 from napari_tumorseg.regions import region_mask
+from napari_tumorseg.scan import Role
 from napari_tumorseg.viewer.compare.reference_section import STALE
 from napari_tumorseg.viewer.layers.origin import is_view
 from tests.viewer.conftest import NEEDS_SCREEN
@@ -114,8 +116,48 @@ def test_the_overlay_is_right_and_touches_no_other_layer(compared):
         np.testing.assert_array_equal(other.data, data)
     assert panel.in_hand.layer is mine
     section.region.setCurrentText("WT")
+    (layer,) = (x for x in viewer.layers if is_view(x))  # the earlier one is replaced
+    assert layer.name.startswith("agreement WT") and panel.in_hand.layer is mine
+
+
+def test_the_overlay_goes_with_a_second_press(compared, wait):
+    viewer, panel, *_, theirs = compared
+    section = panel.compare.reference
+    assert section.show_map.text() == "Show agreement" and section.legend.isHidden()
     section.show_map.click()
-    assert sum(is_view(x) for x in viewer.layers) == 1  # the earlier one is replaced
+    assert section.show_map.text() == "Hide agreement" and not section.legend.isHidden()
+    section.show_map.click()
+    assert not any(is_view(x) for x in viewer.layers)
+    assert section.show_map.text() == "Show agreement" and section.legend.isHidden()
+    section.show_map.click()
+    viewer.layers.remove(next(x for x in viewer.layers if is_view(x)))  # in napari's own list
+    assert section.show_map.text() == "Show agreement" and section.legend.isHidden()
+    section.show_map.click()
+    viewer.layers.selection.active = theirs  # what is compared with is not in hand any more
+    wait(lambda: section.found is None)
+    assert not any(is_view(x) for x in viewer.layers) and section.show_map.text() == "Show agreement"
+
+
+def test_the_overlay_follows_a_new_comparison(compared, wait):
+    viewer, panel, _, _, mine, _ = compared
+    section = panel.compare.reference
+    section.region.setCurrentText("TC")
+    section.show_map.click()
+    mine.brush_size = 3
+    mine.paint((3, 5, 5), 3)
+    before = next(x for x in viewer.layers if is_view(x))
+    section.found = None
+    section.compare.click()
+    wait(lambda: section.found is not None)
+    (layer,) = (x for x in viewer.layers if is_view(x))
+    assert layer is not before and layer.data[3, 5, 5] == ONLY_A
+    assert section.region.currentText() == "TC" and section.show_map.text() == "Hide agreement"
+
+
+def test_no_two_buttons_measure_the_same_by_name(compared):
+    page = compared[1].compare
+    assert page.diameters.measure.text() == "Measure diameters"
+    assert page.intensities.measure.text() == "Measure intensities"
 
 
 def test_numbers_that_are_out_of_date_say_so_and_go_with_the_mask(compared, wait):
@@ -209,6 +251,122 @@ def test_a_registration_counts_only_after_it_was_seen_and_approved(two_times, wa
     wait(lambda: times.found is not None)
     assert times.found.registration["approved"] and times.found.count("new") == 1
     assert list(viewer.layers) == layers
+
+
+# ---- what is out of date
+
+
+@pytest.fixture
+def all_measured(new_panel, wait):
+    """Everything that the page can measure of the mask in hand, with a second mask of the case."""
+    viewer, panel = new_panel()
+    one = head_case("one", spacing=(3.0, 1.0, 1.0), unit="unknown")
+    theirs, mine = show_case(viewer, one, mask_on(one), mask_on(one, shift=2))
+    viewer.layers.selection.active = mine
+    page = panel.compare
+    page.times.before.choose(theirs)
+    page.times.after.choose(mine)
+    page.reference.chooser.choose(theirs)
+
+    def measure() -> None:
+        for section in (page.times, page.reference, page.diameters, page.intensities):
+            section.run()
+        wait(lambda: not any(is_at_work(page)))
+
+    measure()
+    assert has_all(page.findings())
+    return SimpleNamespace(viewer=viewer, panel=panel, page=page, mine=mine, theirs=theirs, measure=measure)
+
+
+def is_at_work(page) -> list[bool]:
+    return [x._work.is_busy for x in (page.times, page.reference, page.diameters, page.intensities)]
+
+
+def has_all(found) -> bool:
+    return all(x is not None for x in (found.rano, found.midline, found.agreement, found.change))
+
+
+def test_what_is_saved_is_of_the_mask_as_it_is(all_measured):
+    at = all_measured
+    at.mine.paint((3, 5, 5), 2)
+    found = at.page.findings()
+    assert found.change is None and found.agreement is None and found.rano is None
+    at.mine.undo()
+    assert has_all(at.page.findings())  # it is as it was measured
+    at.theirs.data[3, 5, 5] = 2  # by a script, which tells nobody
+    found = at.page.findings()
+    assert found.change is None and found.agreement is None and found.rano is not None
+
+
+def test_a_file_that_cannot_be_read_makes_nothing_fresh(all_measured, wait, complaints, tmp_path):
+    at = all_measured
+    at.mine.paint((3, 5, 5), 2)
+    assert at.page.reference.note.value == STALE
+    at.page.reference.open_file(tmp_path / "none.nii.gz")
+    wait(lambda: bool(complaints))
+    assert at.page.reference.note.value == STALE and at.page.findings().agreement is None
+
+
+def test_an_edit_while_it_is_measured_makes_it_out_of_date(all_measured, wait):
+    at = all_measured
+    page = at.page
+    for section in (page.times, page.reference, page.diameters, page.intensities):
+        section.run()
+    at.mine.paint((3, 5, 5), 2)
+    wait(lambda: not any(is_at_work(page)))
+    for section in (page.times, page.reference, page.diameters, page.intensities):
+        assert "has changed since" in section.note.value
+    found = page.findings()
+    assert found.change is None and found.agreement is None and found.rano is None
+
+
+def test_another_voxel_size_leaves_no_number_and_no_line_of_the_one_before(all_measured):
+    at = all_measured
+    drawn = at.viewer.add_labels(np.zeros(at.mine.data.shape, np.uint8), name="drawn", scale=at.mine.scale)
+    drawn.translate, drawn.units = at.mine.translate, at.mine.units
+    at.viewer.layers.selection.active = at.mine
+    at.measure()
+    at.page.diameters.plane.click()
+    at.page.reference.show_map.click()
+    at.panel.correct.corrector.accept((3, 18, 35))
+    at.page.presets.look.side_by_side()
+    at.panel.state_spacing((5.0, 2.0, 2.0))
+    found = at.page.findings()
+    assert found.seg.grid.spacing_mm == (5.0, 2.0, 2.0)
+    assert (found.rano, found.midline, found.agreement, found.change) == (None,) * 4
+    assert at.page.diameters.table.isHidden() and at.page.times.table.isHidden()
+    assert [layer.name for layer in at.viewer.layers if is_view(layer)] == ["kept"]
+    for layer in at.viewer.layers:
+        np.testing.assert_allclose(layer.scale, (5, 2, 2))
+    (ring,) = (layer for layer in at.viewer.layers if is_view(layer))
+    seed = at.panel.in_hand.mask.edits.kept[0]
+    np.testing.assert_allclose(ring.data_to_world(ring.data[0]), at.mine.data_to_world(seed))
+    at.viewer.layers.selection.active = drawn
+    assert at.panel.in_hand.grid().spacing_mm == (5.0, 2.0, 2.0) and at.panel.in_hand.scan() is not None
+    at.viewer.layers.selection.active = at.mine
+    at.measure()
+    before = at.page.findings().rano.lesions[0].longest.length_mm
+    at.mine.metadata["tumorseg"] = replace(
+        at.mine.metadata["tumorseg"], grid=found.seg.grid.with_spacing((5.0, 1.0, 1.0))
+    )
+    assert before and at.page.findings().rano is None and at.page.findings().midline is None
+
+
+# ---- roles
+
+
+def test_a_mask_has_the_images_of_its_own_case_in_the_roles_that_the_user_chose(new_panel):
+    viewer, panel = new_panel()
+    layers = []
+    for name in ("early", "late"):
+        one = head_case(name)
+        (layer,) = show_case(viewer, one, mask_on(one))
+        layers.append(layer)
+    for layer in (x for x in viewer.layers if x.name.endswith("t1c")):
+        panel.inputs.inputs.choose(layer, Role.T2)
+    for layer in layers:  # both lie on the same voxels
+        scan = panel.compare._around.scan_of(layer)
+        assert set(scan.roles) == {Role.FLAIR, Role.T2} and scan.case == layer.name.split()[0]
 
 
 # ---- intensities

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import re
+import warnings
 from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from napari.layers import Labels, Layer
+from napari.utils.colormaps import DirectLabelColormap
 from napari.utils.interactions import (
     mouse_move_callbacks,
     mouse_press_callbacks,
@@ -253,6 +256,47 @@ def test_fill_between(at_work):
     press(at_work, "fill_between")
     assert_one_step(at_work, painted, applied(painted, edit.fill_between(painted, 1, spacing=SPACING)))
     assert (at_work.layer.data[3] == 1).sum() == 36
+
+
+def test_only_the_gap_around_the_slice_shown_is_filled(at_work):
+    at_work.layer.data_setitem(tuple(np.argwhere(start() > 0).T), 0)
+    at_work.layer.selected_label = 1
+    with at_work.layer.block_history():
+        for z in (0, 2, 4, 7):
+            square = np.argwhere(np.ones((1, 6, 6))).T + np.array([[z], [8], [8]])
+            at_work.layer.data_setitem(tuple(square), 1)
+    painted = np.array(at_work.layer.data)
+    for shown in (4, 7):  # painted themselves
+        at_work.viewer.dims.set_current_step(0, shown)
+        press(at_work, "fill_between")
+        np.testing.assert_array_equal(at_work.layer.data, painted)
+        assert "no gap" in at_work.page.status.value and f"slice {shown}" in at_work.page.status.value
+    at_work.viewer.dims.set_current_step(0, 5)
+    press(at_work, "fill_between")
+    after = painted.copy()
+    after[5:7, 8:14, 8:14] = 1
+    assert_one_step(at_work, painted, after)
+
+
+def test_what_is_told_of_an_edit_goes_with_it(at_work):
+    status = at_work.page.status
+    at_work.layer.selected_label = 3
+    press(at_work, "grow")
+    assert "Grow ET" in status.value
+    at_work.layer.undo()
+    assert status.value.startswith("Undone") and "Grow" not in status.value
+    at_work.layer.redo()
+    assert status.value.startswith("Done again")
+    press(at_work, "shrink")
+    assert "Shrink ET" in status.value
+    stroke(at_work, 1, (3, 16, 5))
+    assert status.value == ""
+    at_work.layer.selected_label = 0
+    press(at_work, "grow")
+    assert "background is selected" in status.value
+    at_work.page.labels.ticks[3].setChecked(True)
+    stroke(at_work, 1, (3, 7, 2), (3, 7, 14))  # the guard undoes it and writes what is allowed
+    assert status.value == ""
 
 
 def test_everything_outside_the_brain_goes(at_work):
@@ -525,6 +569,17 @@ def test_maps_are_shown_in_their_place_on_demand(ran):
     assert not where.buttons[UNCERTAINTY].isChecked()
 
 
+def test_a_map_is_clear_where_there_is_nothing(ran):
+    where = ran.page.where
+    for name in ("WT", UNCERTAINTY):
+        where.buttons[name].click()
+        ran.settle()
+    for layer in views(ran.viewer, MAP):
+        alpha = layer.colormap.map(np.array([0, 0.02, 0.5, 1]))[:, 3]
+        np.testing.assert_allclose(alpha, [0, 0, 1, 1], atol=0.01)
+        assert layer.contrast_limits == [0, 255]
+
+
 def test_next_most_uncertain_slice(ran):
     ran.viewer.dims.set_current_step(0, 0)
     press(ran, "next_uncertain")
@@ -606,6 +661,57 @@ def test_every_key_is_in_the_docs():
     text = (Path(__file__).resolve().parents[2] / "docs" / "keys.md").read_text(encoding="utf-8")
     for key in KEYS.values():
         assert f"| {key.key.replace('Shift-', 'Shift + ')} | {key.does} |" in text
+
+
+def test_keys_raise_no_warning(at_work):
+    at_work.layer.selected_label = 3
+    point_at(at_work, 3, 19, 19)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", FutureWarning)
+        for action in KEYS:
+            press(at_work, action)
+
+
+def test_what_the_docs_call_a_button_is_called_so(ran):
+    from qtpy.QtWidgets import QAbstractButton
+
+    read = (Path(__file__).resolve().parents[2] / "docs" / "correcting.md").read_text(encoding="utf-8")
+    text = " ".join(read.split())
+    panel = ran.panel
+    shown = {button.text().split("  [")[0] for button in panel.findChildren(QAbstractButton)}
+    shown |= {panel.tabs.tabText(i) for i in range(panel.tabs.count())} | {"ET", "Threshold"}
+    shown |= {"Hide agreement", "Nothing is lost."}  # the first one's other name; no button
+    named = {name.replace("...", "…") for name in re.findall(r"\*\*(.+?)\*\*", text)}
+    assert not named - shown
+    for action in ("accept", "reject", "keep_only", "relabel", "fill_between", "erase_outside"):
+        button = at_button(ran, action)
+        assert f"**{button}** ({KEYS[action].key.replace('Shift-', 'Shift + ')})" in text
+
+
+def at_button(at, action: str) -> str:
+    """What is written on an action's button, without its key."""
+    return at.page.tools.buttons[action].text().split("  [")[0]
+
+
+def test_swatches_are_what_the_mask_shows(at_work):
+    colours = {None: "#FF00FF", 0: "transparent", 1: "#123456", 2: "#FEDCBA", 3: "#00FF00"}
+    seg = Segmentation(start(), grid(SHAPE, SPACING), SCHEMES["brats-2023"], "case")
+    other = Layer.create(*labels_layer(seg, name="other"))
+    other.colormap = DirectLabelColormap(color_dict=colours)
+    at_work.viewer.add_layer(other)
+    assert at_work.panel.in_hand.layer is other
+    picker, table = at_work.page.labels, at_work.panel.results.table
+    assert [colour_at(picker.choices[v].icon(), 0.5) for v in (1, 2, 3)] == list(colours.values())[2:]
+    assert [colour_at(table.item(r, 0).icon(), 0.5) for r in (0, 1)] == ["#123456", "#FEDCBA"]
+    assert [colour_at(table.item(2, 0).icon(), x) for x in (0.1, 0.5, 0.9)] == list(colours.values())[2:]
+    at_work.viewer.layers.selection.active = at_work.layer
+    assert colour_at(table.item(0, 0).icon(), 0.5) != "#123456"
+    assert colour_at(picker.choices[1].icon(), 0.5) != "#123456"
+
+
+def colour_at(icon, across: float) -> str:
+    picture = icon.pixmap(14, 14).toImage()
+    return picture.pixelColor(int(across * (picture.width() - 1)), 5).name().upper()
 
 
 def test_every_button_shows_its_key(at_work):

@@ -10,6 +10,7 @@ from napari_tumorseg.geometry import Grid
 from napari_tumorseg.regions import SCHEMES
 from napari_tumorseg.scan import Role, Segmentation
 from napari_tumorseg.viewer.layers.from_layers import grid_of, state_spacing, to_image, to_segmentation
+from napari_tumorseg.viewer.layers.inputs import groups_of, members_of
 from napari_tumorseg.viewer.layers.origin import origin_of
 from napari_tumorseg.viewer.layers.to_layers import case_layers, labels_layer
 from tests.viewer.conftest import case, grid, image
@@ -130,6 +131,24 @@ def test_a_stated_spacing_moves_images_and_masks_alike():
     found = to_segmentation(mask)
     assert found.grid.unit == "mm"
     assert found.grid.spacing == pytest.approx((5, 0.9, 0.8))
+
+
+def test_a_stated_spacing_takes_masks_along_that_lie_on_the_scan():
+    one, other = (case(image(n, Role.FLAIR, grid(unit="unknown", spacing=(1, 1, 1))), name=n) for n in "ab")
+    (shown,), (beside,) = ([Layer.create(*x) for x in case_layers(c)[0]] for c in (one, other))
+    made = mask_layer(on=grid(unit="unknown", spacing=(1, 1, 1)))  # of a file of its own
+    drawn = Labels(np.zeros((4, 5, 6), np.uint8), scale=shown.scale, translate=shown.translate)
+    across = Labels(np.zeros((4, 5, 6), np.uint8), translate=(1, 0, 0))
+    layers = [beside, shown, made, drawn, across]
+    groups = groups_of(layers)
+    members = members_of(next(g for g in groups if g.layers == (shown,)), layers)
+    assert members == [shown, made, drawn]  # the case opened last
+    assert members_of(next(g for g in groups if g.layers == (beside,)), layers) == [beside]
+    state_spacing(members, (5, 0.9, 0.8))
+    for layer in members:
+        np.testing.assert_allclose(layer.scale, (5, 0.9, 0.8))
+        assert grid_of(layer).spacing_mm == pytest.approx((5, 0.9, 0.8))
+    np.testing.assert_allclose(across.scale, (1, 1, 1))
 
 
 def test_a_spacing_that_is_none_is_refused():

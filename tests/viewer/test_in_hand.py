@@ -198,3 +198,29 @@ def test_counts_follow_a_long_random_session(viewer, in_hand):
             layer.paint(rng.integers((9, 40, 40)), int(rng.integers(5)))
         groups = groups_of(in_hand.scheme)
         assert in_hand.counts.counts() == count_all(layer.data, groups)
+
+
+def test_edits_in_the_place_of_another_are_counted_once(viewer, in_hand):
+    layer = mask(viewer)
+    in_hand.watch(layer)
+    found = seen(in_hand)
+    assert fill(in_hand)
+    with in_hand.replacing():
+        layer.undo()
+        assert fill(in_hand, 2)
+    assert [name for name, _ in found] == ["fill between", "", ""]
+    assert in_hand.mask.edits.tally.actions == {"fill between": 1}
+    layer.undo()
+    layer.redo()
+    assert in_hand.mask.edits.tally.actions == {"fill between": 1, "undo": 1, "redo": 1}
+    np.testing.assert_array_equal(in_hand.counts.labels, layer.data)
+
+
+@pytest.mark.parametrize("values", [(257, 258), (-1, 1)])
+def test_labels_beyond_255_are_refused_by_their_number(viewer, in_hand, values):
+    data = np.zeros((4, 8, 8), np.int32)
+    data[1, 2, 2], data[1, 3, 3] = values
+    told: list[str] = []
+    in_hand.refused.connect(lambda _, why: told.append(why))
+    in_hand.watch(viewer.add_labels(data, name="big"))
+    assert in_hand.layer is None and told == ["the layer big holds labels outside 0 to 255"]

@@ -127,6 +127,34 @@ def test_files_that_are_there_are_not_replaced_without_a_word(new_panel, wait, t
 
 
 @NEEDS_SCREEN
+def test_a_mask_that_was_made_elsewhere_is_not_replaced(new_panel, tmp_path, complaints, monkeypatch):
+    monkeypatch.setattr("napari_tumorseg.viewer.compare.leave_section._may_replace", pytest.fail)
+    viewer, panel = new_panel()
+    one = head_case()
+    (mine,) = show_case(viewer, one, mask_on(one))
+    viewer.layers.selection.active = mine
+    (tmp_path / "case_seg.nii.gz").write_bytes(b"true")
+    panel.compare.leave._around.safely(lambda: panel.compare.leave.run(tmp_path))()
+    assert "case_seg.nii.gz is there and may be the true mask" in complaints[0]
+    assert [p.name for p in tmp_path.iterdir()] == ["case_seg.nii.gz"]
+
+
+@NEEDS_SCREEN
+def test_a_stroke_with_a_strange_label_while_all_is_saved_is_no_crash(new_panel, wait, tmp_path, complaints):
+    viewer, panel = new_panel()
+    one = head_case()
+    (mine,) = show_case(viewer, one, mask_on(one))
+    viewer.layers.selection.active = mine
+    mine.paint((3, 30, 10), 2)
+    leave = panel.compare.leave
+    leave.run(tmp_path)
+    mine.paint((3, 30, 20), 77)
+    wait(lambda: not leave._work.is_busy)
+    assert leave.note.value.startswith("Saved in ") and not complaints
+    assert edits_of(mine).unsaved
+
+
+@NEEDS_SCREEN
 def test_what_is_out_of_date_is_not_taken_along(new_panel, wait):
     viewer, panel = new_panel()
     one = head_case()

@@ -6,10 +6,14 @@ import numpy as np
 import pytest
 from napari.layers import Image, Labels, Surface
 
+from napari_tumorseg.inference.evidence import Evidence
 from napari_tumorseg.regions import region_mask
+from napari_tumorseg.scan import Role
 from napari_tumorseg.viewer.compare.presets import KIND
 from napari_tumorseg.viewer.compare.presets_surfaces import find_surfaces
 from napari_tumorseg.viewer.layers.views import views
+from napari_tumorseg.viewer.segment.run import EVIDENCE_KEY
+from tests.builders import card_of
 from tests.viewer.conftest import NEEDS_SCREEN
 from tests.viewer.studies import head_case, mask_on, show_case
 
@@ -108,6 +112,50 @@ def test_planes_turn_and_come_back(shown):
     assert state(viewer) == before
 
 
+def visible(viewer):
+    return {layer: layer.visible for layer in viewer.layers}
+
+
+@NEEDS_SCREEN
+@pytest.mark.parametrize("by", ["next plane", "napari's own button"])
+def test_from_surfaces_to_slices_all_is_shown_as_before(shown, wait, by):
+    viewer, section, mine, _ = shown
+    before, contour = visible(viewer), mine.contour
+    section.surfaces.click()
+    wait(lambda: section.look.name == "surfaces")
+    if by == "next plane":
+        section.plane.click()
+        assert tuple(viewer.dims.order) == (1, 0, 2) and section.note.value == "Shown: coronal."
+    else:
+        viewer.dims.ndisplay = 2
+        wait(lambda: not section.look.is_arranged)
+        assert tuple(viewer.dims.order) == (0, 1, 2)
+    assert viewer.dims.ndisplay == 2
+    assert visible(viewer) == before and mine.contour == contour
+    section.back.click()
+    assert tuple(viewer.dims.order) == (0, 1, 2) and visible(viewer) == before
+
+
+@NEEDS_SCREEN
+def test_probability_is_made_where_no_map_was_asked_for(shown):
+    viewer, section, mine, _ = shown
+    on = mine.metadata["tumorseg"].grid
+    box = (slice(2, 6), slice(0, 40), slice(0, 48))
+    maps = {name: np.full((4, 40, 48), value, np.uint8) for name, value in (("WT", 200), ("TC", 100))}
+    output = card_of(output={"names": ["WT", "TC"], "labels": [2, 1], "scheme": "brats-2023"}).output
+    mine.metadata[EVIDENCE_KEY] = Evidence(maps, box, on, output)
+    before = state(viewer)
+    section.probability.click()
+    (layer,) = views(viewer, KIND)
+    np.testing.assert_array_equal(layer.data, maps["WT"])
+    np.testing.assert_allclose(layer.data_to_world((0, 0, 0)), mine.data_to_world((2, 0, 0)))
+    assert not mine.visible and section.note.value == "Shown: probability."
+    section.probability.click()
+    assert len(views(viewer, KIND)) == 1  # pressed twice, there is one
+    section.back.click()
+    assert state(viewer) == before
+
+
 @NEEDS_SCREEN
 def test_surfaces_are_shown_with_the_patients_left_on_the_right_seen_from_in_front(shown, wait):
     viewer, section, *_ = shown
@@ -159,3 +207,64 @@ def test_a_single_voxel_has_a_surface_and_nothing_has_none():
     assert find_surfaces(seg) == []
     seg.labels[3, 20, 20] = 3
     assert [x.name for x in find_surfaces(seg)] == ["ET surface", "TC surface", "WT surface"]
+
+
+@pytest.fixture
+def two_masks(new_panel):
+    viewer, panel = new_panel(show=True)
+    one = head_case()
+    first, second = show_case(viewer, one, mask_on(one), mask_on(one, shift=2))
+    viewer.layers.selection.active = first
+    viewer.dims.set_current_step(0, 1)
+    return viewer, panel, first, second
+
+
+@NEEDS_SCREEN
+def test_the_cells_show_one_mask_until_another_is_selected(two_masks, wait):
+    viewer, panel, first, second = two_masks
+    section = panel.compare.presets
+    before = visible(viewer)
+    section.grid.click()
+    (copy,) = views(viewer, KIND)
+    viewer.layers.selection.active = second
+    second.paint((3, 5, 5), 2)  # before there is time to leave the arrangement
+    assert copy.data is first.data
+    wait(lambda: not section.look.is_arranged)
+    assert visible(viewer) == before and not views(viewer, KIND)
+    assert viewer.layers.selection.active is second and panel.in_hand.layer is second
+
+
+@NEEDS_SCREEN
+def test_an_arrangement_that_ends_leaves_the_slice(two_masks, wait):
+    viewer, panel, *_ = two_masks
+    section = panel.compare.presets
+    section.grid.click()
+    viewer.dims.set_current_step(0, 4)
+    panel.correct.corrector.accept((4, 18, 35))
+    wait(lambda: not section.look.is_arranged)
+    assert viewer.dims.current_step[0] == 4 and not viewer.canvas.grid.enabled
+    section.grid.click()
+    viewer.dims.set_current_step(0, 5)
+    section.back.click()
+    assert viewer.dims.current_step[0] == 5
+
+
+@NEEDS_SCREEN
+def test_what_is_shown_is_told(shown):
+    _, section, *_ = shown
+    for button, told in ((section.contours, "contours"), (section.filled, "filled masks")):
+        button.click()
+        assert section.note.value == f"Shown: {told}."
+    section.grid.click()
+    section.contours.click()
+    assert section.note.value == "Shown: side by side."
+
+
+@NEEDS_SCREEN
+def test_side_by_side_goes_by_the_roles_that_the_user_chose(new_panel, complaints):
+    viewer, panel = new_panel()
+    one = head_case()
+    (mine,) = show_case(viewer, one, mask_on(one))
+    panel.inputs.inputs.choose(viewer.layers[1], Role.BRAIN_MASK)
+    panel.compare.presets.grid.click()
+    assert "no two images" in complaints[0] and mine.visible

@@ -13,6 +13,7 @@ from napari_tumorseg.viewer.layers.to_layers import labels_layer
 from napari_tumorseg.viewer.results.held_mask import groups_of
 from napari_tumorseg.viewer.widgets import ask
 from tests.viewer.conftest import NEEDS_SCREEN, grid
+from tests.viewer.studies import head_case, mask_on, show_case
 from tests.viewer.test_window import add
 
 pytestmark = NEEDS_SCREEN
@@ -99,13 +100,35 @@ def test_a_click_on_a_row_shows_its_largest_slice(open_panel):
     layer = mask(viewer, lesions())
     viewer.dims.set_current_step(0, 0)
     row = next(i for i, row in enumerate(panel.results.rows) if row.name == "WT")
+    camera = viewer.scene.camera
+    camera.center, camera.zoom = (0.0, *panel.in_hand.position_of((0, 15, 20))[1:]), 2.0
+    far, zoom = camera.center, camera.zoom
     panel.results.table.cellClicked.emit(row, 0)
     assert layer.data[viewer.dims.current_step[0]].sum() == 9
-    y, x = viewer.scene.camera.center[-2:]
+    assert camera.center == far and camera.zoom == zoom  # it is in sight
+    viewer.dims.set_current_step(0, 0)
+    camera.zoom = min(viewer.canvas.size) / 8  # mm to be seen
+    panel.results.table.cellClicked.emit(row, 0)
+    assert layer.data[viewer.dims.current_step[0]].sum() == 9
+    y, x = camera.center[-2:]
     assert panel.in_hand.index_of((viewer.dims.point[0], y, x)) == (3, 3, 3)
     empty = next(i for i, row in enumerate(panel.results.rows) if row.name == "RC")
     panel.results.table.cellClicked.emit(empty, 0)
     assert "no RC" in panel.runs.status.value
+
+
+def test_a_second_result_tells_what_to_do_with_the_first(open_panel, wait):
+    viewer, panel = open_panel()
+    one = head_case()
+    first, second = show_case(viewer, one, mask_on(one), mask_on(one, shift=2), model=True)
+    viewer.layers.selection.active = second
+    panel.numbers.tell_result()
+    wait(lambda: "slices 2 to 5" in panel.runs.status.value)
+    assert f"{first.name} is there, too" in panel.runs.status.value
+    assert "remove" in panel.runs.status.value and "Compare" in panel.runs.status.value
+    first.visible = False
+    panel.numbers.tell_result()
+    wait(lambda: "there, too" not in panel.runs.status.value)
 
 
 @pytest.mark.parametrize("order", [(0, 1, 2), (1, 0, 2), (2, 0, 1)])
@@ -125,3 +148,13 @@ def test_components_are_stepped_through_in_any_plane(open_panel, order):
     for found, centre in zip(seen, wanted, strict=True):
         assert np.abs(np.subtract(found, centre)).max() <= 1
     assert "of 3" in panel.runs.status.value
+
+
+def test_the_table_has_the_name_that_the_layer_has_now(open_panel):
+    viewer, panel = open_panel()
+    layer = mask(viewer, lesions())
+    layer.name = "renamed"
+    assert panel.results.title.value.startswith("renamed (")
+    other = mask(viewer, lesions())
+    layer.name = "not in hand"
+    assert panel.results.title.value.startswith(other.name)

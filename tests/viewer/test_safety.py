@@ -73,10 +73,10 @@ def nobody_looks(monkeypatch):
     monkeypatch.setattr(ask, "window", lambda: None)
 
 
-def one_mask(viewer, name="mask", **more) -> Labels:
+def one_mask(viewer, name="mask", model=False, **more) -> Labels:
     on = grid()
     seg = Segmentation(np.zeros(on.shape, np.uint8), on, SCHEMES["brats-2021"], "case", **more)
-    add(viewer, [labels_layer(seg, name=name)])
+    add(viewer, [labels_layer(seg, name=name, model=model)])
     viewer.layers.selection.active = viewer.layers[-1]
     return viewer.layers[-1]
 
@@ -200,6 +200,23 @@ def test_a_save_that_is_not_made_keeps_the_window(open_panel, monkeypatch):
     viewer, panel = open_panel()
     scribble(one_mask(viewer))
     assert not panel.safety.may_close()
+
+
+def test_closing_asks_about_a_result_that_nobody_saved(open_panel, monkeypatch, tmp_path):
+    asked = []
+    monkeypatch.setattr(closing, "ask_about", lambda names: asked.append(names) or Answer.DISCARD)
+    viewer, panel = open_panel()
+    journals = panel.safety.autosave.journals
+    one_mask(viewer, model=True)
+    one_mask(viewer, "of another run", model=True)
+    one_mask(viewer, "from a file", model=True, source=tmp_path / "m.nii.gz")
+    journals.flush()
+    assert len(list(journal_folder().glob("*.journal"))) == 2
+    viewer.layers.remove("of another run")  # not wanted
+    assert panel.safety.bar.shown is None
+    assert panel.safety.may_close() and asked == [["mask"]]
+    journals.flush()
+    assert not list(journal_folder().glob("*.journal"))
 
 
 def test_closing_without_edits_asks_nothing(open_panel, monkeypatch):

@@ -87,8 +87,9 @@ def test_a_session_from_sample_to_saved_mask(open_panel, brats, wait, tmp_path):
     viewer, panel = open_panel(show=True)
     add(viewer, read_layers(str(brats)))
     earlier = {layer: np.array(layer.data) for layer in viewer.layers}
+    assert panel.problem == "Looking at the scan…" and not panel.runs.segment.enabled
+    wait(lambda: panel.runs.segment.enabled)
     assert panel.model.model.name == "brats-regions"
-    assert panel.runs.segment.enabled
 
     # cancel after a few slices: as it was
     panel.segment()

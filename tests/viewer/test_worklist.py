@@ -10,13 +10,17 @@ import weakref
 import nibabel as nib
 import numpy as np
 import pytest
-from napari.layers import Labels
+from napari.layers import Labels, Layer
 
 from napari_tumorseg.io import read_mask
+from napari_tumorseg.regions import SCHEMES
+from napari_tumorseg.scan import Segmentation
 from napari_tumorseg.session import STATE_FILE, State, Worklist
-from napari_tumorseg.viewer.cases.page import SIGNS
+from napari_tumorseg.viewer.cases.case_list import SIGNS
 from napari_tumorseg.viewer.keys import KEYS
+from napari_tumorseg.viewer.layers.edits import edits_of
 from napari_tumorseg.viewer.layers.origin import origin_of
+from napari_tumorseg.viewer.layers.to_layers import labels_layer
 from napari_tumorseg.viewer.safety import closing
 from tests.builders import head, write_case
 from tests.viewer.conftest import NEEDS_SCREEN
@@ -36,7 +40,7 @@ def section(new_panel, wait, tmp_path):
     viewer, panel = new_panel()
     panel.cases.open_folder(study(tmp_path))
     wait(lambda: panel.cases.worklist is not None)
-    panel.viewer = viewer
+    panel.cases.viewer, panel.cases.bar = viewer, panel.safety.bar
     return panel.cases
 
 
@@ -63,12 +67,6 @@ def shown(section):
 
 def segment(section, viewer, monkeypatch=None):
     """Stand in for a run: a mask of a model in the case's group."""
-    from napari.layers import Layer
-
-    from napari_tumorseg.regions import SCHEMES
-    from napari_tumorseg.scan import Segmentation
-    from napari_tumorseg.viewer.layers.to_layers import labels_layer
-
     origin = next(o for o in map(origin_of, viewer.layers) if o)
     labels = np.zeros(origin.grid.shape, np.uint8)
     labels[2:5, 10:18, 30:36] = 1
@@ -282,3 +280,317 @@ def test_memory_stays_flat_over_twenty_cases(new_panel, wait, tmp_path):
     # what twenty cases hold is some 50 MB; seen were 3 MB from the fifth on
     assert held[-1] - held[4] < 15, [round(value) for value in held]
     assert Worklist.open(tmp_path / "study", tmp_path / "study_masks").counts()[State.DONE] == 20
+
+
+# ---- the earlier case goes, what the user brought stays
+
+
+def answers(monkeypatch, what):
+    """Answer the question about unsaved edits; return what was asked about."""
+    asked = []
+
+    def ask_about(names):
+        asked.append(list(names))
+        return what
+
+    monkeypatch.setattr(closing, "ask_about", ask_about)
+    return asked
+
+
+def test_everything_that_was_made_of_a_case_goes_with_it(new_panel, wait, tmp_path):
+    from napari_tumorseg.inference.evidence import Evidence
+    from napari_tumorseg.models.card import Output
+    from napari_tumorseg.viewer.segment.run import EVIDENCE_KEY
+
+    viewer, panel = new_panel(show=True)
+    section = panel.cases
+    section.open_folder(study(tmp_path, shape=(12, 48, 56)))
+    wait(lambda: section.worklist is not None)
+    own = viewer.add_image(np.zeros((12, 48, 56)), name="my own")
+    atlas = viewer.add_labels(np.ones((12, 48, 56), np.uint8), name="my atlas")
+    opened(section, "a", wait)
+    layer = segment(section, viewer)
+    viewer.layers.selection.active = own
+    viewer.layers.selection.active = layer
+    box = tuple(slice(0, n) for n in layer.data.shape)
+    maps = {"WT": (200 * layer.data).astype(np.uint8)}
+    output = Output(names=("WT",), labels=(1,), scheme="binary")
+    layer.metadata[EVIDENCE_KEY] = Evidence(maps, box, origin_of(layer).grid, output)
+    panel.in_hand.watch(None)
+    panel.in_hand.watch(layer)
+    kept = [layer]
+    panel.correct.corrector.accept((3, 14, 32))
+    for name in ("WT", "uncertainty"):
+        panel.correct.where.show_one(name)
+    wait(lambda: not panel.correct.is_busy)
+    section.save.click()
+    wait(lambda: not section._work.is_busy)
+    panel.compare.reference.open_file(tmp_path / "study_masks" / "a_seg.nii.gz")
+    wait(lambda: panel.compare.reference.found is not None)
+    panel.compare.reference.show_map.click()
+    panel.compare.diameters.measure.click()
+    wait(lambda: panel.compare.diameters.found is not None)
+    panel.compare.presets.surfaces.click()
+    wait(lambda: panel.compare.presets.look.name == "surfaces")
+    mine = [x for x in viewer.layers if x not in (own, atlas)]
+    assert len(mine) >= 9, [x.name for x in mine]
+    gone = [weakref.ref(x) for x in mine]
+    del mine, layer, kept
+    section.next.click()
+    wait(lambda: section.current == "b")
+    assert {x.name for x in viewer.layers} == {"b flair", "b t1c", "my own", "my atlas"}
+    assert own in viewer.layers and atlas in viewer.layers
+    wait(lambda: not panel.compare.presets.look.is_arranged)
+    assert viewer.layers["b flair"].visible
+    gc.collect()
+    assert not [ref() for ref in gone if ref() is not None]
+
+
+def test_a_drawn_mask_goes_with_its_case(section, wait, tmp_path):
+    viewer = section._around.viewer
+    opened(section, "a", wait)
+    layer = draw(section, viewer, value=1)
+    section.done.click()
+    wait(lambda: section.current == "b")
+    assert layer not in viewer.layers and {x.name for x in viewer.layers} == {"b flair", "b t1c"}
+
+
+def test_a_mask_of_before_is_not_taken_for_the_next_cases(section, wait, tmp_path):
+    viewer = section._around.viewer
+    opened(section, "a", wait)
+    image = viewer.layers[0]
+    place = {name: getattr(image, name) for name in ("scale", "translate", "units")}
+    atlas = viewer.add_labels(np.ones(image.data.shape, np.uint8), name="atlas", **place)
+    assert section._around.in_hand.layer == atlas
+    section.next.click()
+    wait(lambda: section.current == "b")
+    assert atlas in viewer.layers and section._around.in_hand.layer is None
+    section.done.click()
+    wait(lambda: section.current == "c")
+    assert not (tmp_path / "study_masks" / "b_seg.nii.gz").exists()
+
+
+def test_a_mask_of_before_is_refused_even_if_it_is_chosen(section, wait, complaints, tmp_path):
+    viewer = section._around.viewer
+    opened(section, "a", wait)
+    image = viewer.layers[0]
+    place = {name: getattr(image, name) for name in ("scale", "translate", "units")}
+    atlas = viewer.add_labels(np.zeros(image.data.shape, np.uint8), name="atlas", **place)
+    on = origin_of(image).grid
+    seg = Segmentation(np.zeros(on.shape, np.uint8), on, SCHEMES["binary"], "x", tmp_path / "x.nii.gz")
+    mine = viewer.add_layer(Layer.create(*labels_layer(seg, name="from a file")))
+    mine.paint((3, 14, 32), 1)
+    section.save.click()  # opened and corrected while a is open: meant for it
+    wait(lambda: shown(section)["a"] != SIGNS[State.NEW])
+    section.next.click()
+    wait(lambda: section.current == "b")
+    for layer in (atlas, mine):  # both lie on the grid of b
+        viewer.layers.selection.active = layer
+        layer.paint((3, 30, 10), 1)
+        section.done.click()
+        assert f"{layer.name} does not belong to b" in complaints[-1]
+    assert not (tmp_path / "study_masks" / "b_seg.nii.gz").exists()
+
+
+def test_a_mask_that_is_put_back_is_not_the_next_cases(section, wait, complaints, tmp_path):
+    viewer, bar = section.viewer, section.bar
+    opened(section, "a", wait)
+    layer = draw(section, viewer, value=1)
+    viewer.layers.remove(layer)
+    section.next.click()
+    wait(lambda: section.current == "b")
+    bar.accept.click()
+    assert layer in viewer.layers and section._around.in_hand.layer is layer
+    section.done.click()
+    assert "does not belong to b" in complaints[-1]
+    assert not (tmp_path / "study_masks" / "b_seg.nii.gz").exists()
+
+
+def test_only_edits_of_the_case_are_asked_about(section, wait, monkeypatch, tmp_path):
+    viewer = section._around.viewer
+    opened(section, "a", wait)
+    mine = viewer.add_labels(np.zeros((3, 4, 5), np.uint8), name="elsewhere")
+    mine.paint((1, 1, 1), 1)
+    drawn = draw(section, viewer, value=1)
+    drawn.name = "drawn"
+    asked = answers(monkeypatch, closing.Answer.SAVE)
+    section.next.click()
+    wait(lambda: section.current == "b")
+    assert asked == [["drawn"]] and mine in viewer.layers and drawn not in viewer.layers
+    np.testing.assert_array_equal(read_mask(tmp_path / "study_masks" / "a_seg.nii.gz").labels, drawn.data)
+    section.next.click()
+    wait(lambda: section.current == "c")
+    assert len(asked) == 1 and mine in viewer.layers
+
+
+def test_only_the_mask_in_hand_is_kept_of_several(section, wait, monkeypatch, tmp_path):
+    viewer = section._around.viewer
+    opened(section, "a", wait)
+    layer = segment(section, viewer)
+    layer.paint((3, 30, 10), 1)
+    other = draw(section, viewer, value=1)
+    viewer.layers.selection.active = layer
+    saved = []
+    where = lambda *_: saved.append(1) or tmp_path / "o.nii"  # noqa: E731
+    monkeypatch.setattr("napari_tumorseg.viewer.results.saving.ask_where", where)
+    answers(monkeypatch, closing.Answer.SAVE)
+    section.next.click()
+    wait(lambda: section.current == "b")
+    assert saved == [1]
+    np.testing.assert_array_equal(read_mask(tmp_path / "study_masks" / "a_seg.nii.gz").labels, layer.data)
+    np.testing.assert_array_equal(read_mask(tmp_path / "o.nii").labels, other.data)
+
+
+def test_edits_kept_for_later_are_offered_with_their_case(new_panel, wait, monkeypatch, tmp_path):
+    viewer, panel = new_panel()
+    section, bar = panel.cases, panel.safety.bar
+    section.open_folder(study(tmp_path))
+    wait(lambda: section.worklist is not None)
+    opened(section, "a", wait)
+    layer = segment(section, viewer)
+    layer.paint((3, 30, 10), 1)
+    labels, gone = np.array(layer.data), weakref.ref(layer)
+    del layer
+    answers(monkeypatch, closing.Answer.LATER)
+    section.next.click()
+    wait(lambda: section.current == "b")
+    assert bar.shown is None  # it was no accident
+    gc.collect()
+    assert gone() is None
+    section.previous.click()
+    wait(lambda: section.current == "a" and bar.shown)
+    assert "a seg can be recovered" in bar.text.text()
+    bar.accept.click()
+    wait(lambda: len(viewer.layers) == 3)
+    np.testing.assert_array_equal(viewer.layers[-1].data, labels)
+    assert viewer.layers[-1].name == "a seg (recovered)"
+    section.done.click()
+    wait(lambda: section.current == "b")
+    np.testing.assert_array_equal(read_mask(tmp_path / "study_masks" / "a_seg.nii.gz").labels, labels)
+
+
+def test_a_result_that_nobody_saved_is_asked_about_and_kept_for_later(section, wait, monkeypatch):
+    viewer = section.viewer
+    opened(section, "a", wait)
+    labels = np.array(segment(section, viewer).data)
+    asked = answers(monkeypatch, closing.Answer.CANCEL)
+    section.next.click()
+    assert asked == [["a seg"]] and section.current == "a"
+    asked = answers(monkeypatch, closing.Answer.LATER)
+    section.next.click()
+    wait(lambda: section.current == "b")
+    assert section.bar.shown is None
+    section.previous.click()
+    wait(lambda: section.current == "a" and section.bar.shown)
+    assert "The unsaved result a seg can be recovered (made on " in section.bar.text.text()
+    section.bar.accept.click()
+    wait(lambda: len(viewer.layers) == 3)
+    np.testing.assert_array_equal(viewer.layers[-1].data, labels)
+    section.save.click()
+    wait(lambda: shown(section)["a"] == SIGNS[State.SEGMENTED])
+    section.next.click()  # saved: nothing to ask
+    wait(lambda: section.current == "b")
+    assert asked == [["a seg"]]
+
+
+def test_saving_on_leaving_that_is_broken_off_can_be_done_again(section, wait, monkeypatch, complaints):
+    viewer = section.viewer
+    opened(section, "a", wait)
+    layer = segment(section, viewer)
+    layer.paint((3, 30, 10), 1)
+    draw(section, viewer, value=1)
+    viewer.layers.selection.active = layer
+    monkeypatch.setattr("napari_tumorseg.viewer.results.saving.ask_where", lambda *_: None)
+    answers(monkeypatch, closing.Answer.SAVE)
+    section.next.click()
+    assert section.current == "a" and shown(section)["a"] != SIGNS[State.DONE]
+    layer.paint((3, 30, 20), 1)
+    section.save.click()
+    wait(lambda: not section._work.is_busy)
+    assert not complaints and not edits_of(layer).unsaved
+
+
+@pytest.mark.parametrize("change", ["remove", "select another", "paint a strange label"])
+def test_what_happens_while_a_mask_is_saved_is_no_crash(section, wait, complaints, tmp_path, change):
+    viewer = section.viewer
+    opened(section, "a", wait)
+    layer = segment(section, viewer)
+    layer.paint((3, 30, 10), 1)
+    section.save.click()
+    if change == "remove":
+        viewer.layers.remove(layer)
+    elif change == "select another":
+        draw(section, viewer, value=2)
+    else:
+        layer.paint((3, 30, 20), 77)
+    wait(lambda: not section._work.is_busy)
+    assert section.note.value == "a seg is kept as a_seg.nii.gz." and not complaints
+    assert edits_of(layer).unsaved is (change == "paint a strange label")
+
+
+def test_masks_are_not_kept_among_the_cases(section, wait, complaints, tmp_path):
+    section._around.safely(lambda: section.set_output(tmp_path / "study"))()
+    assert "study holds the cases: choose another folder for the masks" in complaints[-1]
+    assert section.worklist.output == tmp_path / "study_masks"
+
+
+def test_another_list_of_the_same_cases_leaves_the_open_one(section, wait, monkeypatch, tmp_path):
+    viewer = section._around.viewer
+    opened(section, "a", wait)
+    layer = segment(section, viewer)
+    layer.paint((3, 30, 10), 1)
+    asked = answers(monkeypatch, closing.Answer.CANCEL)
+    section.set_output(tmp_path / "elsewhere")
+    wait(lambda: section.worklist.output == tmp_path / "elsewhere")
+    assert section.current == "a" and layer in viewer.layers and not asked
+    section.save.click()
+    wait(lambda: shown(section)["a"] == SIGNS[State.CORRECTED])
+    assert (tmp_path / "elsewhere" / "a_seg.nii.gz").exists()
+
+
+def test_another_folder_closes_the_open_case_after_asking(section, wait, monkeypatch, tmp_path):
+    viewer = section._around.viewer
+    opened(section, "a", wait)
+    layer = segment(section, viewer)
+    layer.paint((3, 30, 10), 1)
+    other = study(tmp_path / "more", ("x", "y"))
+    asked = answers(monkeypatch, closing.Answer.CANCEL)
+    section.open_folder(other)
+    wait(lambda: asked)
+    assert section.current == "a" and layer in viewer.layers and set(shown(section)) == {"a", "b", "c"}
+    answers(monkeypatch, closing.Answer.DISCARD)
+    section.open_folder(other)
+    wait(lambda: set(shown(section)) == {"x", "y"})
+    assert section.current is None and not viewer.layers
+
+
+# ---- the next day
+
+
+def test_the_next_day_goes_on_with_the_last_folder(section, wait, new_panel, tmp_path):
+    assert section.go_on.isHidden()
+    opened(section, "a", wait)
+    segment(section, section._around.viewer)
+    section.done.click()
+    wait(lambda: section.current == "b")
+    _, panel = new_panel()
+    tomorrow = panel.cases
+    assert not tomorrow.go_on.isHidden() and tomorrow.go_on.text() == "Go on with study"
+    assert str(tmp_path / "study_masks") in tomorrow.go_on.toolTip()
+    tomorrow.go_on.click()
+    wait(lambda: tomorrow.worklist is not None)
+    assert tomorrow.go_on.isHidden()
+    assert shown(tomorrow) == {"a": SIGNS[State.DONE], "b": SIGNS[State.NEW], "c": SIGNS[State.NEW]}
+    assert "Go on with b" in tomorrow.note.value
+    tomorrow.next.click()
+    wait(lambda: tomorrow.current == "b")
+
+
+def test_a_last_folder_that_is_gone_is_told(section, new_panel, wait, complaints, tmp_path):
+    (tmp_path / "study").rename(tmp_path / "moved")
+    _, panel = new_panel()
+    panel.cases.go_on.click()
+    wait(lambda: complaints)
+    assert "study" in complaints[-1] and panel.cases.worklist is None
+    panel.cases.open_folder(tmp_path / "moved")
+    wait(lambda: panel.cases.worklist is not None)

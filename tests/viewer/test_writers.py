@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from napari.layers import Layer
 
+from napari_tumorseg.errors import InputError, OutputError
 from napari_tumorseg.geometry import Grid
 from napari_tumorseg.io import read_mask
 from napari_tumorseg.regions import SCHEMES
@@ -52,6 +53,27 @@ def test_other_formats_come_back_with_the_same_voxels(tmp_path, ending):
     path = tmp_path / f"case_seg{ending}"
     write_labels(str(path), *layer.as_layer_data_tuple()[:2])
     np.testing.assert_array_equal(np.sort(read_mask(path).labels.ravel()), np.sort(layer.data.ravel()))
+
+
+def test_a_mask_that_was_made_elsewhere_is_not_replaced(tmp_path):
+    path = tmp_path / "case_seg.nii.gz"
+    nib.save(nib.Nifti1Image(np.ones((10, 11, 9), np.uint8), np.eye(4)), path)
+    before = path.read_bytes()
+    with pytest.raises(OutputError, match=r"case_seg\.nii\.gz is there and may be the true mask"):
+        write_labels(str(path), *layer_on(np.diag([1.0, 1, 2, 1])).as_layer_data_tuple()[:2])
+    assert path.read_bytes() == before and [p.name for p in tmp_path.iterdir()] == [path.name]
+
+
+def test_in_a_window_a_label_that_is_not_known_is_told_without_a_traceback(tmp_path, monkeypatch):
+    layer = layer_on(np.diag([1.0, 1, 2, 1]))
+    layer.data[0] = 77
+    path, told = tmp_path / "case_seg.nii.gz", []
+    with pytest.raises(InputError, match="77"):
+        write_labels(str(path), *layer.as_layer_data_tuple()[:2])
+    monkeypatch.setattr(ask, "window", lambda: object())
+    monkeypatch.setattr("napari.utils.notifications.show_error", told.append)
+    assert write_labels(str(path), *layer.as_layer_data_tuple()[:2]) == []
+    assert len(told) == 1 and "holds the labels [77]" in told[0] and not path.exists()
 
 
 def test_napari_has_asked_before_a_file_is_replaced(tmp_path):

@@ -40,6 +40,11 @@ class Component:
         """Its size."""
         return int(np.count_nonzero(self.mask))
 
+    @property
+    def first(self) -> tuple[int, int, int]:
+        """The voxel (z, y, x) of it that comes first in the array."""
+        return self._at(np.array(np.unravel_index(self.mask.argmax(), self.mask.shape)))
+
     @cached_property
     def centre(self) -> tuple[int, int, int]:
         """The voxel (z, y, x) of it that is nearest to its centre of gravity, in voxels."""
@@ -88,9 +93,8 @@ def component_at(labels: Array, point: Point, *, region: Collection[int] | None 
     box = wider([slice(p, p + 1) for p in place], (_REACH,) * 3, labels.shape)
     found = _connected(labels, place, members, box)
     if _cut_off(found.box, box, labels.shape):
-        every = bounding_box(is_in(labels, members))
-        assert every is not None
-        found = _connected(labels, place, members, inside_of(whole(labels.shape), every))
+        (apart,) = _apart(is_in(labels, members), whole(labels.shape), place)
+        found = _connected(labels, place, members, apart)
     return found
 
 
@@ -164,7 +168,7 @@ def list_components(labels: Array, values: Collection[int]) -> list[Component]:
     values : collection of int
         A label, or those of a region.
     """
-    return sorted(_components(labels, values), key=lambda component: -component.voxels)
+    return sorted(_components(labels, values), key=lambda component: (-component.voxels, component.first))
 
 
 def largest_slice(labels: Array, values: Collection[int], axis: int = 0) -> tuple[int, int, int] | None:
@@ -184,12 +188,30 @@ def largest_slice(labels: Array, values: Collection[int], axis: int = 0) -> tupl
 
 def _components(labels: Array, values: Collection[int]) -> Iterator[Component]:
     mask = is_in(labels, values)
-    outer = bounding_box(mask)
-    if outer is None:
+    for outer in _apart(mask, whole(mask.shape)):
+        numbers, count = ndimage.label(mask[outer], structure=_CONNECTED_26)
+        for number, inner in enumerate(ndimage.find_objects(numbers, count), start=1):
+            yield Component(inside_of(outer, inner), numbers[inner] == number)
+
+
+def _apart(mask: Array, box: Box, place: Point | None = None) -> Iterator[Box]:
+    """Return boxes with empty planes between them, hence no component in two; of a place only its own.
+
+    Labelling takes by far the longest, and most of a scan is empty.
+    """
+    for axis, side in enumerate(box):
+        hit = mask[box].any(axis=tuple(a for a in range(3) if a != axis))
+        runs = ndimage.find_objects(ndimage.label(hit)[0])
+        if runs == [(slice(0, hit.size),)]:
+            continue
+        for (run,) in runs:
+            start, stop = side.start + run.start, side.start + run.stop
+            if place is None or start <= place[axis] < stop:
+                sides = [*box]
+                sides[axis] = slice(start, stop)
+                yield from _apart(mask, (sides[0], sides[1], sides[2]), place)
         return
-    numbers, count = ndimage.label(mask[outer], structure=_CONNECTED_26)
-    for number, inner in enumerate(ndimage.find_objects(numbers, count), start=1):
-        yield Component(inside_of(outer, inner), numbers[inner] == number)
+    yield box
 
 
 def _cut_off(found: Box, box: Box, shape: Sequence[int]) -> bool:

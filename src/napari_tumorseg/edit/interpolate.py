@@ -76,18 +76,23 @@ def gap_at(labels: Array, label: int, index: int, axis: int = 0) -> tuple[int, i
     """Return the two painted slices that enclose a slice, for the `between` of `fill_between`.
 
     Components of the label that pass through the slice are not looked at: so a lesion in work on every fifth
-    slice is found beside one that is complete.
+    slice is found beside one that is complete. None where the slice is painted itself, that is where one of
+    them lies between the two slices as a whole, or where no slice is painted on either side.
     """
     box = bounding_box(labels == label)
     if box is None or not box[axis].start < index < box[axis].stop - 1:
         return None
     local = index - box[axis].start
-    mask = _without_passing(labels[box] == label, axis, (local - 1, local + 1))
-    painted = np.flatnonzero(_per_slice(mask, axis))
+    mask = labels[box] == label
+    others = _without_passing(mask, axis, (local - 1, local + 1))
+    painted = np.flatnonzero(_per_slice(others, axis))
     below, above = painted[painted < local], painted[painted > local]
     if not (below.size and above.size):
         return None
-    return int(below[-1]) + box[axis].start, int(above[0]) + box[axis].start
+    first, last = int(below[-1]), int(above[0])
+    if _lies_between(mask & ~others, axis, (first, last)):
+        return None
+    return first + box[axis].start, last + box[axis].start
 
 
 def _gaps(mask: Array, axis: int) -> list[tuple[int, int]]:
@@ -112,6 +117,13 @@ def _without_passing(mask: Array, axis: int, gap: tuple[int, int]) -> Array:
     kept[np.unique(inside)] = False
     kept[0] = False
     return np.asarray(kept[numbers])
+
+
+def _lies_between(mask: Array, axis: int, gap: tuple[int, int]) -> bool:
+    """Tell whether a component of the mask lies as a whole between two slices."""
+    numbers, _ = ndimage.label(mask, structure=_CONNECTED_26)
+    found = (sides[axis] for sides in ndimage.find_objects(numbers))
+    return any(gap[0] < side.start and side.stop <= gap[1] for side in found)
 
 
 def _per_slice(mask: Array, axis: int) -> Array:

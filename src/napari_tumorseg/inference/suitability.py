@@ -55,10 +55,13 @@ def choose_model(scan: Scan, stripped: bool | None = None) -> Model:
     return max(suited, key=lambda m: (len(set(m.card.output.labels) - {0}), m.origin == "built-in"))
 
 
-def warnings(scan: Scan, card: ModelCard) -> list[str]:
-    """Return what about a scan does not look as the card expects, a sentence each."""
+def warnings(scan: Scan, card: ModelCard, stripped: bool | None = None) -> list[str]:
+    """Return what about a scan does not look as the card expects, a sentence each.
+
+    Whether the skull is gone is found out where it is not told.
+    """
     found = []
-    stripped = scan_is_stripped(scan)
+    stripped = scan_is_stripped(scan) if stripped is None else stripped
     if card.input.skull == "stripped" and not stripped and scan.brain_mask is None:
         found.append(
             f"{scan.case} seems to have its skull, and {card.name} was trained on brain-extracted scans: "

@@ -1,8 +1,9 @@
 """What outlives a window: a journal of edits (autosave, recovery) and a list of cases to go through."""
 
 from napari_tumorseg.session.journal import Journal
+from napari_tumorseg.session.last import LastWorklist, last_worklist, note_worklist
 from napari_tumorseg.session.records import fingerprint
-from napari_tumorseg.session.recovery import Recovered, Unfinished, discard, recover, unfinished
+from napari_tumorseg.session.recovery import Recovered, Unfinished, attached, discard, recover, unfinished
 from napari_tumorseg.session.state import journal_folder, state_folder
 from napari_tumorseg.session.states import State
 from napari_tumorseg.session.tally import Tally
@@ -12,14 +13,18 @@ __all__ = [
     "STATE_FILE",
     "Entry",
     "Journal",
+    "LastWorklist",
     "Recovered",
     "State",
     "Tally",
     "Unfinished",
     "Worklist",
+    "attached",
     "discard",
     "fingerprint",
     "journal_folder",
+    "last_worklist",
+    "note_worklist",
     "recover",
     "state_folder",
     "unfinished",

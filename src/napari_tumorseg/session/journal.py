@@ -1,10 +1,10 @@
 """Autosave: every edit of a mask goes to a journal, from which the mask can be had again after a crash.
 
 A journal is one file that only grows (see `records`): the labels at the start, then each edit as the labels
-in its box afterwards. An edit is with the operating system once `append` returns: a process that is killed
-loses at most the one being written; `sync` puts all on the disk, for fear of the power going. Each session
-has a file of its own and holds a lock beside it while it lives, so that two viewers never write to one file
-and nobody is offered what is still in work elsewhere.
+in its box afterwards, and the marks of components that are kept. An edit is with the operating system once
+`append` returns: a process that is killed loses at most the one being written; `sync` puts all on the disk,
+for fear of the power going. Each session has a file of its own and holds a lock beside it while it lives, so
+that two viewers never write to one file and nobody is offered what is still in work elsewhere.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import os
 import secrets
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
@@ -26,14 +26,19 @@ from napari_tumorseg.edit.change import Change
 from napari_tumorseg.errors import OutputError
 from napari_tumorseg.geometry import Array
 from napari_tumorseg.session import records
-from napari_tumorseg.session.locks import FileLock
+from napari_tumorseg.session.files import (
+    BINARY,
+    ENDING,
+    attached_to,
+    lock_of,
+    part_of,
+    write_all,
+    written,
+)
 from napari_tumorseg.session.tally import Tally
-
-ENDING = ".journal"
 
 _COMPACT_AT = 4 << 20
 """Bytes of edits after which the labels so far become the new start."""
-_BINARY: int = getattr(os, "O_BINARY", 0)
 
 
 class Journal:
@@ -55,7 +60,9 @@ class Journal:
         self._turn = threading.RLock()
         self._handle: int | None = None
         self._end = self._start = 0
-        self._closed = self._behind = False
+        self._closed = self._behind = self._is_attached = False
+        self._kept: tuple[records.Index, ...] = ()
+        self._attachment: Callable[[], bytes] | None = None
 
     @classmethod
     def start(
@@ -117,7 +124,7 @@ class Journal:
         change : Change or None
             What it changed. Edits come in the order in which they were done; undo and redo are edits, too.
         action : str
-            Its kind, such as ``"paint"``.
+            Its kind, such as ``"paint"``; empty where it goes on with the one before, which is counted.
 
         Raises
         ------
@@ -135,16 +142,47 @@ class Journal:
         record = records.framed(records.pack_edit(change.box, change.after, action, now))
         with self._writing():
             try:
-                self._catch_up()
-                self._write(record)
-            except OSError:
-                self._behind = True
-                raise
+                self._record(record)
             finally:
                 change.apply(self._labels)
                 self._tally = self._tally.plus(action, now)
             if self._end - self._start > self._compact_at:
                 self._compact()
+            self._attach()
+
+    def keep(self, voxels: Sequence[records.Index]) -> None:
+        """Take note of which components are marked as kept, in place of those before.
+
+        Marks are no edit: where there is none yet, they are written with the first.
+
+        Parameters
+        ----------
+        voxels : sequence of (Z, Y, X)
+            A voxel of each.
+
+        Raises
+        ------
+        OutputError
+            If it cannot be written.
+        ValueError
+            If the journal is closed.
+        """
+        with self._writing():
+            self._kept = tuple(voxels)
+            if self._handle is not None:
+                self._record(records.framed(records.pack_kept(self._kept)))
+
+    def attach(self, content: Callable[[], bytes]) -> None:
+        """Have a file beside the journal, there as long as that is, for what is large and does not change.
+
+        Parameters
+        ----------
+        content : callable
+            Returns its bytes; asked once there are edits that it can go with.
+        """
+        with self._turn:
+            self._attachment = content
+            self._attach()
 
     def sync(self) -> None:
         """Have all edits on the disk, against the power going; may take some ms."""
@@ -193,6 +231,23 @@ class Journal:
         self._lock.acquire()
         self._rewrite(durable=False)
 
+    def _record(self, record: bytes) -> None:
+        """Write a record behind all that was to be written before."""
+        try:
+            self._catch_up()
+            self._write(record)
+        except OSError:
+            self._behind = True
+            raise
+
+    def _attach(self) -> None:
+        """Write the file beside, once; the edits are whole without it, so that it may fail."""
+        if self._attachment is None or self._handle is None or self._is_attached:
+            return
+        self._is_attached = True
+        with suppress(OSError):
+            written(part_of(self.path), self._attachment(), durable=True).replace(attached_to(self.path))
+
     def _catch_up(self) -> None:
         """Have a file that holds everything up to now."""
         if self._handle is None:
@@ -204,16 +259,11 @@ class Journal:
     def _rewrite(self, durable: bool) -> None:
         """Write the journal anew from the labels as they are now, all or nothing."""
         self._head = replace(self._head, tally=self._tally)
-        payloads = (records.pack_head(self._head), records.pack_base(self._labels))
+        payloads = [records.pack_head(self._head), records.pack_base(self._labels)]
+        if self._kept:
+            payloads.append(records.pack_kept(self._kept))
         content = records.MAGIC + b"".join(records.framed(p) for p in payloads)
-        temporary = part_of(self.path)
-        handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | _BINARY, 0o600)
-        try:
-            _write_all(handle, content)
-            if durable:
-                os.fsync(handle)
-        finally:
-            os.close(handle)
+        temporary = written(part_of(self.path), content, durable)
         self._shut()  # some systems do not replace an open file
         temporary.replace(self.path)
         self._reopen(len(content))
@@ -222,7 +272,7 @@ class Journal:
     def _write(self, record: bytes) -> None:
         assert self._handle is not None
         try:
-            _write_all(self._handle, record)
+            write_all(self._handle, record)
         except OSError:
             # half a record would hide all that follow
             os.ftruncate(self._handle, self._end)
@@ -240,7 +290,7 @@ class Journal:
                 self._reopen(self._end)
 
     def _reopen(self, end: int) -> None:
-        self._handle = os.open(self.path, os.O_WRONLY | _BINARY)
+        self._handle = os.open(self.path, os.O_WRONLY | BINARY)
         os.lseek(self._handle, end, os.SEEK_SET)
         self._end = end
 
@@ -251,22 +301,7 @@ class Journal:
 
     def _remove(self) -> None:
         self._shut()
-        for path in (self.path, part_of(self.path)):
+        self._is_attached = False
+        for path in (attached_to(self.path), part_of(self.path), self.path):
             with suppress(OSError):
                 path.unlink()
-
-
-def lock_of(path: Path) -> FileLock:
-    """Return the lock that says whether a journal is in work."""
-    return FileLock(path.with_suffix(".lock"))
-
-
-def part_of(path: Path) -> Path:
-    """Return where a journal is written before it takes its place; a crash may leave it behind."""
-    return path.with_suffix(".part")
-
-
-def _write_all(handle: int, content: bytes) -> None:
-    view = memoryview(content)
-    while view:
-        view = view[os.write(handle, view) :]

@@ -3,7 +3,10 @@
 After eight bytes that tell the format, each record is its length and CRC-32 (two little-endian numbers of 32
 bits) and a payload. The first byte of a payload is its kind: ``M`` what the journal is about (JSON), ``B``
 the labels at the start (a box and its voxels, deflated), ``E`` an edit (time, action, box, its voxels
-afterwards, deflated). What follows the last whole record is what a crash cut off.
+afterwards, deflated), ``K`` a voxel of each component that is marked as kept from there on. What follows the
+last whole record is what a crash cut off.
+
+Format 1 had no ``K``; it is read as ever.
 """
 
 from __future__ import annotations
@@ -12,7 +15,7 @@ import hashlib
 import json
 import struct
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from math import prod
 from typing import Any
@@ -26,18 +29,27 @@ from napari_tumorseg.session.tally import Tally
 MAGIC = b"TSEGJRN1"
 EDIT = b"E"
 """First byte of the payload of an edit."""
+KEPT = b"K"
+"""First byte of the payload of the marks."""
+
+Index = tuple[int, int, int]
 
 _HEAD = struct.Struct("<II")
 _BOX = struct.Struct("<6I")
 _TIME = struct.Struct("<dB")
-_FORMAT = 1
+_FORMAT = 2
 _LEVEL = 1
 _MOST_VOXELS = 1 << 32
 _NAME_BYTES = 255
+_VOXEL_BYTES = 12
 
 
 class DamagedError(ValueError):
     """A record is whole, but does not hold what it should."""
+
+
+class NewerError(ValueError):
+    """A journal has a format that only a later version of this program knows."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -118,9 +130,12 @@ def unpack_head(payload: bytes) -> Head:
     ------
     DamagedError
         If it is something else.
+    NewerError
+        If it is of a later format.
     """
     try:
         told = json.loads(payload[1:] if payload[:1] == b"M" else b"{}")
+        known = int(told["format"]) <= _FORMAT
         z, y, x = (int(n) for n in told["shape"])
         times = (told["tally"]["first"], told["tally"]["last"])
         first, last = (None if t is None else float(t) for t in times)
@@ -129,6 +144,8 @@ def unpack_head(payload: bytes) -> Head:
         head = Head(str(told["key"]), (z, y, x), started, dict(told["about"]), told["base_sha256"], tally)
     except (ValueError, RecursionError, KeyError, TypeError, AttributeError) as error:
         raise DamagedError("no description") from error
+    if not known:
+        raise NewerError("a later format")
     if min(head.shape) < 1 or prod(head.shape) > _MOST_VOXELS:
         raise DamagedError("an impossible shape")
     return head
@@ -189,6 +206,27 @@ def unpack_edit(payload: bytes, shape: tuple[int, int, int]) -> Edit:
     start = 1 + _TIME.size + int(_TIME.unpack_from(payload, 1)[1])
     box, block = _unpack_block(payload, start, shape)
     return Edit(box, block, action, time)
+
+
+def pack_kept(voxels: Sequence[Index]) -> bytes:
+    """Return the payload of the marks: a voxel of each component that is kept."""
+    return KEPT + np.asarray(voxels, dtype="<u4").tobytes()
+
+
+def unpack_kept(payload: bytes, shape: tuple[int, int, int]) -> tuple[Index, ...]:
+    """Return the voxels that `pack_kept` packed.
+
+    Raises
+    ------
+    DamagedError
+        If the payload is something else, or does not fit the shape.
+    """
+    if payload[:1] != KEPT or len(payload) % _VOXEL_BYTES != 1:
+        raise DamagedError("no marks")
+    voxels = np.frombuffer(payload, dtype="<u4", offset=1).reshape(-1, 3)
+    if (voxels >= shape).any():
+        raise DamagedError("a mark beyond the labels")
+    return tuple((int(z), int(y), int(x)) for z, y, x in voxels)
 
 
 def fingerprint(labels: Array) -> str:

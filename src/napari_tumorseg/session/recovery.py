@@ -11,7 +11,7 @@ from typing import Any
 from napari_tumorseg.errors import InputError, OutputError
 from napari_tumorseg.geometry import Array
 from napari_tumorseg.session import records
-from napari_tumorseg.session.journal import ENDING, lock_of, part_of
+from napari_tumorseg.session.files import ENDING, attached_to, lock_of, part_of
 from napari_tumorseg.session.tally import Tally
 
 
@@ -35,6 +35,8 @@ class Recovered:
         What a crash left behind that is no whole edit.
     base_sha256 : str
         `fingerprint` of the labels that the session started from, to see whether a mask is those.
+    kept : tuple of (Z, Y, X)
+        A voxel of each component that was marked as kept.
     """
 
     labels: Array
@@ -44,11 +46,12 @@ class Recovered:
     actions: tuple[tuple[str, float], ...]
     lost_bytes: int
     base_sha256: str
+    kept: tuple[records.Index, ...] = ()
 
 
 @dataclass(frozen=True)
 class Unfinished:
-    """A session that ended without its edits being saved or given up.
+    """A session that ended without its labels being saved or given up.
 
     Attributes
     ----------
@@ -90,22 +93,45 @@ def recover(path: Path) -> Recovered:
         labels = records.unpack_base(payload, head.shape)
     except records.DamagedError as error:
         raise _damaged(path) from error
-    tally, actions = head.tally, []
+    tally = head.tally
+    kept: tuple[records.Index, ...] = ()
+    actions: list[tuple[str, float]] = []
     for payload, place in found:
         try:
-            edit = records.unpack_edit(payload, head.shape)
+            if payload[:1] == records.KEPT:
+                kept = records.unpack_kept(payload, head.shape)
+            else:
+                edit = records.unpack_edit(payload, head.shape)
+                labels[edit.box] = edit.after
+                tally = tally.plus(edit.action, edit.time)
+                if edit.action:
+                    actions.append((edit.action, edit.time))
         except records.DamagedError:  # what follows builds on it
             break
-        labels[edit.box] = edit.after
-        tally = tally.plus(edit.action, edit.time)
-        actions.append((edit.action, edit.time))
         end = place
     lost = len(content) - end
-    return Recovered(labels, head.key, head.about, tally, tuple(actions), lost, head.base_sha256)
+    return Recovered(labels, head.key, head.about, tally, tuple(actions), lost, head.base_sha256, kept)
+
+
+def attached(path: Path) -> bytes | None:
+    """Return what was kept beside a journal (`Journal.attach`), None where nothing was.
+
+    Raises
+    ------
+    InputError
+        If it cannot be read.
+    """
+    beside = attached_to(path)
+    try:
+        return beside.read_bytes()
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise InputError(f"{beside} cannot be read: {error.strerror or error}") from error
 
 
 def unfinished(folder: Path, key: str | None = None) -> list[Unfinished]:
-    """Return the sessions whose edits were neither saved nor given up, the latest first.
+    """Return the sessions whose labels were neither saved nor given up, the latest first.
 
     Sessions that are still in work, in this viewer or another, are left out.
 
@@ -118,8 +144,8 @@ def unfinished(folder: Path, key: str | None = None) -> list[Unfinished]:
     """
     left = [p for p in sorted(Path(folder).glob(f"*{ENDING}")) if not lock_of(p).is_held()]
     found = [_describe(path) for path in left]
-    wanted = [u for u in found if (key is None or u.key == key) and (u.tally.total or u.problem)]
-    return sorted(wanted, key=lambda u: -(u.tally.last or 0.0))
+    wanted = [one for one in found if key is None or one.key == key]
+    return sorted(wanted, key=lambda one: -(one.tally.last or one.started or 0.0))
 
 
 def discard(path: Path) -> None:
@@ -133,9 +159,10 @@ def discard(path: Path) -> None:
     lock = lock_of(path)
     try:
         if not lock.acquire():
-            raise OutputError(f"{path.name} belongs to a window that is open; close that first")
-        path.unlink(missing_ok=True)
+            raise OutputError("these corrections belong to another window that is open; close that first")
+        attached_to(path).unlink(missing_ok=True)
         part_of(path).unlink(missing_ok=True)
+        path.unlink(missing_ok=True)  # last: by it the others are found
     except OSError as error:
         raise OutputError(f"{path} cannot be removed: {error.strerror or error}") from error
     finally:
@@ -158,10 +185,14 @@ def _head(path: Path, found: Iterator[tuple[bytes, int]]) -> tuple[records.Head,
         return records.unpack_head(payload), end
     except records.DamagedError as error:
         raise _damaged(path) from error
+    except records.NewerError as error:
+        raise InputError(
+            f"{path} was written by a later version of napari-tumorseg; recover its edits with that one"
+        ) from error
 
 
 def _damaged(path: Path) -> InputError:
-    return InputError(f"the beginning of {path} is damaged, so its edits cannot be had back; discard it")
+    return InputError(f"the beginning of {path} is damaged, so its edits cannot be recovered; discard it")
 
 
 def _describe(path: Path) -> Unfinished:

@@ -30,8 +30,9 @@ class Tally:
         return sum(self.actions.values())
 
     def plus(self, action: str, time: float) -> Tally:
-        """Return the tally with one more action."""
-        actions = {**self.actions, action: self.actions.get(action, 0) + 1}
+        """Return the tally with one more action; an empty one goes on with the one before, uncounted."""
+        more = {action: self.actions.get(action, 0) + 1} if action else {}
+        actions = {**self.actions, **more}
         first = time if self.first is None else min(self.first, time)
         return Tally(actions, first, time if self.last is None else max(self.last, time))
 

@@ -38,7 +38,7 @@ KEYS: Mapping[str, Key] = {
     "reject": Key("U", "take away the component under the cursor"),
     "keep_only": Key("Shift-K", "keep only the component under the cursor and those marked as kept"),
     "relabel": Key("W", "give the component under the cursor the selected label"),
-    "fill_between": Key("J", "fill the slices between two painted ones"),
+    "fill_between": Key("J", "fill between the two painted slices around the one shown"),
     "grow": Key("G", "grow the selected label"),
     "shrink": Key("Shift-G", "shrink the selected label"),
     "smooth": Key("H", "smooth the selected label"),

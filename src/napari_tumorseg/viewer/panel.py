@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec
 
 from napari.layers import Labels as LabelsLayer
-from napari.utils.notifications import show_error, show_warning
+from napari.utils.notifications import show_warning
 from qtpy.QtCore import QEvent, QTimer
 from qtpy.QtWidgets import QFrame, QLabel, QScrollArea, QTabWidget, QVBoxLayout, QWidget
 from superqt.utils import create_worker
@@ -23,11 +23,12 @@ from napari_tumorseg.viewer.compare.page import ComparePage
 from napari_tumorseg.viewer.correct.page import CorrectPage
 from napari_tumorseg.viewer.keys import bind
 from napari_tumorseg.viewer.layers.from_layers import state_spacing
-from napari_tumorseg.viewer.layers.inputs import case_of
+from napari_tumorseg.viewer.layers.inputs import case_of, members_of
 from napari_tumorseg.viewer.layers.origin import is_view, origin_of
 from napari_tumorseg.viewer.layers.showing import shown_slice
 from napari_tumorseg.viewer.layers.skull import SkullKnowledge
 from napari_tumorseg.viewer.layers.upright import Upright
+from napari_tumorseg.viewer.layers.views import remove_views
 from napari_tumorseg.viewer.preferences import preferences
 from napari_tumorseg.viewer.results.control import ResultsControl
 from napari_tumorseg.viewer.results.in_hand import MaskInHand
@@ -41,6 +42,7 @@ from napari_tumorseg.viewer.segment.run_section import RunSection
 from napari_tumorseg.viewer.surroundings import Surroundings
 from napari_tumorseg.viewer.widgets.section import Section
 from napari_tumorseg.viewer.widgets.telling import short
+from napari_tumorseg.viewer.widgets.toasts import show_error
 
 if TYPE_CHECKING:
     from napari import Viewer
@@ -88,7 +90,7 @@ class SegmentPanel(QWidget):
         around = Surroundings(napari_viewer, self.in_hand, self.complain)
         self.correct = CorrectPage(around, self._job)
         self.compare = ComparePage(around)
-        self.cases = WorklistSection(around, self.safety.may_close)
+        self.cases = WorklistSection(around, self.safety.may_leave)
         self._upright = Upright(napari_viewer)
         self._lay_out()
         self._take_preferences()
@@ -142,14 +144,19 @@ class SegmentPanel(QWidget):
 
     @_told
     def state_spacing(self, spacing: tuple[float, float, float]) -> None:
-        """Give the scan's layers, and the masks made from them, a voxel size (Z, Y, X) in mm."""
+        """Give the scan's layers, and the masks that lie on them, a voxel size (Z, Y, X) in mm.
+
+        What was measured in the one before goes, and so do layers that only show something of it.
+        """
         group = self.inputs.group
         if group is None:
             return
-        members = [layer for layer in self._viewer.layers if _group_of(layer) == group.key]
         dims = self._viewer.dims
         shown = dims.current_step  # else the slider would stay at the same mm, which is another slice
-        state_spacing(members, spacing)
+        self.compare.forget()
+        remove_views(self._viewer)
+        state_spacing(members_of(group, self._viewer.layers), spacing)
+        self.correct.corrector.kept.show()
         self._viewer.reset_view()
         dims.set_current_step(range(len(shown)), shown)
         self._on_inputs()
@@ -176,10 +183,10 @@ class SegmentPanel(QWidget):
         """Show a sentence in the status line."""
         self.runs.status.value = text
 
-    def complain(self, text: str) -> None:
-        """Tell the user what went wrong, in the status line and as a notification."""
+    def complain(self, text: str, stays: bool = False) -> None:
+        """Tell the user what went wrong, as a notification and in the status line, where it may stay."""
         text = short(text, self._sources())
-        self.say(text)
+        self.runs.complain(text, stays)
         show_error(text)
 
     # ---- the parts, put together
@@ -226,6 +233,7 @@ class SegmentPanel(QWidget):
 
     def _connect(self) -> None:
         self.inputs.edited.connect(self._on_inputs)
+        self._skull.known.connect(self._on_inputs)
         self.model.edited.connect(self._on_model)
         self.inputs.spacing.stated.connect(self.state_spacing)
         self.inputs.spacing.refused.connect(self.complain)
@@ -259,6 +267,7 @@ class SegmentPanel(QWidget):
         if self._run is not None:
             self._run.abandon()
         self._unbind()
+        self._skull.drop()
         self.cases.let_go()
         self.safety.let_go()
         self.numbers.let_go()
@@ -292,7 +301,7 @@ class SegmentPanel(QWidget):
         stated = self._spacing_is_stated()
         self.inputs.spacing.setVisible(stated or not known)
         self.inputs.spacing.show_stated(stated)
-        self.model.suit(scan, scan is not None and self._skull.is_stripped(scan))
+        self.model.suit(scan, self._is_stripped(scan))
 
     def _on_model(self) -> None:
         model = self.model.model
@@ -320,7 +329,7 @@ class SegmentPanel(QWidget):
 
     def _on_failure(self, why: str) -> None:
         self._show_ready()
-        self.complain(why)
+        self.complain(why, stays=True)
 
     def _on_cancelled(self) -> None:
         self._show_ready()
@@ -369,6 +378,14 @@ class SegmentPanel(QWidget):
         others = [image for image in case.images if image is not reference]
         return Scan(case.name, (reference, *others))
 
+    def _is_stripped(self, scan: Scan | None) -> bool | None:
+        """Tell whether the skull of the scan is gone; None while that is found out, or without a scan."""
+        if scan is None:
+            return None
+        role = scan.reference.role
+        layer = next(layer for layer, taken in self.inputs.chosen.items() if taken is role)
+        return self._skull.is_stripped(layer, scan.reference.data)
+
     def _slices(self, model: Model) -> range | None:
         """Return the slice that the viewer shows, if only that is wanted."""
         scan = self._scan()
@@ -384,8 +401,3 @@ class SegmentPanel(QWidget):
         if not 0 <= index < scan.grid.shape[axis]:
             raise InputError("the current slice lies outside the scan")
         return range(index, index + 1)
-
-
-def _group_of(layer: Any) -> str | None:
-    origin = origin_of(layer)
-    return origin.group if origin else None

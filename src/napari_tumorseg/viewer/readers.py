@@ -32,20 +32,13 @@ def open_layers(path: Paths) -> list[Any]:
 
     napari would show an error of ours with its whole traceback in the terminal, and ask for another plugin.
     """
-    from napari_tumorseg.errors import CancelledError, TumorSegError
+    from napari_tumorseg.errors import TumorSegError
     from napari_tumorseg.viewer.widgets import ask
 
     try:
         return read_layers(path)
     except TumorSegError as error:
-        if ask.window() is None:
-            raise
-        if not isinstance(error, CancelledError):
-            from napari.utils.notifications import show_error
-
-            from napari_tumorseg.viewer.widgets.telling import short
-
-            show_error(short(str(error), _as_list(path)))
+        ask.tell(error, _as_list(path))
         return list(_NOTHING)
 
 

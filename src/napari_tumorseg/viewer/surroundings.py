@@ -11,10 +11,13 @@ from napari.layers import Labels as LabelsLayer
 from napari.layers import Layer
 
 from napari_tumorseg.errors import CancelledError, InputError, TumorSegError
+from napari_tumorseg.geometry import Grid
 from napari_tumorseg.scan import Scan, Segmentation
-from napari_tumorseg.viewer.layers.from_layers import grid_of
-from napari_tumorseg.viewer.layers.inputs import Inputs, case_of, groups_of, problem_with
-from napari_tumorseg.viewer.layers.origin import origin_of
+from napari_tumorseg.viewer.layers.axes import LayerAxes
+from napari_tumorseg.viewer.layers.edits import edits_of
+from napari_tumorseg.viewer.layers.from_layers import to_segmentation
+from napari_tumorseg.viewer.layers.inputs import case_of
+from napari_tumorseg.viewer.layers.origin import is_view
 from napari_tumorseg.viewer.writers import segmentation_of
 
 if TYPE_CHECKING:
@@ -83,6 +86,23 @@ class Surroundings:
         """Return any Labels layer as a segmentation, as a copy that a thread may read."""
         return frozen(segmentation_of(layer, list(self.viewer.layers)))
 
+    def is_still(self, seg: Segmentation, layer: LabelsLayer | None) -> bool:
+        """Tell whether a layer still holds these labels on this grid, so that what was measured is true."""
+        if layer is None:
+            return False
+        try:
+            now = to_segmentation(layer, list(self.viewer.layers), seg.scheme)
+        except TumorSegError:  # it has labels of another scheme now
+            return False
+        return same_grid(now.grid, seg.grid) and np.array_equal(now.labels, seg.labels)
+
+    def note_saved(self, layer: LabelsLayer, seg: Segmentation) -> None:
+        """Take note that a mask was saved as `seg`, unless it was changed meanwhile."""
+        edits = edits_of(layer)
+        labels = LayerAxes.of(layer, self.viewer.layers).canonical(np.asarray(layer.data))
+        if edits is not None and np.array_equal(labels, seg.labels):
+            edits.note_saved()
+
     def scan_of(self, layer: Layer) -> Scan:
         """Return the images of the case that any layer belongs to.
 
@@ -91,20 +111,14 @@ class Surroundings:
         InputError
             If there are none.
         """
-        roles = Inputs()
-        for group in groups_of(list(self.viewer.layers)):
-            if not _belongs(layer, group.layers):
-                continue
-            chosen = roles.roles(group)
-            problem = problem_with(chosen)
-            if not problem:
-                return case_of(group, chosen).scan()
-        raise InputError(f"There are no images that belong to {layer.name}: open its scan, too.")
+        inputs = self.in_hand.inputs
+        group = inputs.group_of(layer, list(self.viewer.layers))
+        if group is None:
+            raise InputError(f"There are no images that belong to {layer.name}: open its scan, too.")
+        return case_of(group, inputs.roles(group)).scan()
 
     def masks(self) -> list[LabelsLayer]:
         """Return the Labels layers, the last one first."""
-        from napari_tumorseg.viewer.layers.origin import is_view
-
         found = [x for x in self.viewer.layers if isinstance(x, LabelsLayer) and not is_view(x)]
         return found[::-1]
 
@@ -114,11 +128,6 @@ def frozen(seg: Segmentation) -> Segmentation:
     return Segmentation(np.array(seg.labels), seg.grid, seg.scheme, seg.name, seg.source, seg.provenance)
 
 
-def _belongs(layer: Layer, images: tuple[Layer, ...]) -> bool:
-    """Tell whether a layer is of the case of these images: of one group, or else with the same voxels."""
-    mine = origin_of(layer)
-    theirs = [origin for origin in map(origin_of, images) if origin]
-    if mine is not None and any(origin.group == mine.group for origin in theirs):
-        return True
-    grid = grid_of(layer)
-    return any(origin.grid.same_space(grid) for origin in theirs)
+def same_grid(one: Grid, other: Grid) -> bool:
+    """Tell whether two grids are the same to the last digit, so that a length on one is true of the other."""
+    return one.shape == other.shape and one.unit == other.unit and np.array_equal(one.affine, other.affine)

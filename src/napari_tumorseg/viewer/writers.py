@@ -14,11 +14,24 @@ if TYPE_CHECKING:
 def write_labels(path: str, data: Any, attributes: dict[str, Any]) -> list[str]:
     """Write one Labels layer; napari has asked already before it replaces a file.
 
+    In a window, what goes wrong is a notification instead of an error.
+
     Returns
     -------
     list of str
-        The mask and the JSON beside it.
+        The mask and the JSON beside it; nothing if they could not be written.
     """
+    from napari_tumorseg.errors import TumorSegError
+    from napari_tumorseg.viewer.widgets import ask
+
+    try:
+        return _write(path, data, attributes)
+    except TumorSegError as error:
+        ask.tell(error, [path])
+        return []
+
+
+def _write(path: str, data: Any, attributes: dict[str, Any]) -> list[str]:
     from napari.layers import Labels, Layer
 
     from napari_tumorseg.viewer.layers.edits import edits_of

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
+from contextlib import suppress
 from pathlib import Path
-from typing import Any
 
-import numpy as np
 from napari.layers import Labels as LabelsLayer
 from napari.layers import Layer
 from napari.utils.notifications import show_warning
@@ -14,11 +13,9 @@ from qtpy.QtCore import Qt
 from qtpy.QtWidgets import (
     QFileDialog,
     QGridLayout,
-    QHeaderView,
     QLabel,
     QPushButton,
     QSizePolicy,
-    QTreeWidget,
     QTreeWidgetItem,
     QVBoxLayout,
     QWidget,
@@ -27,25 +24,21 @@ from qtpy.QtWidgets import (
 from napari_tumorseg.errors import InputError, OutputError
 from napari_tumorseg.io import write_mask
 from napari_tumorseg.scan import Segmentation
-from napari_tumorseg.session import Entry, State, Worklist
+from napari_tumorseg.session import Entry, State, Worklist, last_worklist, note_worklist
+from napari_tumorseg.viewer.cases.belonging import OpenCase
+from napari_tumorseg.viewer.cases.case_list import CaseList, name_of
 from napari_tumorseg.viewer.cases.opening import Opened, open_entry, stamp_of
 from napari_tumorseg.viewer.keys import bind, key_of, titled
 from napari_tumorseg.viewer.layers.edits import edits_of
-from napari_tumorseg.viewer.layers.origin import is_view, origin_of
+from napari_tumorseg.viewer.layers.origin import origin_of
 from napari_tumorseg.viewer.surroundings import Surroundings
 from napari_tumorseg.viewer.widgets.background import Background
 from napari_tumorseg.viewer.widgets.section import Note
 from napari_tumorseg.viewer.widgets.telling import short, together
 
-SIGNS = {
-    State.NEW: "○ new",
-    State.SEGMENTED: "◔ segmented",
-    State.CORRECTED: "◑ corrected",
-    State.DONE: "● done",
-}
+MayLeave = Callable[[Collection[Layer], Callable[[LabelsLayer], None]], bool]
+
 _LEFT_TO_DO = {State.NEW, State.SEGMENTED, State.CORRECTED}
-_MOST_SHOWN = 14
-_ROW_HEIGHT = 22
 
 
 class WorklistSection(QWidget):
@@ -56,26 +49,26 @@ class WorklistSection(QWidget):
     around : Surroundings
         The viewer and the mask in hand.
     may_leave : callable
-        Asks about unsaved edits, given how to save a layer; False if the user wants to stay.
+        Asks about unsaved edits of layers that are about to go, given how to save the mask in hand; False if
+        the user wants to stay.
     """
 
-    def __init__(
-        self, around: Surroundings, may_leave: Callable[[Callable[[LabelsLayer], None]], bool]
-    ) -> None:
+    def __init__(self, around: Surroundings, may_leave: MayLeave) -> None:
         super().__init__()
         self._around = around
         self._may_leave = may_leave
         self._work = Background(self)
         self.worklist: Worklist | None = None
         self.current: str | None = None
-        self._groups: set[str] = set()
+        self._case = OpenCase(around.viewer.layers)
         self._stamp: int | None = None
         self.choose = QPushButton("Cases…")
         self.choose.setToolTip("A folder of cases, of any layout that can be read")
         self.choose_output = QPushButton("Masks…")
         self.choose_output.setToolTip("Where masks and the states of the cases are kept")
+        self.go_on = QPushButton()
         self.folders = QLabel("Choose a folder of cases.")
-        self.list = _list()
+        self.list = CaseList()
         self.previous = QPushButton(titled("◀ Previous", "previous_case"))
         self.next = QPushButton(titled("Next ▶", "next_case"))
         self.save = QPushButton("Save mask")
@@ -91,19 +84,37 @@ class WorklistSection(QWidget):
     def let_go(self) -> None:
         """Follow the viewer no more."""
         self._work.drop()
+        self._case.let_go()
         self._unbind()
 
     # ---- what the user does
 
     def open_folder(self, cases: Path | None = None, output: Path | None = None) -> None:
-        """List the cases of a folder; without an output folder, one beside it with ``_masks`` is taken."""
+        """List the cases of a folder; without an output folder, one beside it with ``_masks`` is taken.
+
+        Raises
+        ------
+        InputError
+            If masks would be kept among the files of the cases, of which one may have their name.
+        """
         cases = cases or self._asked("Cases", self._paths[0])
         if cases is None:
             return
-        output = output or cases.with_name(f"{cases.name}_masks")
+        paths = (cases, output or cases.with_name(f"{cases.name}_masks"))
+        if paths[1].resolve() == cases.resolve():
+            raise InputError(f"{cases.name} holds the cases: choose another folder for the masks")
         self.note.value = "Looking for cases…"
-        self._paths = (cases, output)
-        self._work.start(lambda: Worklist.open(cases, output), self._on_listed, self._on_failed)
+
+        def done(found: Worklist) -> None:
+            self._around.safely(lambda: self._on_listed(found, paths))()
+
+        self._work.start(lambda: Worklist.open(*paths), done, self._on_failed)
+
+    def open_last(self) -> None:
+        """Go on with the folder that was gone through last."""
+        last = last_worklist()
+        if last is not None:
+            self.open_folder(last.cases, last.output)
 
     def set_output(self, output: Path | None = None) -> None:
         """Keep masks and states in another folder."""
@@ -117,10 +128,9 @@ class WorklistSection(QWidget):
     def open_case(self, name: str) -> None:
         """Open a case in place of the one that is open; edits that are not saved are asked about."""
         entry = self._listed().entry(name)
-        if self.current is not None and not self._may_leave(self._keep_now):
+        if not self._leave():
             self._select(self.current)
             return
-        self._close()
         self.note.value = f"Opening {entry.name}…"
         self._select(entry.name)
         self._work.start(lambda: open_entry(entry), self._on_opened, self._on_failed)
@@ -128,7 +138,8 @@ class WorklistSection(QWidget):
     def go(self, forward: bool = True) -> None:
         """Open the next or the previous case of the list."""
         worklist = self._listed()
-        entry = (worklist.next if forward else worklist.previous)(self.current)
+        step = worklist.next if forward else worklist.previous
+        entry = (step(None, _LEFT_TO_DO) if self.current is None else None) or step(self.current)
         if entry is None:
             self.note.value = "This is the last case." if forward else "This is the first case."
             return
@@ -157,6 +168,7 @@ class WorklistSection(QWidget):
             steps.addWidget(button, index // 2, index % 2)
         column_of_all = QVBoxLayout(self)
         column_of_all.setContentsMargins(9, 4, 9, 4)
+        column_of_all.addWidget(self.go_on)
         column_of_all.addLayout(grid)
         column_of_all.addWidget(self.folders)
         column_of_all.addWidget(self.list)
@@ -165,6 +177,7 @@ class WorklistSection(QWidget):
 
     def _connect(self) -> None:
         safely = self._around.safely
+        self.go_on.clicked.connect(safely(self.open_last))
         self.choose.clicked.connect(safely(self.open_folder))
         self.choose_output.clicked.connect(safely(self.set_output))
         self.list.itemClicked.connect(self._on_clicked)
@@ -188,31 +201,42 @@ class WorklistSection(QWidget):
         return self.worklist
 
     def _on_clicked(self, item: QTreeWidgetItem, column: int = 0) -> None:
-        name = item.data(0, Qt.ItemDataRole.UserRole)
+        name = name_of(item)
         if name != self.current:
             self._around.safely(lambda: self.open_case(name))()
 
-    def _on_listed(self, worklist: Worklist) -> None:
-        self.worklist = worklist
-        self.current = None
+    def _on_listed(self, worklist: Worklist, paths: tuple[Path, Path]) -> None:
+        """Show another list; the open case stays if it is of that, too, else it is closed."""
+        is_same = self.worklist is not None and paths[0] == self._paths[0]
+        if not is_same and not self._leave():
+            self.note.value = ""
+            return
+        if paths != self._paths:
+            self._stamp = None  # no mask there was opened
+        self.worklist, self._paths = worklist, paths
+        with suppress(OutputError):  # it is only a convenience
+            note_worklist(*paths)
         self.note.value = "\n".join(worklist.problems)
         self._show_list()
         first = worklist.next(None, _LEFT_TO_DO)
-        if first is not None:
+        if first is not None and self.current is None:
             self._select(first.name)
             self.note.value += f"Go on with {first.name}: click it, or press {key_of('next_case')}."
 
     def _on_opened(self, opened: Opened) -> None:
         viewer, added = self._around.viewer, []
+        self._around.in_hand.watch(None)  # a mask of before is not this case's
+        before = list(viewer.layers)
         for data in opened.layers:
             added.append(Layer.create(*data))
             viewer.add_layer(added[-1])
-        self._groups = {origin.group for origin in map(origin_of, added) if origin}
+        self._case.open(added)
         self.current, self._stamp = opened.entry.name, opened.stamp
         # a mask that came with the case is there to compare with, not the one to be drawn on
         viewer.layers.selection.active = added[-1] if opened.has_mask else added[0]
         viewer.reset_view()
-        self.note.value = f"{opened.entry.name} is open."
+        others = ", ".join(sorted({origin.case for origin in map(origin_of, before) if origin}))
+        self.note.value = f"{opened.entry.name} is open{f', beside {others}' if others else ''}."
         if opened.sentences:
             show_warning(short(together(opened.sentences)))
         self._show_list()
@@ -222,15 +246,24 @@ class WorklistSection(QWidget):
         self._around.complain(why)
         self._show_state()
 
-    def _close(self) -> None:
-        """Remove the layers of the open case; what the user brought along stays."""
+    def _leave(self) -> bool:
+        """Close the open case once it is settled what becomes of its edits; False if the user wants to stay.
+
+        What the user brought along stays.
+        """
         layers = self._around.viewer.layers
-        for layer in list(layers):
-            origin = origin_of(layer)
-            if (origin and origin.group in self._groups) or (self._groups and is_view(layer)):
+        going = self._case.to_close()
+        if not self._may_leave(going, self._keep_now):
+            return False
+        for layer in going:
+            layer.visible = False  # one that goes before it was ever drawn takes napari with it
+        for layer in going:
+            if layer in layers:  # one may take others along
                 layers.remove(layer)
-        self._groups, self.current, self._stamp = set(), None, None
+        self._case.close()
+        self.current, self._stamp = None, None
         self._show_state()
+        return True
 
     def _keep(self, state: State, then: Callable[[], None]) -> None:
         worklist, name = self._listed(), self.current
@@ -269,6 +302,7 @@ class WorklistSection(QWidget):
         self._check_belongs(layer)
         path = self._target(worklist, name)
         _write(worklist, name, self._around.mask_of(layer), path, State.SEGMENTED)
+        self._stamp = stamp_of(path)
         edits = edits_of(layer)
         if edits is not None:
             edits.note_saved()
@@ -285,17 +319,12 @@ class WorklistSection(QWidget):
 
     def _check_belongs(self, layer: LabelsLayer) -> None:
         """Refuse a mask of another case."""
-        origin = origin_of(layer)
-        group = self._around.in_hand.group() if layer is self._around.in_hand.layer else None
-        if (origin and origin.group in self._groups) or (group and group.key in self._groups):
-            return
-        raise InputError(f"{layer.name} does not belong to {self.current}; select the mask to keep")
+        if not self._case.owns(layer):
+            raise InputError(f"{layer.name} does not belong to {self.current}; select the mask to keep")
 
     def _on_kept(self, entry: Entry, layer: LabelsLayer, seg: Segmentation, then: Callable[[], None]) -> None:
         self._stamp = stamp_of(entry.mask)
-        edits = edits_of(layer)
-        if edits is not None and np.array_equal(self._around.mask().labels, seg.labels):
-            edits.note_saved()
+        self._around.note_saved(layer, seg)
         self._after(f"{layer.name} is kept as {entry.mask.name if entry.mask else ''}.", then)
 
     def _after(self, text: str, then: Callable[[], None]) -> None:
@@ -315,21 +344,17 @@ class WorklistSection(QWidget):
 
     def _show_list(self) -> None:
         worklist = self._listed()
-        self.list.clear()
-        for entry in worklist.entries:
-            item = QTreeWidgetItem([entry.name, SIGNS[entry.state]])
-            item.setData(0, Qt.ItemDataRole.UserRole, entry.name)
-            item.setToolTip(0, entry.name)
-            if entry.mask is not None:
-                item.setToolTip(1, entry.mask.name)
-            self.list.addTopLevelItem(item)
-        rows = min(max(len(worklist.entries), 3), _MOST_SHOWN)
-        self.list.setFixedHeight(rows * _ROW_HEIGHT + self.list.header().sizeHint().height() + 6)
+        self.list.show_cases(worklist)
         self._select(self.current)
         self._show_state()
 
     def _show_state(self) -> None:
         worklist = self.worklist
+        last = last_worklist() if worklist is None else None
+        self.go_on.setVisible(last is not None)
+        if last is not None:
+            self.go_on.setText(f"Go on with {last.cases.name}")
+            self.go_on.setToolTip(f"The folder of last time: {last.cases}\nMasks: {last.output}")
         self.choose_output.setEnabled(worklist is not None)
         self.list.setVisible(worklist is not None)
         for button in (self.next, self.previous):
@@ -343,16 +368,7 @@ class WorklistSection(QWidget):
             self.folders.setToolTip(f"{self._paths[0]}\n{worklist.output}")
 
     def _select(self, name: str | None) -> None:
-        for index in range(self.list.topLevelItemCount()):
-            item = self.list.topLevelItem(index)
-            if item is None:
-                continue
-            is_it = item.data(0, Qt.ItemDataRole.UserRole) == name
-            font = item.font(0)
-            font.setBold(is_it and name == self.current)
-            item.setFont(0, font)
-            if is_it:
-                self.list.setCurrentItem(item)
+        self.list.select(name, is_open=name is not None and name == self.current)
 
 
 def _write(worklist: Worklist, name: str, seg: Segmentation, path: Path, state: State) -> Entry:
@@ -363,18 +379,3 @@ def _write(worklist: Worklist, name: str, seg: Segmentation, path: Path, state: 
         raise OutputError(f"the folder {path.parent} cannot be made: {error.strerror or error}") from error
     write_mask(seg, path, overwrite=True)
     return worklist.set(name, state, path)
-
-
-def _list() -> QTreeWidget:
-    found: Any = QTreeWidget()
-    found.setColumnCount(2)
-    found.setHeaderLabels(["Case", "State"])
-    found.setRootIsDecorated(False)
-    found.setStyleSheet(f"QTreeWidget::item {{ height: {_ROW_HEIGHT}px; }}")
-    found.setUniformRowHeights(True)
-    header = found.header()
-    header.setStretchLastSection(False)
-    header.setSectionResizeMode(0, QHeaderView.ResizeMode.Stretch)
-    header.setSectionResizeMode(1, QHeaderView.ResizeMode.ResizeToContents)
-    assert isinstance(found, QTreeWidget)
-    return found

@@ -21,6 +21,7 @@ from napari_tumorseg.viewer.widgets.background import Background
 from napari_tumorseg.viewer.widgets.numbers_table import NumbersTable, number
 from napari_tumorseg.viewer.widgets.section import Note
 
+_STALE = "The mask has changed since; measure again. Lines that you moved are lost then."
 _SQUARE = "mm\N{SUPERSCRIPT TWO}"
 
 
@@ -65,7 +66,7 @@ class DiametersSection(QWidget):
         self._work = Background(self)
         self.found: Found | None = None
         self.lines = DiametersLayer(around.viewer)
-        self.measure = QPushButton("Measure")
+        self.measure = QPushButton("Measure diameters")
         self.move_ends = QPushButton("Move ends")
         self.move_ends.setToolTip("Drag the ends of the lines; the numbers follow")
         self.plane = QCheckBox("Show midline")
@@ -105,7 +106,14 @@ class DiametersSection(QWidget):
     def on_changed(self) -> None:
         """Tell that the numbers are out of date."""
         if self.found is not None:
-            self.note.value = "The mask has changed since; measure again. Lines that you moved are lost then."
+            self.note.value = _STALE
+
+    @property
+    def fresh(self) -> Found | None:
+        """What was measured, unless the mask in hand is another one since or lies on another grid."""
+        found = self.found
+        is_still = found is not None and self._around.is_still(found.seg, self._around.in_hand.layer)
+        return found if is_still else None
 
     @property
     def rano(self) -> Rano | None:
@@ -135,7 +143,7 @@ class DiametersSection(QWidget):
         layer = self._around.in_hand.layer
         name = layer.name if layer is not None else found.seg.name
         self.lines.show_lines(found.rano, found.seg.grid, f"diameters of {name}")
-        self.note.value = ""
+        self._tell_age()
         self.move_ends.setEnabled(bool(found.rano.lesions))
         self.copy.setEnabled(bool(found.rano.lesions))
         self._show_numbers(found)
@@ -151,8 +159,12 @@ class DiametersSection(QWidget):
         self._show_numbers(self.found)
 
     def _on_failed(self, why: str) -> None:
-        self.note.value = ""
+        self._tell_age()
         self._around.complain(why)
+
+    def _tell_age(self) -> None:
+        """Say so if what is shown is out of date: the mask may have been edited while it was measured."""
+        self.note.value = _STALE if self.found is not None and self.fresh is None else ""
 
     def _show_numbers(self, found: Found) -> None:
         lesions = found.rano.lesions

@@ -13,6 +13,11 @@ from napari_tumorseg.viewer.widgets.histogram_plot import HistogramPlot
 from napari_tumorseg.viewer.widgets.numbers_table import NumbersTable
 from napari_tumorseg.viewer.widgets.section import Note
 
+_LEGEND = (
+    "Each histogram has a height of its own; bar: quartiles, mark: median; "
+    "rest: what has no label and is not background."
+)
+_STALE = "The mask has changed since; measure again."
 _REGION_COLOURS = {"WT": "#E69F00", "TC": "#CC79A7"}
 
 
@@ -24,23 +29,24 @@ class IntensitiesSection(QWidget):
         self._around = around
         self._work = Background(self)
         self.found: tuple[Distribution, ...] = ()
+        self._seg: Segmentation | None = None  # that they are of
         self._colours: dict[str, str] = {}
         self.channel = QComboBox()
         self.channel.setMinimumContentsLength(8)
         self.channel.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
         self.channel.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
-        self.measure = QPushButton("Measure")
+        self.measure = QPushButton("Measure intensities")
         self.copy = QPushButton("Copy")
         self.note = Note()
         self.plot = HistogramPlot()
         self.table = NumbersTable()
         row = QHBoxLayout()
         row.addWidget(self.measure)
-        row.addWidget(self.channel)
         row.addWidget(self.copy)
         column = QVBoxLayout(self)
         column.setContentsMargins(9, 0, 9, 4)
         column.addLayout(row)
+        column.addWidget(self.channel)  # names of channels are long
         for widget in (self.note.native, self.plot, self.table):
             column.addWidget(widget)
         self.measure.clicked.connect(around.safely(self.run))
@@ -55,7 +61,7 @@ class IntensitiesSection(QWidget):
     def clear(self) -> None:
         """Show nothing: another mask is in hand."""
         self._work.drop()
-        self.found = ()
+        self.found, self._seg = (), None
         self.note.value = ""
         self.channel.clear()
         self.channel.hide()
@@ -66,7 +72,7 @@ class IntensitiesSection(QWidget):
     def on_changed(self) -> None:
         """Tell that the plot is out of date."""
         if self.found:
-            self.note.value = "The mask has changed since; measure again."
+            self.note.value = _STALE
 
     def run(self) -> None:
         """Measure all channels, in the background."""
@@ -77,12 +83,9 @@ class IntensitiesSection(QWidget):
         )
 
     def _on_found(self, seg: Segmentation, found: tuple[Distribution, ...]) -> None:
-        self.found = found
+        self.found, self._seg = found, seg
         self._colours = _REGION_COLOURS | {label.short: colour_of(label) for label in seg.scheme.labels}
-        self.note.value = (
-            "Each histogram has a height of its own; bar: quartiles, mark: median; "
-            "rest: what has no label and is not background."
-        )
+        self._tell_age()
         names = list(dict.fromkeys(each.channel for each in found))
         before = self.channel.currentText()
         self.channel.blockSignals(True)
@@ -101,8 +104,16 @@ class IntensitiesSection(QWidget):
         self.table.show_rows(("", "1 %", "25 %", "median", "75 %", "99 %"), cells)
 
     def _on_failed(self, why: str) -> None:
-        self.note.value = ""
+        self._tell_age()
         self._around.complain(why)
+
+    def _tell_age(self) -> None:
+        """Say what the plot shows, or that it is out of date: the mask may have been edited meanwhile."""
+        if self._seg is None:
+            self.note.value = ""
+        else:
+            is_fresh = self._around.is_still(self._seg, self._around.in_hand.layer)
+            self.note.value = _LEGEND if is_fresh else _STALE
 
 
 def _short(value: float | None) -> str:

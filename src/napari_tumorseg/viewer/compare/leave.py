@@ -21,7 +21,7 @@ from napari_tumorseg.report.case import write_case_report
 from napari_tumorseg.report.picture import overlay
 from napari_tumorseg.report.tables import jsonable, to_csv, to_json
 from napari_tumorseg.scan import Scan, Segmentation
-from napari_tumorseg.viewer.results.saving import suggested_name
+from napari_tumorseg.viewer.results.saving import keep_others_mask, suggested_name
 
 ENDINGS: Mapping[str, str] = {"NIfTI": ".nii.gz", "TIFF": ".tif", "HDF5": ".h5"}
 
@@ -78,8 +78,16 @@ def targets(
 def there_already(
     folder: Path, findings: Findings, ending: str = ".nii.gz", picture: bool = True
 ) -> list[Path]:
-    """Return the files that would be replaced."""
-    return [path for path in targets(folder, findings, ending, picture).values() if path.exists()]
+    """Return the files that would be replaced.
+
+    Raises
+    ------
+    OutputError
+        If a mask that was made elsewhere is among them.
+    """
+    goals = targets(folder, findings, ending, picture)
+    keep_others_mask(goals["mask"])
+    return [path for path in goals.values() if path.exists()]
 
 
 def write_everything(

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-import numpy as np
 from napari.layers import Labels as LabelsLayer
 from qtpy.QtWidgets import (
     QCheckBox,
@@ -20,7 +19,6 @@ from qtpy.QtWidgets import (
 
 from napari_tumorseg.errors import CancelledError, OutputError
 from napari_tumorseg.viewer.compare.leave import ENDINGS, Findings, there_already, write_everything
-from napari_tumorseg.viewer.layers.edits import edits_of
 from napari_tumorseg.viewer.layers.inputs import folder_of
 from napari_tumorseg.viewer.results.saving import start_folder
 from napari_tumorseg.viewer.surroundings import Surroundings
@@ -102,10 +100,7 @@ class LeaveSection(QWidget):
 
     def _on_written(self, written: list[Path], layer: LabelsLayer, findings: Findings) -> None:
         self.written = written
-        edits = edits_of(layer)
-        now = self._around.mask() if self._around.in_hand.layer is layer else None
-        if edits is not None and now is not None and np.array_equal(now.labels, findings.seg.labels):
-            edits.note_saved()
+        self._around.note_saved(layer, findings.seg)
         names = ", ".join(path.name for path in written)
         self.note.value = f"Saved in {written[0].parent.name}: {names}."
 

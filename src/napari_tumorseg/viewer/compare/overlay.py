@@ -15,7 +15,7 @@ from napari_tumorseg.geometry import Array
 from napari_tumorseg.measure.overlap import AGREEMENT_COLOURS, AGREEMENT_NAMES, agreement_map
 from napari_tumorseg.scan import Segmentation
 from napari_tumorseg.viewer.layers.to_layers import placement
-from napari_tumorseg.viewer.layers.views import add_view, view_metadata, views
+from napari_tumorseg.viewer.layers.views import add_view, remove_views, view_metadata, views
 
 if TYPE_CHECKING:
     from napari import Viewer
@@ -41,11 +41,20 @@ def show_agreement(
         What A and B are called.
     """
     found = agreement_map(seg, reference, region)
-    for old in views(viewer, KIND):
-        viewer.layers.remove(old)
+    hide_agreement(viewer)
     layer = _layer(found, seg, f"agreement {region}: {names[0]} with {names[1]}")
     add_view(viewer, layer)
     return layer
+
+
+def hide_agreement(viewer: Viewer) -> None:
+    """Take the overlay away, if there is one."""
+    remove_views(viewer, KIND)
+
+
+def is_agreement_shown(viewer: Viewer) -> bool:
+    """Tell whether there is an overlay, be it of an earlier comparison."""
+    return bool(views(viewer, KIND))
 
 
 def _layer(found: Array, seg: Segmentation, name: str) -> LabelsLayer:

@@ -13,9 +13,9 @@ from napari_tumorseg.viewer.compare.intensities_section import IntensitiesSectio
 from napari_tumorseg.viewer.compare.leave import Findings
 from napari_tumorseg.viewer.compare.leave_section import LeaveSection
 from napari_tumorseg.viewer.compare.presets_section import PresetsSection
-from napari_tumorseg.viewer.compare.reference_section import STALE, ReferenceSection
+from napari_tumorseg.viewer.compare.reference_section import ReferenceSection
 from napari_tumorseg.viewer.compare.times_section import TimesSection
-from napari_tumorseg.viewer.surroundings import Surroundings
+from napari_tumorseg.viewer.surroundings import Surroundings, same_grid
 from napari_tumorseg.viewer.widgets.section import Section
 
 
@@ -54,16 +54,22 @@ class ComparePage(QObject):
             If there is no mask in hand.
         """
         seg = self._around.mask()
-        measured = self.diameters.found
-        is_fresh = measured is not None and (measured.seg.labels == seg.labels).all()
+        measured, fresh = self.diameters.found, self.diameters.fresh
+        has_plane = measured is not None and same_grid(measured.seg.grid, seg.grid)  # whatever the labels
         return Findings(
             seg=seg,
             scan=self._around.in_hand.scan(),
-            rano=measured.rano if measured is not None and is_fresh else None,
-            midline=measured.midline if measured is not None else None,
-            agreement=None if self.reference.note.value == STALE else self.reference.found,
-            change=self.times.found if self._is_in_times() else None,
+            rano=fresh.rano if fresh is not None else None,
+            midline=measured.midline if measured is not None and has_plane else None,
+            agreement=self.reference.fresh,
+            change=self.times.fresh if self._is_in_times() else None,
         )
+
+    def forget(self) -> None:
+        """Show no numbers and no arrangement any more: the voxels have another size."""
+        self.presets.look.back()
+        for section in (self.reference, self.diameters, self.times, self.intensities):
+            section.clear()
 
     def let_go(self) -> None:
         """Follow the viewer no more."""

@@ -14,7 +14,6 @@ from qtpy.QtCore import QObject, QTimer
 from napari_tumorseg.errors import InputError
 from napari_tumorseg.viewer.compare.presets_state import ViewerState
 from napari_tumorseg.viewer.compare.presets_surfaces import Surface, surface_layers
-from napari_tumorseg.viewer.layers.inputs import Inputs
 from napari_tumorseg.viewer.layers.origin import is_view
 from napari_tumorseg.viewer.layers.views import remove_views, view_metadata, views
 from napari_tumorseg.viewer.surroundings import Surroundings
@@ -23,6 +22,8 @@ if TYPE_CHECKING:
     from napari import Viewer
 
 KIND = "look"
+SIDE_BY_SIDE, SURFACES = "side by side", "surfaces"
+CONTOURS, FILLED = "contours", "filled masks"
 PLANES = {"axial": (0, 1, 2), "coronal": (1, 0, 2), "sagittal": (2, 0, 1)}
 _LINKED = ("opacity", "contour", "colormap")
 
@@ -30,7 +31,9 @@ _LINKED = ("opacity", "contour", "colormap")
 class Look(QObject):
     """Arranges the view and knows how it was before; layers are hidden, moved and shown, never changed.
 
-    An arrangement ends when layers come or go, since they would stand in the wrong place.
+    An arrangement ends when layers come or go, since they would stand in the wrong place, and when another
+    mask is taken in hand, since it shows the one before; the surfaces also when the view turns to slices, on
+    which nothing of them is to be seen. The slice that is shown stays, whatever comes and goes.
 
     Parameters
     ----------
@@ -47,12 +50,14 @@ class Look(QObject):
         super().__init__(parent)
         self._around = around
         self._state: ViewerState | None = None
+        self._mask: LabelsLayer | None = None  # that all cells show
         self._busy = False
         self.name = ""
         self._soon = QTimer(self)  # goes with the section, so that nothing comes back after its end
         self._soon.setSingleShot(True)
         self._soon.timeout.connect(self.back)
         around.in_hand.changed.connect(self._on_edit)
+        around.in_hand.switched.connect(self._on_switched)
 
     @property
     def _viewer(self) -> Viewer:
@@ -67,16 +72,19 @@ class Look(QObject):
         """Bring everything back and follow the viewer no more."""
         self.back()
         self._around.in_hand.changed.disconnect(self._on_edit)
+        self._around.in_hand.switched.disconnect(self._on_switched)
 
     def back(self) -> None:
         """Bring everything back to how it was before the first arrangement."""
-        state, self._state = self._state, None
+        state, self._state, self._mask = self._state, None, None
         if state is None:
             return
         self._follow(False)
         self._busy = True
         try:
             _unlink(self._viewer)
+            for layer in views(self._viewer, KIND):
+                layer.visible = False  # one that goes before it was ever drawn takes napari with it
             remove_views(self._viewer, KIND)
             state.restore(self._viewer)
         finally:
@@ -88,6 +96,7 @@ class Look(QObject):
         images = self._images()
         mask = self._around.in_hand.layer
         self._begin()
+        self._mask = mask
         self._busy = True
         try:
             self._hide_all()
@@ -103,7 +112,7 @@ class Look(QObject):
             self._viewer.reset_view()
         finally:
             self._busy = False
-        self._tell("side by side")
+        self._tell(SIDE_BY_SIDE)
 
     def contours(self, width: int = 1) -> None:
         """Draw the masks as outlines of so many voxels; 0 fills them."""
@@ -112,7 +121,8 @@ class Look(QObject):
             self._follow(True)
         for layer in self._around.masks():
             layer.contour = width
-        self._tell(self.name or ("contours" if width else "filled masks"))
+        filling = CONTOURS if width else FILLED
+        self._tell(filling if self.name in ("", CONTOURS, FILLED) else self.name)
 
     def surfaces(self, found: Sequence[Surface]) -> None:
         """Show surfaces that were computed, in three dimensions."""
@@ -131,12 +141,14 @@ class Look(QObject):
             self._viewer.scene.camera.set_view_direction((-0.3, 1, 0.25), (1, 0, 0))
         finally:
             self._busy = False
-        self._tell("surfaces")
+        self._tell(SURFACES)
 
     def next_plane(self) -> str:
         """Turn from axial to coronal to sagittal slices and on; return which."""
         if self._viewer.dims.ndim != 3:
             raise InputError("The planes of a scan are three; this view has other axes.")
+        if self.name == SURFACES:
+            self.back()  # in 3-D images and masks are hidden
         if self._state is None:
             self._state = ViewerState(self._viewer)
             self._follow(True)
@@ -171,7 +183,8 @@ class Look(QObject):
         if group is None:
             found = [x for x in self._viewer.layers if isinstance(x, ImageLayer) and not is_view(x)]
         else:
-            found = [x for x, role in Inputs().roles(group).items() if role != "brain mask"]
+            roles = self._around.in_hand.inputs.roles(group)
+            found = [x for x, role in roles.items() if role != "brain mask"]
         if len(found) < 2:
             raise InputError("There are no two images to be shown side by side.")
         return found
@@ -214,14 +227,29 @@ class Look(QObject):
             event.disconnect(self._on_layers)
             if on:
                 event.connect(self._on_layers)
+        ndisplay = self._viewer.dims.events.ndisplay
+        ndisplay.disconnect(self._on_ndisplay)
+        if on:
+            ndisplay.connect(self._on_ndisplay)
 
     def _on_layers(self, event: Any = None) -> None:
-        if not self._busy and self.name in ("side by side", "surfaces"):
+        if not self._busy and self.name in (SIDE_BY_SIDE, SURFACES):
+            self._soon.start(0)
+
+    def _on_switched(self, layer: LabelsLayer | None) -> None:
+        if self._state is not None and not self._busy and self.name in (SIDE_BY_SIDE, SURFACES):
+            self._state.leave_selection()  # that mask was selected since
+            self._soon.start(0)
+
+    def _on_ndisplay(self, event: Any = None) -> None:
+        """Leave the surfaces when the user turns to slices by napari's own button."""
+        if not self._busy and self.name == SURFACES and self._viewer.dims.ndisplay == 2:
             self._soon.start(0)
 
     def _on_edit(self, layer: LabelsLayer, change: Any) -> None:
         """Show an edit in all cells: they share the array, unless it was replaced."""
-        for copy in views(self._viewer, KIND):
+        is_arranged = layer is self._mask
+        for copy in views(self._viewer, KIND) if is_arranged else ():
             if isinstance(copy, LabelsLayer):
                 if copy.data is not layer.data:
                     copy.data = layer.data

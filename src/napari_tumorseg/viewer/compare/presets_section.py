@@ -5,15 +5,17 @@ from __future__ import annotations
 from qtpy.QtWidgets import QGridLayout, QPushButton, QVBoxLayout, QWidget
 
 from napari_tumorseg.errors import InputError
+from napari_tumorseg.inference.evidence import Evidence
+from napari_tumorseg.viewer.compare.presets import KIND as LOOK
 from napari_tumorseg.viewer.compare.presets import Look
 from napari_tumorseg.viewer.compare.presets_surfaces import find_surfaces
-from napari_tumorseg.viewer.layers.views import views
+from napari_tumorseg.viewer.correct.maps import KIND as PROBABILITY
+from napari_tumorseg.viewer.correct.maps import UNCERTAINTY, map_of, show_map
+from napari_tumorseg.viewer.layers.views import view_metadata, views
+from napari_tumorseg.viewer.segment.run import EVIDENCE_KEY
 from napari_tumorseg.viewer.surroundings import Surroundings
 from napari_tumorseg.viewer.widgets.background import Background
 from napari_tumorseg.viewer.widgets.section import Note
-
-PROBABILITY = "probability"
-"""Kind of the layers that hold probabilities."""
 
 
 class PresetsSection(QWidget):
@@ -62,17 +64,29 @@ class PresetsSection(QWidget):
         )
 
     def show_probability(self) -> None:
-        """Show the layers that hold probabilities.
+        """Show the maps of regions that are there, else that of the first region as long as this look lasts.
 
         Raises
         ------
         InputError
-            If there are none.
+            If there are none and the mask in hand has no probabilities.
         """
-        layers = views(self._around.viewer, PROBABILITY)
-        if not layers:
-            raise InputError("There are no probabilities to show: ask for a map on the page Correct first.")
-        self.look.show_only_with(layers, PROBABILITY)
+        viewer, mask = self._around.viewer, self._around.in_hand.layer
+        layers = [layer for layer in views(viewer, PROBABILITY) if map_of(layer) != UNCERTAINTY]
+        evidence = mask.metadata.get(EVIDENCE_KEY) if mask is not None else None
+        if layers:
+            self.look.show_only_with(layers, PROBABILITY)
+        elif mask is not None and isinstance(evidence, Evidence):
+            self.look.show_only_with([], PROBABILITY)
+            name, values = next(iter(evidence.shown.items()))
+            grid = self._around.in_hand.grid() or evidence.grid  # the voxel size may be stated since the run
+            made = show_map(viewer, name, values, evidence.box, grid, mask.name)
+            made.metadata.update(view_metadata(LOOK))
+        else:
+            raise InputError(
+                "There are no probabilities to show: a run keeps them if Keep probability maps is ticked "
+                "under Segment, Options."
+            )
 
     # ---- the parts
 

@@ -32,11 +32,14 @@ class ViewerState:
         self._order = [ref(layer) for layer in viewer.layers]
         self._grid = {name: getattr(viewer.canvas.grid, name) for name in _OF_GRID}
         self._ndisplay, self._dims = viewer.dims.ndisplay, tuple(viewer.dims.order)
-        self._point = tuple(viewer.dims.point)
         self._camera = {name: getattr(viewer.scene.camera, name) for name in _OF_CAMERA}
 
+    def leave_selection(self) -> None:
+        """Have the selection stay as it will be: it was changed on purpose since."""
+        self._active = None
+
     def restore(self, viewer: Viewer) -> None:
-        """Bring it back; layers that came since stay as they are, above the others."""
+        """Bring it back; layers that came since stay as they are, above the others, and so does the slice."""
         self._reorder(viewer)
         for layer, looks in list(self._layers.items()):
             if layer in viewer.layers:
@@ -47,7 +50,6 @@ class ViewerState:
         viewer.dims.ndisplay = self._ndisplay
         if viewer.dims.ndim == len(self._dims):
             viewer.dims.order = self._dims
-            viewer.dims.set_point(range(len(self._point)), self._point)
         for name, value in self._camera.items():
             setattr(viewer.scene.camera, name, value)
         # last: napari asks a layer at once what lies under the cursor, which fails halfway out of 3-D

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from napari.layers import Labels as LabelsLayer
 from qtpy.QtWidgets import QComboBox, QFileDialog, QHBoxLayout, QPushButton, QVBoxLayout, QWidget
@@ -12,7 +13,12 @@ from napari_tumorseg.errors import ChoiceNeededError, InputError
 from napari_tumorseg.io import read_mask
 from napari_tumorseg.measure.agreement import Agreement, RegionAgreement, agreement
 from napari_tumorseg.scan import Segmentation
-from napari_tumorseg.viewer.compare.overlay import Legend, show_agreement
+from napari_tumorseg.viewer.compare.overlay import (
+    Legend,
+    hide_agreement,
+    is_agreement_shown,
+    show_agreement,
+)
 from napari_tumorseg.viewer.layers.origin import origin_of
 from napari_tumorseg.viewer.layers.to_layers import labels_layer
 from napari_tumorseg.viewer.layers.views import add_view
@@ -24,6 +30,7 @@ from napari_tumorseg.viewer.widgets.numbers_table import NumbersTable, number, s
 from napari_tumorseg.viewer.widgets.section import Note
 
 _FILES = "Masks (*.nii.gz *.nii *.tif *.tiff *.h5 *.hdf5 *.mat);;All files (*)"
+_SHOW, _HIDE = "Show agreement", "Hide agreement"
 STALE = "The mask has changed since; compare again."
 
 _SHARES = ("dice", "iou", "accuracy", "precision", "sensitivity", "specificity", "f1")
@@ -58,8 +65,11 @@ class ReferenceSection(QWidget):
         self.table = NumbersTable()
         self.copy = QPushButton("Copy")
         self.region = QComboBox()
-        self.show_map = QPushButton("Show agreement")
-        self.show_map.setToolTip("A layer of its own: in both, only in this mask, only in the reference")
+        self.show_map = QPushButton(_SHOW)
+        self.show_map.setToolTip(
+            "A layer of its own: in both, only in this mask, only in the reference; "
+            "press again to take it away"
+        )
         self.legend = Legend()
         self._lay_out()
         self._connect()
@@ -69,6 +79,7 @@ class ReferenceSection(QWidget):
         """Follow the viewer no more."""
         self._work.drop()
         self.chooser.let_go()
+        self._around.viewer.layers.events.removed.disconnect(self._show_pressed)
 
     def clear(self) -> None:
         """Show nothing: another mask is in hand."""
@@ -77,11 +88,21 @@ class ReferenceSection(QWidget):
         self.note.value = ""
         self.table.hide()
         self._after.setVisible(False)
+        hide_agreement(self._around.viewer)
 
     def on_changed(self) -> None:
         """Tell that the numbers are out of date."""
         if self.found is not None:
             self.note.value = STALE
+
+    @property
+    def fresh(self) -> Agreement | None:
+        """What was found, unless one of both masks is another one since or lies on another grid."""
+        if self._pair is None:
+            return None
+        layers = self._around.in_hand.layer, self.chooser.layer
+        is_still = all(map(self._around.is_still, self._pair, layers))
+        return self.found if is_still else None
 
     def run(self) -> None:
         """Compare the mask in hand with the chosen reference, in the background."""
@@ -94,8 +115,11 @@ class ReferenceSection(QWidget):
             )
         seg, reference = self._around.mask(), self._around.mask_of(layer)
         self.note.value = "Comparing…"
-        self._pair = (seg, reference)
-        self._work.start(lambda: agreement(seg, reference), self._on_found, self._on_failed)
+        self._work.start(
+            lambda: agreement(seg, reference),
+            lambda found: self._on_found(found, (seg, reference)),
+            self._on_failed,
+        )
 
     def open_file(self, path: Path | None = None) -> None:
         """Load a reference from a file, which is asked for if none is named."""
@@ -106,7 +130,13 @@ class ReferenceSection(QWidget):
             self._read(path)
 
     def overlay(self) -> None:
-        """Show where both differ in the chosen region."""
+        """Show where both differ in the chosen region, or take it away if it is there."""
+        if is_agreement_shown(self._around.viewer):
+            hide_agreement(self._around.viewer)
+        else:
+            self._show_overlay()
+
+    def _show_overlay(self) -> None:
         if self._pair is None:
             raise InputError("Compare with a reference first.")
         seg, reference = self._pair
@@ -115,6 +145,7 @@ class ReferenceSection(QWidget):
         names = (self._name(), other)
         show_agreement(self._around.viewer, seg, reference, self.region.currentText(), names)
         self.legend.show_names(*names)
+        self._show_pressed()
 
     # ---- the parts
 
@@ -141,6 +172,8 @@ class ReferenceSection(QWidget):
         self.load.clicked.connect(safely(self.open_file))
         self.compare.clicked.connect(safely(self.run))
         self.show_map.clicked.connect(safely(self.overlay))
+        self.region.currentIndexChanged.connect(safely(self._follow_region))
+        self._around.viewer.layers.events.removed.connect(self._show_pressed)
         self.copy.clicked.connect(self.table.copy)
         self.chooser.chosen.connect(self.clear)
 
@@ -153,7 +186,7 @@ class ReferenceSection(QWidget):
         )
 
     def _on_read(self, path: Path, found: Segmentation | ChoiceNeededError) -> None:
-        self.note.value = ""
+        self._tell_age()
         if isinstance(found, ChoiceNeededError):
             self._around.safely(lambda: self._ask_scheme(path, found))()
             return
@@ -183,19 +216,45 @@ class ReferenceSection(QWidget):
         add_view(self._around.viewer, layer)
         return layer
 
-    def _on_found(self, found: Agreement) -> None:
-        self.found = found
+    def _on_found(self, found: Agreement, pair: tuple[Segmentation, Segmentation]) -> None:
+        self.found, self._pair = found, pair
         rows = found.rows
         self.table.show_rows(["", *(row.name for row in rows)], _cells(rows), (tip for _, tip in _LINES))
-        self.note.value = "; ".join(f"{row.name}: {', '.join(row.flags)}" for row in rows if row.flags)
-        self.region.clear()
-        self.region.addItems([row.name for row in rows if row.kind == "region"])
+        self._tell_age()
+        self._offer_regions([row.name for row in rows if row.kind == "region"])
         self._after.setVisible(True)
+        self._around.safely(self._follow_region)()
+
+    def _offer_regions(self, names: Sequence[str]) -> None:
+        """Offer these regions; the one that was chosen stays so."""
+        before = self.region.currentText()
+        self.region.blockSignals(True)
+        self.region.clear()
+        self.region.addItems(names)
+        self.region.setCurrentText(before if before in names else names[0] if names else "")
+        self.region.blockSignals(False)
+
+    def _follow_region(self) -> None:
+        """Show another region, or the same one of another comparison, where an overlay is seen."""
+        if is_agreement_shown(self._around.viewer):
+            self._show_overlay()
+
+    def _show_pressed(self, event: Any = None) -> None:
+        """Let button and legend follow the overlay, which can be taken away in napari's list, too."""
+        is_shown = is_agreement_shown(self._around.viewer)
+        self.show_map.setText(_HIDE if is_shown else _SHOW)
+        if not is_shown:
+            self.legend.hide()
 
     def _on_failed(self, why: str) -> None:
-        self._pair = None
-        self.note.value = ""
+        self._tell_age()
         self._around.complain(why)
+
+    def _tell_age(self) -> None:
+        """Say so if what is shown is out of date, else what is odd about it."""
+        rows = self.found.rows if self.found is not None else ()
+        flags = [f"{row.name}: {', '.join(row.flags)}" for row in rows if row.flags]
+        self.note.value = STALE if self.found is not None and self.fresh is None else "; ".join(flags)
 
     def _name(self) -> str:
         layer = self._around.in_hand.layer

@@ -21,6 +21,7 @@ from napari_tumorseg.viewer.widgets.mask_chooser import MaskChooser
 from napari_tumorseg.viewer.widgets.numbers_table import NumbersTable, number, signed
 from napari_tumorseg.viewer.widgets.section import Note
 
+_STALE = "A mask has changed since; compare again."
 _SQUARE = "mm\N{SUPERSCRIPT TWO}"
 
 
@@ -45,7 +46,8 @@ class TimesSection(QWidget):
         self._around = around
         self._work = Background(self)
         self.found: Change | None = None
-        self._pair: _Pair | None = None
+        self._pair: _Pair | None = None  # asked for last
+        self._shown: _Pair | None = None  # that `found` is of
         self._offered: Rigid | None = None
         layers = around.viewer.layers
         self.before = MaskChooser(layers, "choose the earlier mask")
@@ -76,7 +78,7 @@ class TimesSection(QWidget):
     def clear(self) -> None:
         """Show nothing: other masks are chosen."""
         self._work.drop()
-        self.found = self._pair = None
+        self.found = self._pair = self._shown = None
         self._drop_offer()
         self.note.value = self.more.value = ""
         self.table.hide()
@@ -85,7 +87,15 @@ class TimesSection(QWidget):
     def on_changed(self, layer: LabelsLayer) -> None:
         """Tell that the numbers are out of date if it was one of these masks that changed."""
         if self.found is not None and layer in (self.before.layer, self.after.layer):
-            self.note.value = "A mask has changed since; compare again."
+            self.note.value = _STALE
+
+    @property
+    def fresh(self) -> Change | None:
+        """What was found, unless one of both masks is another one since or lies on another grid."""
+        if self._shown is None:
+            return None
+        pairs = (self._shown.before, self.before.layer), (self._shown.after, self.after.layer)
+        return self.found if all(self._around.is_still(*pair) for pair in pairs) else None
 
     def run(self) -> None:
         """Compare the two, with the registration if one was approved."""
@@ -163,7 +173,7 @@ class TimesSection(QWidget):
     def _compute(self, pair: _Pair) -> None:
         self._pair = pair
         self.note.value = "Comparing…"
-        self._work.start(pair.changed, self._on_found, self._on_failed)
+        self._work.start(pair.changed, lambda found: self._on_found(found, pair), self._on_failed)
 
     def _offer(self, rigid: Rigid, fixed: Scan) -> None:
         self._offered = rigid
@@ -176,17 +186,21 @@ class TimesSection(QWidget):
         self._verdict.setVisible(False)
         hide_preview(self._around.viewer)
 
-    def _on_found(self, found: Change) -> None:
-        self.found = found
-        self.note.value = ""
+    def _on_found(self, found: Change, pair: _Pair) -> None:
+        self.found, self._shown = found, pair
+        self._tell_age()
         self.table.show_rows(("", "before, mL", "after, mL", "change, mL", "%"), _volume_rows(found))
         self.more.value = "\n".join(_sentences(found))
         rows = [_lesion_row(lesion) for lesion in found.lesions or ()]
         self.lesions.show_rows(("lesions", "before, mL", "after, mL"), rows)
 
     def _on_failed(self, why: str) -> None:
-        self.note.value = ""
+        self._tell_age()
         self._around.complain(why)
+
+    def _tell_age(self) -> None:
+        """Say so if what is shown is out of date: a mask may have been edited while they were compared."""
+        self.note.value = _STALE if self.found is not None and self.fresh is None else ""
 
 
 def _row(*widgets: QWidget) -> QHBoxLayout:

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
-from weakref import WeakKeyDictionary
 
 import numpy as np
-from napari.layers import Labels as LabelsLayer
 from napari.layers import Points as PointsLayer
+from qtpy.QtCore import QTimer
 
 from napari_tumorseg.edit import ANY, Component, component_at
 from napari_tumorseg.geometry import Array
 from napari_tumorseg.viewer.layers.axes import Index
-from napari_tumorseg.viewer.layers.views import add_view, view_metadata, views
+from napari_tumorseg.viewer.layers.views import add_view, remove_views, view_metadata, views
 from napari_tumorseg.viewer.results.in_hand import MaskInHand
 
 if TYPE_CHECKING:
@@ -22,38 +21,55 @@ KIND = "kept"
 
 
 class KeptMarks:
-    """Which components of each mask are marked as kept: tools of the panel leave them as they are."""
+    """Which components of each mask are marked as kept: tools of the panel leave them as they are.
+
+    The marks lie with the edits of the mask, so that they are autosaved and recovered as those are.
+    """
 
     def __init__(self, viewer: Viewer, in_hand: MaskInHand) -> None:
         self._viewer = viewer
         self._in_hand = in_hand
-        self._seeds: WeakKeyDictionary[LabelsLayer, list[Index]] = WeakKeyDictionary()
+        self._soon = QTimer(in_hand)  # a mask may be switched while its layer is being added
+        self._soon.setSingleShot(True)
+        self._soon.setInterval(0)
+        self._soon.timeout.connect(self.show)
+        in_hand.switched.connect(self._show_soon)
+        in_hand.changed.connect(self._on_changed)
 
     @property
     def seeds(self) -> tuple[Index, ...]:
         """A voxel of each kept component of the mask in hand."""
-        layer = self._in_hand.layer
-        return tuple(self._seeds.get(layer, ())) if layer is not None else ()
+        mask = self._in_hand.mask
+        return mask.edits.kept if mask is not None else ()
 
     def toggle(self, found: Component) -> bool:
         """Mark a component as kept, or take its marks away; return whether it is marked now."""
-        layer = self._in_hand.layer
-        assert layer is not None
-        inside = [seed for seed in self.seeds if holds(found, seed)]
-        others = [seed for seed in self.seeds if seed not in inside]
-        self._seeds[layer] = others if inside else [*others, found.centre]
+        mask = self._in_hand.mask
+        assert mask is not None
+        others = tuple(seed for seed in self.seeds if not holds(found, seed))
+        is_marked = len(others) < len(self.seeds)
+        mask.edits.keep(others if is_marked else (*others, found.centre))
         self.show()
-        return not inside
+        return not is_marked
 
     def show(self) -> None:
-        """Show a point at each kept component of the mask in hand, and none of other masks."""
-        points = [self._in_hand.position_of(seed) for seed in self.seeds]
+        """Show a point at each kept component of the mask in hand that is there, and none of other masks."""
+        there = [seed for seed in self.seeds if self._in_hand.labels()[seed]]
+        points = [self._in_hand.position_of(seed) for seed in there]
         layer = next((x for x in views(self._viewer, KIND) if isinstance(x, PointsLayer)), None)
-        if layer is not None:
+        if layer is not None and (not points or layer.ndim == len(points[0])):
             places = np.asarray(points, dtype=float).reshape(-1, layer.ndim)
             layer.data = (places - layer.translate) / layer.scale
         elif points:
+            remove_views(self._viewer, KIND)
             add_view(self._viewer, self._make_layer(points))
+
+    def _show_soon(self, layer: object) -> None:
+        self._soon.start()
+
+    def _on_changed(self, layer: object, change: object) -> None:
+        if self.seeds:
+            self._soon.start()
 
     def _make_layer(self, points: list[tuple[float, ...]]) -> PointsLayer:
         mask = self._in_hand.layer
@@ -67,7 +83,6 @@ class KeptMarks:
             symbol="ring",
             size=8,
             face_color="white",
-            out_of_slice_display=True,
             units=mask.units,
             axis_labels=mask.axis_labels,
             metadata=view_metadata(KIND),

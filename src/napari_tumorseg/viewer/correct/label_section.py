@@ -11,6 +11,7 @@ from qtpy.QtGui import QColor, QIcon, QPixmap
 from qtpy.QtWidgets import QButtonGroup, QCheckBox, QGridLayout, QLabel, QRadioButton, QSizePolicy, QWidget
 
 from napari_tumorseg.regions import Scheme
+from napari_tumorseg.viewer.layers.colours import shown_colour
 from napari_tumorseg.viewer.results.in_hand import MaskInHand
 
 _NO_MASK = "No mask yet: segment the scan, or select a Labels layer."
@@ -53,10 +54,7 @@ class LabelPicker(QWidget):
 
     def name_of(self, value: int) -> str:
         """Return a label's short name."""
-        if value == 0:
-            return "background"
-        known = self._scheme is not None and value in self._scheme.values
-        return self._scheme.label(value).short if known and self._scheme else f"label {value}"
+        return name_in(self._scheme, value)
 
     def let_go(self) -> None:
         """Follow no layer any more."""
@@ -84,6 +82,7 @@ class LabelPicker(QWidget):
             self._scheme = scheme
             self._make_rows(scheme)
             self.spared_changed.emit()
+        self._show_colours()
         self._note.setText(_NO_SCHEME if is_mask else _NO_MASK)
         self._note.setVisible(scheme is None)
         self._on_selected()
@@ -96,7 +95,6 @@ class LabelPicker(QWidget):
         self.choices, self.ticks = {}, {}
         for row, label in enumerate(scheme.labels if scheme else (), start=1):
             choice = QRadioButton(f"{label.short}   {label.name}")
-            choice.setIcon(_swatch(label.colour))
             choice.setToolTip(f"Paint with label {label.value}: {label.name}")
             choice.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)  # long names are cut
             tick = QCheckBox("spare")
@@ -110,6 +108,10 @@ class LabelPicker(QWidget):
             self._grid.addWidget(tick, row, 1, Qt.AlignmentFlag.AlignRight)
             self.choices[label.value], self.ticks[label.value] = choice, tick
 
+    def _show_colours(self) -> None:
+        for label in self._scheme.labels if self._scheme and self._layer is not None else ():
+            self.choices[label.value].setIcon(_swatch(shown_colour(self._layer, label)))
+
     def _on_clicked(self, value: int) -> None:
         if self._layer is not None:
             self._layer.selected_label = value
@@ -121,6 +123,13 @@ class LabelPicker(QWidget):
         for other in self.choices.values():
             other.setChecked(other is choice)
         self._group.setExclusive(True)
+
+
+def name_in(scheme: Scheme | None, value: int) -> str:
+    """Return a label's short name in a scheme, as far as that has one."""
+    if value == 0:
+        return "background"
+    return scheme.label(value).short if scheme and value in scheme.values else f"label {value}"
 
 
 def _swatch(colour: str, size: int = 14) -> QIcon:

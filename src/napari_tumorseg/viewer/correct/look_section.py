@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -21,6 +23,7 @@ from napari_tumorseg.viewer.correct.kept import KeptMarks
 from napari_tumorseg.viewer.correct.maps import UNCERTAINTY, is_shown, show_map
 from napari_tumorseg.viewer.correct.threshold import Rethreshold
 from napari_tumorseg.viewer.correct.tools_section import tool_button
+from napari_tumorseg.viewer.results.stepping import sliced_axis, turn_to
 from napari_tumorseg.viewer.segment.run import EVIDENCE_KEY
 from napari_tumorseg.viewer.surroundings import Surroundings
 from napari_tumorseg.viewer.widgets.background import Background
@@ -40,14 +43,14 @@ class LookWhereSection(QWidget):
     said = Signal(str)
     """A sentence on what was done."""
 
-    def __init__(self, around: Surroundings, kept: KeptMarks) -> None:
+    def __init__(self, around: Surroundings, kept: KeptMarks, is_painting: Callable[[], bool]) -> None:
         super().__init__()
         self._around, self._kept = around, kept
         self._maps: dict[tuple[int, str], Any] = {}
         self._background, self._finder = Background(self), Background(self)
         self._uncertainty: tuple[Evidence, Array] | None = None
-        self._visited: list[int] = []
-        self.rethreshold = Rethreshold(around.in_hand)
+        self._visited: dict[int, set[int]] = defaultdict(set)
+        self.rethreshold = Rethreshold(around.in_hand, is_painting)
         self.words = wrapping_label()
         self.buttons: dict[str, QPushButton] = {}
         self._maps_row = QHBoxLayout()
@@ -90,14 +93,13 @@ class LookWhereSection(QWidget):
 
     def go_on(self) -> None:
         """Go to the most uncertain slice that was not visited yet; after the last to the first again."""
-        dims, mask = self._around.viewer.dims, self._around.in_hand.mask
+        mask = self._around.in_hand.mask
         if mask is None or self.evidence is None:
             raise InputError(_NO_MAPS)
-        hidden = [a for a in range(dims.ndim - 3, dims.ndim) if a not in dims.displayed]
-        if len(hidden) != 1:
+        axis = sliced_axis(self._around.viewer.dims, mask)
+        if axis is None:
             raise InputError("In 3-D there is no slice to go to: turn to slices first.")
-        axis = int(mask.axes.view.axes.index(hidden[0] - (dims.ndim - 3)))
-        self._with_uncertainty(lambda found: self._go(found, axis, hidden[0]))
+        self._with_uncertainty(lambda found: self._go(found, axis))
 
     def move_threshold(self, value: float) -> None:
         """Set the threshold of the regions that are chosen."""
@@ -129,7 +131,7 @@ class LookWhereSection(QWidget):
 
     def _on_switched(self, layer: LabelsLayer | None) -> None:
         evidence = self.evidence
-        self._visited = []
+        self._visited.clear()
         if layer is not None and evidence is not None:
             self.rethreshold.attach(layer, evidence)
         self._make_buttons(evidence)
@@ -182,11 +184,12 @@ class LookWhereSection(QWidget):
         if mask is None or self.evidence is not evidence:
             return
         viewer = self._around.viewer
-        layer = show_map(viewer, name, values, evidence.box, evidence.grid, mask.layer.name)
+        grid = self._around.in_hand.grid() or evidence.grid  # the voxel size may be stated since the run
+        layer = show_map(viewer, name, values, evidence.box, grid, mask.layer.name)
         self._maps[id(evidence), name] = layer
         self._show_pressed()
 
-    def _go(self, uncertainty: Array, axis: int, viewer_axis: int) -> None:
+    def _go(self, uncertainty: Array, axis: int) -> None:
         evidence = self.evidence
         if evidence is None:
             return
@@ -195,15 +198,15 @@ class LookWhereSection(QWidget):
         if not ranked:
             self.said.emit("The model is certain of every voxel: no slice is uncertain.")
             return
-        left = [index for index in ranked if index not in self._visited]
+        visited = self._visited[axis]
+        left = [index for index in ranked if index not in visited]
         if not left:
-            self._visited, left = [], ranked
-        self._visited.append(left[0])
-        centre = [side.start for side in evidence.box]
-        centre[axis] = left[0]
-        position = self._around.in_hand.position_of(centre)
-        dims = self._around.viewer.dims
-        dims.set_point(viewer_axis, position[viewer_axis - dims.ndim])
+            visited.clear()
+            left = ranked
+        visited.add(left[0])
+        place = [side.start for side in evidence.box]
+        place[axis] = left[0]
+        turn_to(self._around.viewer.dims, self._around.in_hand, place)
         self.said.emit(
             f"Slice {left[0]}: number {ranked.index(left[0]) + 1} of {len(ranked)} uncertain ones."
         )

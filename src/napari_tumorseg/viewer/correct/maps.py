@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from napari.layers import Image as ImageLayer
+from napari.layers import Layer
+from napari.utils.colormaps import Colormap, ensure_colormap
 
 from napari_tumorseg.geometry import Array, Grid
 from napari_tumorseg.viewer.layers.to_layers import placement
@@ -18,6 +20,9 @@ UNCERTAINTY = "uncertainty"
 KIND = "probability"
 _COLOURS = {UNCERTAINTY: "inferno"}
 _PROBABILITY_COLOURS = "viridis"  # as inferno, of one rising lightness: for colour-blind eyes, too
+_MAP_KEY = "tumorseg-map"
+_CLEAR, _OPAQUE = 0.02, 0.2
+"""Below the first share of 255 a map is not seen at all, from the second on as opaque as its layer."""
 
 
 def show_map(
@@ -45,17 +50,30 @@ def show_map(
     layer = ImageLayer(
         values,
         name=f"{case} {title} (255 = {'most' if name == UNCERTAINTY else '1'})",
-        colormap=_COLOURS.get(name, _PROBABILITY_COLOURS),
+        colormap=_clear_at_zero(_COLOURS.get(name, _PROBABILITY_COLOURS)),
         contrast_limits=(0, 255),
         opacity=0.5,
         blending="translucent",
-        metadata=view_metadata(KIND),
+        metadata={**view_metadata(KIND), _MAP_KEY: name},
         **place,
     )
     add_view(viewer, layer)
     return layer
 
 
+def map_of(layer: Layer) -> str:
+    """Return which map a layer holds: the output's name, or `UNCERTAINTY`; empty if it is none."""
+    return str(layer.metadata.get(_MAP_KEY, ""))
+
+
 def is_shown(viewer: Viewer, layer: Any) -> bool:
     """Tell whether a layer is still in the viewer."""
     return layer is not None and layer in viewer.layers
+
+
+def _clear_at_zero(name: str) -> Colormap:
+    """Return a colour map of napari's that lets the scan through where there is next to nothing."""
+    levels = np.linspace(0, 1, 256)
+    colours = ensure_colormap(name).map(levels)
+    colours[:, 3] = np.clip((levels - _CLEAR) / (_OPAQUE - _CLEAR), 0, 1)
+    return Colormap(colours, name=f"{name}, clear at 0")

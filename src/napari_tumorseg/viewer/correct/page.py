@@ -7,6 +7,7 @@ from collections.abc import Callable
 from qtpy.QtCore import QObject
 from qtpy.QtWidgets import QWidget
 
+from napari_tumorseg.edit import Change
 from napari_tumorseg.viewer import keys
 from napari_tumorseg.viewer.correct.label_section import LabelPicker
 from napari_tumorseg.viewer.correct.look_section import LookWhereSection
@@ -14,13 +15,16 @@ from napari_tumorseg.viewer.correct.pointing import Pointing, Use
 from napari_tumorseg.viewer.correct.rerun_section import RerunSection
 from napari_tumorseg.viewer.correct.restrict_section import RestrictSection
 from napari_tumorseg.viewer.correct.strokes import StrokeGuard
-from napari_tumorseg.viewer.correct.tools import Corrector
+from napari_tumorseg.viewer.correct.tools import Corrector, voxels_of
 from napari_tumorseg.viewer.correct.tools_section import LESION, ToolsSection
+from napari_tumorseg.viewer.results.held_mask import HeldMask
 from napari_tumorseg.viewer.segment.run import Job
 from napari_tumorseg.viewer.surroundings import Surroundings
 from napari_tumorseg.viewer.widgets.section import Section, wrapping_label
+from napari_tumorseg.viewer.widgets.toasts import ForAWhile
 
-_POINT = "Click the component in the picture."
+_POINT = "Click the component in the picture, or press Escape."
+_TAKEN_BACK = {"undo": "Undone: {} changed back.", "redo": "Done again: {} changed."}
 _NOTHING = "There is nothing of the mask under the cursor: point at a component."
 
 
@@ -38,6 +42,9 @@ class CorrectPage(QObject):
     def __init__(self, around: Surroundings, job: Callable[[], Job]) -> None:
         super().__init__()
         self.status = wrapping_label()
+        two_lines = round(2.3 * self.status.native.fontMetrics().lineSpacing())  # napari's letters are larger
+        self.status.native.setMinimumHeight(two_lines)  # else buttons would move while one uses them
+        self._for_a_while = ForAWhile(self.status)
         self._complain_too = around.complain
         around = self._around = Surroundings(around.viewer, around.in_hand, self.complain)
         self.labels = LabelPicker(around.in_hand)
@@ -45,9 +52,11 @@ class CorrectPage(QObject):
         self.restrict = RestrictSection(around)
         self.corrector = Corrector(around, self.labels)
         self.guard = StrokeGuard(around.in_hand)
-        self.rerun = RerunSection(around, job, self.corrector.grid, self.corrector.apply)
-        self.where = LookWhereSection(around, self.corrector.kept)
-        self.pointing = Pointing(around.viewer, around.in_hand)
+        self.rerun = RerunSection(
+            around, job, self.corrector.grid, lambda: self.labels.spared, self.corrector.apply
+        )
+        self.where = LookWhereSection(around, self.corrector.kept, lambda: self.guard.is_painting)
+        self.pointing = Pointing(around)
         self._connect()
         self._set_rule()
         self._unbind = keys.bind(around.viewer, {n: around.safely(a) for n, a in self._actions().items()})
@@ -77,12 +86,13 @@ class CorrectPage(QObject):
 
     def complain(self, text: str) -> None:
         """Tell the user what went wrong, on this page and as the panel does."""
-        self.say(text)
+        self._for_a_while.show(text)
         self._complain_too(text)
 
     def let_go(self) -> None:
         """Let go of the viewer: its keys, its layers, what runs."""
         self._unbind()
+        self._around.in_hand.edited.disconnect(self._on_edited)
         self.pointing.stop()
         self.rerun.rerun.cancel()
         for part in (self.labels, self.restrict, self.guard, self.where):
@@ -95,9 +105,11 @@ class CorrectPage(QObject):
         self.tools.mm.changed.connect(self._on_mm)
         self.labels.spared_changed.connect(self._set_rule)
         self.restrict.edited.connect(self._set_rule)
-        self.rerun.wants_click.connect(self._wait_to_rerun)
-        for part in (self.corrector, self.rerun, self.where):
+        self.rerun.wants_click.connect(self._wait)
+        self.pointing.given_up.connect(lambda: self.say(""))
+        for part in (self.corrector, self.guard, self.rerun, self.where):
             part.said.connect(self.say)
+        self._around.in_hand.edited.connect(self._on_edited)
 
     def _actions(self) -> dict[str, Callable[[], None]]:
         return {
@@ -132,15 +144,18 @@ class CorrectPage(QObject):
         return act
 
     def _wait_for(self, action: str) -> None:
-        use = self._pointed()[action]
-        self._wait(use)
-
-    def _wait_to_rerun(self, use: Use) -> None:
-        self._wait(use)
+        self._wait(self._pointed()[action])
 
     def _wait(self, use: Use) -> None:
-        self.pointing.wait(lambda index: self._around.safely(lambda: use(index))())
-        self.say(_POINT if self.pointing.is_waiting else "No mask is selected.")
+        self._around.safely(lambda: self.pointing.wait(use))()
+        if self.pointing.is_waiting:
+            self.say(_POINT)
+
+    def _on_edited(self, mask: HeldMask, change: Change, action: str) -> None:
+        """Say no more what was done last: it may be undone now. Tools tell of themselves after this."""
+        if mask.layer is self._around.in_hand.layer and not self.guard.is_at_work:
+            text = _TAKEN_BACK.get(action, "")
+            self.say(text.format(voxels_of(change)) if text else "")
 
     def _on_scope(self, scope: str) -> None:
         self.corrector.whole_lesion = scope == LESION

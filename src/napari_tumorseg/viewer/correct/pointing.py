@@ -3,28 +3,42 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Generator
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from napari.layers import Labels as LabelsLayer
+from napari.utils.key_bindings import coerce_keybinding
+from psygnal import Signal
 from qtpy.QtCore import QObject
 
+from napari_tumorseg.errors import InputError
 from napari_tumorseg.viewer.layers.axes import Index
-from napari_tumorseg.viewer.results.in_hand import MaskInHand
-
-if TYPE_CHECKING:
-    from napari import Viewer
+from napari_tumorseg.viewer.surroundings import Surroundings
 
 Use = Callable[[Index], None]
 
+_ESCAPE = coerce_keybinding("Escape")
+
 
 class Pointing(QObject):
-    """Waits for one click on the mask in hand; the layer's mode is put aside meanwhile, lest it paints."""
+    """Waits for one click on the mask in hand; the layer's mode is put aside meanwhile, lest it paints.
 
-    def __init__(self, viewer: Viewer, in_hand: MaskInHand) -> None:
+    Escape, another mode, another mask and 3-D end the wait.
+
+    Parameters
+    ----------
+    around : Surroundings
+        The window around it.
+    """
+
+    given_up = Signal()
+    """The click is not waited for any more."""
+
+    def __init__(self, around: Surroundings) -> None:
         super().__init__()
-        self._viewer = viewer
-        self._in_hand = in_hand
+        self._around, self._viewer, self._in_hand = around, around.viewer, around.in_hand
         self._use: Use | None = None
-        self._mode: tuple[Any, str] | None = None
+        self._mode: tuple[LabelsLayer, str] | None = None
+        self._escape: Any = None
 
     @property
     def is_waiting(self) -> bool:
@@ -32,27 +46,69 @@ class Pointing(QObject):
         return self._use is not None
 
     def under_cursor(self) -> Index | None:
-        """Return the voxel of the mask in hand under the cursor, None outside of it."""
+        """Return the voxel of the mask in hand under the cursor, None outside of it.
+
+        Raises
+        ------
+        InputError
+            In 3-D.
+        """
+        self._refuse_3d()
         return self._in_hand.index_of(self._viewer.cursor.position)
 
     def wait(self, use: Use) -> None:
-        """Give the voxel that is clicked next to `use`."""
-        self.stop()
+        """Give the voxel that is clicked next to `use`; asked for the same again, give up.
+
+        Raises
+        ------
+        InputError
+            In 3-D, or without a mask.
+        """
+        is_again = use == self._use
+        self.give_up()
+        if is_again:
+            return
+        self._refuse_3d()
         layer = self._in_hand.layer
         if layer is None:
-            return
+            raise InputError("No mask is selected: select a Labels layer first.")
         self._use, self._mode = use, (layer, str(layer.mode))
         layer.mode = "pan_zoom"
+        layer.events.mode.connect(self._on_mode)
         self._viewer.mouse_drag_callbacks.append(self._on_press)
+        self._viewer.dims.events.ndisplay.connect(self.give_up)
+        self._in_hand.switched.connect(self.give_up)
+        self._escape = self._viewer.keymap.get(_ESCAPE)
+        self._viewer.bind_key("Escape", self.give_up, overwrite=True)
+
+    def give_up(self, event: Any = None) -> None:
+        """Wait no more, and tell so."""
+        if self.is_waiting:
+            self.stop()
+            self.given_up.emit()
 
     def stop(self) -> None:
         """Wait no more."""
-        if self._on_press in self._viewer.mouse_drag_callbacks:
-            self._viewer.mouse_drag_callbacks.remove(self._on_press)
+        if self._mode is None:
+            return
+        (layer, mode), self._use, self._mode = self._mode, None, None
+        layer.events.mode.disconnect(self._on_mode)
+        layer.mode = mode
+        self._viewer.mouse_drag_callbacks.remove(self._on_press)
+        self._viewer.dims.events.ndisplay.disconnect(self.give_up)
+        self._in_hand.switched.disconnect(self.give_up)
+        self._viewer.bind_key("Escape", self._escape, overwrite=True)
+
+    def _refuse_3d(self) -> None:
+        if self._viewer.dims.ndisplay != 2:
+            raise InputError("In 3-D it is not known which place is meant: turn to slices first.")
+
+    def _on_mode(self, event: Any) -> None:
+        """Give up for the mode that the user chose."""
         if self._mode is not None:
-            layer, mode = self._mode
-            layer.mode = mode
-        self._use = self._mode = None
+            layer, _ = self._mode
+            self._mode = layer, str(layer.mode)
+            self.give_up()
 
     def _on_press(self, viewer: Any, event: Any) -> Generator[None, None, None]:
         moved = False
@@ -65,4 +121,4 @@ class Pointing(QObject):
             return
         self.stop()
         if index is not None:
-            use(index)
+            self._around.safely(lambda: use(index))()

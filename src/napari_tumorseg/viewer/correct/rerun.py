@@ -7,7 +7,6 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-from napari.layers import Labels as LabelsLayer
 from napari.qt.threading import thread_worker
 from psygnal import Signal
 from qtpy.QtCore import QObject
@@ -21,6 +20,8 @@ from napari_tumorseg.inference.settings import Progress, Settings
 from napari_tumorseg.regions import Scheme, convert, get_scheme
 from napari_tumorseg.scan import Segmentation
 from napari_tumorseg.viewer.correct.boxes import Box
+from napari_tumorseg.viewer.correct.kept import kept_mask
+from napari_tumorseg.viewer.results.held_mask import HeldMask
 from napari_tumorseg.viewer.segment.run import Failure, Job, sentence
 
 
@@ -30,8 +31,8 @@ class Target:
 
     Attributes
     ----------
-    layer : Labels
-        The mask's.
+    mask : HeldMask
+        The mask.
     labels : (Z, Y, X) array
         A copy of its labels.
     grid : Grid
@@ -40,18 +41,18 @@ class Target:
         What they mean; None: what the model's mean.
     box : (slice, slice, slice)
         What is taken over from the model.
-    edited : array of bool or None
-        Voxels of `box` that stay: the corrections.
+    stays : array of bool
+        Voxels of `box` that stay beside kept components: spared labels, corrections.
     action : str
         What it is called in the history of edits.
     """
 
-    layer: LabelsLayer
+    mask: HeldMask
     labels: Array
     grid: Grid
     scheme: Scheme | None
     box: Box
-    edited: Array | None
+    stays: Array
     action: str
 
 
@@ -128,7 +129,7 @@ def for_parts(settings: Settings) -> Settings:
 
 
 def merged(result: Segmentation, target: Target) -> Change | None:
-    """Return the change that takes a result over in the target's box.
+    """Return the change that takes a result over in the target's box, but for what stays.
 
     Raises
     ------
@@ -137,13 +138,15 @@ def merged(result: Segmentation, target: Target) -> Change | None:
     """
     if not result.grid.same_space(target.grid):
         raise InputError(
-            f"The mask {target.layer.name} does not lie on the grid of the scan that is chosen on the page "
-            "Segment: choose the scan that it belongs to."
+            f"The mask {target.mask.layer.name} does not lie on the grid of the scan that is chosen on the "
+            "page Segment: choose the scan that it belongs to."
         )
     new = result.labels
     if target.scheme is not None and target.scheme.name != result.scheme.name:
         new = convert(new, result.scheme, get_scheme(target.scheme.name))
-    return merge_rerun(target.labels, new, target.box, edited=target.edited)
+    kept = kept_mask(target.labels, target.mask.edits.kept)
+    stays = target.stays if kept is None else target.stays | kept[target.box]
+    return merge_rerun(target.labels, new, target.box, edited=stays)
 
 
 @thread_worker(ignore_errors=True)  # type: ignore[untyped-decorator]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 import numpy as np
 from magicgui.widgets import CheckBox, ComboBox, FloatSpinBox, SpinBox
@@ -20,7 +19,7 @@ from qtpy.QtWidgets import (
 
 from napari_tumorseg.edit import Change
 from napari_tumorseg.errors import InputError
-from napari_tumorseg.geometry import Grid
+from napari_tumorseg.geometry import Array, Grid
 from napari_tumorseg.inference.evidence import Evidence
 from napari_tumorseg.inference.plane import SLICINGS
 from napari_tumorseg.inference.settings import Progress
@@ -28,6 +27,8 @@ from napari_tumorseg.viewer.correct.boxes import Box, box_around, drawn_box, sta
 from napari_tumorseg.viewer.correct.rerun import Rerun, Target
 from napari_tumorseg.viewer.correct.tools_section import tool_button
 from napari_tumorseg.viewer.layers.axes import Index
+from napari_tumorseg.viewer.results.held_mask import HeldMask
+from napari_tumorseg.viewer.results.stepping import sliced_axis
 from napari_tumorseg.viewer.segment.run import EVIDENCE_KEY, Job
 from napari_tumorseg.viewer.segment.run_section import told
 from napari_tumorseg.viewer.surroundings import Surroundings
@@ -49,10 +50,12 @@ class RerunSection(QWidget):
         around: Surroundings,
         job: Callable[[], Job],
         grid: Callable[[], Grid],
-        write: Callable[[Change | None, str], None],
+        spared: Callable[[], frozenset[int]],
+        write: Callable[[Change | None, str, HeldMask], None],
     ) -> None:
         super().__init__()
-        self._around, self._job, self._grid, self._write = around, job, grid, write
+        self._around, self._job, self._grid = around, job, grid
+        self._spared, self._write = spared, write
         self.rerun = Rerun()
         self.slice = tool_button("rerun_slice", "This slice")
         self.box = tool_button("rerun_box", "In a box")
@@ -88,8 +91,7 @@ class RerunSection(QWidget):
         axis = SLICINGS[plane].axes[0]
         mask = self._mask()
         dims = self._around.viewer.dims
-        layer_axis = dims.ndim - 3 + mask.axes.view.axes[axis]
-        if layer_axis in dims.displayed:
+        if sliced_axis(dims, mask) != axis:
             raise InputError(
                 f"{job.model.name} works on {plane} slices: turn the viewer to one, or take a box."
             )
@@ -131,23 +133,24 @@ class RerunSection(QWidget):
     def _start(self, job: Job, box: Box, action: str) -> None:
         in_hand, mask = self._around.in_hand, self._mask()
         labels = np.array(in_hand.labels())
-        target = Target(mask.layer, labels, self._grid(), in_hand.scheme, box, self._edited(box), action)
+        stays = np.isin(labels[box], list(self._spared()))
+        if self.keep.value:
+            stays |= self._corrected(mask, labels)[box]
+        target = Target(mask, labels, self._grid(), in_hand.scheme, box, stays, action)
         self.rerun.start(job, target)
         self._show_running(True)
 
-    def _edited(self, box: Box) -> Any:
-        if not self.keep.value:
-            return None
-        mask = self._mask()
+    def _corrected(self, mask: HeldMask, labels: Array) -> Array:
+        """Return where a mask differs from what the model gave."""
         evidence = mask.layer.metadata.get(EVIDENCE_KEY)
         if not isinstance(evidence, Evidence):
             raise InputError(
                 "It is not known what was corrected in this mask, since its model's result was not kept: "
                 "take the tick away."
             )
-        return (self._around.in_hand.labels() != evidence.result())[box]
+        return np.asarray(labels != evidence.result())
 
-    def _mask(self) -> Any:
+    def _mask(self) -> HeldMask:
         mask = self._around.in_hand.mask
         if mask is None:
             raise InputError("No mask is selected: select a Labels layer first.")
@@ -162,10 +165,7 @@ class RerunSection(QWidget):
         self.said.emit(text)
 
     def _on_success(self, target: Target, change: Change | None) -> None:
-        if self._around.in_hand.layer is not target.layer:
-            self._around.complain(f"{target.layer.name} is not selected any more, so nothing was changed.")
-            return
-        self._around.safely(lambda: self._write(change, target.action))()
+        self._around.safely(lambda: self._write(change, target.action, target.mask))()
 
     def _show_running(self, running: bool) -> None:
         self.progress.setVisible(running)

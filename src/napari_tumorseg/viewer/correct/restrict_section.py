@@ -35,6 +35,7 @@ class RestrictSection(QWidget):
         super().__init__()
         self._around = around
         self._images: list[ImageLayer] = []
+        self._wanted: ImageLayer | None = None
         self._scheme: Scheme | None = None
         self.inside = ComboBox(choices=self._places, tooltip="Over which labels strokes may paint")
         self.image = ComboBox(
@@ -63,6 +64,7 @@ class RestrictSection(QWidget):
         layers, in_hand = around.viewer.layers, around.in_hand
         layers.events.inserted.connect(self._soon)
         layers.events.removed.connect(self._soon)
+        layers.events.renamed.connect(self._soon)
         in_hand.switched.connect(self._soon)
         self._offer()
 
@@ -75,13 +77,14 @@ class RestrictSection(QWidget):
     @property
     def chosen(self) -> ImageLayer | None:
         """The image whose intensities count, if any."""
-        return next((x for x in self._images if x.name == self.image.value), None)
+        return self._wanted if self._wanted in self._images else None
 
     def let_go(self) -> None:
         """Follow the viewer no more."""
         layers = self._around.viewer.layers
         layers.events.inserted.disconnect(self._soon)
         layers.events.removed.disconnect(self._soon)
+        layers.events.renamed.disconnect(self._soon)
         self._around.in_hand.switched.disconnect(self._soon)
         self._later.stop()
 
@@ -116,9 +119,14 @@ class RestrictSection(QWidget):
             and np.shape(image.data) == np.shape(layer.data)
             and np.allclose(image.translate, layer.translate)
         ]
+        if self._wanted not in self._around.viewer.layers:
+            self._wanted = None
         self.inside.reset_choices()
-        self.image.reset_choices()
-        self._on_image()
+        with self.image.changed.blocked():  # the choice is of a layer, whatever its name is now
+            self.image.reset_choices()
+            self.image.value = self.chosen.name if self.chosen is not None else _ANY_INTENSITY
+        self._form.setRowVisible(self.range, self.chosen is not None)
+        self.edited.emit()
 
     def _places(self, widget: Any) -> list[str]:
         labels = [label.short for label in self._scheme.labels] if self._scheme else []
@@ -128,7 +136,7 @@ class RestrictSection(QWidget):
         return [_ANY_INTENSITY, *(layer.name for layer in self._images)]
 
     def _on_image(self) -> None:
-        layer = self.chosen
+        layer = self._wanted = next((x for x in self._images if x.name == self.image.value), None)
         self._form.setRowVisible(self.range, layer is not None)
         if layer is not None:
             low, high = (float(v) for v in layer.contrast_limits_range)

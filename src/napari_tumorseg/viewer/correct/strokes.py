@@ -13,12 +13,15 @@ from typing import Any
 
 import numpy as np
 from napari.layers import Labels as LabelsLayer
+from psygnal import Signal
 from qtpy.QtCore import QObject, QTimer
 
 from napari_tumorseg.edit import Change, allowed, change_to, find_change, repair_stroke
 from napari_tumorseg.geometry import Array
 from napari_tumorseg.viewer.results.held_mask import HeldMask
 from napari_tumorseg.viewer.results.in_hand import BY_MODE, MaskInHand
+
+_ALL_TAKEN_BACK = "The stroke was taken back: all of it lay where strokes may not go, or on spared labels."
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,6 +70,9 @@ class StrokeGuard(QObject):
     of the panel.
     """
 
+    said = Signal(str)
+    """A sentence on a stroke of which nothing is left."""
+
     def __init__(self, in_hand: MaskInHand) -> None:
         super().__init__()
         self.rule = StrokeRule()
@@ -88,6 +94,16 @@ class StrokeGuard(QObject):
         """Whether a stroke is still to be looked at."""
         return self._timer.isActive()
 
+    @property
+    def is_painting(self) -> bool:
+        """Whether a stroke is under way."""
+        return self._is_pressed and self._layer is not None and str(self._layer.mode) in BY_MODE
+
+    @property
+    def is_at_work(self) -> bool:
+        """Whether the edits of this moment are its own."""
+        return self._is_busy
+
     def let_go(self) -> None:
         """Guard nothing any more."""
         self._in_hand.edited.disconnect(self._on_edited)
@@ -105,7 +121,8 @@ class StrokeGuard(QObject):
             return
         self._is_busy = True
         try:
-            self._replace(layer, steps)
+            with self._in_hand.replacing():
+                self._replace(layer, steps)
         finally:
             self._is_busy = False
 
@@ -127,6 +144,8 @@ class StrokeGuard(QObject):
             for _ in range(steps):
                 layer.redo()
             return
+        if all(np.array_equal(b, stroke.before) for b, stroke in zip(blocks, whole, strict=True)):
+            self.said.emit(_ALL_TAKEN_BACK)
         for stroke, block in zip(whole, blocks, strict=True):
             labels = self._in_hand.labels()
             painted = block != stroke.before  # of strokes over each other, each counts where it painted

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 from weakref import WeakKeyDictionary
@@ -68,17 +68,26 @@ class Rethreshold(QObject):
     """Moves the thresholds of the mask in hand; each move of a slider is one undo step in the end.
 
     While a slider is moved, each new result takes the place of the one before (`Labels.undo`, then one new
-    step), so that the table and the autosave follow and the history grows by one.
+    step), so that the table and the autosave follow and the history grows by one. Whatever else edits the
+    mask ends the move.
+
+    Parameters
+    ----------
+    in_hand : MaskInHand
+        Whose thresholds are moved.
+    is_painting : callable
+        Tells whether a stroke is under way, which is not to be disturbed.
     """
 
     told = Signal(str)
     """A sentence on what is so now."""
     moved = Signal()
-    """The thresholds of the mask in hand are others, by undo or redo."""
+    """The thresholds of the mask in hand are others than were asked for last."""
 
-    def __init__(self, in_hand: MaskInHand) -> None:
+    def __init__(self, in_hand: MaskInHand, is_painting: Callable[[], bool]) -> None:
         super().__init__()
         self._in_hand = in_hand
+        self._is_painting = is_painting
         self._states: WeakKeyDictionary[LabelsLayer, _State] = WeakKeyDictionary()
         self._drag: _Drag | None = None
         self._is_writing = False
@@ -179,13 +188,18 @@ class Rethreshold(QObject):
     def _write(self, state: _State, drag: _Drag, outcome: Outcome, goal: dict[str, float]) -> None:
         layer = self._in_hand.layer
         assert layer is not None
+        if self._is_painting() or not self._is_newest(drag):
+            self._end()
+            self.moved.emit()
+            return
         self._is_writing = True
         try:
-            if drag.step is not None:
-                layer.undo()
-                drag.step = None
-            if self._in_hand.apply(outcome.change, ACTION):
-                drag.step = outcome.change
+            with self._in_hand.replacing(drag.step is not None):
+                if drag.step is not None:
+                    layer.undo()
+                    drag.step = None
+                if self._in_hand.apply(outcome.change, ACTION):
+                    drag.step = outcome.change
         finally:
             self._is_writing = False
         state.now = goal
@@ -195,11 +209,8 @@ class Rethreshold(QObject):
         """Follow undo and redo of a threshold; anything else that is edited ends the move."""
         if self._is_writing or mask.layer is not self._in_hand.layer:
             return
+        self._end()
         state = self._state()
-        if self._drag is not None:
-            self._background.drop()
-            self._wanted = None
-            self.finish()
         if state is None:
             return
         if state.steps and same(change, state.steps[-1][0].inverse):
@@ -208,15 +219,30 @@ class Rethreshold(QObject):
         elif state.undone and same(change, state.undone[-1][0]):
             state.steps.append(state.undone.pop())
             state.now = dict(state.steps[-1][2])
-        else:
-            return
         self.moved.emit()
 
     def _on_switched(self, layer: Any) -> None:
+        self._forget_wanted()
+        self._quiet.stop()
+        self._drag = None
+
+    def _end(self) -> None:
+        """End the move of the slider where the labels are now."""
+        self._forget_wanted()
+        self.finish()
+
+    def _forget_wanted(self) -> None:
+        """Drop what was asked for and is not there yet."""
         self._background.drop()
         self._soon.stop()
-        self._quiet.stop()
-        self._drag = self._wanted = None
+        self._wanted = None
+
+    def _is_newest(self, drag: _Drag) -> bool:
+        """Tell whether the step of a move is the last thing that was done to the labels."""
+        done = find_change(drag.start, self._in_hand.labels())
+        if done is None or drag.step is None:
+            return done is drag.step
+        return same(done, drag.step)
 
 
 def rethresholded(labels: Array, base: Array, new: Array, kept: Array | None = None) -> Outcome:

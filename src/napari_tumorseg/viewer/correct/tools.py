@@ -15,16 +15,18 @@ from napari_tumorseg.edit import ANY, Change, Component
 from napari_tumorseg.errors import InputError
 from napari_tumorseg.geometry import Array, Grid
 from napari_tumorseg.inference.foreground import brain_of
+from napari_tumorseg.regions import Scheme
 from napari_tumorseg.viewer.correct.kept import KeptMarks, holds, kept_mask
-from napari_tumorseg.viewer.correct.label_section import LabelPicker
+from napari_tumorseg.viewer.correct.label_section import LabelPicker, name_in
 from napari_tumorseg.viewer.layers.axes import Index
-from napari_tumorseg.viewer.layers.from_layers import grid_of, same_voxels
-from napari_tumorseg.viewer.layers.origin import origin_of
+from napari_tumorseg.viewer.results.held_mask import HeldMask
+from napari_tumorseg.viewer.results.stepping import sliced_axis
 from napari_tumorseg.viewer.surroundings import Surroundings
 from napari_tumorseg.viewer.widgets.background import Background
 
 Compute = Callable[[Array], Change | None]
 
+_NO_MASK = "No mask is selected: select a Labels layer first."
 _NOTHING_THERE = "There is no component there: point at one."
 
 
@@ -98,12 +100,22 @@ class Corrector(QObject):
     # ---- the selected label
 
     def fill_between(self) -> None:
-        """Fill the gap of painted slices around the slice that is shown, else every gap."""
+        """Fill the gap between two painted slices around the slice that is shown.
+
+        Raises
+        ------
+        InputError
+            If there is none, once that is found in the background: told to the user.
+        """
         label, axis, into = self._selected(), self._slice_axis(), self._into()
         shown, spacing = self._shown_slice(axis), self.grid().spacing_mm
+        name = self._picker.name_of(label)
 
         def compute(labels: Array) -> Change | None:
             gap = edit.gap_at(labels, label, shown, axis)
+            if gap is None:
+                where = f"There is no gap in {name} around slice {shown}"
+                raise InputError(f"{where}: turn to a slice between two painted ones.")
             return edit.fill_between(labels, label, axis, between=gap, into=into, spacing=spacing)
 
         self._do("fill between slices", compute)
@@ -153,44 +165,30 @@ class Corrector(QObject):
 
     # ---- how
 
-    def apply(self, change: Change | None, action: str, kept: Array | None = None) -> None:
-        """Write a change as one undo step, but for kept components, and tell what it did."""
-        change = spared(change, kept)
-        if change is not None and not np.array_equal(self._labels()[change.box], change.before):
+    def apply(self, change: Change | None, action: str, mask: HeldMask) -> None:
+        """Write a change to a mask, in hand or not any more, as one undo step, and tell what it did."""
+        if change is not None and not np.array_equal(mask.canonical()[change.box], change.before):
             raise InputError("The mask was edited meanwhile: try again.")
-        done = self._in_hand.apply(change, action)
-        self.said.emit(
-            self._told(action, change) if done and change else f"{_capital(action)}: nothing to change."
-        )
+        done = self._in_hand.apply(change, action, mask)
+        where = "" if mask is self._in_hand.mask else f"{mask.layer.name}: "
+        what = _told(action, change, mask.scheme) if done and change else f"{action}: nothing to change."
+        self.said.emit(f"{where}{_capital(what)}")
 
     def _do(self, action: str, compute: Compute) -> None:
         """Find a change in the background, on a copy that no stroke alters, and write it."""
         if self.is_busy:
             raise InputError("The tool before is still at work: wait a moment.")
-        layer = self._in_hand.layer
-        labels, seeds = np.array(self._labels()), self.kept.seeds
+        labels, seeds, mask = np.array(self._labels()), self.kept.seeds, self._in_hand.mask
+        assert mask is not None
 
-        def work() -> tuple[Change | None, Array | None]:
-            return compute(labels), kept_mask(labels, seeds)
+        def work() -> Change | None:
+            return spared(compute(labels), kept_mask(labels, seeds))
 
-        def done(found: tuple[Change | None, Array | None]) -> None:
-            if self._in_hand.layer is layer:
-                self._around.safely(lambda: self.apply(found[0], action, found[1]))()
+        def done(change: Change | None) -> None:
+            self._around.safely(lambda: self.apply(change, action, mask))()
 
         self.said.emit(f"{_capital(action)}…")
         self._background.start(work, done, self._around.complain)
-
-    def _told(self, action: str, change: Change) -> str:
-        """Return what a change did, and which labels it took voxels from."""
-        from_labels: dict[int, int] = {}
-        for (before, _), voxels in change.transitions().items():
-            from_labels[before] = from_labels.get(before, 0) + voxels
-        parts = [
-            f"{voxels} were {self._picker.name_of(value)}" for value, voxels in sorted(from_labels.items())
-        ]
-        several = len(parts) > 1 or 0 not in from_labels
-        whence = f" ({', '.join(parts)})" if several else ""
-        return f"{_capital(action)}: {_voxels(change.voxels)}{whence}."
 
     @property
     def _region(self) -> Any:
@@ -208,7 +206,7 @@ class Corrector(QObject):
     def _selected(self, background: bool = False) -> int:
         layer = self._in_hand.layer
         if layer is None:
-            raise InputError("No mask is selected: select a Labels layer first.")
+            raise InputError(_NO_MASK)
         label = int(layer.selected_label)
         known = self._in_hand.scheme
         if label == 0 and not background:
@@ -222,21 +220,20 @@ class Corrector(QObject):
 
     def grid(self) -> Grid:
         """Return where the mask in hand lies."""
-        layer = self._in_hand.layer
-        if layer is None:
-            raise InputError("No mask is selected: select a Labels layer first.")
-        origin = origin_of(layer) or same_voxels(layer, list(self._around.viewer.layers))
-        return origin.grid if origin else grid_of(layer)
+        grid = self._in_hand.grid()
+        if grid is None:
+            raise InputError(_NO_MASK)
+        return grid
 
     def _slice_axis(self) -> int:
         """Return the canonical axis along which the viewer steps."""
-        dims, mask = self._around.viewer.dims, self._in_hand.mask
+        mask = self._in_hand.mask
         if mask is None:
-            raise InputError("No mask is selected: select a Labels layer first.")
-        if len(dims.displayed) != 2:
+            raise InputError(_NO_MASK)
+        axis = sliced_axis(self._around.viewer.dims, mask)
+        if axis is None:
             raise InputError("In 3-D there is no slice to fill between: turn to slices first.")
-        hidden = next((a for a in range(dims.ndim - 3, dims.ndim) if a not in dims.displayed), dims.ndim - 3)
-        return int(mask.axes.view.axes.index(hidden - (dims.ndim - 3)))
+        return axis
 
     def _shown_slice(self, axis: int) -> int:
         place = self._in_hand.index_of(self._around.viewer.dims.point)
@@ -251,9 +248,21 @@ def spared(change: Change | None, kept: Array | None) -> Change | None:
     return replace(change, after=after) if (after != change.before).any() else None
 
 
+def _told(action: str, change: Change, scheme: Scheme | None) -> str:
+    """Return what a change did, and which labels it took voxels from."""
+    from_labels: dict[int, int] = {}
+    for (before, _), voxels in change.transitions().items():
+        from_labels[before] = from_labels.get(before, 0) + voxels
+    parts = [f"{voxels} were {name_in(scheme, value)}" for value, voxels in sorted(from_labels.items())]
+    several = len(parts) > 1 or 0 not in from_labels
+    whence = f" ({', '.join(parts)})" if several else ""
+    return f"{action}: {voxels_of(change)} changed{whence}."
+
+
 def _capital(text: str) -> str:
     return text[:1].upper() + text[1:]
 
 
-def _voxels(count: int) -> str:
-    return "1 voxel changed" if count == 1 else f"{count} voxels changed"
+def voxels_of(change: Change) -> str:
+    """Return how many voxels a change is of, in words."""
+    return "1 voxel" if change.voxels == 1 else f"{change.voxels} voxels"

@@ -1,6 +1,9 @@
-"""The colours of labels, as the user prefers them."""
+"""The colours of labels: as the user prefers them, and as a layer shows them."""
 
 from __future__ import annotations
+
+import numpy as np
+from napari.layers import Labels
 
 from napari_tumorseg import regions
 from napari_tumorseg.regions import Label
@@ -23,3 +26,12 @@ def colour_of(label: Label) -> str:
     if preferences().colours == BRATS:
         return _AS_BRATS[label.tissue]
     return label.colour
+
+
+def shown_colour(layer: Labels, label: Label) -> str:
+    """Return the colour in which a layer shows a label, as ``#RRGGBB``."""
+    colour = layer.colormap.map(label.value)
+    if colour is None or not colour[..., 3].any():
+        return colour_of(label)
+    red, green, blue = (int(v) for v in np.rint(np.ravel(colour)[:3] * 255))
+    return f"#{red:02X}{green:02X}{blue:02X}"

@@ -24,25 +24,35 @@ class Edits:
     tally : Tally
         All of them, for the provenance of what is saved.
     unsaved : bool
-        Whether there are some that are in no file of the user's.
+        Whether the mask as it is now is in no file of the user's: it was edited, or is a model's result.
     journal : Path or None
         Where they are autosaved.
     at_first : dict of int to int
         How many voxels each label had before them.
+    kept : tuple of (Z, Y, X)
+        A voxel of each component that is marked as kept; canonical.
     """
 
     saved = Signal()
     """The mask was written to a file of the user's."""
+    marked = Signal()
+    """Other components are marked as kept."""
 
     tally: Tally = field(default_factory=Tally)
     unsaved: bool = False
     journal: Path | None = None
     at_first: dict[int, int] = field(default_factory=dict)
+    kept: tuple[tuple[int, int, int], ...] = ()
 
     def note(self, action: str) -> None:
-        """Count one more action."""
+        """Count one more action; an empty one goes on with the one before."""
         self.tally = self.tally.plus(action, time.time())
         self.unsaved = True
+
+    def keep(self, voxels: tuple[tuple[int, int, int], ...]) -> None:
+        """Mark the components of these voxels as kept, and no others."""
+        self.kept = voxels
+        self.marked.emit()
 
     def note_saved(self) -> None:
         """Take note that the mask was saved as it is."""

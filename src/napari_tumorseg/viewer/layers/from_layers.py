@@ -59,7 +59,8 @@ def to_segmentation(
         If several schemes fit.
     """
     origin = origin_of(layer)
-    labels, values = _as_uint8(np.asarray(layer.data), layer.name)
+    labels = as_labels(np.asarray(layer.data), layer.name)
+    values = _present(labels)
     chosen = scheme or (origin.scheme if origin else None) or decide_scheme(values, f"the layer {layer.name}")
     strange = sorted(set(values) - {0} - chosen.values)
     if strange:
@@ -84,16 +85,20 @@ def grid_of(layer: Layer) -> Grid:
 
 
 def state_spacing(layers: Sequence[Layer], spacing: tuple[float, float, float]) -> None:
-    """Give layers of ours whose files tell no voxel size the one (Z, Y, X) in mm that the user states."""
-    for layer in layers:
-        origin = origin_of(layer)
-        if origin is None:
-            continue
-        try:
-            grid = origin.grid.with_spacing(spacing)
-        except ValueError as error:
-            raise InputError(str(error)) from None
-        layer.metadata[METADATA_KEY] = replace(origin, grid=grid, stated_spacing=True)
+    """Give volumes whose files tell no voxel size the one (Z, Y, X) in mm that the user states.
+
+    Raises
+    ------
+    InputError
+        If it is not three positive numbers.
+    """
+    for layer in (layer for layer in layers if layer.ndim == 3):
+        origin, before = origin_of(layer), grid_of(layer)
+        if origin is None and not np.allclose(before.spacing, layer.scale):
+            continue  # it lies across the axes of the scan
+        grid = before.with_spacing(spacing)
+        if origin is not None:
+            layer.metadata[METADATA_KEY] = replace(origin, grid=grid, stated_spacing=True)
         place = placement(grid)
         layer.units, layer.scale, layer.translate = place["units"], place["scale"], place["translate"]
 
@@ -154,11 +159,17 @@ def same_voxels(layer: Layer, beside: Iterable[Layer]) -> Origin | None:
     return None
 
 
-def _as_uint8(data: Array, name: str) -> tuple[Array, list[int]]:
-    values = [int(v) for v in np.unique(data)] if data.dtype != np.uint8 else _present(data)
-    if values and (values[0] < 0 or values[-1] > 255):
+def as_labels(data: Array, name: str) -> Array:
+    """Return the labels of the layer of this name as uint8.
+
+    Raises
+    ------
+    InputError
+        If there are some that are not 0 to 255.
+    """
+    if data.dtype != np.uint8 and data.size and not 0 <= data.min() <= data.max() <= 255:
         raise InputError(f"the layer {name} holds labels outside 0 to 255")
-    return np.asarray(data, dtype=np.uint8), values
+    return np.asarray(data, dtype=np.uint8)
 
 
 def _present(data: Array) -> list[int]:

@@ -8,12 +8,13 @@ from pathlib import Path
 from weakref import WeakKeyDictionary
 
 from napari.layers import Image as ImageLayer
+from napari.layers import Labels as LabelsLayer
 from napari.layers import Layer
 
 from napari_tumorseg.io.case import Case
 from napari_tumorseg.io.roles import guess_role
 from napari_tumorseg.scan import MODALITIES, Role
-from napari_tumorseg.viewer.layers.from_layers import to_image
+from napari_tumorseg.viewer.layers.from_layers import grid_of, same_voxels, to_image
 from napari_tumorseg.viewer.layers.origin import is_view, origin_of
 
 TITLES: Mapping[Role, str] = {
@@ -68,6 +69,10 @@ class Inputs:
         """Return the role of every layer of a group."""
         return {layer: self.role(layer) for layer in group.layers}
 
+    def group_of(self, layer: Layer, layers: Sequence[Layer]) -> Group | None:
+        """Return the images among `layers` of the case that a mask belongs to, if they make a scan."""
+        return group_of(layer, [g for g in groups_of(layers) if not problem_with(self.roles(g))])
+
 
 def usable(layer: Layer) -> bool:
     """Tell whether a layer can be a channel: an image of two or three axes that is no mere view of others."""
@@ -96,6 +101,20 @@ def groups_of(layers: Sequence[Layer]) -> list[Group]:
         everything = tuple(layer for members in found.values() for layer in members)
         groups.append(Group("*", EVERYTHING, everything))
     return groups
+
+
+def group_of(layer: Layer, groups: Sequence[Group]) -> Group | None:
+    """Return the case of a mask: the one it was made for, else the first one on whose voxels it lies."""
+    origin = origin_of(layer)
+    own = next((group for group in groups if origin is not None and group.key == origin.group), None)
+    return own or next((group for group in groups if _lies_on(layer, group)), None)
+
+
+def members_of(group: Group, layers: Sequence[Layer]) -> list[Layer]:
+    """Return the images of a case and the masks that belong to it, be they drawn or opened by themselves."""
+    masks = [x for x in layers if isinstance(x, LabelsLayer) and x.ndim == 3 and not is_view(x)]
+    cases = [(mask, group_of(mask, groups_of(layers))) for mask in masks]
+    return [*group.layers, *(mask for mask, own in cases if own and set(own.layers) <= set(group.layers))]
 
 
 def problem_with(roles: Mapping[ImageLayer, Role]) -> str:
@@ -133,6 +152,12 @@ def folder_of(group: Group) -> Path | None:
     """Return the folder that the files of a group come from."""
     sources = [origin.source for origin in map(origin_of, group.layers) if origin and origin.source]
     return sources[0].parent if sources else None
+
+
+def _lies_on(layer: Layer, group: Group) -> bool:
+    own = origin_of(layer) or same_voxels(layer, group.layers)
+    grid = own.grid if own else grid_of(layer)
+    return any(grid.same_space(origin.grid) for origin in map(origin_of, group.layers) if origin)
 
 
 def _title(key: str, members: Sequence[ImageLayer]) -> str:

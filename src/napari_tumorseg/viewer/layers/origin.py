@@ -73,6 +73,12 @@ def origin_of(layer: Layer) -> Origin | None:
     return None
 
 
+def is_result(layer: Layer) -> bool:
+    """Tell whether a layer is what a model made, corrected since or not."""
+    origin = origin_of(layer)
+    return origin is not None and origin.fingerprint is not None
+
+
 def is_view(layer: Layer) -> bool:
     """Tell whether a layer of this plugin only shows something that was derived from other layers."""
     return VIEW_KEY in layer.metadata

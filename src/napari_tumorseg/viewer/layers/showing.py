@@ -26,6 +26,8 @@ def shown_slice(dims: Any, grid: Grid, axis: int) -> int | None:
         None if the axis lies in the screen, so that all its slices are seen. May be outside the grid.
     """
     there = dims.ndim - 3 + axis
+    if there < 0:  # a picture is its own only slice
+        return 0
     if there in dims.displayed:
         return None
     place = placement(grid)

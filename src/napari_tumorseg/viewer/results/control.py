@@ -18,9 +18,10 @@ from napari_tumorseg.regions import Scheme, get_scheme
 from napari_tumorseg.report import summary
 from napari_tumorseg.report.tables import millilitres
 from napari_tumorseg.scan import Segmentation
+from napari_tumorseg.viewer.layers.colours import shown_colour
 from napari_tumorseg.viewer.layers.edits import edits_of
 from napari_tumorseg.viewer.layers.inputs import folder_of
-from napari_tumorseg.viewer.layers.origin import origin_of
+from napari_tumorseg.viewer.layers.origin import is_result, origin_of
 from napari_tumorseg.viewer.results import saving
 from napari_tumorseg.viewer.results.in_hand import MaskInHand
 from napari_tumorseg.viewer.results.live_table import LiveRow, LiveTable
@@ -99,7 +100,7 @@ class ResultsControl(QObject):
 
     @_told
     def show_row(self, name: str) -> None:
-        """Centre the viewer on the largest slice of a row."""
+        """Turn the viewer to the largest slice of a row."""
         self.stepping.show_row(name)
 
     @_told
@@ -146,8 +147,20 @@ class ResultsControl(QObject):
 
     @_told
     def tell_result(self) -> None:
-        """Say what was found, once it is measured."""
-        self.measuring.ask(lambda measured, _: self.said.emit(in_words(measured)))
+        """Say what was found, once it is measured, and what to do with results of earlier runs."""
+        if self._in_hand.layer is not None:  # else it was removed at once, or the window is closing
+            self.measuring.ask(lambda measured, _: self.said.emit(in_words(measured) + self._earlier()))
+
+    def _earlier(self) -> str:
+        """Return what to do with other results of the same scan that lie over this one."""
+        names = [layer.name for layer in self._in_hand.beside() if layer.visible and is_result(layer)]
+        if not names:
+            return ""
+        are = "are" if len(names) > 1 else "is"
+        return (
+            f" {' and '.join(names)} {are} there, too: hide or remove what you do not need in the layer "
+            "list, or compare them on the page Compare."
+        )
 
     def _copy(self, name: str, measured: Measurements) -> None:
         QGuiApplication.clipboard().setText(as_text(name, measured))
@@ -158,7 +171,8 @@ class ResultsControl(QObject):
         self.said.emit(f"Saved {saving.save_table(measured, path, seg)}")
 
     def _on_shown(self, layer: LabelsLayer, scheme: Scheme, rows: Sequence[LiveRow]) -> None:
-        self._section.show_rows(layer.name, scheme, rows)
+        colours = {label.value: shown_colour(layer, label) for label in scheme.labels}
+        self._section.show_rows(layer.name, scheme, rows, colours)
 
     def _ask_where(self, title: str, layer: LabelsLayer, ending: str, formats: str) -> Path | None:
         origin, group = origin_of(layer), self._in_hand.group()

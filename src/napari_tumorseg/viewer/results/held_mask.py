@@ -18,7 +18,8 @@ from napari_tumorseg.measure.volumes import listed
 from napari_tumorseg.regions import Scheme, decide_scheme
 from napari_tumorseg.viewer.layers.axes import LayerAxes
 from napari_tumorseg.viewer.layers.edits import EDITS_KEY, Edits, edits_of
-from napari_tumorseg.viewer.layers.origin import origin_of
+from napari_tumorseg.viewer.layers.from_layers import as_labels
+from napari_tumorseg.viewer.layers.origin import is_result, origin_of
 
 _REMEMBERED = 200
 """Edits back to which an undo is known as such; napari itself undoes 100."""
@@ -61,9 +62,11 @@ class HeldMask:
         self._undone: deque[Mark] = deque(maxlen=_REMEMBERED)
         origin = origin_of(layer)
         known = origin.scheme if origin else None
-        self.counts = LiveCounts(self.canonical(), groups_of(known) if known else {})
+        labels = as_labels(self.canonical(), layer.name)
+        self.counts = LiveCounts(labels, groups_of(known) if known else {})
         self.scheme = known  # else the counts would be built twice
-        before = edits_of(layer) or Edits(at_first=self.counts.by_label)
+        is_new = is_result(layer) and origin is not None and origin.source is None
+        before = edits_of(layer) or Edits(at_first=self.counts.by_label, unsaved=is_new)
         self.edits = replace(before)
         layer.metadata[EDITS_KEY] = self.edits
         self._decide()

@@ -19,7 +19,7 @@ from napari_tumorseg.regions import Scheme
 from napari_tumorseg.scan import Scan, Segmentation
 from napari_tumorseg.viewer.layers.axes import Index
 from napari_tumorseg.viewer.layers.from_layers import grid_of, same_voxels
-from napari_tumorseg.viewer.layers.inputs import Group, Inputs, case_of, groups_of, problem_with
+from napari_tumorseg.viewer.layers.inputs import Group, Inputs, case_of
 from napari_tumorseg.viewer.layers.origin import origin_of
 from napari_tumorseg.viewer.results.held_mask import HeldMask
 from napari_tumorseg.viewer.writers import segmentation_of
@@ -44,6 +44,11 @@ class MaskInHand(QObject):
         Of the viewer.
     inputs : Inputs
         The roles that layers play.
+
+    Attributes
+    ----------
+    inputs : Inputs
+        The same.
     """
 
     switched = Signal(object)
@@ -51,7 +56,12 @@ class MaskInHand(QObject):
     changed = Signal(object, object)
     """Voxels of the mask in hand changed: its layer and the `Change`."""
     edited = Signal(object, object, str)
-    """Voxels of any mask that is followed changed: its `HeldMask`, the `Change`, and the action."""
+    """Voxels of any mask that is followed changed: its `HeldMask`, the `Change`, and the action.
+
+    The action is empty where the change belongs to the one before.
+    """
+    renamed = Signal(object)
+    """The layer in hand has another name."""
     held = Signal(object)
     """A mask is followed from now on: its `HeldMask`."""
     dropped = Signal(object)
@@ -62,10 +72,11 @@ class MaskInHand(QObject):
     def __init__(self, layers: LayerList, inputs: Inputs) -> None:
         super().__init__()
         self._layers = layers
-        self._inputs = inputs
+        self.inputs = inputs
         self._held: dict[LabelsLayer, HeldMask] = {}
         self._current: HeldMask | None = None
         self._named = ""
+        self._is_replacing = False
         self._awaited: tuple[HeldMask, str] | None = None
         self._timer = QTimer(self)
         self._timer.setSingleShot(True)
@@ -99,6 +110,15 @@ class MaskInHand(QObject):
     def all_held(self) -> list[HeldMask]:
         """Every mask that is followed."""
         return list(self._held.values())
+
+    def beside(self) -> list[LabelsLayer]:
+        """Return the other masks of the same case."""
+        origin = origin_of(self.layer) if self.layer is not None else None
+        if origin is None:
+            return []
+        found = [x for x in self._layers if isinstance(x, LabelsLayer) and x is not self.layer]
+        pairs = [(layer, origin_of(layer)) for layer in found]
+        return [layer for layer, other in pairs if other is not None and other.group == origin.group]
 
     def watch(self, layer: LabelsLayer | None) -> None:
         """Take this layer in hand, or none."""
@@ -171,16 +191,13 @@ class MaskInHand(QObject):
         if group is None:
             return None
         try:
-            return case_of(group, self._inputs.roles(group)).scan()
+            return case_of(group, self.inputs.roles(group)).scan()
         except TumorSegError:
             return None
 
     def group(self) -> Group | None:
         """Return the image layers of the case that the mask in hand belongs to."""
-        origin = origin_of(self.layer) if self.layer is not None else None
-        usable = [g for g in groups_of(self._layers) if not problem_with(self._inputs.roles(g))]
-        own = next((g for g in usable if origin and g.key == origin.group), None)
-        return own or next((g for g in usable if self._lies_on(g)), None)
+        return self.inputs.group_of(self.layer, self._layers) if self.layer is not None else None
 
     def index_of(self, position: Sequence[float]) -> Index | None:
         """Return the voxel of the mask at a place in the world, such as the cursor's; None outside of it."""
@@ -205,24 +222,27 @@ class MaskInHand(QObject):
 
     # ---- what is done to it
 
-    def apply(self, change: Change | None, action: str) -> bool:
-        """Write a change to the layer as one step that can be undone; False if it changes nothing.
+    def apply(self, change: Change | None, action: str, mask: HeldMask | None = None) -> bool:
+        """Write a change to a mask (the one in hand) as one step that can be undone; False if there is none.
 
         Raises
         ------
         InputError
-            If there is no mask in hand, or the layer cannot be edited now.
+            If there is no mask in hand, the mask is gone, or its layer cannot be edited now.
         """
         if change is None or not change.voxels:
             return False
-        if self._current is None:
+        mask = mask or self._current
+        if mask is None:
             raise InputError("no mask is selected; select a Labels layer first")
-        layer = self._current.layer
+        layer = mask.layer
+        if self._held.get(layer) is not mask:
+            raise InputError(f"the layer {layer.name} is not there any more, so nothing was changed")
         if not layer.editable:
             raise InputError(f"the layer {layer.name} cannot be edited now; wait until its run is over")
         indices, values = change.as_setitem()
         with self.action(action), _written_right(layer), layer.block_history():
-            layer.data_setitem(self._current.axes.to_layer(indices), values)
+            layer.data_setitem(mask.axes.to_layer(indices), values)
         return True
 
     @contextmanager
@@ -233,6 +253,15 @@ class MaskInHand(QObject):
             yield
         finally:
             self._named = before
+
+    @contextmanager
+    def replacing(self, so: bool = True) -> Iterator[None]:
+        """Count no edits made meanwhile: they put something else in the place of one that was counted."""
+        before, self._is_replacing = self._is_replacing, so
+        try:
+            yield
+        finally:
+            self._is_replacing = before
 
     def look(self, layer: LabelsLayer | None = None) -> None:
         """Take in what was written to the array of a layer (the one in hand) without an event."""
@@ -253,17 +282,22 @@ class MaskInHand(QObject):
         layer.events.paint.connect(self._on_paint)
         layer.events.set_data.connect(self._on_set_data)
         layer.events.labels_update.connect(self._look_for_awaited)
+        layer.events.name.connect(self._on_name)
         self.held.emit(mask)
         return mask
 
     def _on_paint(self, event: Any) -> None:
         mask = self._held.get(event.source)
         if mask is not None:
-            action = self._named or BY_MODE.get(str(mask.layer.mode), "edit")
-            self._named = ""
-            if not self._look(mask, action):  # some are told of before they are written
+            named, self._named = self._named, ""
+            action = named or BY_MODE.get(str(mask.layer.mode), "edit")
+            if not self._look(mask, action) and not named:  # some are told of before they are written
                 self._awaited = (mask, action)
                 self._timer.start()
+
+    def _on_name(self, event: Any) -> None:
+        if event.source is self.layer:
+            self.renamed.emit(self.layer)
 
     def _look_for_awaited(self, event: Any = None) -> None:
         if self._awaited is not None:
@@ -279,7 +313,7 @@ class MaskInHand(QObject):
         elif self._awaited is not None and self._awaited[0] is mask:
             self._look_for_awaited()
         else:
-            self._look(mask, "")
+            self._look(mask, self._named)
 
     def _look(self, mask: HeldMask, action: str) -> bool:
         """Take in what is new, and tell whether anything is."""
@@ -294,6 +328,7 @@ class MaskInHand(QObject):
             mask.remember(change)
         else:
             action = mask.name_of(change)
+        action = "" if self._is_replacing else action
         self.edited.emit(mask, change, action)
         mask.edits.note(action)
         if mask is self._current:
@@ -325,12 +360,7 @@ class MaskInHand(QObject):
         mask.layer.events.paint.disconnect(self._on_paint)
         mask.layer.events.set_data.disconnect(self._on_set_data)
         mask.layer.events.labels_update.disconnect(self._look_for_awaited)
-
-    def _lies_on(self, group: Group) -> bool:
-        """Tell whether the mask in hand lies on the grid of a group's images."""
-        grid = self.grid()
-        grids = [o.grid for o in map(origin_of, group.layers) if o]
-        return grid is not None and any(grid.same_space(other) for other in grids)
+        mask.layer.events.name.disconnect(self._on_name)
 
 
 @contextmanager

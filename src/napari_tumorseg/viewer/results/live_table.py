@@ -74,6 +74,7 @@ class LiveTable(QObject):
         in_hand.switched.connect(self._on_switched)
         in_hand.changed.connect(self._on_changed)
         in_hand.refused.connect(self._on_refused)
+        in_hand.renamed.connect(self._on_renamed)
 
     @property
     def is_complete(self) -> bool:
@@ -104,6 +105,9 @@ class LiveTable(QObject):
             self._count(mask, at_once=False)
 
     def _on_changed(self, layer: LabelsLayer, change: Change) -> None:
+        self.refresh()
+
+    def _on_renamed(self, layer: LabelsLayer) -> None:
         self.refresh()
 
     def _on_refused(self, layer: LabelsLayer, why: str) -> None:

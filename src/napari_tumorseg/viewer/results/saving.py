@@ -96,8 +96,21 @@ def checked_table(path: Path) -> Path:
 def save_mask(segmentation: Segmentation, path: Path) -> list[Path]:
     """Write a mask; without an ending it becomes NIfTI."""
     path = path if path.suffix else path.with_name(f"{path.name}.nii.gz")
+    keep_others_mask(path)
     keep_side_file(path)
     return write_mask(segmentation, path, overwrite=True)
+
+
+def keep_others_mask(path: Path) -> None:
+    """Refuse to replace a mask that was made elsewhere, such as the true one of a data set.
+
+    Raises
+    ------
+    OutputError
+        If that file is there without the JSON that is written beside masks.
+    """
+    if path.exists() and not _is_ours(side_file(path)):
+        raise OutputError(f"{path.name} is there and may be the true mask: choose another name or folder")
 
 
 def keep_side_file(path: Path) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from magicgui.widgets import Container, PushButton
 from psygnal import Signal
@@ -52,6 +52,7 @@ class ResultsSection(QWidget):
         super().__init__()
         self.rows: tuple[LiveRow, ...] = ()
         self._scheme: Scheme | None = None
+        self._colours: dict[int, str] = {}
         self.title = wrapping_label()
         self.table = _table()
         self.previous = _arrow("◀", "Previous", "previous_component")
@@ -82,12 +83,14 @@ class ResultsSection(QWidget):
         self.table.hide()
         self._buttons.enabled = False
 
-    def show_rows(self, name: str, scheme: Scheme, rows: Sequence[LiveRow]) -> None:
-        """Show the numbers of the layer of this name."""
+    def show_rows(
+        self, name: str, scheme: Scheme, rows: Sequence[LiveRow], colours: Mapping[int, str]
+    ) -> None:
+        """Show the numbers of the layer of this name, whose labels have these colours."""
         self.title.value = f"{name} ({scheme.title})"
-        if scheme is not self._scheme or len(rows) != len(self.rows):
-            self._set_up(scheme, rows)
-        self.rows, self._scheme = tuple(rows), scheme
+        if scheme is not self._scheme or len(rows) != len(self.rows) or colours != self._colours:
+            self._set_up(rows, colours)
+        self.rows, self._scheme, self._colours = tuple(rows), scheme, dict(colours)
         for index, row in enumerate(rows):
             for column, text in enumerate(cells(row)[1:], start=1):
                 item = self.table.item(index, column)
@@ -122,12 +125,12 @@ class ResultsSection(QWidget):
     def _on_clicked(self, row: int, column: int) -> None:
         self.row_asked.emit(self.rows[row].name)
 
-    def _set_up(self, scheme: Scheme, rows: Sequence[LiveRow]) -> None:
+    def _set_up(self, rows: Sequence[LiveRow], colours: Mapping[int, str]) -> None:
         """Make the cells, with what does not change from edit to edit."""
         self.table.setRowCount(len(rows))
         for index, row in enumerate(rows):
             head = QTableWidgetItem(cells(row)[0])
-            head.setIcon(_swatch([scheme.label(value).colour for value in row.labels]))
+            head.setIcon(_swatch([colours[value] for value in row.labels]))
             head.setToolTip(f"{row.title}, label {' + '.join(map(str, row.labels))}")
             self.table.setItem(index, 0, head)
             for column in range(1, len(COLUMNS)):

@@ -11,14 +11,16 @@ from qtpy.QtCore import QObject
 
 from napari_tumorseg.edit import Component, largest_slice, list_components
 from napari_tumorseg.viewer.layers.axes import Index
+from napari_tumorseg.viewer.results.held_mask import HeldMask
 from napari_tumorseg.viewer.results.in_hand import MaskInHand
 
 if TYPE_CHECKING:
     from napari import Viewer
+    from napari.components import Dims
 
 
 class Stepping(QObject):
-    """Centres the viewer on parts of the mask in hand.
+    """Turns the viewer to parts of the mask in hand.
 
     Parameters
     ----------
@@ -41,13 +43,15 @@ class Stepping(QObject):
         in_hand.switched.connect(self._on_switched)
 
     def show_row(self, name: str) -> None:
-        """Centre the viewer on the largest slice of a label or region."""
+        """Turn the viewer to the largest slice of a label or region; the camera moves only if it must."""
         self._row, self._number = name, -1
         place = largest_slice(self._in_hand.labels(), self._members(name), self.axis)
         if place is None:
             self.said.emit(f"There is no {name} in this mask.")
         else:
-            self.centre_on(place)
+            self.turn_to(place)
+            if not self.is_in_sight(place):
+                self.centre_on(place)
             self.said.emit(f"{name}: largest on slice {place[self.axis]}.")
 
     def step(self, name: str, direction: int) -> None:
@@ -69,22 +73,34 @@ class Stepping(QObject):
     @property
     def axis(self) -> int:
         """The canonical axis along which the viewer slices; the one towards the head in 3-D."""
-        dims, mask = self._viewer.dims, self._in_hand.mask
-        sliced = [axis for axis in dims.not_displayed if axis >= dims.ndim - 3]
-        if mask is None or not sliced:
-            return 0
-        return mask.axes.view.axes.index(sliced[-1] - (dims.ndim - 3))
+        mask = self._in_hand.mask
+        axis = sliced_axis(self._viewer.dims, mask) if mask is not None else None
+        return axis if axis is not None else 0
 
     def centre_on(self, index: Index) -> None:
         """Show the slice of a voxel of the mask in hand, with the voxel in the middle; the zoom stays."""
-        dims = self._viewer.dims
-        place = self._in_hand.position_of(index)
-        first = dims.ndim - len(place)
-        for axis in dims.not_displayed:
-            if axis >= first:
-                dims.set_point(axis, place[axis - first])
+        self.turn_to(index)
         camera = self._viewer.scene.camera
-        camera.center = _seen(dims.displayed, first, place, camera.center)
+        camera.center = self._on_screen(index)
+
+    def turn_to(self, index: Index) -> None:
+        """Show the slice of a voxel of the mask in hand; the camera stays."""
+        turn_to(self._viewer.dims, self._in_hand, index)
+
+    def is_in_sight(self, index: Index) -> bool:
+        """Tell whether a voxel of the slice that is shown lies within the canvas; in 3-D none is said to."""
+        viewer = self._viewer
+        if viewer.dims.ndisplay != 2:
+            return False
+        camera = viewer.scene.camera
+        away = np.subtract(self._on_screen(index), camera.center)[-2:]
+        half = np.asarray(viewer.canvas.viewbox_size(viewer.layers)) / camera.zoom / 2
+        return bool((np.abs(away) <= half).all())
+
+    def _on_screen(self, index: Index) -> tuple[float, ...]:
+        """Return what the camera's centre is when it looks at a voxel."""
+        dims, place = self._viewer.dims, self._in_hand.position_of(index)
+        return _seen(dims.displayed, dims.ndim - len(place), place, self._viewer.scene.camera.center)
 
     def _members(self, name: str) -> Sequence[int]:
         scheme = self._in_hand.scheme
@@ -97,6 +113,25 @@ class Stepping(QObject):
 
     def _on_switched(self, layer: object) -> None:
         self._row, self._number, self._found = "", -1, None
+
+
+def sliced_axis(dims: Dims, mask: HeldMask) -> int | None:
+    """Return the canonical axis along which the viewer cuts a mask, None where it shows all slices at once.
+
+    A picture is its own only slice.
+    """
+    first = dims.ndim - 3
+    axes = [0] if mask.axes.is_flat else [axis - first for axis in dims.not_displayed if axis >= first]
+    return int(mask.axes.view.axes.index(axes[0])) if dims.ndisplay == 2 and len(axes) == 1 else None
+
+
+def turn_to(dims: Dims, in_hand: MaskInHand, index: Sequence[float]) -> None:
+    """Show the slice of a voxel of the mask in hand."""
+    place = in_hand.position_of(index)
+    first = dims.ndim - len(place)
+    for axis in dims.not_displayed:
+        if axis >= first:
+            dims.set_point(axis, place[axis - first])
 
 
 def _seen(

@@ -1,7 +1,8 @@
-"""Nothing lost: the edits of every mask that is followed go to a journal, which ends once they are saved."""
+"""Nothing lost: what is in no file of every mask that is followed goes to a journal until it is saved."""
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -11,11 +12,14 @@ from psygnal import Signal
 from qtpy.QtCore import QObject
 
 from napari_tumorseg.edit import Change
+from napari_tumorseg.inference.evidence import Evidence
 from napari_tumorseg.session import journal_folder
+from napari_tumorseg.session.maps import pack_maps
 from napari_tumorseg.viewer.layers.case_files import about
 from napari_tumorseg.viewer.results.held_mask import HeldMask
 from napari_tumorseg.viewer.results.in_hand import MaskInHand
 from napari_tumorseg.viewer.safety.journals import Journals, Writer
+from napari_tumorseg.viewer.segment.run import EVIDENCE_KEY
 
 
 class Autosave(QObject):
@@ -48,7 +52,7 @@ class Autosave(QObject):
 
     @property
     def unsaved(self) -> list[HeldMask]:
-        """The masks in the viewer whose edits are in no file of the user's."""
+        """The masks in the viewer that are, as they are now, in no file of the user's."""
         for mask in self._in_hand.all_held:
             self._in_hand.look(mask.layer)
         return [mask for mask in self._in_hand.all_held if mask.edits.unsaved]
@@ -60,6 +64,12 @@ class Autosave(QObject):
             writer.close(saved=True)
         else:
             mask.edits.note_saved()
+
+    def put_off(self, mask: HeldMask) -> None:
+        """Leave the edits of a mask that is about to go to their journal, to be offered another time."""
+        writer = self._writers.pop(mask, None)
+        if writer is not None:
+            writer.close(saved=False)
 
     def finish(self) -> None:
         """End all journals; those with edits that are not saved stay, to be offered again."""
@@ -74,8 +84,9 @@ class Autosave(QObject):
 
     def _on_held(self, mask: HeldMask) -> None:
         mask.edits.saved.connect(lambda: self._on_saved(mask))
+        mask.edits.marked.connect(lambda: self._on_marked(mask))
         before = mask.edits.journal
-        if mask.edits.unsaved:  # a layer that is back, or recovered
+        if mask.edits.unsaved:  # a model's result, a layer that is back, or recovered
             self._start(mask, np.array(mask.counts.labels), at_once=True)
             self._end_earlier(mask, before)
 
@@ -92,11 +103,15 @@ class Autosave(QObject):
         if not self._is_over and mask in self._writers:
             self._writers[mask].restart()
 
+    def _on_marked(self, mask: HeldMask) -> None:
+        if not self._is_over and mask in self._writers:
+            self._writers[mask].keep(mask.edits.kept)
+
     def _on_dropped(self, mask: HeldMask) -> None:
         writer = self._writers.pop(mask, None)
         if writer is None or self._is_over:
             return
-        if not mask.edits.unsaved:
+        if not mask.edits.unsaved or not mask.edits.tally.total:  # a result can be had again
             writer.close(saved=True)
             return
         self._orphans[mask] = writer
@@ -106,7 +121,12 @@ class Autosave(QObject):
     def _start(self, mask: HeldMask, labels: Any, at_once: bool = False) -> None:
         told = about(mask, self._layers)
         key = told["files"][0]
-        self._writers[mask] = self.journals.start(key, labels, told, mask.edits.tally, at_once)
+        writer = self._writers[mask] = self.journals.start(key, labels, told, mask.edits.tally, at_once)
+        if mask.edits.kept:
+            writer.keep(mask.edits.kept)
+        evidence = mask.layer.metadata.get(EVIDENCE_KEY)
+        if isinstance(evidence, Evidence):
+            writer.attach(partial(pack_maps, evidence))
 
     def _end_earlier(self, mask: HeldMask, path: Path | None) -> None:
         """End the journal that held these edits before."""

@@ -1,8 +1,8 @@
-"""Asking before a window with unsaved corrections closes."""
+"""Asking before a window with unsaved results or corrections closes."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from enum import StrEnum
 from weakref import ReferenceType, ref
 
@@ -13,7 +13,7 @@ from napari_tumorseg.viewer.widgets import ask
 
 
 class Answer(StrEnum):
-    """What becomes of unsaved corrections."""
+    """What becomes of unsaved masks."""
 
     SAVE = "save"
     DISCARD = "discard"
@@ -73,16 +73,22 @@ def outermost(widget: QWidget) -> QMainWindow | None:
     return found
 
 
+def listed(names: Sequence[str]) -> str:
+    """Return names in words."""
+    *most, last = names
+    return f"{', '.join(most)} and {last}" if most else last
+
+
 def ask_about(names: list[str]) -> Answer:
-    """Ask what becomes of the unsaved corrections of some masks; where nobody looks, they are kept."""
+    """Ask what becomes of some masks that are not saved as they are; where nobody looks, they are kept."""
     parent = ask.window()
     if parent is None:
         return Answer.LATER
     box = QMessageBox(parent)
     box.setIcon(QMessageBox.Icon.Question)
-    box.setWindowTitle("Unsaved corrections")
-    box.setText(f"Save the corrections of {' and '.join(names)}?")
-    box.setInformativeText("With Keep for later they are offered when this scan is opened again.")
+    box.setWindowTitle("Unsaved masks")
+    box.setText(f"Save {listed(names)}?")
+    box.setInformativeText("Keep for later: they are offered when this scan is opened again.")
     roles = QMessageBox.ButtonRole
     buttons = {
         Answer.SAVE: box.addButton("Save…", roles.AcceptRole),

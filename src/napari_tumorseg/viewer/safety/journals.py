@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
@@ -15,6 +15,7 @@ from napari_tumorseg.edit import Change
 from napari_tumorseg.errors import TumorSegError
 from napari_tumorseg.geometry import Array
 from napari_tumorseg.session import Journal, Tally, discard
+from napari_tumorseg.viewer.layers.axes import Index
 
 SECONDS_BETWEEN_SYNCS = 5.0
 """Edits are written at once, and had on the disk, against the power going, as often as this."""
@@ -134,6 +135,15 @@ class Writer:
         """Write an edit."""
         self._do(lambda journal: journal.append(change, action))
         self._journals.touch(self)
+
+    def keep(self, voxels: Sequence[Index]) -> None:
+        """Write which components are marked as kept."""
+        self._do(lambda journal: journal.keep(voxels))
+        self._journals.touch(self)
+
+    def attach(self, content: Callable[[], bytes]) -> None:
+        """Have something large beside it, made in the thread."""
+        self._do(lambda journal: journal.attach(content))
 
     def restart(self) -> None:
         """Start anew from the labels as they are: they were saved, or are given up."""

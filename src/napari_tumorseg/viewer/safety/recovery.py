@@ -1,7 +1,8 @@
-"""Offering edits that were never saved: of an earlier session, or of a layer that was just removed."""
+"""Offering masks that were never saved: of an earlier session, or of a layer that was just removed."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime
@@ -16,9 +17,12 @@ from psygnal import Signal
 from qtpy.QtCore import QObject, QTimer
 
 from napari_tumorseg.errors import InputError, TumorSegError
+from napari_tumorseg.geometry import Grid
+from napari_tumorseg.inference.evidence import Evidence
 from napari_tumorseg.regions import get_scheme
 from napari_tumorseg.scan import Segmentation
-from napari_tumorseg.session import Recovered, Unfinished, discard, recover, unfinished
+from napari_tumorseg.session import Recovered, Unfinished, attached, discard, recover, unfinished
+from napari_tumorseg.session.maps import unpack_maps
 from napari_tumorseg.viewer.layers.axes import LayerAxes
 from napari_tumorseg.viewer.layers.case_files import place_of
 from napari_tumorseg.viewer.layers.edits import EDITS_KEY, Edits
@@ -27,12 +31,15 @@ from napari_tumorseg.viewer.layers.origin import METADATA_KEY, Origin, origin_of
 from napari_tumorseg.viewer.layers.to_layers import labels_layer
 from napari_tumorseg.viewer.results.held_mask import HeldMask
 from napari_tumorseg.viewer.safety.autosave import Autosave
+from napari_tumorseg.viewer.segment.run import EVIDENCE_KEY
 from napari_tumorseg.viewer.widgets.background import Background
 from napari_tumorseg.viewer.widgets.offers import Offer, OfferBar
 
 if TYPE_CHECKING:
     from napari import Viewer
 
+_RECOVERED = " (recovered)"
+_RECOVERED_ENDING = re.compile(r"( \(recovered\)( \[\d+\])?)+$")  # napari numbers names that are taken
 _PAUSE_MS = 100
 """Layers of one case arrive one by one; they are looked at together."""
 
@@ -64,17 +71,21 @@ class Recovery(QObject):
         self._timer.setSingleShot(True)
         self._timer.setInterval(_PAUSE_MS)
         self._timer.timeout.connect(self._look)
-        viewer.layers.events.inserted.connect(self._on_inserted)
+        viewer.layers.events.inserted.connect(self._on_layers)
+        viewer.layers.events.removed.connect(self._on_layers)
         autosave.orphaned.connect(self._offer_back)
+        bar.destroyed.connect(self.disconnect_all)  # the window closed with the panel in it
         self._timer.start()
 
     def disconnect_all(self) -> None:
         """Follow the viewer no more."""
         self._timer.stop()
-        self._background.drop()
-        self._viewer.layers.events.inserted.disconnect(self._on_inserted)
+        for one in self.findChildren(Background):
+            one.drop()
+        self._viewer.layers.events.inserted.disconnect(self._on_layers)
+        self._viewer.layers.events.removed.disconnect(self._on_layers)
 
-    def _on_inserted(self, event: Any = None) -> None:
+    def _on_layers(self, event: Any = None) -> None:
         self._timer.start()
 
     # ---- of an earlier session
@@ -83,13 +94,18 @@ class Recovery(QObject):
         if len(self._viewer.layers):
             folder = self._autosave.journals.folder
             self._background.start(lambda: unfinished(folder), self._offer_all, self.failed.emit)
+        else:
+            self._offer_all([])
 
     def _offer_all(self, found: list[Unfinished]) -> None:
+        """Offer what fits the layers, and no longer what fits none of them."""
         layers = list(self._viewer.layers)
-        for one in found:
-            place = place_of(one, layers)
-            if place is not None and one.path not in self._answered:
-                self._bar.add(self._offer(one))
+        fitting = [one for one in found if place_of(one, layers) and one.path not in self._answered]
+        for offer in list(self._bar.offers):
+            if isinstance(offer.key, Path) and all(one.path != offer.key for one in fitting):
+                self._bar.drop(offer.key)
+        for one in fitting:
+            self._bar.add(self._offer(one))
 
     def _offer(self, one: Unfinished) -> Offer:
         return Offer(
@@ -100,24 +116,46 @@ class Recovery(QObject):
         )
 
     def _recover(self, one: Unfinished) -> None:
+        grid = grid_of(self._place_of(one))
         self._answered.add(one.path)
-        self._background.start(
-            lambda: recover(one.path), partial(self._safely, self._show, one), self.failed.emit
-        )
+
+        def work() -> tuple[Recovered, Evidence | InputError | None]:
+            return recover(one.path), _maps(one.path, grid)
+
+        def done(read: tuple[Recovered, Evidence | InputError | None]) -> None:
+            try:
+                self._show(one, read)
+            except TumorSegError as error:
+                failed(str(error))
+
+        def failed(why: str) -> None:
+            self._answered.discard(one.path)
+            self._timer.start()  # it is offered again
+            self.failed.emit(why)
+
+        # of its own: neither another recovery nor layers that arrive stop this one
+        Background(self).start(work, done, failed)
 
     def _discard(self, one: Unfinished) -> None:
-        self._answered.add(one.path)
         discard(one.path)
+        self._answered.add(one.path)
 
-    def _show(self, one: Unfinished, found: Recovered) -> None:
-        place = place_of(one, list(self._viewer.layers))
-        if place is None:
-            self._answered.discard(one.path)
-            raise InputError("the scan of these edits is closed; open it again to recover them")
-        layer = recovered_layer(found, place, one.path)
+    def _show(self, one: Unfinished, read: tuple[Recovered, Evidence | InputError | None]) -> None:
+        found, maps = read
+        layer = recovered_layer(found, self._place_of(one), one.path)
+        if isinstance(maps, Evidence) and origin_of(layer) is not None:
+            layer.metadata[EVIDENCE_KEY] = maps
         self._viewer.add_layer(layer)
         self._viewer.layers.selection.active = layer
         self.recovered.emit(layer)
+        if isinstance(maps, InputError):
+            self.failed.emit(str(maps))
+
+    def _place_of(self, one: Unfinished) -> Layer:
+        place = place_of(one, list(self._viewer.layers))
+        if place is None:
+            raise InputError("the scan of these corrections is closed; open it again to recover them")
+        return place
 
     # ---- of a layer that was removed
 
@@ -141,10 +179,20 @@ class Recovery(QObject):
 
 def told(one: Unfinished) -> str:
     """Return what is left of a session, in a sentence."""
-    name = one.about.get("layer") or Path(one.key).name
+    name, total = plain_name(one.about.get("layer") or Path(one.key).name), one.tally.total
     last = one.tally.last or one.started
-    when = f", last {datetime.fromtimestamp(last):%d %b %Y %H:%M}" if last else ""
-    return f"Unsaved corrections of {name}: {actions(one.tally.total)}{when}."
+    day = datetime.fromtimestamp(last) if last else None
+    when = f"on {day.day} {day:%b %Y at %H:%M}" if day else ""
+    if not total:
+        return f"The unsaved result {name} can be recovered{f' (made {when})' if when else ''}."
+    several = "the last " if total > 1 else ""
+    when = f", {several}{when}" if when else ""
+    return f"Unsaved corrections of {name} can be recovered ({actions(total)}{when})."
+
+
+def plain_name(name: str) -> str:
+    """Return a layer's name as it was before it was recovered, however often."""
+    return _RECOVERED_ENDING.sub("", name)
 
 
 def actions(count: int) -> str:
@@ -175,10 +223,10 @@ def recovered_layer(found: Recovered, place: Layer, journal: Path) -> LabelsLaye
             f"the recovered mask has {_times(found.labels.shape)} voxels, but {place.name} has "
             f"{_times(grid.shape)}; open the scan that was corrected"
         )
-    name = f"{found.about.get('layer', 'mask')} (recovered)"
+    name = plain_name(found.about.get("layer", "mask")) + _RECOVERED
     layer = _ours(found, place, name) or _plain(found, place, name)
     at_first = {int(value): int(n) for value, n in found.about.get("at_first", {}).items()}
-    layer.metadata[EDITS_KEY] = Edits(found.tally, True, journal, at_first)
+    layer.metadata[EDITS_KEY] = Edits(found.tally, True, journal, at_first, found.kept)
     return layer
 
 
@@ -206,6 +254,15 @@ def _plain(found: Recovered, place: Layer, name: str) -> LabelsLayer:
     labels = np.array(axes.view.undo(found.labels), order="C")
     shown = {key: getattr(place, key) for key in ("scale", "translate", "rotate", "affine", "units")}
     return LabelsLayer(labels[0] if axes.is_flat else labels, name=name, **shown)
+
+
+def _maps(journal: Path, grid: Grid) -> Evidence | InputError | None:
+    """Return the probability maps beside a journal; in their place, why they cannot be had."""
+    try:
+        content = attached(journal)
+        return None if content is None else unpack_maps(content, grid)
+    except InputError as error:  # the edits are worth having without
+        return error
 
 
 def _times(shape: tuple[int, ...]) -> str:

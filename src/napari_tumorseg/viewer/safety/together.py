@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import TYPE_CHECKING
 
 from napari.layers import Labels as LabelsLayer
+from napari.layers import Layer
 from psygnal import Signal
 from qtpy.QtCore import QObject
 from qtpy.QtWidgets import QWidget
 
+from napari_tumorseg.viewer.results.held_mask import HeldMask
 from napari_tumorseg.viewer.results.in_hand import MaskInHand
 from napari_tumorseg.viewer.safety import closing
 from napari_tumorseg.viewer.safety.autosave import Autosave
@@ -45,6 +47,7 @@ class Safety(QObject):
     def __init__(self, viewer: Viewer, in_hand: MaskInHand, save: Callable[[LabelsLayer], None]) -> None:
         super().__init__()
         self._save = save
+        self._in_hand = in_hand
         self.bar = OfferBar()
         self.autosave = Autosave(in_hand, viewer.layers)
         self.recovery = Recovery(viewer, self.autosave, self.bar)
@@ -56,26 +59,43 @@ class Safety(QObject):
         """Guard the window around a widget, which may have changed."""
         self._guard.watch(inside)
 
-    def may_close(self, save: Callable[[LabelsLayer], None] | None = None) -> bool:
-        """Ask what becomes of unsaved edits, if there are any; False if the window has to stay.
+    def may_close(self) -> bool:
+        """Ask what becomes of unsaved masks, if there are any; False if the window has to stay."""
+        return self._settled(self.autosave.unsaved, self._save) is not Answer.CANCEL
+
+    def may_leave(self, layers: Collection[Layer], save: Callable[[LabelsLayer], None]) -> bool:
+        """Ask what becomes of unsaved masks among layers that are about to go; False if they have to stay.
 
         Parameters
         ----------
-        save : callable, optional
-            How a layer is saved; by default to a file that is asked for.
+        layers : collection of Layer
+            Others are not asked about.
+        save : callable
+            How the mask in hand is saved; others are saved to files that are asked for.
         """
-        unsaved = self.autosave.unsaved
+        unsaved = [mask for mask in self.autosave.unsaved if mask.layer in layers]
+        in_hand = self._in_hand.layer
+        answer = self._settled(unsaved, lambda layer: (save if layer is in_hand else self._save)(layer))
+        if answer is Answer.LATER:
+            for mask in unsaved:
+                self.autosave.put_off(mask)
+        return answer is not Answer.CANCEL
+
+    def _settled(self, unsaved: list[HeldMask], save: Callable[[LabelsLayer], None]) -> Answer:
+        """Ask what becomes of these masks and do so; `Answer.CANCEL` where some could not be saved."""
         if not unsaved:
-            return True
+            return Answer.SAVE
         answer = closing.ask_about([mask.layer.name for mask in unsaved])
         if answer is Answer.SAVE:
+            before = self._in_hand.layer
             for mask in unsaved:
-                (save or self._save)(mask.layer)
-            return not self.autosave.unsaved
+                save(mask.layer)
+            self._in_hand.watch(before)  # what is saved to a file that is asked for comes in hand
+            return Answer.CANCEL if any(mask.edits.unsaved for mask in unsaved) else answer
         if answer is Answer.DISCARD:
             for mask in unsaved:
                 self.autosave.give_up(mask)
-        return answer is not Answer.CANCEL
+        return answer
 
     def let_go(self) -> None:
         """Finish all journals and follow nothing any more."""

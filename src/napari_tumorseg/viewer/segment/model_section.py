@@ -26,6 +26,7 @@ class ModelSection(Container):  # type: ignore[type-arg]
     def __init__(self) -> None:
         self.models = {model.name: model for model in list_models()}
         self._scan: Scan | None = None
+        self._stripped: bool | None = None
         self._auto: Model | None = None
         self.chooser = ComboBox(label="Model", choices=self._choices, value=_AUTOMATIC)
         self.card = PushButton(text="Card…", tooltip="What the model was trained on, its figures and limits")
@@ -49,6 +50,8 @@ class ModelSection(Container):  # type: ignore[type-arg]
         """Why the model cannot be run on the scan, in a sentence; empty if it can."""
         if not self.models:
             return "There is no model; the installation is not complete."
+        if self.model is None and self._scan is not None and self._stripped is None:
+            return "Looking at the scan…"
         model = self.model or min(self.models.values(), key=_fewest_images)
         lacking = missing_roles(model.card, self._scan.roles if self._scan else ())
         return f"{lacking[0].upper()}{lacking[1:]}." if lacking else ""
@@ -58,11 +61,11 @@ class ModelSection(Container):  # type: ignore[type-arg]
         if name in self.models:
             self.chooser.value = name
 
-    def suit(self, scan: Scan | None, stripped: bool) -> None:
-        """Take note of the scan, and whether its skull is gone."""
-        self._scan = scan
+    def suit(self, scan: Scan | None, stripped: bool | None) -> None:
+        """Take note of the scan, and whether its skull is gone: None while that is found out."""
+        self._scan, self._stripped = scan, stripped
         try:
-            self._auto = choose_model(scan, stripped) if scan else None
+            self._auto = choose_model(scan, stripped) if scan and stripped is not None else None
         except RoleError:
             self._auto = None
         with self.chooser.changed.blocked():
@@ -79,8 +82,9 @@ class ModelSection(Container):  # type: ignore[type-arg]
         lines = []
         if model is not None:
             lines = [model.card.title or model.name, f"Licence: {model.card.about.licence}"]
-            if self._scan is not None and not self.problem:
-                lines += [f"Note: {sentence}." for sentence in warnings(self._scan, model.card)]
+            if self._scan is not None and self._stripped is not None and not self.problem:
+                noted = warnings(self._scan, model.card, self._stripped)
+                lines += [f"Note: {sentence}." for sentence in noted]
             self.chooser.tooltip = model.card.summary
         self.note.value = "\n".join(lines)
         self.edited.emit()

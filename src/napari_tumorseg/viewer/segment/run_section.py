@@ -6,6 +6,9 @@ from magicgui.widgets import Container, ProgressBar, PushButton
 
 from napari_tumorseg.inference.settings import Progress
 from napari_tumorseg.viewer.widgets.section import wrapping_label
+from napari_tumorseg.viewer.widgets.toasts import ForAWhile
+
+_NEW_LAYER = "The result is a layer of its own: masks that are there stay as they are"
 
 
 class RunSection(Container):  # type: ignore[type-arg]
@@ -20,11 +23,16 @@ class RunSection(Container):  # type: ignore[type-arg]
         buttons.margins = (0, 0, 0, 0)
         super().__init__(widgets=[buttons, self.progress, self.status], labels=False)
         self.progress.visible = False
+        self._for_a_while = ForAWhile(self.status)
+
+    def complain(self, text: str, stays: bool = False) -> None:
+        """Show what went wrong: for a while, or until there is something else to say."""
+        self._for_a_while.show(text, stays)
 
     def show_ready(self, problem: str, running: bool) -> None:
         """Switch the buttons: a run can be started if there is no problem and none is on."""
         self.segment.enabled = not problem and not running
-        self.segment.tooltip = problem
+        self.segment.tooltip = problem or _NEW_LAYER
         self.cancel.enabled = running
         if not running:
             self.progress.visible = False

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from pathlib import Path
 
+from napari.utils import notifications
 from qtpy.QtWidgets import QApplication, QInputDialog, QWidget
 
-from napari_tumorseg.errors import CancelledError
+from napari_tumorseg.errors import CancelledError, TumorSegError
+from napari_tumorseg.viewer.widgets.telling import short
 
 
 def window() -> QWidget | None:
@@ -17,6 +20,20 @@ def window() -> QWidget | None:
     if active is not None:
         return active
     return next((w for w in QApplication.topLevelWidgets() if w.isVisible() and w.isWindow()), None)
+
+
+def tell(error: TumorSegError, paths: Iterable[Path | str]) -> None:
+    """Show an error about some files as a notification, for which napari would show its whole traceback.
+
+    Raises
+    ------
+    TumorSegError
+        This one, where nobody looks.
+    """
+    if window() is None:
+        raise error
+    if not isinstance(error, CancelledError):  # which is an answer
+        notifications.show_error(short(str(error), paths))
 
 
 def choose(title: str, question: str, options: Sequence[str]) -> str | None:

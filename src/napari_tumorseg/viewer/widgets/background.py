@@ -9,6 +9,7 @@ from psygnal import Signal
 from qtpy.QtCore import QObject
 from superqt.utils import create_worker
 
+from napari_tumorseg.errors import TumorSegError
 from napari_tumorseg.viewer.segment.run import Failure, sentence
 
 Work = Callable[[], Any]
@@ -37,7 +38,7 @@ class Background(QObject):
         return self._done is not None
 
     def start(self, work: Work, done: Callable[[Any], None], failed: Callable[[str], None]) -> None:
-        """Run `work`, then give its result to `done`, or a sentence on what went wrong to `failed`."""
+        """Run `work`, then give its result to `done`, or what went wrong in either, in words, to `failed`."""
         self._turn += 1
         self._done, self._failed = done, failed
         self._worker = create_worker(_safely, work, self._turn, _start_thread=False, _ignore_errors=True)
@@ -64,8 +65,11 @@ class Background(QObject):
         self._over()
         if isinstance(found, Failure):
             failed(sentence(found.error))
-        else:
+            return
+        try:
             done(found)
+        except TumorSegError as error:
+            failed(str(error))
 
 
 def _safely(work: Work, turn: int) -> tuple[int, Any]:

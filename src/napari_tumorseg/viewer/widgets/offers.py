@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QFrame, QHBoxLayout, QLabel, QPushButton, QSizePolicy, QVBoxLayout
 
 
@@ -37,6 +38,7 @@ class OfferBar(QFrame):
         self.setObjectName("offer")
         self.setStyleSheet("#offer { border: 1px solid #C08A2D; border-radius: 3px; }")
         self.text = QLabel()
+        self.text.setTextFormat(Qt.TextFormat.PlainText)  # names of layers and files are in it
         self.text.setWordWrap(True)
         self.text.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Minimum)
         self.accept, self.reject = QPushButton(), QPushButton()

@@ -1,0 +1,59 @@
+"""Which folder of cases was gone through last, to be offered the next day."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+from napari_tumorseg.errors import OutputError
+from napari_tumorseg.io.atomic import write_text
+from napari_tumorseg.session.state import state_folder
+
+_FILE = "worklist.json"
+_FORMAT = 1
+
+
+@dataclass(frozen=True)
+class LastWorklist:
+    """A worklist as it was opened.
+
+    Attributes
+    ----------
+    cases : Path
+        The folder of the cases.
+    output : Path
+        The folder of their masks and states.
+    """
+
+    cases: Path
+    output: Path
+
+
+def last_worklist() -> LastWorklist | None:
+    """Return the worklist that was opened last, which may be gone by now; None where none is noted."""
+    try:
+        told = json.loads((state_folder() / _FILE).read_text(encoding="utf-8"))
+        cases, output = told["cases"], told["output"]
+    except (OSError, ValueError, RecursionError, KeyError, TypeError):
+        return None
+    if not (isinstance(cases, str) and isinstance(output, str) and cases and output):
+        return None
+    return LastWorklist(Path(cases), Path(output))
+
+
+def note_worklist(cases: Path, output: Path) -> None:
+    """Take note of a worklist, in place of the one before.
+
+    Raises
+    ------
+    OutputError
+        If it cannot be written.
+    """
+    told = {"format": _FORMAT, "cases": str(cases.absolute()), "output": str(output.absolute())}
+    folder = state_folder()
+    try:
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    except OSError as error:
+        raise OutputError(f"the folder {folder} cannot be made: {error.strerror or error}") from error
+    write_text(folder / _FILE, json.dumps(told, indent=2, ensure_ascii=False) + "\n", overwrite=True)

@@ -1,0 +1,126 @@
+"""What a run kept of its probabilities as bytes, to be kept beside the journal of its mask's edits."""
+
+from __future__ import annotations
+
+import json
+import zipfile
+import zlib
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from io import BytesIO
+from typing import Any
+
+import numpy as np
+
+from napari_tumorseg.errors import InputError
+from napari_tumorseg.geometry import Array, Grid, bounding_box
+from napari_tumorseg.inference.evidence import Box, Evidence
+from napari_tumorseg.inference.postprocess import PostSettings
+from napari_tumorseg.models.card import Output
+
+_FORMAT = 1
+_BROKEN = (
+    ValueError,  # pydantic's errors among them
+    KeyError,
+    TypeError,
+    OSError,
+    EOFError,
+    RecursionError,
+    MemoryError,
+    NotImplementedError,
+    zipfile.BadZipFile,
+    zlib.error,
+)
+
+
+def pack_maps(evidence: Evidence) -> bytes:
+    """Return what a run kept as a compressed archive of arrays (NPZ) with a description in JSON.
+
+    The grid is left out: that of the scan, which has to be open anyway, takes its place.
+    """
+    labels = evidence.result()
+    where = bounding_box(labels) or (slice(0, 0),) * 3
+    told = {
+        "format": _FORMAT,
+        "box": _ends(evidence.box),
+        "result_box": _ends(where),
+        "output": evidence.output.model_dump(mode="json"),
+        "post": asdict(evidence.post),
+        "threshold": evidence.threshold,
+        "flipped": evidence.flipped,
+    }
+    arrays = {
+        "told": np.frombuffer(json.dumps(told).encode(), dtype=np.uint8),
+        "result": labels[where],
+        **{f"map {i}": evidence.probabilities[name] for i, name in enumerate(evidence.output.names)},
+    }
+    if evidence.brain is not None:
+        arrays["brain"] = np.packbits(evidence.brain)
+    file = BytesIO()
+    np.savez_compressed(file, allow_pickle=False, **arrays)  # type: ignore[arg-type,unused-ignore]
+    return file.getvalue()
+
+
+def unpack_maps(content: bytes, grid: Grid) -> Evidence:
+    """Return what `pack_maps` packed, on the grid of the scan.
+
+    Raises
+    ------
+    InputError
+        If it is damaged, of a later format, or of a scan of another shape.
+    """
+    try:
+        with np.load(BytesIO(content), allow_pickle=False) as found:
+            told = json.loads(found["told"].tobytes())
+            if told["format"] != _FORMAT:
+                raise ValueError("another format")
+            return _evidence(told, found, grid)
+    except _BROKEN as error:
+        raise InputError(
+            "the stored probability maps are damaged; run the model again to have them"
+        ) from error
+
+
+def _evidence(told: Mapping[str, Any], arrays: Mapping[str, Array], grid: Grid) -> Evidence:
+    output = Output.model_validate(told["output"])
+    box, where = _box(told["box"], grid.shape), _box(told["result_box"], grid.shape)
+    brain = arrays.get("brain")
+    return Evidence(
+        probabilities={
+            name: _checked(arrays[f"map {i}"], _shape(box)) for i, name in enumerate(output.names)
+        },
+        box=box,
+        grid=grid,
+        output=output,
+        post=PostSettings(**told["post"]),
+        brain=None if brain is None else _unpacked(brain, grid.shape),
+        threshold=float(told["threshold"]),
+        flipped=bool(told["flipped"]),
+        _result=(where, _checked(arrays["result"], _shape(where))),
+    )
+
+
+def _ends(box: Box) -> list[list[int]]:
+    return [[int(side.start), int(side.stop)] for side in box]
+
+
+def _box(ends: Sequence[Sequence[int]], shape: Sequence[int]) -> Box:
+    box = tuple(slice(int(start), int(stop)) for start, stop in ends)
+    if any(not 0 <= side.start <= side.stop <= n for side, n in zip(box, shape, strict=True)):
+        raise ValueError("a box beyond the scan")
+    return box
+
+
+def _shape(box: Box) -> tuple[int, ...]:
+    return tuple(side.stop - side.start for side in box)
+
+
+def _checked(values: Array, shape: tuple[int, ...]) -> Array:
+    if values.dtype != np.uint8 or values.shape != shape:
+        raise ValueError("an array of another shape than its box")
+    return values
+
+
+def _unpacked(bits: Array, shape: Sequence[int]) -> Array:
+    count = int(np.prod(shape))
+    return np.unpackbits(bits, count=count).astype(bool).reshape(shape)
