@@ -33,6 +33,13 @@ def test_fractions_and_seed() -> None:
     assert one == same != other
 
 
+def test_all_folds_keep_only_the_named_apart() -> None:
+    kept = "TCGA_AA_0003_2000"
+    parts = divide(CASES, Split(folds=4, fold="all", fractions=(1.0, 0.0, 0.0), test=(kept,)))
+    assert parts.test == (kept,) and not parts.validation
+    assert set(parts.train) == set(CASES) - {kept}
+
+
 def test_folds_test_everyone_once() -> None:
     rule = Split(folds=4, fractions=(0.8, 0.2, 0.0))
     tested: list[str] = []

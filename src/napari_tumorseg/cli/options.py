@@ -199,7 +199,8 @@ Changes = Annotated[
     typer.Option("--set", help="Change a field of the recipe: TABLE.FIELD=VALUE, such as fit.epochs=3."),
 ]
 Fold = Annotated[
-    int | None, typer.Option("--fold", help="Which of the recipe's folds is kept apart, from 0.")
+    str | None,
+    typer.Option("--fold", help="Which of the recipe's folds is kept apart, from 0; `all` keeps none apart."),
 ]
 LeaveOut = Annotated[
     list[str] | None,

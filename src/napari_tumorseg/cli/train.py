@@ -131,7 +131,7 @@ def _recipe(
     name_or_path: str | None,
     data: list[Path] | None,
     changes: list[str] | None,
-    fold: int | None,
+    fold: str | None,
     name: str | None,
 ) -> Recipe:
     """Return the recipe with its changes, under the name that the model is to have."""

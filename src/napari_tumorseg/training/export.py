@@ -173,7 +173,8 @@ def _training(recipe: Recipe, content: dict[str, Any]) -> str:
 def _split(recipe: Recipe, division: Division) -> str:
     rule = recipe.split
     counts = [len(_cases(part)) for part in (division.train, division.validation, division.test)]
-    drawn = f"fold {rule.fold} of {rule.folds}" if rule.folds else "by fractions"
+    fold = "all folds" if rule.fold == "all" else f"fold {rule.fold} of {rule.folds}"
+    drawn = fold if rule.folds else "by fractions"
     return (
         f"By {rule.by}, {drawn}, seed {rule.seed}; cases: {counts[0]} to train on, {counts[1]} to choose the "
         f"checkpoint by, {counts[2]} kept apart."

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -48,8 +48,9 @@ class Split(CardPart):
         Of what is drawn, summing to 1.
     folds : int or None
         Instead of the test fraction: this many parts by turns, of which `fold` is the test part.
-    fold : int
-        From 0.
+    fold : int or "all"
+        From 0; with ``all`` none is kept apart but `test`, to train what is shipped once the folds told
+        how good it gets.
     test, validation : tuple of str
         Patients or cases that are on that side whatever is drawn.
     seed : int
@@ -59,7 +60,7 @@ class Split(CardPart):
     by: Literal["patient", "slice"] = "patient"
     fractions: tuple[Share, Share, Share] = (0.7, 0.15, 0.15)
     folds: int | None = Field(None, ge=2)
-    fold: int = Field(0, ge=0)
+    fold: Annotated[int, Field(ge=0)] | Literal["all"] = 0
     test: tuple[str, ...] = ()
     validation: tuple[str, ...] = ()
     seed: int = 0
@@ -68,7 +69,7 @@ class Split(CardPart):
     def _check(self) -> Self:
         if abs(sum(self.fractions) - 1) > 1e-6:
             raise ValueError(f"the fractions sum to {sum(self.fractions):g}, not to 1")
-        if self.folds is not None and self.fold >= self.folds:
+        if self.folds is not None and self.fold != "all" and self.fold >= self.folds:
             raise ValueError(f"there is no fold {self.fold} of {self.folds}; they count from 0")
         return self
 

@@ -118,7 +118,7 @@ def _shuffled(units: Sequence[str], seed: int) -> list[str]:
 def _sides(count: int, rule: Split) -> list[str]:
     """Return the side of each of `count` units in their drawn order."""
     if rule.folds is not None:
-        test = [i % rule.folds == rule.fold for i in range(count)]
+        test = [i % rule.folds == rule.fold for i in range(count)]  # none of them, where it is "all"
         rest = test.count(False)
         share = rule.fractions[1] / max(rule.fractions[0] + rule.fractions[1], 1e-9)
         validation = round(rest * share)
