@@ -327,6 +327,17 @@ def test_a_margin_keeps_turned_slices_from_getting_empty_corners() -> None:
     assert empty > 100
 
 
+def test_a_margin_does_not_lose_what_the_patch_is_aimed_at(lgg: Path, tmp_path: Path) -> None:
+    plain = parts_of(
+        lgg, tmp_path, tiny(augmentation=[], fit={"patch": [16, 16], "on_tumour": 1.0})
+    ).train_data
+    wide = tiny(augmentation=[], fit={"patch": [16, 16], "on_tumour": 1.0, "margin": 8})
+    data = parts_of(lgg, tmp_path, wide).train_data
+    for number, sample in enumerate(data.samples):
+        if sample.tumour:
+            assert data[0, number]["target"][0, 8, 8] == plain[0, number]["target"][0, 8, 8] == 1
+
+
 def test_slices_have_the_size_of_the_patch_with_a_margin(lgg: Path, tmp_path: Path) -> None:
     data = parts_of(lgg, tmp_path, tiny(fit={"patch": [16, 20], "margin": 6})).train_data
     assert data[0, 0]["image"].shape == (3, 16, 20) and data[0, 0]["target"].shape == (1, 16, 20)

@@ -256,6 +256,40 @@ def test_a_case_that_cannot_be_read_is_told_and_the_list_stays(section, wait, co
     opened(section, "c", wait)
 
 
+def test_a_case_that_cannot_be_read_is_passed_by(section, wait, complaints, tmp_path):
+    for path in (tmp_path / "study" / "b").iterdir():
+        path.write_bytes(b"nothing")
+    opened(section, "a", wait)
+    section.next.click()
+    wait(lambda: bool(complaints))
+    section.next.click()
+    wait(lambda: section.current == "c")
+
+
+def test_a_true_mask_among_the_masks_is_not_replaced(section, wait, complaints, tmp_path):
+    labels = np.zeros((48, 40, 6), np.uint8)
+    labels[30:36, 10:18, 2:5] = 1
+    truth = tmp_path / "study_masks" / "a_seg.nii.gz"
+    truth.parent.mkdir()
+    nib.save(nib.Nifti1Image(labels, np.diag([-1.0, -1.0, 1.0, 1.0])), truth)
+    before = truth.read_bytes()
+    opened(section, "a", wait)
+    segment(section, section.viewer)
+    section.save.click()
+    assert "may be the true mask" in complaints[-1] and truth.read_bytes() == before
+
+
+def test_nothing_comes_between_a_mask_and_its_file(section, wait, complaints):
+    opened(section, "a", wait)
+    segment(section, section.viewer)
+    section.done.click()
+    section.next.click()
+    section.save.click()
+    assert len(complaints) == 2 and all("being saved" in told for told in complaints)
+    wait(lambda: section.current == "b")
+    assert shown(section)["a"] == SIGNS[State.DONE]
+
+
 def test_memory_stays_flat_over_twenty_cases(new_panel, wait, tmp_path):
     import psutil
 

@@ -150,7 +150,8 @@ class SliceData(Dataset[dict[str, Any]]):
         middle = (height // 2, width // 2)
         if rng is not None and (on_tumour or rng.random() < self.on_tumour):
             middle = self._aim(image, target, filling, rng)
-        return _placed(image, size, filling, middle), _placed(target, size, empty, middle), filling
+        cut = _placed(image, size, filling, middle, self.margin)
+        return cut, _placed(target, size, empty, middle, self.margin), filling
 
     def _aim(self, image: Array, target: Array, ground: Array, rng: np.random.Generator) -> tuple[int, int]:
         """Return a pixel of the tumour, or where there is none of the tissue, or else the middle."""
@@ -285,13 +286,18 @@ def _up(length: int, stride: int) -> int:
     return -(-length // stride) * stride
 
 
-def _placed(image: Array, size: tuple[int, int], filling: Array, middle: tuple[int, int]) -> Array:
-    """Return (C, H, W) cut or filled, with (C, 1, 1), to a size, this pixel in the middle."""
+def _placed(
+    image: Array, size: tuple[int, int], filling: Array, middle: tuple[int, int], margin: int
+) -> Array:
+    """Return (C, H, W) cut or filled, with (C, 1, 1), to a size, this pixel in the middle.
+
+    What fits into the size without the margin, which is cut off later, is laid in the middle as a whole.
+    """
     out = np.broadcast_to(filling, (len(image), *size)).astype(np.float32)
     source, goal = [], []
     for have, want, centre in zip(image.shape[1:], size, middle, strict=True):
         low = centre - want // 2
-        if have <= want:  # it fits: nothing of it is cut off
+        if have <= want - 2 * margin:  # it fits: nothing of it is cut off
             low = -((want - have) // 2)
         first, last = max(low, 0), min(low + want, have)
         source.append(slice(first, last))

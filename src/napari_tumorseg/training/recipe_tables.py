@@ -69,6 +69,8 @@ class Split(CardPart):
     def _check(self) -> Self:
         if abs(sum(self.fractions) - 1) > 1e-6:
             raise ValueError(f"the fractions sum to {sum(self.fractions):g}, not to 1")
+        if self.folds is None and self.fold != 0:
+            raise ValueError("there are no folds to choose one of: set split.folds")
         if self.folds is not None and self.fold != "all" and self.fold >= self.folds:
             raise ValueError(f"there is no fold {self.fold} of {self.folds}; they count from 0")
         return self

@@ -31,6 +31,7 @@ from napari_tumorseg.viewer.cases.opening import Opened, open_entry, stamp_of
 from napari_tumorseg.viewer.keys import bind, key_of, titled
 from napari_tumorseg.viewer.layers.edits import edits_of
 from napari_tumorseg.viewer.layers.origin import origin_of
+from napari_tumorseg.viewer.results.saving import keep_others_mask
 from napari_tumorseg.viewer.surroundings import Surroundings
 from napari_tumorseg.viewer.widgets.background import Background
 from napari_tumorseg.viewer.widgets.section import Note
@@ -62,6 +63,8 @@ class WorklistSection(QWidget):
         self.current: str | None = None
         self._case = OpenCase(around.viewer.layers)
         self._stamp: int | None = None
+        self._asked_for: str | None = None
+        self._saving = False
         self.choose = QPushButton("Cases…")
         self.choose.setToolTip("A folder of cases, of any layout that can be read")
         self.choose_output = QPushButton("Masks…")
@@ -128,9 +131,11 @@ class WorklistSection(QWidget):
     def open_case(self, name: str) -> None:
         """Open a case in place of the one that is open; edits that are not saved are asked about."""
         entry = self._listed().entry(name)
+        self._check_idle()
         if not self._leave():
             self._select(self.current)
             return
+        self._asked_for = entry.name
         self.note.value = f"Opening {entry.name}…"
         self._select(entry.name)
         self._work.start(lambda: open_entry(entry), self._on_opened, self._on_failed)
@@ -139,7 +144,10 @@ class WorklistSection(QWidget):
         """Open the next or the previous case of the list."""
         worklist = self._listed()
         step = worklist.next if forward else worklist.previous
-        entry = (step(None, _LEFT_TO_DO) if self.current is None else None) or step(self.current)
+        here = (
+            self.current or self._asked_for
+        )  # a case that is still being read, or could not be, is passed by
+        entry = (step(None, _LEFT_TO_DO) if here is None else None) or step(here)
         if entry is None:
             self.note.value = "This is the last case." if forward else "This is the first case."
             return
@@ -213,6 +221,8 @@ class WorklistSection(QWidget):
             return
         if paths != self._paths:
             self._stamp = None  # no mask there was opened
+        if not is_same:
+            self._asked_for = None
         self.worklist, self._paths = worklist, paths
         with suppress(OutputError):  # it is only a convenience
             note_worklist(*paths)
@@ -242,6 +252,7 @@ class WorklistSection(QWidget):
         self._show_list()
 
     def _on_failed(self, why: str) -> None:
+        self._saving = False
         self.note.value = ""
         self._around.complain(why)
         self._show_state()
@@ -269,6 +280,7 @@ class WorklistSection(QWidget):
         worklist, name = self._listed(), self.current
         if name is None:
             raise InputError("Open a case of the list first.")
+        self._check_idle()
         layer = self._around.in_hand.layer
         if layer is None or self._came_with_case(layer, worklist.mask_path(name)):
             if state is not State.DONE:
@@ -280,6 +292,7 @@ class WorklistSection(QWidget):
         path = self._target(worklist, name)
         seg = self._around.mask()
         self.note.value = f"Saving {path.name}…"
+        self._saving = True
         self._work.start(
             lambda: _write(worklist, name, seg, path, state),
             lambda entry: self._on_kept(entry, layer, seg, then),
@@ -308,8 +321,9 @@ class WorklistSection(QWidget):
             edits.note_saved()
 
     def _target(self, worklist: Worklist, name: str) -> Path:
-        """Return where a mask is kept, unless someone else wrote there meanwhile."""
+        """Return where a mask is kept, unless it is another program's, or one wrote there meanwhile."""
         path = worklist.mask_path(name)
+        keep_others_mask(path)
         if stamp_of(path) != self._stamp:
             raise OutputError(
                 f"{path.name} was changed by another program since this case was opened; "
@@ -317,12 +331,18 @@ class WorklistSection(QWidget):
             )
         return path
 
+    def _check_idle(self) -> None:
+        """Refuse what would come between a mask and its file."""
+        if self._saving:
+            raise InputError("The mask is being saved: try again in a moment.")
+
     def _check_belongs(self, layer: LabelsLayer) -> None:
         """Refuse a mask of another case."""
         if not self._case.owns(layer):
             raise InputError(f"{layer.name} does not belong to {self.current}; select the mask to keep")
 
     def _on_kept(self, entry: Entry, layer: LabelsLayer, seg: Segmentation, then: Callable[[], None]) -> None:
+        self._saving = False
         self._stamp = stamp_of(entry.mask)
         self._around.note_saved(layer, seg)
         self._after(f"{layer.name} is kept as {entry.mask.name if entry.mask else ''}.", then)

@@ -339,6 +339,7 @@ class MaskInHand(QObject):
         """Follow a layer whose array has another shape now."""
         was_current = mask is self._current
         self._drop(mask)
+        mask.edits.keep(())  # those voxels are elsewhere now
         if was_current:
             self._current = None
             self.watch(mask.layer)
