@@ -2,9 +2,9 @@
 
     python docs/cross_validation.py runs/lgg-0/test runs/lgg-1/test -o docs/figures/lgg-flair.csv
 
-The folders are those that ``tumorseg evaluate -o`` has written. A case that several folds kept apart counts
-once, for the first. Prints mean, median, standard deviation and least per region, and writes a row per case
-and region.
+The folders are those that ``tumorseg evaluate -o`` has written. Prints mean, median, standard deviation and
+least per region, of each fold and of all, where a case that several folds kept apart counts once, for the
+first. Writes a row per fold, case and region.
 """
 
 from __future__ import annotations
@@ -30,30 +30,36 @@ def main() -> None:
         writer.writeheader()
         writer.writerows(rows)
     for region in dict.fromkeys(row["region"] for row in rows):
-        print(f"{region}: {summary([float(r['dice_3d']) for r in rows if r['region'] == region])}")
+        here = [row for row in rows if row["region"] == region]
+        for fold in sorted({row["fold"] for row in here}):
+            print(f"{region}, fold {fold}: {summary([row for row in here if row['fold'] == fold])}")
+        once = {row["case"]: row for row in reversed(here)}
+        print(f"{region}: {summary(list(once.values()))}")
 
 
 def read(folders: list[Path]) -> list[dict[str, str]]:
-    """Return the rows of regions, each case once; refuse one that failed or that its model was trained on.
+    """Return the rows of regions, by region, fold and case.
+
+    Refuses a case that failed, or that its model was trained on.
 
     A case without a reference mask is passed over: there is nothing to score.
     """
     rows: list[dict[str, str]] = []
-    fold_of: dict[str, int] = {}
     for fold, folder in enumerate(folders):
         for row in csv.DictReader((folder / "cases.csv").open(encoding="utf-8")):
             if row["error"] and row.get("unlabelled") != "yes":
                 raise SystemExit(f"{folder}: {row['case']} failed and would be missing: {row['error']}")
-            if row["kind"] != "region" or fold_of.setdefault(row["case"], fold) != fold:
+            if row["kind"] != "region":
                 continue
             if row["trained_on"] == "yes":
                 raise SystemExit(f"{folder}: {row['case']} was trained on")
             rows.append({"fold": str(fold), **row})
-    return sorted(rows, key=lambda row: (row["region"], row["case"]))
+    return sorted(rows, key=lambda row: (row["region"], row["fold"], row["case"]))
 
 
-def summary(values: list[float]) -> str:
-    """Return what is told of a list of Dice."""
+def summary(rows: list[dict[str, str]]) -> str:
+    """Return what is told of the Dice of some rows."""
+    values = [float(row["dice_3d"]) for row in rows]
     missed = sum(value == 0 for value in values)
     spread = statistics.stdev(values) if len(values) > 1 else 0.0
     return (

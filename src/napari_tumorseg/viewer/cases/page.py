@@ -144,9 +144,7 @@ class WorklistSection(QWidget):
         """Open the next or the previous case of the list."""
         worklist = self._listed()
         step = worklist.next if forward else worklist.previous
-        here = (
-            self.current or self._asked_for
-        )  # a case that is still being read, or could not be, is passed by
+        here = self.current or self._asked_for  # one that is being read, or could not be, is passed
         entry = (step(None, _LEFT_TO_DO) if here is None else None) or step(here)
         if entry is None:
             self.note.value = "This is the last case." if forward else "This is the first case."
