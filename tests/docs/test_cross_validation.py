@@ -22,14 +22,18 @@ def put_together(folder: Path, *folds: str) -> tuple[int, str, str]:
     return done.returncode, done.stdout, done.stderr
 
 
-def test_each_case_counts_once(tmp_path: Path) -> None:
+def test_each_case_counts_once_and_every_row_is_written(tmp_path: Path) -> None:
     first = "a,no,,,region,WT,0.8,0.7\na,no,,,label,L,0.1,0.1\nb,no,,,region,WT,0,0\n"
     second = "b,no,,,region,WT,0.9,0.9\nc,no,,,region,WT,0.4,0.5\n"
     code, told, _ = put_together(tmp_path, first, second)
-    assert (code, told) == (0, "WT: mean 0.400, median 0.400, sd 0.400, least 0.000, 1 missed of 3\n")
+    assert code == 0 and told.splitlines() == [
+        "WT, fold 0: mean 0.400, median 0.400, sd 0.566, least 0.000, 1 missed of 2",
+        "WT, fold 1: mean 0.650, median 0.650, sd 0.354, least 0.400, 0 missed of 2",
+        "WT: mean 0.400, median 0.400, sd 0.400, least 0.000, 1 missed of 3",  # b as in its first fold
+    ]
     with (tmp_path / "out.csv").open() as file:
         rows = [(row["fold"], row["case"], row["dice_3d"]) for row in csv.DictReader(file)]
-    assert rows == [("0", "a", "0.8"), ("0", "b", "0"), ("1", "c", "0.4")]
+    assert rows == [("0", "a", "0.8"), ("0", "b", "0"), ("1", "b", "0.9"), ("1", "c", "0.4")]
 
 
 def test_a_case_trained_on_is_refused(tmp_path: Path) -> None:
