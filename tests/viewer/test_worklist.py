@@ -279,14 +279,17 @@ def test_a_true_mask_among_the_masks_is_not_replaced(section, wait, complaints, 
     assert "may be the true mask" in complaints[-1] and truth.read_bytes() == before
 
 
-def test_nothing_comes_between_a_mask_and_its_file(section, wait, complaints):
+def test_nothing_comes_between_a_mask_and_its_file(section, wait, complaints, tmp_path):
     opened(section, "a", wait)
     segment(section, section.viewer)
     section.done.click()
     section.next.click()
     section.save.click()
-    assert len(complaints) == 2 and all("being saved" in told for told in complaints)
+    section._around.safely(lambda: section.open_folder(tmp_path / "study"))()
+    assert len(complaints) == 3 and all("being saved" in told for told in complaints)
     wait(lambda: section.current == "b")
+    section.previous.click()  # and what was refused can be done then
+    wait(lambda: section.current == "a")
     assert shown(section)["a"] == SIGNS[State.DONE]
 
 

@@ -100,6 +100,7 @@ class WorklistSection(QWidget):
         InputError
             If masks would be kept among the files of the cases, of which one may have their name.
         """
+        self._check_idle()
         cases = cases or self._asked("Cases", self._paths[0])
         if cases is None:
             return
