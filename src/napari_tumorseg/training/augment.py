@@ -224,20 +224,30 @@ def _(wanted: known.Appearance, given: Input, size: tuple[int, int]) -> Transfor
     return _Appearance(wanted, len(given.roles))
 
 
-class _GammaEach(RandomizableTransform):
-    """Raise the tissue of each channel, between its extremes, to a power; background stays 0."""
+class _Each(RandomizableTransform):
+    """Draws for each role by itself; a slice's neighbours are treated as the slice."""
 
-    def __init__(self, wanted: known.Gamma, roles: int) -> None:
+    def __init__(self, wanted: Augmentation, roles: int) -> None:
         RandomizableTransform.__init__(self, wanted.probability)
-        self.wanted = wanted
+        self.wanted: Any = wanted
         self.roles = roles
 
     def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
         self.randomize(None)
-        if not self._do_transform:
-            return dict(data)
-        image = data["image"].clone()
-        powers = self.R.uniform(*self.wanted.power, size=self.roles)
+        return {**data, "image": self.changed(data["image"])} if self._do_transform else dict(data)
+
+    def changed(self, image: torch.Tensor) -> torch.Tensor:
+        """Return the (C, H, W) image changed."""
+        raise NotImplementedError
+
+
+class _GammaEach(_Each):
+    """Raise the tissue of each channel, between its extremes, to a power; background stays 0."""
+
+    def changed(self, image: torch.Tensor) -> torch.Tensor:
+        image = image.clone()
+        low, high = self.wanted.power
+        powers = self.R.uniform(low, high, size=self.roles)
         for channel, values in enumerate(image):
             tissue = values != 0
             if tissue.any():
@@ -245,22 +255,13 @@ class _GammaEach(RandomizableTransform):
                 span = (high - low).clamp(min=1e-6)
                 raised = ((values - low).clamp(min=0) / span) ** float(powers[channel % self.roles])
                 image[channel] = torch.where(tissue, raised * span + low, values)
-        return {**data, "image": image}
+        return image
 
 
-class _GainEach(RandomizableTransform):
-    """Multiply and shift each channel by itself; a slice's neighbours are treated as the slice."""
+class _GainEach(_Each):
+    """Multiply and shift each channel by itself."""
 
-    def __init__(self, wanted: known.Gain, roles: int) -> None:
-        RandomizableTransform.__init__(self, wanted.probability)
-        self.wanted = wanted
-        self.roles = roles
-
-    def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
-        self.randomize(None)
-        if not self._do_transform:
-            return dict(data)
-        image = data["image"]
+    def changed(self, image: torch.Tensor) -> torch.Tensor:
         factor = 1 + self.R.uniform(-self.wanted.factor, self.wanted.factor, size=self.roles)
         offset = self.R.uniform(-self.wanted.offset, self.wanted.offset, size=self.roles)
         tissue = image != 0
@@ -269,7 +270,7 @@ class _GainEach(RandomizableTransform):
             torch.as_tensor(np.tile(values, times), dtype=image.dtype)[:, None, None]
             for values in (factor, offset)
         )
-        return {**data, "image": torch.where(tissue, image * scale + shift, image)}
+        return torch.where(tissue, image * scale + shift, image)
 
 
 class _Appearance(RandomizableTransform):
