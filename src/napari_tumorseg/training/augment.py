@@ -246,8 +246,8 @@ class _GammaEach(_Each):
 
     def changed(self, image: torch.Tensor) -> torch.Tensor:
         image = image.clone()
-        low, high = self.wanted.power
-        powers = self.R.uniform(low, high, size=self.roles)
+        least, most = self.wanted.power
+        powers = self.R.uniform(least, most, size=self.roles)
         for channel, values in enumerate(image):
             tissue = values != 0
             if tissue.any():
