@@ -429,7 +429,8 @@ def test_a_journal_of_a_later_format_is_left_to_a_later_version(tmp_path):
     journal.close(saved=False)
     content = journal.path.read_bytes()
     ((payload, end), *_) = records.payloads(content)
-    later = payload.replace(b'"format": 2', b'"format": 3')
+    later = payload.replace(b'"format": 3', b'"format": 4')
+    assert later != payload
     journal.path.write_bytes(records.MAGIC + records.framed(later) + content[end:])
     with pytest.raises(InputError, match="later version"):
         recover(journal.path)
@@ -499,6 +500,51 @@ def test_marks_that_cannot_be_are_taken_for_damage(tmp_path, payload):
     journal.path.write_bytes(content + records.framed(payload))
     found = recover(journal.path)
     assert np.array_equal(found.labels, labels) and found.kept == () and found.lost_bytes
+
+
+# ---- thresholds
+
+MOVED = {"WT": 0.5, "TC": 0.7}
+
+
+def test_a_journal_of_the_second_format_still_opens(tmp_path):
+    labels, journal = write_journal(tmp_path)
+    journal.keep(MARKS)
+    journal.close(saved=False)
+    content = journal.path.read_bytes()
+    ((payload, end), *_) = records.payloads(content)
+    earlier = payload.replace(b'"format": 3', b'"format": 2')
+    assert earlier != payload
+    journal.path.write_bytes(records.MAGIC + records.framed(earlier) + content[end:])
+    found = recover(journal.path)
+    assert np.array_equal(found.labels, labels) and found.kept == MARKS
+    assert found.thresholds == {} and not found.lost_bytes
+
+
+def test_thresholds_come_back_as_they_were_last(tmp_path):
+    labels, journal = write_journal(tmp_path, 1, compact_at=2000)
+    assert recover(journal.path).thresholds == {}
+    journal.set_thresholds({"WT": 0.3, "TC": 0.3})
+    journal.set_thresholds(MOVED)
+    found = recover(journal.path)
+    assert found.thresholds == MOVED and not found.lost_bytes
+    assert np.array_equal(found.labels, labels) and found.tally.actions == {"paint": 1}
+    for change in strokes(labels, 300, seed=4):
+        journal.append(change, "paint")
+    found = recover(journal.path)
+    assert found.thresholds == MOVED and len(found.actions) < found.tally.total
+    assert unfinished(tmp_path) == []  # in work
+    journal.close(saved=False)
+    assert unfinished(tmp_path)[0].tally == found.tally
+
+
+@pytest.mark.parametrize("payload", [b"T", b"T[1]", b'T{"WT": "x"}', b'T{"WT": 1.5}', b'T{"WT": NaN}'])
+def test_thresholds_that_cannot_be_are_taken_for_damage(tmp_path, payload):
+    labels, journal = write_journal(tmp_path)
+    journal.close(saved=False)
+    journal.path.write_bytes(journal.path.read_bytes() + records.framed(payload))
+    found = recover(journal.path)
+    assert np.array_equal(found.labels, labels) and found.thresholds == {} and found.lost_bytes
 
 
 # ---- what goes with a journal

@@ -113,6 +113,32 @@ def test_marks_and_maps_come_back_however_often(open_panel, folder, wait, compla
 
 
 @NEEDS_SCREEN
+def test_a_threshold_that_was_moved_comes_back(open_panel, folder, wait):
+    """Else its voxels would count as corrections, and stay where it is moved again."""
+    viewer, panel = open_panel()
+    layer = segmented(viewer, folder)
+    layer.paint((4, 20, 20), 3)
+    where = panel.correct.where
+    where.slider.setValue(0.8)
+    wait(lambda: where.rethreshold.thresholds == {"WT": 0.8, "TC": 0.8} and not where.rethreshold.is_busy)
+    where.rethreshold.finish()
+    evidence, labels = layer.metadata[EVIDENCE_KEY], np.array(layer.data)
+    mine = labels != evidence.labels_at(0.8)
+    assert mine[4, 20, 20] and (labels != evidence.result()).sum() > mine.sum()
+    crash(panel)
+    viewer, panel, layer = recovered(open_panel, folder, wait)
+    np.testing.assert_array_equal(layer.data, labels)
+    where = panel.correct.where
+    assert where.rethreshold.thresholds == {"WT": 0.8, "TC": 0.8}
+    assert where.slider.value() == pytest.approx(0.8)
+    where.slider.setValue(0.3)
+    wait(lambda: where.rethreshold.thresholds == {"WT": 0.3, "TC": 0.3})
+    expected = evidence.labels_at(0.3)
+    expected[mine] = labels[mine]
+    np.testing.assert_array_equal(layer.data, expected)
+
+
+@NEEDS_SCREEN
 def test_marks_that_were_taken_away_stay_away(open_panel, folder, wait):
     viewer, panel = open_panel()
     layer = segmented(viewer, folder)

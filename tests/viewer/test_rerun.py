@@ -22,10 +22,13 @@ from tests.viewer.test_correct_window import (
     point_at,
     press,
     start,
+    stroke,
 )
 
 pytestmark = NEEDS_SCREEN
-nobody_looks, at_work, with_model = window.nobody_looks, window.at_work, window.with_model
+nobody_looks, at_work, with_model, ran = (
+    window.nobody_looks, window.at_work, window.with_model, window.ran,
+)  # fmt: skip
 
 
 def test_a_kept_component_stays(with_model):
@@ -47,6 +50,23 @@ def test_spared_labels_stay(with_model, spared):
     after[3] = np.where(np.isin(start()[3], list(spared)), start()[3], model_says()[3])
     assert (after[3] != model_says()[3]).any()
     assert_one_step(with_model, start(), after)
+
+
+def test_what_a_threshold_changed_is_no_correction(ran):
+    """The model again, corrections kept: what a threshold changed is the model's, what was painted is not."""
+    given = np.array(ran.layer.data)
+    slider, rethreshold = ran.page.where.slider, ran.page.where.rethreshold
+    slider.setValue(0.8)
+    ran.settle()
+    rethreshold.finish()
+    stroke(ran, 3, (3, 12, 12), size=3)
+    moved = np.array(ran.layer.data)
+    assert (moved[3] != given[3]).sum() > (moved[3] == 3).sum() > 0
+    ran.page.rerun.keep.value = True
+    press(ran, "rerun_slice")
+    expected = moved.copy()
+    expected[3] = np.where(moved[3] == 3, 3, given[3])
+    np.testing.assert_array_equal(ran.layer.data, expected)
 
 
 @pytest.fixture

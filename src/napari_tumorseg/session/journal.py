@@ -62,6 +62,7 @@ class Journal:
         self._end = self._start = 0
         self._closed = self._behind = self._is_attached = False
         self._kept: tuple[records.Index, ...] = ()
+        self._thresholds: dict[str, float] = {}
         self._attachment: Callable[[], bytes] | None = None
 
     @classmethod
@@ -172,6 +173,21 @@ class Journal:
             if self._handle is not None:
                 self._record(records.framed(records.pack_kept(self._kept)))
 
+    def set_thresholds(self, thresholds: Mapping[str, float]) -> None:
+        """Take note of the thresholds by output, in place of those before; as with `keep`, they are no edit.
+
+        Raises
+        ------
+        OutputError
+            If it cannot be written.
+        ValueError
+            If the journal is closed.
+        """
+        with self._writing():
+            self._thresholds = dict(thresholds)
+            if self._handle is not None:
+                self._record(records.framed(records.pack_thresholds(self._thresholds)))
+
     def attach(self, content: Callable[[], bytes]) -> None:
         """Have a file beside the journal, there as long as that is, for what is large and does not change.
 
@@ -262,6 +278,8 @@ class Journal:
         payloads = [records.pack_head(self._head), records.pack_base(self._labels)]
         if self._kept:
             payloads.append(records.pack_kept(self._kept))
+        if self._thresholds:
+            payloads.append(records.pack_thresholds(self._thresholds))
         content = records.MAGIC + b"".join(records.framed(p) for p in payloads)
         temporary = written(part_of(self.path), content, durable)
         self._shut()  # some systems do not replace an open file

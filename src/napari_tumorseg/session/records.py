@@ -3,10 +3,11 @@
 After eight bytes that tell the format, each record is its length and CRC-32 (two little-endian numbers of 32
 bits) and a payload. The first byte of a payload is its kind: ``M`` what the journal is about (JSON), ``B``
 the labels at the start (a box and its voxels, deflated), ``E`` an edit (time, action, box, its voxels
-afterwards, deflated), ``K`` a voxel of each component that is marked as kept from there on. What follows the
-last whole record is what a crash cut off.
+afterwards, deflated), ``K`` a voxel of each component that is marked as kept from there on, ``T`` the
+thresholds of the model's outputs from there on (JSON). What follows the last whole record is what a crash
+cut off.
 
-Format 1 had no ``K``; it is read as ever.
+Format 1 had no ``K``, formats 1 and 2 no ``T``; they are read as ever.
 """
 
 from __future__ import annotations
@@ -31,13 +32,15 @@ EDIT = b"E"
 """First byte of the payload of an edit."""
 KEPT = b"K"
 """First byte of the payload of the marks."""
+THRESHOLDS = b"T"
+"""First byte of the payload of the thresholds."""
 
 Index = tuple[int, int, int]
 
 _HEAD = struct.Struct("<II")
 _BOX = struct.Struct("<6I")
 _TIME = struct.Struct("<dB")
-_FORMAT = 2
+_FORMAT = 3
 _LEVEL = 1
 _MOST_VOXELS = 1 << 32
 _NAME_BYTES = 255
@@ -227,6 +230,29 @@ def unpack_kept(payload: bytes, shape: tuple[int, int, int]) -> tuple[Index, ...
     if (voxels >= shape).any():
         raise DamagedError("a mark beyond the labels")
     return tuple((int(z), int(y), int(x)) for z, y, x in voxels)
+
+
+def pack_thresholds(thresholds: Mapping[str, float]) -> bytes:
+    """Return the payload of the thresholds, by output."""
+    return THRESHOLDS + json.dumps(dict(thresholds)).encode()
+
+
+def unpack_thresholds(payload: bytes) -> dict[str, float]:
+    """Return the thresholds that `pack_thresholds` packed.
+
+    Raises
+    ------
+    DamagedError
+        If the payload is something else, or one is not between 0 and 1.
+    """
+    try:
+        told = json.loads(payload[1:] if payload[:1] == THRESHOLDS else b"")
+        found = {str(name): float(value) for name, value in told.items()}
+    except (ValueError, RecursionError, TypeError, AttributeError) as error:
+        raise DamagedError("no thresholds") from error
+    if not all(0 < value < 1 for value in found.values()):
+        raise DamagedError("an impossible threshold")
+    return found
 
 
 def fingerprint(labels: Array) -> str:

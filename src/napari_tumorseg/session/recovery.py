@@ -37,6 +37,8 @@ class Recovered:
         `fingerprint` of the labels that the session started from, to see whether a mask is those.
     kept : tuple of (Z, Y, X)
         A voxel of each component that was marked as kept.
+    thresholds : mapping of str to float
+        By output, where they were moved from those of the run.
     """
 
     labels: Array
@@ -47,6 +49,7 @@ class Recovered:
     lost_bytes: int
     base_sha256: str
     kept: tuple[records.Index, ...] = ()
+    thresholds: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -95,11 +98,14 @@ def recover(path: Path) -> Recovered:
         raise _damaged(path) from error
     tally = head.tally
     kept: tuple[records.Index, ...] = ()
+    thresholds: dict[str, float] = {}
     actions: list[tuple[str, float]] = []
     for payload, place in found:
         try:
             if payload[:1] == records.KEPT:
                 kept = records.unpack_kept(payload, head.shape)
+            elif payload[:1] == records.THRESHOLDS:
+                thresholds = records.unpack_thresholds(payload)
             else:
                 edit = records.unpack_edit(payload, head.shape)
                 labels[edit.box] = edit.after
@@ -110,7 +116,9 @@ def recover(path: Path) -> Recovered:
             break
         end = place
     lost = len(content) - end
-    return Recovered(labels, head.key, head.about, tally, tuple(actions), lost, head.base_sha256, kept)
+    return Recovered(
+        labels, head.key, head.about, tally, tuple(actions), lost, head.base_sha256, kept, thresholds
+    )
 
 
 def attached(path: Path) -> bytes | None:

@@ -141,14 +141,16 @@ class RerunSection(QWidget):
         self._show_running(True)
 
     def _corrected(self, mask: HeldMask, labels: Array) -> Array:
-        """Return where a mask differs from what the model gave."""
+        """Return where a mask differs from what the model gave at the thresholds that the mask has."""
         evidence = mask.layer.metadata.get(EVIDENCE_KEY)
         if not isinstance(evidence, Evidence):
             raise InputError(
                 "It is not known what was corrected in this mask, since its model's result was not kept: "
                 "take the tick away."
             )
-        return np.asarray(labels != evidence.result())
+        thresholds = mask.edits.thresholds
+        given = evidence.labels_at(thresholds) if thresholds else evidence.result()
+        return np.asarray(labels != given)
 
     def _mask(self) -> HeldMask:
         mask = self._around.in_hand.mask

@@ -17,6 +17,7 @@ from napari_tumorseg.geometry import Array
 from napari_tumorseg.inference.evidence import Evidence
 from napari_tumorseg.viewer.correct.kept import kept_mask
 from napari_tumorseg.viewer.layers.axes import Index
+from napari_tumorseg.viewer.layers.edits import edits_of
 from napari_tumorseg.viewer.results.held_mask import HeldMask
 from napari_tumorseg.viewer.results.in_hand import MaskInHand
 from napari_tumorseg.viewer.widgets.background import Background
@@ -113,7 +114,7 @@ class Rethreshold(QObject):
         """Take note of what the run that made a mask kept."""
         known = self._states.get(layer)
         if known is None or known.evidence is not evidence:
-            self._states[layer] = _State(evidence, dict.fromkeys(evidence.output.names, evidence.threshold))
+            self._states[layer] = _State(evidence, thresholds_of(layer, evidence))
 
     def set(self, thresholds: Thresholds, seeds: tuple[Index, ...] = ()) -> None:
         """Ask for other thresholds; several in short order are one.
@@ -202,8 +203,15 @@ class Rethreshold(QObject):
                     drag.step = outcome.change
         finally:
             self._is_writing = False
-        state.now = goal
+        self._settle(state, goal)
         self.told.emit(in_words(goal, drag.step, outcome.kept))
+
+    def _settle(self, state: _State, thresholds: Thresholds) -> None:
+        """Take note of the thresholds that the labels have now."""
+        state.now = dict(thresholds)
+        mask = self._in_hand.mask
+        if mask is not None:
+            mask.edits.set_thresholds(dict(thresholds))
 
     def _on_edited(self, mask: HeldMask, change: Change, action: str) -> None:
         """Follow undo and redo of a threshold; anything else that is edited ends the move."""
@@ -215,10 +223,10 @@ class Rethreshold(QObject):
             return
         if state.steps and same(change, state.steps[-1][0].inverse):
             state.undone.append(state.steps.pop())
-            state.now = dict(state.undone[-1][1])
+            self._settle(state, state.undone[-1][1])
         elif state.undone and same(change, state.undone[-1][0]):
             state.steps.append(state.undone.pop())
-            state.now = dict(state.steps[-1][2])
+            self._settle(state, state.steps[-1][2])
         self.moved.emit()
 
     def _on_switched(self, layer: Any) -> None:
@@ -243,6 +251,13 @@ class Rethreshold(QObject):
         if done is None or drag.step is None:
             return done is drag.step
         return same(done, drag.step)
+
+
+def thresholds_of(layer: LabelsLayer, evidence: Evidence) -> dict[str, float]:
+    """Return the thresholds that a mask's uncorrected voxels have: the run's, or those they were moved to."""
+    edits = edits_of(layer)
+    moved = edits.thresholds if edits else {}
+    return {name: moved.get(name, evidence.threshold) for name in evidence.output.names}
 
 
 def rethresholded(labels: Array, base: Array, new: Array, kept: Array | None = None) -> Outcome:

@@ -31,18 +31,23 @@ class Edits:
         How many voxels each label had before them.
     kept : tuple of (Z, Y, X)
         A voxel of each component that is marked as kept; canonical.
+    thresholds : dict of str to float
+        Of the model's outputs, where they were moved from those of the run; else empty.
     """
 
     saved = Signal()
     """The mask was written to a file of the user's."""
     marked = Signal()
     """Other components are marked as kept."""
+    rethresholded = Signal()
+    """The thresholds are others."""
 
     tally: Tally = field(default_factory=Tally)
     unsaved: bool = False
     journal: Path | None = None
     at_first: dict[int, int] = field(default_factory=dict)
     kept: tuple[tuple[int, int, int], ...] = ()
+    thresholds: dict[str, float] = field(default_factory=dict)
 
     def note(self, action: str) -> None:
         """Count one more action; an empty one goes on with the one before."""
@@ -53,6 +58,12 @@ class Edits:
         """Mark the components of these voxels as kept, and no others."""
         self.kept = voxels
         self.marked.emit()
+
+    def set_thresholds(self, thresholds: dict[str, float]) -> None:
+        """Take note of the thresholds that the uncorrected voxels have."""
+        if thresholds != self.thresholds:
+            self.thresholds = thresholds
+            self.rethresholded.emit()
 
     def note_saved(self) -> None:
         """Take note that the mask was saved as it is."""

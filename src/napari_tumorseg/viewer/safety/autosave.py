@@ -85,6 +85,7 @@ class Autosave(QObject):
     def _on_held(self, mask: HeldMask) -> None:
         mask.edits.saved.connect(lambda: self._on_saved(mask))
         mask.edits.marked.connect(lambda: self._on_marked(mask))
+        mask.edits.rethresholded.connect(lambda: self._on_rethresholded(mask))
         before = mask.edits.journal
         if mask.edits.unsaved:  # a model's result, a layer that is back, or recovered
             self._start(mask, np.array(mask.counts.labels), at_once=True)
@@ -107,6 +108,10 @@ class Autosave(QObject):
         if not self._is_over and mask in self._writers:
             self._writers[mask].keep(mask.edits.kept)
 
+    def _on_rethresholded(self, mask: HeldMask) -> None:
+        if not self._is_over and mask in self._writers:
+            self._writers[mask].set_thresholds(mask.edits.thresholds)
+
     def _on_dropped(self, mask: HeldMask) -> None:
         writer = self._writers.pop(mask, None)
         if writer is None or self._is_over:
@@ -124,6 +129,8 @@ class Autosave(QObject):
         writer = self._writers[mask] = self.journals.start(key, labels, told, mask.edits.tally, at_once)
         if mask.edits.kept:
             writer.keep(mask.edits.kept)
+        if mask.edits.thresholds:
+            writer.set_thresholds(mask.edits.thresholds)
         evidence = mask.layer.metadata.get(EVIDENCE_KEY)
         if isinstance(evidence, Evidence):
             writer.attach(partial(pack_maps, evidence))

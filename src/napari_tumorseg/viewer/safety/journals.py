@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
@@ -139,6 +139,11 @@ class Writer:
     def keep(self, voxels: Sequence[Index]) -> None:
         """Write which components are marked as kept."""
         self._do(lambda journal: journal.keep(voxels))
+        self._journals.touch(self)
+
+    def set_thresholds(self, thresholds: Mapping[str, float]) -> None:
+        """Write the thresholds by output."""
+        self._do(lambda journal: journal.set_thresholds(thresholds))
         self._journals.touch(self)
 
     def attach(self, content: Callable[[], bytes]) -> None:
