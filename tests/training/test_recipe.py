@@ -89,6 +89,8 @@ def test_changes() -> None:
         ("loss=[]", "loss"),
         ("optimiser.name=lion", "optimiser.name"),
         ("split.fold=7", "no fold 7"),
+        ("split.fold=x", "neither a fold, counted from 0, nor"),
+        ("split.fold=true", "neither a fold"),
     ],
 )
 def test_errors_name_the_field(change: str, told: str) -> None:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, Self
+from typing import Any, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from napari_tumorseg.models.card import CardPart, Share, Side
 
@@ -60,10 +60,18 @@ class Split(CardPart):
     by: Literal["patient", "slice"] = "patient"
     fractions: tuple[Share, Share, Share] = (0.7, 0.15, 0.15)
     folds: int | None = Field(None, ge=2)
-    fold: Annotated[int, Field(ge=0)] | Literal["all"] = 0
+    fold: int | Literal["all"] = 0
     test: tuple[str, ...] = ()
     validation: tuple[str, ...] = ()
     seed: int = 0
+
+    @field_validator("fold", mode="before")
+    @classmethod
+    def _fold(cls, fold: Any) -> Any:
+        counted = isinstance(fold, int) and not isinstance(fold, bool) and fold >= 0
+        if not counted and fold != "all":
+            raise ValueError(f'{fold!r} is neither a fold, counted from 0, nor "all"')
+        return fold
 
     @model_validator(mode="after")
     def _check(self) -> Self:
