@@ -226,7 +226,9 @@ def recovered_layer(found: Recovered, place: Layer, journal: Path) -> LabelsLaye
     name = plain_name(found.about.get("layer", "mask")) + _RECOVERED
     layer = _ours(found, place, name) or _plain(found, place, name)
     at_first = {int(value): int(n) for value, n in found.about.get("at_first", {}).items()}
-    layer.metadata[EDITS_KEY] = Edits(found.tally, True, journal, at_first, found.kept, dict(found.thresholds))
+    layer.metadata[EDITS_KEY] = Edits(
+        found.tally, True, journal, at_first, found.kept, dict(found.thresholds)
+    )
     return layer
 
 
