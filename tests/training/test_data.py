@@ -271,7 +271,7 @@ def nested() -> dict[str, torch.Tensor]:
 
 def appearance(**wanted: object) -> Any:
     """The transform of a recipe that asks for it."""
-    asked = Appearance(kind="appearance", texture=0.0, contrast=(1.0, 1.0), **wanted)
+    asked = Appearance(kind="appearance", **{"texture": 0.0, "contrast": (1.0, 1.0), **wanted})
     given = Input(roles=("flair", "t1c"))
     return make(asked, given, (48, 48)).set_random_state(seed=0)
 
@@ -296,6 +296,21 @@ def test_appearance_changes_a_stand_in_as_what_it_stands_for() -> None:
     both["image"][1] += 0.1
     other = transform(both)["image"]
     assert not torch.allclose(other[0] + 0.1, other[1], atol=0.2)
+
+
+def test_a_finer_grain_changes_over_shorter_distances() -> None:
+    def roughness(grain: float) -> float:
+        """How far neighbours differ inside the tumour, beside how far any two voxels do."""
+        transform, found = appearance(shift=(0.0, 0.0, 0.0), texture=1.0, grain=grain), []
+        for _ in range(40):
+            changed = transform(nested())["image"] - nested()["image"]
+            core = changed[:, 25:35, 13:35]
+            if core.std() > 0.01:
+                found.append(float(core.diff(dim=2).abs().mean() / core.std()))
+        assert len(found) > 10
+        return float(np.mean(found))
+
+    assert roughness(3.0) > 1.5 * roughness(0.0)
 
 
 def test_what_loses_its_enhancement_leaves_the_enhancing_tumour_but_not_the_core() -> None:
