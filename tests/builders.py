@@ -13,7 +13,7 @@ import torch
 from napari_tumorseg.geometry import Array, Grid
 from napari_tumorseg.models import Model, ModelCard
 from napari_tumorseg.models.unet import UNet
-from napari_tumorseg.models.weights import save_weights, sha256
+from napari_tumorseg.models.weight_files import save_weights, sha256
 from napari_tumorseg.scan import Image, Role, Scan
 
 DATA = Path(__file__).resolve().parents[2] / "shared" / "data"

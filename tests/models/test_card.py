@@ -11,7 +11,7 @@ import tomli_w
 
 from napari_tumorseg.errors import ModelError
 from napari_tumorseg.models import ModelCard, get_model
-from napari_tumorseg.models.weights import sha256
+from napari_tumorseg.models.weight_files import sha256
 from napari_tumorseg.regions import SCHEMES
 from napari_tumorseg.scan import Role
 from tests.builders import card_of

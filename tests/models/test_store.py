@@ -14,7 +14,7 @@ import torch
 from napari_tumorseg.errors import ModelError
 from napari_tumorseg.models import Model, get_model, list_models, user_folder
 from napari_tumorseg.models.unet import UNet
-from napari_tumorseg.models.weights import save_weights
+from napari_tumorseg.models.weight_files import save_weights
 from tests.builders import card_of, save_model, threshold_net
 
 

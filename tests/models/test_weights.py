@@ -23,16 +23,10 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from napari_tumorseg.errors import ModelError, OutputError
+from napari_tumorseg.models.layouts import infer_unet_arguments, to_unet_layout
 from napari_tumorseg.models.unet import UNet
-from napari_tumorseg.models.weights import (
-    _check_pickle,
-    infer_unet_arguments,
-    load_state_dict,
-    load_unet,
-    save_weights,
-    sha256,
-    to_unet_layout,
-)
+from napari_tumorseg.models.weight_files import _check_pickle, load_state_dict, save_weights, sha256
+from napari_tumorseg.models.weights import load_unet
 
 State = dict[str, Tensor]
 
@@ -360,7 +354,7 @@ def test_saving_replaces_whole_or_not_at_all(
         name.write_bytes(b"half")
         raise error
 
-    monkeypatch.setattr("napari_tumorseg.models.weights.save_file", full_disk)
+    monkeypatch.setattr("napari_tumorseg.models.weight_files.save_file", full_disk)
     with pytest.raises(OutputError, match="No space left"):
         save_weights(small(3).state_dict(), path)
     assert same(load_state_dict(path), dict(small(2).state_dict()))

@@ -227,7 +227,7 @@ def reason(error: BaseException, case: CaseRef) -> str:
 
 
 def _about(model: Model) -> dict[str, Any]:
-    from napari_tumorseg.models.weights import sha256
+    from napari_tumorseg.models.weight_files import sha256
 
     card = model.card
     return {

@@ -255,7 +255,7 @@ def _finish(scan: Scan, model: Model, settings: Settings, canvas: _Canvas, ran: 
 
 
 def _about_model(model: Model) -> dict[str, Any]:
-    from napari_tumorseg.models.weights import sha256
+    from napari_tumorseg.models.weight_files import sha256
 
     card = model.card
     return {

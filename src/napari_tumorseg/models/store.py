@@ -55,14 +55,15 @@ class Model:
         ModelError
             If the weights are missing, damaged, not those of the card, or would run code.
         """
-        from napari_tumorseg.models import weights
+        from napari_tumorseg.models.weight_files import sha256
+        from napari_tumorseg.models.weights import load_unet
 
-        if self.card.sha256 and weights.sha256(self.weights) != self.card.sha256:
+        if self.card.sha256 and sha256(self.weights) != self.card.sha256:
             raise ModelError(
                 f"{self.weights} is not the file that the card of {self.name} was written for (its sha256 "
                 "differs): get it again, or update the card"
             )
-        net = weights.load_unet(self.weights, self.card.network.arguments or None)
+        net = load_unet(self.weights, self.card.network.arguments or None)
         given = (net.arguments["in_channels"], net.arguments["out_channels"])
         told = (self.card.input.channels, len(self.card.output.names))
         if given != told:
@@ -186,9 +187,10 @@ def _assumed_card(path: Path) -> ModelCard:
     ModelError
         If the number of its channels does not tell what goes in or comes out.
     """
-    from napari_tumorseg.models import weights
+    from napari_tumorseg.models.layouts import infer_unet_arguments
+    from napari_tumorseg.models.weight_files import load_state_dict
 
-    arguments = weights.infer_unet_arguments(weights.to_unet_layout(weights.load_state_dict(path)))
+    arguments = infer_unet_arguments(load_state_dict(path))
     given = _ASSUMED_INPUT.get(arguments["in_channels"])
     if given is None or arguments["out_channels"] != 1:
         raise ModelError(

@@ -16,7 +16,7 @@ from napari_tumorseg.errors import InputError, ModelError
 from napari_tumorseg.io.atomic import atomic_path, write_text
 from napari_tumorseg.io.dataset import patient_of
 from napari_tumorseg.models.store import Model, get_model, list_models, user_folder
-from napari_tumorseg.models.weights import save_weights, sha256
+from napari_tumorseg.models.weight_files import save_weights, sha256
 from napari_tumorseg.training.recipe import Recipe
 from napari_tumorseg.training.split import Division
 
