@@ -1,8 +1,8 @@
 """NIfTI-1 and NIfTI-2 files, plain or gzipped: reading with a distrust of headers, writing masks that match.
 
 The bytes are inflated once, by ISA-L where it is installed, never beyond what the header declares, and
-the array is a view of them. nibabel interprets the header; what it would pass over in silence (a zero
-sform, a pixdim of 0, an infinite slope, imaginary parts) is told or refused here.
+the array is a view of them. nibabel interprets the header; what it would pass over in silence (an infinite
+slope, imaginary parts) is told or refused here, what concerns the geometry in `nifti_geometry`.
 """
 
 from __future__ import annotations
@@ -11,7 +11,6 @@ import gzip
 import os
 import struct
 import zlib
-from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from importlib import import_module
@@ -22,9 +21,10 @@ import nibabel as nib
 import numpy as np
 
 from napari_tumorseg.errors import InputError, TooLargeError
-from napari_tumorseg.geometry import Affine, Array, Grid, Unit
+from napari_tumorseg.geometry import Array, Grid
 from napari_tumorseg.io.atomic import atomic_path
 from napari_tumorseg.io.limits import check_array, max_bytes
+from napari_tumorseg.io.nifti_geometry import grid_of, header_for
 from napari_tumorseg.scan import Segmentation
 
 inflate_library: Any = zlib
@@ -39,14 +39,6 @@ _HEADER_BYTES = 540  # NIfTI-2's; NIfTI-1 has 348
 _MAX_CHANNELS = 16
 _MOST_OFFSET = 2**26  # bytes of extensions before the voxels
 _FIRST_CHUNK = 4096
-_VOXEL_MM = (1e-4, 1e4)
-"""Voxel sizes beyond these are no sizes, but a damaged header."""
-
-_FLAT = 1e-3
-"""Volume that unit vectors along a voxel's edges span, below which the matrix is taken as damaged."""
-
-_QUATERNION_SLACK = 1e-3
-_MM_PER_UNIT = {0: 1.0, 1: 1000.0, 2: 1.0, 3: 0.001}  # unknown is taken as mm, as most tools do
 _REFUSED_TYPES = {
     32: "complex",
     1792: "complex",
@@ -55,26 +47,8 @@ _REFUSED_TYPES = {
     2304: "RGBA colour",
     1: "1-bit",
 }
-_GEOMETRY_FIELDS = (
-    "qform_code",
-    "sform_code",
-    "quatern_b",
-    "quatern_c",
-    "quatern_d",
-    "qoffset_x",
-    "qoffset_y",
-    "qoffset_z",
-    "srow_x",
-    "srow_y",
-    "srow_z",
-    "xyzt_units",
-    "sizeof_hdr",
-)
 _MOST_LABELS = 16
 """An image of coarse grey levels holds more different integers than this."""
-
-_UNIT_UNKNOWN = b"voxel size unknown"
-"""Our mark in the description field of a mask whose source has no geometry."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -134,7 +108,7 @@ def read_file(path: Path) -> NiftiFile:
     warnings: list[str] = []
     flat = np.frombuffer(raw, dtype=dtype, count=int(np.prod(shape)), offset=offset)
     array = _scaled(flat.reshape(shape, order="F"), header, path)
-    grid = _grid(header, shape[:3], path, warnings)
+    grid = grid_of(header, shape[:3], path, warnings)
     assert grid.storage is not None
     volumes = [array] if array.ndim == 3 else [array[..., c] for c in range(array.shape[3])]
     _warn_of_values(array, path, warnings)
@@ -174,7 +148,7 @@ def write_bytes_as(
         Whether a file that exists may be replaced.
     """
     data = grid.to_file_order(values).astype(np.uint8, copy=False)
-    header = _header_for(grid, data.shape)
+    header = header_for(grid, data.shape)
     header["scl_slope"] = slope
     block = header.binaryblock + b"\0" * 4  # no extensions
     body = data.tobytes(order="F")
@@ -334,110 +308,6 @@ def _warn_of_values(array: Array, path: Path, warnings: list[str]) -> None:
     elif array.dtype.kind == "f" and not (np.isfinite(low) and np.isfinite(high)):
         bad = int(array.size - np.isfinite(array).sum())
         warnings.append(f"{path.name} has {bad} voxels that are not numbers; they are taken as background")
-
-
-def _grid(header: Any, shape: tuple[int, ...], path: Path, warnings: list[str]) -> Grid:
-    affine, unit = _affine(header, shape, path, warnings)
-    if bytes(header["descrip"].tobytes()).startswith(_UNIT_UNKNOWN):
-        unit = "unknown"
-    fields: dict[str, Any] = {name: np.array(header[name]) for name in _GEOMETRY_FIELDS}
-    fields["pixdim"] = np.array(header["pixdim"][:4])
-    return Grid.from_file(shape, affine, unit, fields)
-
-
-def _affine(header: Any, shape: tuple[int, ...], path: Path, warnings: list[str]) -> tuple[Affine, Unit]:
-    """Choose the affine, in mm: a usable sform, else a usable qform, else the voxel sizes."""
-    scale = _MM_PER_UNIT.get(int(header["xyzt_units"]) & 7, 1.0)
-    zooms = np.asarray(header["pixdim"][1:4], dtype=float) * scale
-    sized = _are_sizes(zooms)
-    sform, qform = _sform(header, scale), _qform(header, zooms, scale)
-    has_s, has_q = int(header["sform_code"]) > 0, int(header["qform_code"]) > 0
-    if has_s and sform is None:
-        warnings.append(f"{path.name}: its sform is not a usable matrix and is passed over")
-    if has_q and qform is None:
-        warnings.append(f"{path.name}: its qform (quaternion, voxel sizes) is not usable and is passed over")
-    if has_s and sform is not None:
-        if has_q and qform is not None:
-            _warn_of_difference(sform, qform, shape, path, warnings)
-        return sform, "mm"
-    if has_q and qform is not None:
-        return qform, "mm"
-    if not sized:
-        warnings.append(f"{path.name}: the header gives no voxel size; volumes in mL are not known")
-        return _plain(shape, np.ones(3)), "unknown"
-    warnings.append(f"{path.name}: the header tells no orientation; it is taken as left-anterior-superior")
-    return _plain(shape, zooms), "mm"
-
-
-def _are_sizes(zooms: Affine) -> bool:
-    return bool(np.all((zooms > _VOXEL_MM[0]) & (zooms < _VOXEL_MM[1])))  # false for NaN
-
-
-def _sform(header: Any, scale: float) -> Affine | None:
-    rows = np.array([header["srow_x"], header["srow_y"], header["srow_z"]], dtype=float) * scale
-    sizes = np.linalg.norm(rows[:, :3], axis=0)
-    if not np.all(np.isfinite(rows)) or not _are_sizes(sizes):
-        return None
-    # of unit columns, lest the unit of length matter
-    if abs(np.linalg.det(rows[:, :3] / sizes)) < _FLAT:
-        return None
-    return np.vstack([rows, [0, 0, 0, 1]])
-
-
-def _qform(header: Any, zooms: Affine, scale: float) -> Affine | None:
-    """Return the affine of the quaternion; one that is slightly too long is shortened, as in niftilib."""
-    bcd = np.array([header["quatern_b"], header["quatern_c"], header["quatern_d"]], dtype=float)
-    offset = np.array([header["qoffset_x"], header["qoffset_y"], header["qoffset_z"]], dtype=float) * scale
-    left = 1 - bcd @ bcd if np.all(np.abs(bcd) < 2) else -1.0  # not so for NaN
-    if not _are_sizes(zooms) or not np.all(np.isfinite(offset)) or left < -_QUATERNION_SLACK:
-        return None
-    affine = np.eye(4)
-    affine[:3, :3] = nib.quaternions.quat2mat([np.sqrt(max(left, 0.0)), *bcd]) * zooms
-    if header["pixdim"][0] < 0:  # 0 counts as 1
-        affine[:3, 2] *= -1
-    affine[:3, 3] = offset
-    return affine
-
-
-def _plain(shape: tuple[int, ...], zooms: Affine) -> Affine:
-    """Return the standard's "method 1": axes towards left, anterior, superior, centred."""
-    affine = np.diag([-zooms[0], zooms[1], zooms[2], 1.0])
-    affine[:3, 3] = -affine[:3, :3] @ ((np.asarray(shape) - 1) / 2)
-    return affine
-
-
-def _warn_of_difference(
-    sform: Affine, qform: Affine, shape: tuple[int, ...], path: Path, warnings: list[str]
-) -> None:
-    corners = np.array(np.meshgrid(*[(0, n - 1) for n in shape])).reshape(3, -1)
-    corners = np.vstack([corners, np.ones(corners.shape[1])])
-    apart = np.abs((sform - qform) @ corners)[:3].max()
-    if apart > 0.5 * np.linalg.norm(sform[:3, :3], axis=0).min():
-        warnings.append(f"{path.name}: its qform and sform differ by up to {apart:.1f} mm; the sform is used")
-
-
-def _header_for(grid: Grid, shape: tuple[int, ...]) -> Any:
-    storage = grid.storage
-    fields: Mapping[str, Any] = storage.fields if storage else {}
-    second = int(fields.get("sizeof_hdr", 348)) == 540 or max(shape) > np.iinfo(np.int16).max
-    header = nib.Nifti2Header() if second else nib.Nifti1Header()
-    size, magic = header["sizeof_hdr"].copy(), header["magic"].copy()
-    header.set_data_shape(shape)
-    header.set_data_dtype(np.uint8)
-    if fields:
-        header["pixdim"][:4] = fields["pixdim"]
-        for name in _GEOMETRY_FIELDS:
-            header[name] = fields[name]
-    else:
-        affine = storage.affine if storage else grid.affine
-        header.set_sform(affine, code=1)
-        header.set_qform(affine, code=0)
-        header.set_xyzt_units(*(("mm", None) if grid.unit == "mm" else ("unknown", None)))
-    if grid.unit == "unknown":
-        header["descrip"] = _UNIT_UNKNOWN
-    header["scl_slope"], header["scl_inter"] = 1, 0
-    header["sizeof_hdr"], header["magic"], header["vox_offset"] = size, magic, size + 4
-    return header
 
 
 def is_labels(data: Array, most: int = 255) -> bool:
