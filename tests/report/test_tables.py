@@ -12,9 +12,9 @@ import pytest
 from rich.console import Console
 
 from napari_tumorseg.geometry import Grid
-from napari_tumorseg.measure import measure
+from napari_tumorseg.measure import agreement, measure
 from napari_tumorseg.regions import SCHEMES
-from napari_tumorseg.report import summary, to_csv, to_json, to_rich
+from napari_tumorseg.report import agreement_table, summary, to_csv, to_json, to_rich
 from napari_tumorseg.scan import Segmentation
 
 
@@ -130,6 +130,18 @@ def test_rich_table_of_unknown_units_has_dashes():
 
 def test_rich_takes_no_markup_from_names():
     assert "[red]x[/nonsense]" in shown(to_rich(found(name="[red]x[/nonsense]")))
+
+
+@pytest.mark.parametrize(
+    ("name", "told"),
+    [("P-1", "agreement of P-1 with its reference"), ("R", "agreement of P-1 with the reference R")],
+)
+def test_agreement_names_a_reference_that_has_a_name_of_its_own(name, told):
+    labels = np.zeros((4, 8, 8), np.uint8)
+    labels[1:3, 2:5, 2:5] = 1
+    seg = Segmentation(labels, Grid.from_codes(labels.shape), SCHEMES["binary"], "P-1")
+    title = agreement_table(agreement(seg, replace(seg, name=name))).title
+    assert str(title) == told
 
 
 def test_summary():

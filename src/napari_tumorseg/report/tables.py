@@ -108,7 +108,8 @@ def agreement_table(a: Agreement) -> Table:
 
 def compared(a: Agreement) -> str:
     """Return which mask was compared with which reference."""
-    return f"agreement of {a.case or 'the mask'} with the reference {a.reference}".rstrip()
+    reference = f"the reference {a.reference}" if a.reference not in ("", a.case) else "its reference"
+    return f"agreement of {a.case or 'the mask'} with {reference}"
 
 
 def summary(m: Measurements) -> str:
