@@ -349,8 +349,9 @@ def test_provenance(lesion_model: Model, tmp_path: Path) -> None:
     assert "not for diagnosis" in told["purpose"]
 
 
-def test_voxels_without_a_file_are_hashed(lesion_model: Model) -> None:
-    data = head()
+@pytest.mark.parametrize("order", ["C", "F"])
+def test_voxels_without_a_file_are_hashed(lesion_model: Model, order: Any) -> None:
+    data = np.asarray(head(), order=order)
     (entry,) = segment(make_scan({"flair": data}), lesion_model).provenance["inputs"]
     assert entry["sha256_of_voxels"] == hashlib.sha256(data.tobytes()).hexdigest()
 

@@ -286,13 +286,22 @@ def _about_inputs(scan: Scan, card: ModelCard) -> list[dict[str, str]]:
             continue
         entry = {"role": str(role), "name": image.source.name if image.source else image.name}
         if image.source is not None and image.source.is_file():
-            entry["sha256"] = hashlib.sha256(image.source.read_bytes()).hexdigest()
+            with image.source.open("rb") as file:
+                entry["sha256"] = hashlib.file_digest(file, "sha256").hexdigest()
         else:
-            entry["sha256_of_voxels"] = hashlib.sha256(np.ascontiguousarray(image.data).data).hexdigest()
+            entry["sha256_of_voxels"] = _voxels_sha256(image.data)
         if image.note:
             entry["note"] = image.note
         told.append(entry)
     return told
+
+
+def _voxels_sha256(data: Array) -> str:
+    """Return the SHA-256 of an array in C order, slice by slice: a turned view is not copied whole."""
+    found = hashlib.sha256()
+    for plane in data:
+        found.update(np.ascontiguousarray(plane).data)
+    return found.hexdigest()
 
 
 def _versions() -> Mapping[str, str]:
