@@ -538,13 +538,20 @@ def test_thresholds_come_back_as_they_were_last(tmp_path):
     assert unfinished(tmp_path)[0].tally == found.tally
 
 
-@pytest.mark.parametrize("payload", [b"T", b"T[1]", b'T{"WT": "x"}', b'T{"WT": 1.5}', b'T{"WT": NaN}'])
-def test_thresholds_that_cannot_be_are_taken_for_damage(tmp_path, payload):
+@pytest.mark.parametrize(
+    "payload",
+    [b"T", b"T[1]", b'T{"WT": "x"}', b'T{"WT": 1.5}', b'T{"WT": NaN}', b'T{"WT": 1%s}' % (b"0" * 400)],
+)
+def test_thresholds_that_cannot_be_are_passed_over(tmp_path, payload):
     labels, journal = write_journal(tmp_path)
+    change = next(c for c in strokes(labels, 9, seed=3) if c is not None)
     journal.close(saved=False)
-    journal.path.write_bytes(journal.path.read_bytes() + records.framed(payload))
+    edit = records.pack_edit(change.box, change.after, "erase", 1.0)
+    content = journal.path.read_bytes() + records.framed(payload) + records.framed(edit)
+    journal.path.write_bytes(content)
     found = recover(journal.path)
-    assert np.array_equal(found.labels, labels) and found.thresholds == {} and found.lost_bytes
+    assert np.array_equal(found.labels, labels) and found.tally.actions["erase"] == 1
+    assert found.thresholds == {} and not found.lost_bytes
 
 
 # ---- what goes with a journal

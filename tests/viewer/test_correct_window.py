@@ -609,11 +609,13 @@ def test_undo_of_the_threshold_moves_the_slider_back_and_forth(ran):
     where.slider.setValue(0.9)
     ran.settle()
     where.rethreshold.finish()
+    edits = ran.panel.in_hand.mask.edits
+    assert edits.thresholds == {"WT": 0.9, "TC": 0.9}
     ran.layer.undo()
-    assert where.slider.value() == pytest.approx(0.5)
+    assert where.slider.value() == pytest.approx(0.5) and edits.thresholds == {}
     np.testing.assert_array_equal(ran.layer.data, before)
     ran.layer.redo()
-    assert where.slider.value() == pytest.approx(0.9)
+    assert where.slider.value() == pytest.approx(0.9) and edits.thresholds == {"WT": 0.9, "TC": 0.9}
     where.reset.click()
     ran.settle()
     np.testing.assert_array_equal(ran.layer.data, before)

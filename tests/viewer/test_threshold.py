@@ -71,3 +71,46 @@ def test_a_result_does_not_undo_what_nobody_told_of(moved):
     moved.settle()
     assert moved.layer.data[place] == 3
     assert moved.slider.value() == pytest.approx(0.7)
+
+
+def test_a_move_that_returned_can_be_redone(moved):
+    """The redo brings the thresholds back with the voxels."""
+    at_07 = np.array(moved.layer.data)
+    moved.slider.setValue(0.5)
+    moved.settle()
+    np.testing.assert_array_equal(moved.layer.data, moved.before)
+    moved.page.where.rethreshold.finish()
+    moved.layer.redo()
+    np.testing.assert_array_equal(moved.layer.data, at_07)
+    assert moved.slider.value() == pytest.approx(0.7)
+    assert moved.panel.in_hand.mask.edits.thresholds == {"WT": 0.7, "TC": 0.7}
+
+
+def test_a_move_ends_where_another_mask_is_selected(moved):
+    """Its undo is known as such when the mask is selected again."""
+    mask, layers = moved.panel.in_hand.mask, moved.viewer.layers
+    other = layers[1]
+    assert other is not moved.layer
+    layers.selection.active = other
+    moved.settle()
+    assert moved.panel.in_hand.mask is not mask
+    layers.selection.active = moved.layer
+    moved.settle()
+    moved.layer.undo()
+    np.testing.assert_array_equal(moved.layer.data, moved.before)
+    edits = moved.panel.in_hand.mask.edits
+    assert edits.thresholds == {} and moved.slider.value() == pytest.approx(0.5)
+
+
+def test_steps_outlive_a_panel(moved):
+    moved.page.where.rethreshold.finish()
+    window, evidence = moved.viewer.window, moved.page.where.evidence
+    window.remove_dock_widget(moved.panel)
+    _, panel = window.add_plugin_dock_widget("napari-tumorseg", "Segment brain tumour")
+    moved.viewer.layers.selection.active = moved.layer
+    moved.settle()
+    where = panel.correct.where
+    assert where.evidence is evidence and where.slider.value() == pytest.approx(0.7)
+    moved.layer.undo()
+    np.testing.assert_array_equal(moved.layer.data, moved.before)
+    assert where.slider.value() == pytest.approx(0.5) and panel.in_hand.mask.edits.thresholds == {}

@@ -1,10 +1,11 @@
 """Autosave: every edit of a mask goes to a journal, from which the mask can be had again after a crash.
 
 A journal is one file that only grows (see `records`): the labels at the start, then each edit as the labels
-in its box afterwards, and the marks of components that are kept. An edit is with the operating system once
-`append` returns: a process that is killed loses at most the one being written; `sync` puts all on the disk,
-for fear of the power going. Each session has a file of its own and holds a lock beside it while it lives, so
-that two viewers never write to one file and nobody is offered what is still in work elsewhere.
+in its box afterwards, the marks of components that are kept, and thresholds that were moved. An edit is with
+the operating system once `append` returns: a process that is killed loses at most the one being written;
+`sync` puts all on the disk, for fear of the power going. Each session has a file of its own and holds a lock
+beside it while it lives, so that two viewers never write to one file and nobody is offered what is still in
+work elsewhere.
 """
 
 from __future__ import annotations

@@ -145,7 +145,7 @@ def unpack_head(payload: bytes) -> Head:
         actions = {str(name): int(count) for name, count in told["tally"]["actions"].items()}
         tally, started = Tally(actions, first, last), float(told["started"])
         head = Head(str(told["key"]), (z, y, x), started, dict(told["about"]), told["base_sha256"], tally)
-    except (ValueError, RecursionError, KeyError, TypeError, AttributeError) as error:
+    except (ValueError, OverflowError, RecursionError, KeyError, TypeError, AttributeError) as error:
         raise DamagedError("no description") from error
     if not known:
         raise NewerError("a later format")
@@ -248,7 +248,7 @@ def unpack_thresholds(payload: bytes) -> dict[str, float]:
     try:
         told = json.loads(payload[1:] if payload[:1] == THRESHOLDS else b"")
         found = {str(name): float(value) for name, value in told.items()}
-    except (ValueError, RecursionError, TypeError, AttributeError) as error:
+    except (ValueError, OverflowError, RecursionError, TypeError, AttributeError) as error:
         raise DamagedError("no thresholds") from error
     if not all(0 < value < 1 for value in found.values()):
         raise DamagedError("an impossible threshold")

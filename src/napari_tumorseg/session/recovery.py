@@ -105,7 +105,8 @@ def recover(path: Path) -> Recovered:
             if payload[:1] == records.KEPT:
                 kept = records.unpack_kept(payload, head.shape)
             elif payload[:1] == records.THRESHOLDS:
-                thresholds = records.unpack_thresholds(payload)
+                with suppress(records.DamagedError):  # nothing builds on them
+                    thresholds = records.unpack_thresholds(payload)
             else:
                 edit = records.unpack_edit(payload, head.shape)
                 labels[edit.box] = edit.after

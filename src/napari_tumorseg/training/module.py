@@ -30,7 +30,7 @@ class Training(lightning.LightningModule):
     known : (cases, outputs) Tensor of bool
         Which outputs the reference of each case that is validated on knows; none of the other cases.
     steps : int
-        Of the whole training; the one-cycle schedule needs to know.
+        Of the whole training; the schedules by steps need to know.
     """
 
     def __init__(self, recipe: Recipe, known: Tensor, steps: int) -> None:

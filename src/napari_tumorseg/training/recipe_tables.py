@@ -133,9 +133,9 @@ class Schedule(CardPart):
 
     ``plateau``: times `factor` after `patience` epochs in which the validation loss did not fall.
     ``one-cycle``: up to the optimiser's rate in the first `warm_up` share of the steps, down to nothing in
-    the rest (Smith and Topin 2019). ``swa``: as one-cycle, but down to `floor` of the rate, where it stays
-    for the last `hold` share of the steps; the weights wander, and `fit.ema` takes their mean (stochastic
-    weight averaging, Izmailov et al. 2018). ``none``: it stays.
+    the rest (Smith and Topin 2019). ``swa``: up likewise, down to `floor` of the rate, where it stays for
+    the last `hold` share of the steps; the weights wander, and `fit.ema` averages them (after stochastic
+    weight averaging, Izmailov et al. 2018, the mean being an exponential one). ``none``: it stays.
     """
 
     kind: Literal["none", "plateau", "one-cycle", "swa"] = "none"
@@ -148,8 +148,8 @@ class Schedule(CardPart):
 
     @model_validator(mode="after")
     def _room(self) -> Self:
-        if self.kind == "swa" and self.warm_up + self.hold > 1:
-            raise ValueError(f"warm_up {self.warm_up:g} and hold {self.hold:g} are more than the whole")
+        if self.kind == "swa" and self.warm_up + self.hold >= 1:
+            raise ValueError(f"warm_up {self.warm_up:g} and hold {self.hold:g} leave no steps to fall in")
         return self
 
 

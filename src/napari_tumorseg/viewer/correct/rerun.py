@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -41,8 +41,11 @@ class Target:
         What they mean; None: what the model's mean.
     box : (slice, slice, slice)
         What is taken over from the model.
-    stays : array of bool
-        Voxels of `box` that stay beside kept components: spared labels, corrections.
+    spared : frozenset of int
+        Labels that stay where they are.
+    given : callable or None
+        Returns what the model gave before: where the mask differs from all of it, it was corrected, and
+        stays. None: corrections do not stay.
     action : str
         What it is called in the history of edits.
     """
@@ -52,8 +55,20 @@ class Target:
     grid: Grid
     scheme: Scheme | None
     box: Box
-    stays: Array
+    spared: frozenset[int]
+    given: Callable[[], Sequence[Array]] | None
     action: str
+
+    def stays(self) -> Array:
+        """Return the voxels (bool, those of `box`) that stay: spared, kept, or corrected."""
+        inside = self.labels[self.box]
+        found = np.isin(inside, list(self.spared))
+        kept = kept_mask(self.labels, self.mask.edits.kept)
+        if kept is not None:
+            found |= kept[self.box]
+        if self.given is not None:
+            found |= np.logical_and.reduce([inside != labels[self.box] for labels in self.given()])
+        return found
 
 
 class Rerun(QObject):
@@ -144,9 +159,7 @@ def merged(result: Segmentation, target: Target) -> Change | None:
     new = result.labels
     if target.scheme is not None and target.scheme.name != result.scheme.name:
         new = convert(new, result.scheme, get_scheme(target.scheme.name))
-    kept = kept_mask(target.labels, target.mask.edits.kept)
-    stays = target.stays if kept is None else target.stays | kept[target.box]
-    return merge_rerun(target.labels, new, target.box, edited=stays)
+    return merge_rerun(target.labels, new, target.box, edited=target.stays())
 
 
 @thread_worker(ignore_errors=True)  # type: ignore[untyped-decorator]

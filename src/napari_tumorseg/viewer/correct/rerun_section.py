@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 from magicgui.widgets import CheckBox, ComboBox, FloatSpinBox, SpinBox
@@ -68,7 +68,7 @@ class RerunSection(QWidget):
             value=10, min=0, max=100, step=5, tooltip="Margin around the component, in mm"
         )
         self.keep = CheckBox(
-            text="Keep my corrections there, too", tooltip="Voxels that differ from the model's result stay"
+            text="Keep my corrections there, too", tooltip="Voxels that differ from what the model gave stay"
         )
         self.progress = QProgressBar()
         self._lay_out()
@@ -133,24 +133,26 @@ class RerunSection(QWidget):
     def _start(self, job: Job, box: Box, action: str) -> None:
         in_hand, mask = self._around.in_hand, self._mask()
         labels = np.array(in_hand.labels())
-        stays = np.isin(labels[box], list(self._spared()))
-        if self.keep.value:
-            stays |= self._corrected(mask, labels)[box]
-        target = Target(mask, labels, self._grid(), in_hand.scheme, box, stays, action)
+        given = self._given(mask) if self.keep.value else None
+        target = Target(mask, labels, self._grid(), in_hand.scheme, box, self._spared(), given, action)
         self.rerun.start(job, target)
         self._show_running(True)
 
-    def _corrected(self, mask: HeldMask, labels: Array) -> Array:
-        """Return where a mask differs from what the model gave at the thresholds that the mask has."""
+    def _given(self, mask: HeldMask) -> Callable[[], Sequence[Array]]:
+        """Return what gives the model's labels: at the thresholds that the mask has, and at the run's."""
         evidence = mask.layer.metadata.get(EVIDENCE_KEY)
         if not isinstance(evidence, Evidence):
             raise InputError(
                 "It is not known what was corrected in this mask, since its model's result was not kept: "
                 "take the tick away."
             )
-        thresholds = mask.edits.thresholds
-        given = evidence.labels_at(thresholds) if thresholds else evidence.result()
-        return np.asarray(labels != given)
+        thresholds = dict(mask.edits.thresholds)
+
+        def given() -> Sequence[Array]:
+            run = evidence.result()
+            return (run, evidence.labels_at(thresholds)) if thresholds else (run,)
+
+        return given
 
     def _mask(self) -> HeldMask:
         mask = self._around.in_hand.mask

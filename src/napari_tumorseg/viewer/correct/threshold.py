@@ -17,7 +17,7 @@ from napari_tumorseg.geometry import Array
 from napari_tumorseg.inference.evidence import Evidence
 from napari_tumorseg.viewer.correct.kept import kept_mask
 from napari_tumorseg.viewer.layers.axes import Index
-from napari_tumorseg.viewer.layers.edits import edits_of
+from napari_tumorseg.viewer.layers.edits import Edits, Move
 from napari_tumorseg.viewer.results.held_mask import HeldMask
 from napari_tumorseg.viewer.results.in_hand import MaskInHand
 from napari_tumorseg.viewer.widgets.background import Background
@@ -31,22 +31,37 @@ _QUIET_MS = 800
 
 @dataclass
 class _State:
-    """Of one mask: which thresholds its uncorrected voxels have, and which steps led there."""
+    """Of one mask: what its run kept, and the labels at the thresholds that were asked for last."""
 
     evidence: Evidence
-    now: dict[str, float]
-    steps: list[tuple[Change, dict[str, float], dict[str, float]]] = field(default_factory=list)
-    undone: list[tuple[Change, dict[str, float], dict[str, float]]] = field(default_factory=list)
     base: tuple[dict[str, float], Array] | None = None
+
+    def now(self, edits: Edits) -> dict[str, float]:
+        """Return the thresholds that uncorrected voxels have: the run's, or those they were moved to."""
+        run = dict.fromkeys(self.evidence.output.names, self.evidence.threshold)
+        return run | {name: t for name, t in edits.thresholds.items() if name in run}
+
+    def settle(self, edits: Edits, thresholds: Thresholds) -> None:
+        """Take note of the thresholds that they have now."""
+        are_moved = any(t != self.evidence.threshold for t in thresholds.values())
+        edits.set_thresholds(dict(thresholds) if are_moved else {})
 
 
 @dataclass
 class _Drag:
-    """A slider that is being moved: from where, and the step that stands for it so far."""
+    """A slider that is being moved: of which mask, from where, and the step that stands for it so far."""
 
+    edits: Edits
     start: Array
     since: dict[str, float]
     step: Change | None = None
+    reached: dict[str, float] = field(default_factory=dict)
+
+    def end(self) -> None:
+        """Make it a step that can be undone."""
+        if self.step is not None:
+            move = Move(self.step, self.since, self.reached)
+            self.edits.moves, self.edits.undone_moves = (*self.edits.moves, move), ()
 
 
 @dataclass(frozen=True)
@@ -107,14 +122,14 @@ class Rethreshold(QObject):
     @property
     def thresholds(self) -> Thresholds:
         """Those of the mask in hand, by output; empty where it has no probabilities."""
-        state = self._state()
-        return dict(state.now) if state else {}
+        state, mask = self._state(), self._in_hand.mask
+        return state.now(mask.edits) if state and mask else {}
 
     def attach(self, layer: LabelsLayer, evidence: Evidence) -> None:
         """Take note of what the run that made a mask kept."""
         known = self._states.get(layer)
         if known is None or known.evidence is not evidence:
-            self._states[layer] = _State(evidence, thresholds_of(layer, evidence))
+            self._states[layer] = _State(evidence)
 
     def set(self, thresholds: Thresholds, seeds: tuple[Index, ...] = ()) -> None:
         """Ask for other thresholds; several in short order are one.
@@ -126,10 +141,9 @@ class Rethreshold(QObject):
         seeds : tuple of voxels
             Of components that are marked as kept.
         """
-        state = self._state()
-        if state is None:
+        if self._state() is None:
             return
-        asked = self._wanted[0] if self._wanted else state.now
+        asked = self._wanted[0] if self._wanted else dict(self.thresholds)
         self._wanted = (asked | dict(thresholds), seeds)
         self._quiet.stop()
         if not self._background.is_busy:
@@ -141,17 +155,14 @@ class Rethreshold(QObject):
         if self.is_busy:
             self._quiet.start()
             return
-        state, drag = self._state(), self._drag
-        if state is not None and drag is not None and drag.step is not None:
-            state.steps.append((drag.step, drag.since, dict(state.now)))
-            state.undone.clear()
-        self._drag = None
+        self._let_slider_go()
 
     def let_go(self) -> None:
         """Follow nothing any more."""
         self._soon.stop()
         self._quiet.stop()
         self._background.drop()
+        self._let_slider_go()
         self._in_hand.edited.disconnect(self._on_edited)
         self._in_hand.switched.disconnect(self._on_switched)
 
@@ -160,12 +171,12 @@ class Rethreshold(QObject):
         return self._states.get(layer) if layer is not None else None
 
     def _start(self) -> None:
-        state, wanted = self._state(), self._wanted
+        state, mask, wanted = self._state(), self._in_hand.mask, self._wanted
         self._wanted = None
-        if state is None or wanted is None:
+        if state is None or mask is None or wanted is None:
             return
         if self._drag is None:
-            self._drag = _Drag(np.array(self._in_hand.labels()), dict(state.now))
+            self._drag = _Drag(mask.edits, np.array(self._in_hand.labels()), state.now(mask.edits))
         drag, (goal, seeds) = self._drag, wanted
 
         def work() -> tuple[Outcome, tuple[dict[str, float], Array]]:
@@ -193,25 +204,22 @@ class Rethreshold(QObject):
             self._end()
             self.moved.emit()
             return
+        before = Move(drag.step, drag.since, drag.reached) if drag.step is not None else None
         self._is_writing = True
         try:
-            with self._in_hand.replacing(drag.step is not None):
-                if drag.step is not None:
+            with self._in_hand.replacing(before is not None):
+                if before is not None:
                     layer.undo()
                     drag.step = None
                 if self._in_hand.apply(outcome.change, ACTION):
                     drag.step = outcome.change
         finally:
             self._is_writing = False
-        self._settle(state, goal)
+        if before is not None and drag.step is None:  # back where it began: what was undone can be redone
+            drag.edits.undone_moves = (*drag.edits.undone_moves, before)
+        drag.reached = goal
+        state.settle(drag.edits, goal)
         self.told.emit(in_words(goal, drag.step, outcome.kept))
-
-    def _settle(self, state: _State, thresholds: Thresholds) -> None:
-        """Take note of the thresholds that the labels have now."""
-        state.now = dict(thresholds)
-        mask = self._in_hand.mask
-        if mask is not None:
-            mask.edits.set_thresholds(dict(thresholds))
 
     def _on_edited(self, mask: HeldMask, change: Change, action: str) -> None:
         """Follow undo and redo of a threshold; anything else that is edited ends the move."""
@@ -221,18 +229,26 @@ class Rethreshold(QObject):
         state = self._state()
         if state is None:
             return
-        if state.steps and same(change, state.steps[-1][0].inverse):
-            state.undone.append(state.steps.pop())
-            self._settle(state, state.undone[-1][1])
-        elif state.undone and same(change, state.undone[-1][0]):
-            state.steps.append(state.undone.pop())
-            self._settle(state, state.steps[-1][2])
+        edits = mask.edits
+        if edits.moves and same(change, edits.moves[-1].change.inverse):
+            move, edits.moves = edits.moves[-1], edits.moves[:-1]
+            edits.undone_moves = (*edits.undone_moves, move)
+            state.settle(edits, move.before)
+        elif edits.undone_moves and same(change, edits.undone_moves[-1].change):
+            move, edits.undone_moves = edits.undone_moves[-1], edits.undone_moves[:-1]
+            edits.moves = (*edits.moves, move)
+            state.settle(edits, move.after)
         self.moved.emit()
 
     def _on_switched(self, layer: Any) -> None:
         self._forget_wanted()
         self._quiet.stop()
-        self._drag = None
+        self._let_slider_go()
+
+    def _let_slider_go(self) -> None:
+        drag, self._drag = self._drag, None
+        if drag is not None:
+            drag.end()
 
     def _end(self) -> None:
         """End the move of the slider where the labels are now."""
@@ -251,13 +267,6 @@ class Rethreshold(QObject):
         if done is None or drag.step is None:
             return done is drag.step
         return same(done, drag.step)
-
-
-def thresholds_of(layer: LabelsLayer, evidence: Evidence) -> dict[str, float]:
-    """Return the thresholds that a mask's uncorrected voxels have: the run's, or those they were moved to."""
-    edits = edits_of(layer)
-    moved = edits.thresholds if edits else {}
-    return {name: moved.get(name, evidence.threshold) for name in evidence.output.names}
 
 
 def rethresholded(labels: Array, base: Array, new: Array, kept: Array | None = None) -> Outcome:

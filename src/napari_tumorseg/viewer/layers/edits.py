@@ -3,16 +3,27 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from napari.layers import Layer
 from psygnal import Signal
 
+from napari_tumorseg.edit import Change
 from napari_tumorseg.session import Tally
 
 EDITS_KEY = "tumorseg-edits"
 """Where a layer's `Edits` are kept in its metadata."""
+
+
+@dataclass(frozen=True, eq=False)
+class Move:
+    """A step of the thresholds: what it changed in the mask, and the thresholds before and after it."""
+
+    change: Change
+    before: Mapping[str, float]
+    after: Mapping[str, float]
 
 
 @dataclass(eq=False)
@@ -33,6 +44,8 @@ class Edits:
         A voxel of each component that is marked as kept; canonical.
     thresholds : dict of str to float
         Of the model's outputs, where they were moved from those of the run; else empty.
+    moves, undone_moves : tuple of Move
+        Steps that led to them, and those that were undone and can come back; the latest last.
     """
 
     saved = Signal()
@@ -48,6 +61,8 @@ class Edits:
     at_first: dict[int, int] = field(default_factory=dict)
     kept: tuple[tuple[int, int, int], ...] = ()
     thresholds: dict[str, float] = field(default_factory=dict)
+    moves: tuple[Move, ...] = ()
+    undone_moves: tuple[Move, ...] = ()
 
     def note(self, action: str) -> None:
         """Count one more action; an empty one goes on with the one before."""
