@@ -21,9 +21,8 @@ from napari_tumorseg.models import get_model, list_models
 from napari_tumorseg.training import checkpoints, export, fit, trainer
 from napari_tumorseg.training.data import Batch
 from napari_tumorseg.training.machine import Machine
-from napari_tumorseg.training.module import Training, swa_factor
+from napari_tumorseg.training.module import Training
 from napari_tumorseg.training.recipe import Recipe
-from napari_tumorseg.training.recipe_tables import Schedule
 from napari_tumorseg.training.split import Division
 from tests.training.conftest import tiny
 
@@ -74,10 +73,9 @@ def test_learns_and_leaves_everything_behind(lgg: Path, tmp_path: Path) -> None:
         {"fit": {"ema": 0.9}},
         {"schedule": {"kind": "one-cycle"}, "data": {"without_tumour": 0.5}},
         {"schedule": {"kind": "one-cycle"}, "optimiser": {"name": "muon", "lr": 0.05}},
-        {"schedule": {"kind": "swa"}, "optimiser": {"name": "muon", "lr": 0.05}, "fit": {"ema": 0.9}},
         {"schedule": {"kind": "plateau", "patience": 1}, "optimiser": {"name": "nadam", "clip_norm": 1.0}},
     ],
-    ids=["plain", "ema", "one-cycle", "muon", "swa", "plateau"],
+    ids=["plain", "ema", "one-cycle", "muon", "plateau"],
 )
 def test_resume_in_mid_epoch_gives_the_same_weights(
     lgg: Path, tmp_path: Path, changes: dict[str, dict[str, object]]
@@ -443,20 +441,6 @@ def test_names_what_was_left_out(lgg: Path, tmp_path: Path) -> None:
     recipe: Recipe = tiny(split={"fractions": [1.0, 0.0, 0.0]}, fit={"epochs": 1})
     fit.train(recipe, [bare], tmp_path / "run", machine=QUIET, tell=said.append)
     assert any("TCGA_AA_0000" in s and "no reference mask" in s for s in said)
-
-
-def test_swa_rises_falls_and_stays(lgg: Path, tmp_path: Path) -> None:
-    wanted = Schedule(kind="swa", warm_up=0.25, hold=0.5, floor=0.2)
-    rates = [swa_factor(done, wanted) for done in (0.0, 0.125, 0.25, 0.375, 0.5, 0.75, 1.0)]
-    np.testing.assert_allclose(rates, [0.04, 0.52, 1, 0.6, 0.2, 0.2, 0.2])
-    recipe = tiny(
-        schedule={"kind": "swa", "warm_up": 0.25, "hold": 0.5, "floor": 0.2},
-        optimiser={"name": "adam", "lr": 0.01},
-        fit={"epochs": 8},
-    )
-    fit.train(recipe, [lgg], tmp_path / "run", machine=QUIET)
-    told = [float(row["lr"]) for row in figures(tmp_path / "run")]
-    assert max(told) > 0.005 and np.allclose(told[4:], 0.002)
 
 
 @pytest.mark.parametrize("steps", [1, 2, 5])

@@ -89,8 +89,6 @@ def test_changes() -> None:
         ("loss=[]", "loss"),
         ("optimiser.name=lion", "optimiser.name"),
         ("split.fold=7", "no fold 7"),
-        ('schedule={kind = "swa", warm_up = 0.7, hold = 0.3}', "no steps to fall in"),
-        ("fit.ema=none", "swa needs fit.ema"),
         ("split.fold=x", "neither a fold, counted from 0, nor"),
         ("split.fold=true", "neither a fold"),
     ],

@@ -37,7 +37,6 @@ _BEFORE = (known.Paste, known.Missing, known.Mistaken)
 _MOVING = (known.Flip, known.Rotate90, known.Affine, known.Elastic)
 """What brings in pixels from elsewhere."""
 
-_COARSE = 8  # grains of a smooth pattern along an axis
 _ENOUGH = 20  # pixels of a part that can lend its brightness to another
 _OFFLINE_EPOCH = 0  # an offline copy is the same in all epochs
 
@@ -315,8 +314,7 @@ class _Appearance(RandomizableTransform):
         drawn = [self.R.uniform(*(levels[r] if levels else (-shift, shift))) for r in range(self.roles)]
         factors = np.exp(self.R.uniform(np.log(low), np.log(high), size=self.roles))
         strengths = self.R.uniform(0, self.wanted.texture, size=self.roles)
-        finer = self.R.uniform(0, self.wanted.grain) if self.wanted.grain else 0
-        texture = self._smooth(image, self.roles, int(_COARSE * 2**finer))
+        texture = self._smooth(image, self.roles)
         # a channel that stands in for a missing one stays its copy
         like = [next(i for i in range(r + 1) if torch.equal(image[i], image[r])) for r in range(self.roles)]
         for channel in range(len(image)):
@@ -327,9 +325,9 @@ class _Appearance(RandomizableTransform):
             change = change + float(strengths[role]) * texture[role]
             image[channel] += soft * tissue[channel] * change
 
-    def _smooth(self, image: torch.Tensor, channels: int, grains: int = _COARSE) -> torch.Tensor:
-        """Return a smooth random pattern, of so many grains along each axis, for each of some channels."""
-        coarse = torch.from_numpy(self.R.normal(size=(1, channels, grains, grains)).astype(np.float32))
+    def _smooth(self, image: torch.Tensor, channels: int) -> torch.Tensor:
+        """Return a smooth random pattern for each of some channels."""
+        coarse = torch.from_numpy(self.R.normal(size=(1, channels, 8, 8)).astype(np.float32))
         return functional.interpolate(coarse, size=image.shape[1:], mode="bicubic")[0]
 
 

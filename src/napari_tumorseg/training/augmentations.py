@@ -138,8 +138,6 @@ class Appearance(_Chance):
         Factors of the contrast within a part.
     texture : float
         Largest amplitude of a smooth pattern that is added.
-    grain : float
-        How fine that pattern is at most: its grains are an eighth of the patch, halved up to so many times.
     """
 
     kind: Literal["appearance"]
@@ -148,7 +146,6 @@ class Appearance(_Chance):
     unenhanced: float = Field(0.0, ge=0, le=1)
     contrast: Range = (0.4, 1.4)
     texture: float = Field(0.3, ge=0)
-    grain: float = Field(0.0, ge=0, le=3)
 
 
 Augmentation = Annotated[

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 import lightning
 import torch
 from torch import Tensor
 from torch.optim import SGD, Adam, Adamax, AdamW, NAdam, Optimizer
-from torch.optim.lr_scheduler import LambdaLR, OneCycleLR, ReduceLROnPlateau
+from torch.optim.lr_scheduler import OneCycleLR, ReduceLROnPlateau
 
 from napari_tumorseg.errors import ModelError
 from napari_tumorseg.models.unet import UNet
@@ -17,7 +16,6 @@ from napari_tumorseg.training.data import Batch
 from napari_tumorseg.training.losses import Loss
 from napari_tumorseg.training.muon import Muon, split_parameters
 from napari_tumorseg.training.recipe import Recipe
-from napari_tumorseg.training.recipe_tables import Schedule
 
 
 class Training(lightning.LightningModule):
@@ -115,9 +113,6 @@ class Training(lightning.LightningModule):
                 cycle_momentum=self.recipe.optimiser.name != "muon",
             )
             return {"optimizer": optimiser, "lr_scheduler": {"scheduler": cycle, "interval": "step"}}
-        if wanted.kind == "swa":
-            falling = LambdaLR(optimiser, lambda step: swa_factor(step / self.steps, wanted))
-            return {"optimizer": optimiser, "lr_scheduler": {"scheduler": falling, "interval": "step"}}
         if wanted.kind == "plateau":
             plateau = ReduceLROnPlateau(
                 optimiser,
@@ -160,21 +155,6 @@ class Training(lightning.LightningModule):
         gathered = self.all_gather(sums.to(self.device))
         assert isinstance(gathered, Tensor)
         return gathered.sum(dim=0).cpu()
-
-
-def swa_factor(done: float, wanted: Schedule) -> float:
-    """Return the factor of the learning rate at a share of the steps; cosines join its levels."""
-    low, falls, holds = 1 / 25, wanted.warm_up, 1 - wanted.hold
-    if done < falls:
-        return low + (1 - low) * _risen(done / falls)
-    if done < holds:
-        return 1 - (1 - wanted.floor) * _risen((done - falls) / (holds - falls))
-    return wanted.floor
-
-
-def _risen(share: float) -> float:
-    """Return how far half a period of a cosine has come, from 0 to 1."""
-    return (1 - math.cos(math.pi * share)) / 2
 
 
 def _dice(counts: Tensor) -> Tensor:

@@ -92,8 +92,6 @@ class Recipe(CardPart):
                 raise ValueError("softmax needs a class for the background, label 0, to be trained")
             if any(a.kind in ("paste", "appearance", "mistaken") for a in self.augmentation):
                 raise ValueError("paste, appearance and mistaken are for sigmoid outputs")
-        if self.schedule.kind == "swa" and self.fit.ema is None:
-            raise ValueError("the schedule swa needs fit.ema, which averages the weights")
         if self.fit.margin and self.fit.patch is None:
             raise ValueError("fit.margin needs fit.patch")
         if self.fit.patch is not None:

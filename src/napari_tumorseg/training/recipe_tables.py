@@ -133,24 +133,14 @@ class Schedule(CardPart):
 
     ``plateau``: times `factor` after `patience` epochs in which the validation loss did not fall.
     ``one-cycle``: up to the optimiser's rate in the first `warm_up` share of the steps, down to nothing in
-    the rest (Smith and Topin 2019). ``swa``: up likewise, down to `floor` of the rate, where it stays for
-    the last `hold` share of the steps; the weights wander, and `fit.ema` averages them (after stochastic
-    weight averaging, Izmailov et al. 2018, the mean being an exponential one). ``none``: it stays.
+    the rest (Smith and Topin 2019). ``none``: it stays.
     """
 
-    kind: Literal["none", "plateau", "one-cycle", "swa"] = "none"
+    kind: Literal["none", "plateau", "one-cycle"] = "none"
     factor: float = Field(0.5, gt=0, lt=1)
     patience: int = Field(4, ge=0)
     min_lr: float = Field(0.0, ge=0)
     warm_up: Share = 0.3
-    floor: float = Field(0.3, gt=0, le=1)
-    hold: Share = 0.4
-
-    @model_validator(mode="after")
-    def _room(self) -> Self:
-        if self.kind == "swa" and self.warm_up + self.hold >= 1:
-            raise ValueError(f"warm_up {self.warm_up:g} and hold {self.hold:g} leave no steps to fall in")
-        return self
 
 
 class Fit(CardPart):
