@@ -1,7 +1,7 @@
 """From a scan in memory to labels: the engine beside MONAI's SliceInferer, same weights, same scan, one run.
 
 Both load the weights, normalise, run the network on axial slices, bring the logits back to the scan's
-pixels and paint labels; neither flips nor post-processes. Two networks: the starter `brats-regions`
+pixels and paint labels; neither flips nor post-processes. Two networks: the shipped `brats-regions`
 (16-256 widths on slices halved to 128 x 128) for time, memory and agreement, and one of 32-512 widths at
 full resolution (random weights) for time and memory.
 """
@@ -33,7 +33,7 @@ from napari_tumorseg.models.store import Model, get_model
 from napari_tumorseg.regions import SCHEMES
 from napari_tumorseg.scan import Scan
 
-STARTER = "brats-regions"
+SHIPPED = "brats-regions"
 WIDTHS, BOTTLENECK = (32, 64, 128, 256), 512
 BATCHES = (1, 2, 3, 4)
 
@@ -72,8 +72,8 @@ def wide_model(scan: Scan, folder: Path) -> Model:
     from napari_tumorseg.models.unet import UNet
     from sliding import volume_of
 
-    starter = get_model(STARTER).card
-    content = starter.model_dump(mode="json", exclude_none=True)
+    shipped = get_model(SHIPPED).card
+    content = shipped.model_dump(mode="json", exclude_none=True)
     arguments: dict[str, Any] = {
         "in_channels": 2,
         "out_channels": 3,
@@ -86,7 +86,7 @@ def wide_model(scan: Scan, folder: Path) -> Model:
     net.init_he(torch.Generator().manual_seed(0))
     for norm in (m for m in net.modules() if isinstance(m, torch.nn.BatchNorm2d)):
         norm.momentum = None  # a plain mean over the slices that follow
-    volume, _ = volume_of(scan, starter)
+    volume, _ = volume_of(scan, shipped)
     middle = volume.shape[2] // 2
     with torch.inference_mode():
         for index in range(middle - 20, middle + 21, 10):
@@ -202,7 +202,7 @@ def tell_first_slice(case: Path) -> None:
     import napari_tumorseg.inference.predict  # noqa: F401
 
     lap("importing torch")
-    next(run(scan, STARTER, Settings(device="cpu")))
+    next(run(scan, SHIPPED, Settings(device="cpu")))
     lap("first slice")
     print(json.dumps(taken))
 
@@ -211,7 +211,7 @@ def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--scan", type=Path, default=default_case(), help="folder of a skull-stripped case")
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--only", choices=("starter", "wide", "parts", "latency"), help="leave out the rest")
+    parser.add_argument("--only", choices=("shipped", "wide", "parts", "latency"), help="leave out the rest")
     for name, kind in (("--memory-of", str), ("--model", str), ("--batch", int)):  # for child processes
         parser.add_argument(name, type=kind, help=argparse.SUPPRESS)
     parser.add_argument("--first-slice", action="store_true", help=argparse.SUPPRESS)
@@ -235,16 +235,16 @@ def _compare_all(options: argparse.Namespace) -> None:
     print(about_machine("torch", "monai", "numpy"))
     load = os.getloadavg()[0] if hasattr(os, "getloadavg") else float("nan")
     print(f"{torch.get_num_threads()} threads; {options.rounds} rounds; load at the start {load:.1f}")
-    scan, starter = read(options.scan), get_model(STARTER)
+    scan, shipped = read(options.scan), get_model(SHIPPED)
     print(f"{scan.case}: {' x '.join(map(str, scan.grid.shape))} voxels")
-    if options.only in (None, "starter"):
-        compare(f"{STARTER}, widths 16-256, slices halved to 128 x 128", scan, starter, options)
+    if options.only in (None, "shipped"):
+        compare(f"{SHIPPED}, widths 16-256, slices halved to 128 x 128", scan, shipped, options)
     if options.only in (None, "wide"):
         with tempfile.TemporaryDirectory() as folder:
             wide = wide_model(scan, Path(folder))
             compare("widths 32-512, slices at full resolution, random weights", scan, wide, options)
     if options.only in (None, "parts"):
-        show_parts(scan, starter)
+        show_parts(scan, shipped)
     if options.only in (None, "latency"):
         show_latency(options.scan, options.rounds)
 

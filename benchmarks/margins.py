@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 
 import napari_tumorseg.inference  # noqa: F401  (fills sys.modules, where `run` the module is found)
-from inference import STARTER, engine
+from inference import SHIPPED, engine
 from measuring import default_case
 from napari_tumorseg.errors import TumorSegError
 from napari_tumorseg.inference.prepare import MARGIN, prepare
@@ -29,7 +29,7 @@ _WHOLE = 10_000
 
 def labels_of(scan: Scan, margin: int) -> tuple[np.ndarray, float]:
     """Return the labels with another margin, and the share of all pixels that the network sees."""
-    model = get_model(STARTER)
+    model = get_model(SHIPPED)
     module = sys.modules["napari_tumorseg.inference.run"]
     module.prepare = partial(prepare, margin=margin)  # type: ignore[attr-defined]
     ready = prepare(scan, model.card, model.load().stride, margin)
@@ -42,7 +42,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("scans", nargs="*", type=Path, help="folders of skull-stripped cases")
     options = parser.parse_args()
-    regions = SCHEMES[get_model(STARTER).card.output.scheme].regions
+    regions = SCHEMES[get_model(SHIPPED).card.output.scheme].regions
     print(f"Dice of {', '.join(regions)} against whole slices, share of pixels run; the engine's is {MARGIN}")
     for folder in options.scans or [default_case()]:
         try:

@@ -47,7 +47,7 @@ def volume_of(scan: Scan, card: ModelCard) -> tuple[Tensor, Tensor]:
 
 
 def _normalised(image: Tensor, inside: Tensor, wanted: Normalisation) -> Tensor:
-    """Clip to percentiles, z-score, clip, background to zero: what the starter's card asks for."""
+    """Clip to percentiles, z-score, clip, background to zero: what the card of brats-regions asks for."""
     values = image[inside].numpy()
     low, high = np.percentile(values, wanted.percentiles)
     values = np.clip(values, low, high)

@@ -61,7 +61,7 @@ def test_equals_monais_sliding_inference() -> None:
 
 
 def normalised_brats(data: Array) -> Array:
-    """Return a channel as the starter's own card words it."""
+    """Return a channel as the card of brats-regions words it."""
     background = np.median(data[np.ix_(*[(0, n - 1) for n in data.shape])])
     inside = np.abs(data - background) > 1e-3
     low, high = np.percentile(data[inside], [0.5, 99.5])
