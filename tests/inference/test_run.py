@@ -5,7 +5,9 @@ from __future__ import annotations
 import hashlib
 import itertools
 import json
+import sys
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import nibabel as nib
@@ -347,6 +349,22 @@ def test_provenance(lesion_model: Model, tmp_path: Path) -> None:
     }
     assert told["versions"]["torch"] == torch.__version__
     assert "not for diagnosis" in told["purpose"]
+
+
+def test_a_file_that_cannot_be_read_any_more_costs_no_result(
+    lesion_model: Model, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scan = ts.read(write_case(tmp_path, {"flair": head()}))
+
+    def gone(*_: object) -> None:
+        raise OSError(5, "Input/output error")
+
+    module = sys.modules["napari_tumorseg.inference.run"]
+    monkeypatch.setattr(module, "hashlib", SimpleNamespace(file_digest=gone, sha256=hashlib.sha256))
+    seg = segment(scan, lesion_model)
+    (entry,) = seg.provenance["inputs"]
+    assert seg.labels.any() and "sha256" not in entry
+    assert entry["sha256_of_voxels"] == hashlib.sha256(head().tobytes()).hexdigest()
 
 
 @pytest.mark.parametrize("order", ["C", "F"])

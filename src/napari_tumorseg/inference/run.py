@@ -285,15 +285,26 @@ def _about_inputs(scan: Scan, card: ModelCard) -> list[dict[str, str]]:
         if role not in card.input.roles:
             continue
         entry = {"role": str(role), "name": image.source.name if image.source else image.name}
-        if image.source is not None and image.source.is_file():
-            with image.source.open("rb") as file:
-                entry["sha256"] = hashlib.file_digest(file, "sha256").hexdigest()
+        found = _file_sha256(image.source)
+        if found is not None:
+            entry["sha256"] = found
         else:
             entry["sha256_of_voxels"] = _voxels_sha256(image.data)
         if image.note:
             entry["note"] = image.note
         told.append(entry)
     return told
+
+
+def _file_sha256(path: Path | None) -> str | None:
+    """Return the SHA-256 of a file, None where there is none any more: the result is worth having without."""
+    if path is None or not path.is_file():
+        return None
+    try:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError:
+        return None
 
 
 def _voxels_sha256(data: Array) -> str:

@@ -150,14 +150,13 @@ def write_bytes_as(
     data = grid.to_file_order(values).astype(np.uint8, copy=False)
     header = header_for(grid, data.shape)
     header["scl_slope"] = slope
-    block = header.binaryblock + b"\0" * 4  # no extensions
-    body = data.tobytes(order="F")
-    with atomic_path(path, overwrite) as temporary:
+    parts = header.binaryblock, b"\0" * 4, data.tobytes(order="F")  # no extensions
+    with atomic_path(path, overwrite) as temporary, temporary.open("wb") as file:
         if path.name.lower().endswith(".gz"):
-            with temporary.open("wb") as file, gzip.GzipFile("", "wb", 6, file, mtime=0) as packed:
-                packed.write(block + body)
+            with gzip.GzipFile("", "wb", 6, file, mtime=0) as packed:
+                packed.writelines(parts)
         else:
-            temporary.write_bytes(block + body)
+            file.writelines(parts)
 
 
 class _Content:

@@ -39,7 +39,8 @@ def _model(provenance: Mapping[str, Any], card: ModelCard | None) -> Iterator[tu
         yield "Model", f"{title}. {card.summary}".strip()
         about = card.about
         told = (("trained on", about.training), ("figures", about.metrics), ("limits", about.limits))
-        text = "; ".join(f"{name}: {_cut(value)}" for name, value in told if value)
+        cut = ((name, _cut(value.removesuffix("."))) for name, value in told if value)  # a semicolon follows
+        text = "; ".join(f"{name}: {value}" for name, value in cut)
         yield "Model card", "; ".join(part for part in (text, f"licence: {about.licence}") if part)
     elif not provenance.get("model"):
         yield "Model", "none is recorded: the labels were drawn by hand or read from a file"

@@ -171,8 +171,7 @@ class Journal:
         """
         with self._writing():
             self._kept = tuple(voxels)
-            if self._handle is not None:
-                self._record(records.framed(records.pack_kept(self._kept)))
+            self._note(records.pack_kept(self._kept))
 
     def set_thresholds(self, thresholds: Mapping[str, float]) -> None:
         """Take note of the thresholds by output, in place of those before; as with `keep`, they are no edit.
@@ -186,8 +185,7 @@ class Journal:
         """
         with self._writing():
             self._thresholds = dict(thresholds)
-            if self._handle is not None:
-                self._record(records.framed(records.pack_thresholds(self._thresholds)))
+            self._note(records.pack_thresholds(self._thresholds))
 
     def attach(self, content: Callable[[], bytes]) -> None:
         """Have a file beside the journal, there as long as that is, for what is large and does not change.
@@ -247,6 +245,11 @@ class Journal:
         self.path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         self._lock.acquire()
         self._rewrite(durable=False)
+
+    def _note(self, payload: bytes) -> None:
+        """Write what is no edit, unless there is none yet: the first brings it along."""
+        if self._handle is not None:
+            self._record(records.framed(payload))
 
     def _record(self, record: bytes) -> None:
         """Write a record behind all that was to be written before."""

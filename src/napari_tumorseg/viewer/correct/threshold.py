@@ -60,8 +60,8 @@ class _Drag:
     def end(self) -> None:
         """Make it a step that can be undone."""
         if self.step is not None:
-            move = Move(self.step, self.since, self.reached)
-            self.edits.moves, self.edits.undone_moves = (*self.edits.moves, move), ()
+            self.edits.note_move(Move(self.step, self.since, self.reached))
+            self.step = None
 
 
 @dataclass(frozen=True)
@@ -204,19 +204,17 @@ class Rethreshold(QObject):
             self._end()
             self.moved.emit()
             return
-        before = Move(drag.step, drag.since, drag.reached) if drag.step is not None else None
         self._is_writing = True
         try:
-            with self._in_hand.replacing(before is not None):
-                if before is not None:
+            with self._in_hand.replacing(drag.step is not None):
+                if drag.step is not None:
                     layer.undo()
-                    drag.step = None
+                    drag.end()
+                    drag.edits.undo_move()  # where nothing takes its place, it can be redone
                 if self._in_hand.apply(outcome.change, ACTION):
                     drag.step = outcome.change
         finally:
             self._is_writing = False
-        if before is not None and drag.step is None:  # back where it began: what was undone can be redone
-            drag.edits.undone_moves = (*drag.edits.undone_moves, before)
         drag.reached = goal
         state.settle(drag.edits, goal)
         self.told.emit(in_words(goal, drag.step, outcome.kept))
@@ -231,13 +229,9 @@ class Rethreshold(QObject):
             return
         edits = mask.edits
         if edits.moves and same(change, edits.moves[-1].change.inverse):
-            move, edits.moves = edits.moves[-1], edits.moves[:-1]
-            edits.undone_moves = (*edits.undone_moves, move)
-            state.settle(edits, move.before)
+            state.settle(edits, edits.undo_move().before)
         elif edits.undone_moves and same(change, edits.undone_moves[-1].change):
-            move, edits.undone_moves = edits.undone_moves[-1], edits.undone_moves[:-1]
-            edits.moves = (*edits.moves, move)
-            state.settle(edits, move.after)
+            state.settle(edits, edits.redo_move().after)
         self.moved.emit()
 
     def _on_switched(self, layer: Any) -> None:

@@ -80,6 +80,22 @@ class Edits:
             self.thresholds = thresholds
             self.rethresholded.emit()
 
+    def note_move(self, move: Move) -> None:
+        """Take note of a step of the thresholds; what was undone before it cannot come back."""
+        self.moves, self.undone_moves = (*self.moves, move), ()
+
+    def undo_move(self) -> Move:
+        """Take note that the latest step of the thresholds was undone, and return it."""
+        *before, move = self.moves
+        self.moves, self.undone_moves = tuple(before), (*self.undone_moves, move)
+        return move
+
+    def redo_move(self) -> Move:
+        """Take note that the step that was undone last came back, and return it."""
+        *before, move = self.undone_moves
+        self.moves, self.undone_moves = (*self.moves, move), tuple(before)
+        return move
+
     def note_saved(self) -> None:
         """Take note that the mask was saved as it is."""
         self.unsaved = False
