@@ -424,14 +424,19 @@ def test_a_journal_of_the_first_format_still_opens(tmp_path):
     assert unfinished(tmp_path)[0].about == {"layer": "mask"}
 
 
+def tell_format(path, number):
+    """Let a journal say that it is of another format."""
+    content = path.read_bytes()
+    ((payload, end), *_) = records.payloads(content)
+    other = payload.replace(b'"format": 3', b'"format": %d' % number)
+    assert other != payload
+    path.write_bytes(records.MAGIC + records.framed(other) + content[end:])
+
+
 def test_a_journal_of_a_later_format_is_left_to_a_later_version(tmp_path):
     _, journal = write_journal(tmp_path)
     journal.close(saved=False)
-    content = journal.path.read_bytes()
-    ((payload, end), *_) = records.payloads(content)
-    later = payload.replace(b'"format": 3', b'"format": 4')
-    assert later != payload
-    journal.path.write_bytes(records.MAGIC + records.framed(later) + content[end:])
+    tell_format(journal.path, 4)
     with pytest.raises(InputError, match="later version"):
         recover(journal.path)
     assert "later version" in unfinished(tmp_path)[0].problem
@@ -511,11 +516,7 @@ def test_a_journal_of_the_second_format_still_opens(tmp_path):
     labels, journal = write_journal(tmp_path)
     journal.keep(MARKS)
     journal.close(saved=False)
-    content = journal.path.read_bytes()
-    ((payload, end), *_) = records.payloads(content)
-    earlier = payload.replace(b'"format": 3', b'"format": 2')
-    assert earlier != payload
-    journal.path.write_bytes(records.MAGIC + records.framed(earlier) + content[end:])
+    tell_format(journal.path, 2)
     found = recover(journal.path)
     assert np.array_equal(found.labels, labels) and found.kept == MARKS
     assert found.thresholds == {} and not found.lost_bytes
