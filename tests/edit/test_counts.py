@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from skimage.measure import label as components_of
 
 from napari_tumorseg.edit import LiveCounts, change_to, count_all
-from napari_tumorseg.edit.bricks import BrickCount
+from napari_tumorseg.edit.incremental_components import BrickCount
 from napari_tumorseg.io import read_mask
 
 GROUPS = {"1": (1,), "2": (2,), "3": (3,), "4": (4,), "WT": (1, 2, 3, 4), "TC": (1, 3, 4), "ET": (4,)}

@@ -18,8 +18,8 @@ from napari_tumorseg.edit.components import (
 from napari_tumorseg.edit.counts import Count, LiveCounts, count_all
 from napari_tumorseg.edit.interpolate import fill_between, gap_at
 from napari_tumorseg.edit.merge import merge_rerun
+from napari_tumorseg.edit.paint_constraints import allowed, erase_outside, repair_stroke
 from napari_tumorseg.edit.resize import grow, shrink
-from napari_tumorseg.edit.restrict import allowed, erase_outside, repair_stroke
 from napari_tumorseg.edit.smooth import smooth, smooth_median
 
 __all__ = [

@@ -9,8 +9,8 @@ import numpy as np
 from scipy import ndimage
 
 from napari_tumorseg.edit.boxes import is_in
-from napari_tumorseg.edit.bricks import BrickCount
 from napari_tumorseg.edit.change import Change, find_change
+from napari_tumorseg.edit.incremental_components import BrickCount
 from napari_tumorseg.geometry import Array, bounding_box
 
 _CONNECTED_26 = np.ones((3, 3, 3), dtype=bool)

@@ -16,7 +16,7 @@ from napari_tumorseg.edit.boxes import (
     wider,
 )
 from napari_tumorseg.edit.change import Change, change_to
-from napari_tumorseg.edit.refill import nearest_others
+from napari_tumorseg.edit.nearest_label import nearest_others
 from napari_tumorseg.errors import InputError
 from napari_tumorseg.geometry import Array, bounding_box
 

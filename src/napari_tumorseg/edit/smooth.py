@@ -10,7 +10,7 @@ from scipy import ndimage
 
 from napari_tumorseg.edit.boxes import Spacing, checked_label, checked_mm, checked_spacing, is_in, wider
 from napari_tumorseg.edit.change import Change, change_to
-from napari_tumorseg.edit.refill import TRUNCATE, membership, strongest_others
+from napari_tumorseg.edit.nearest_label import TRUNCATE, membership, strongest_others
 from napari_tumorseg.geometry import Array, bounding_box
 
 _MOST_MM = 20.0
