@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from napari_tumorseg.errors import ModelError
-from napari_tumorseg.evaluation.counting import slice_counts
+from napari_tumorseg.evaluation.brier import squared_errors
+from napari_tumorseg.evaluation.compared_regions import Row, rows_of, tumour_slices
 from napari_tumorseg.evaluation.network import NetworkSize
-from napari_tumorseg.evaluation.rows import Row, rows_of, tumour_slices
 from napari_tumorseg.evaluation.scores import CaseScores, PackedMask, RowScores
 from napari_tumorseg.evaluation.settings import EvaluationSettings
-from napari_tumorseg.evaluation.squares import squared_errors
+from napari_tumorseg.evaluation.slicewise import slice_counts
 from napari_tumorseg.geometry import Array
 from napari_tumorseg.inference.plane import SLICINGS
 from napari_tumorseg.inference.run import run

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from napari_tumorseg.evaluation.counting import mask_counts
-from napari_tumorseg.evaluation.rows import Row
+from napari_tumorseg.evaluation.compared_regions import Row
+from napari_tumorseg.evaluation.slicewise import mask_counts
 from napari_tumorseg.geometry import Array
 from napari_tumorseg.inference.plane import SLICINGS
 from napari_tumorseg.inference.prepare import Prepared, prepare

@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from napari_tumorseg.evaluation.counting import confusions, pooled
 from napari_tumorseg.evaluation.settings import SliceChoice
+from napari_tumorseg.evaluation.slicewise import confusions, pooled
 from napari_tumorseg.geometry import Array, Unit
 from napari_tumorseg.io.dataset import CaseRef
 from napari_tumorseg.measure import Confusion, LesionScores, RegionAgreement

@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 
-from napari_tumorseg.evaluation.counting import pooled
 from napari_tumorseg.evaluation.scores import (
     LESION_METRICS,
     SLICE_METRICS,
@@ -17,6 +16,7 @@ from napari_tumorseg.evaluation.scores import (
     RowScores,
 )
 from napari_tumorseg.evaluation.settings import SliceChoice
+from napari_tumorseg.evaluation.slicewise import pooled
 
 EVERY, UNSEEN, SEEN = "all cases", "not trained on", "trained on"
 """Groups of cases that are summarised apart."""

@@ -8,7 +8,6 @@ import json
 from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
-from napari_tumorseg.evaluation.counting import confusions
 from napari_tumorseg.evaluation.result import Evaluation
 from napari_tumorseg.evaluation.scores import (
     LESION_METRICS,
@@ -18,6 +17,7 @@ from napari_tumorseg.evaluation.scores import (
     RowScores,
 )
 from napari_tumorseg.evaluation.settings import AT_NETWORK_SIZE, CONVENTIONS, SliceChoice
+from napari_tumorseg.evaluation.slicewise import confusions
 from napari_tumorseg.evaluation.statistics import EVERY, UNSEEN, RegionSummary, Stats, groups
 from napari_tumorseg.report.charts import shortened
 from napari_tumorseg.report.tables import NOTICE, cell, jsonable

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from napari_tumorseg.evaluation.rows import Row, outputs_of
+from napari_tumorseg.evaluation.compared_regions import Row, outputs_of
 from napari_tumorseg.geometry import Array
 from napari_tumorseg.models.card import Output
 from napari_tumorseg.regions import region_mask

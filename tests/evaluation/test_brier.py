@@ -7,8 +7,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from napari_tumorseg.evaluation.rows import outputs_of, rows_of
-from napari_tumorseg.evaluation.squares import squared_errors
+from napari_tumorseg.evaluation.brier import squared_errors
+from napari_tumorseg.evaluation.compared_regions import outputs_of, rows_of
 from napari_tumorseg.measure import agreement
 from napari_tumorseg.models.card import Output
 from napari_tumorseg.scan import Segmentation

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from napari_tumorseg.evaluation.counting import pooled, slice_counts
-from napari_tumorseg.evaluation.rows import outputs_of, rows_of, tumour_slices
+from napari_tumorseg.evaluation.compared_regions import outputs_of, rows_of, tumour_slices
+from napari_tumorseg.evaluation.slicewise import pooled, slice_counts
 from napari_tumorseg.geometry import Grid
 from napari_tumorseg.measure import agreement
 from napari_tumorseg.models.card import Output

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from napari_tumorseg.evaluation.rows import Row
+from napari_tumorseg.evaluation.compared_regions import Row
 from napari_tumorseg.geometry import Array
 from napari_tumorseg.measure import Confusion
 from napari_tumorseg.regions import region_mask
