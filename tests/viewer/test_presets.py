@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from napari.layers import Image, Labels, Surface
 
-from napari_tumorseg.inference.evidence import Evidence
+from napari_tumorseg.inference.stored_probabilities import Evidence
 from napari_tumorseg.regions import region_mask
 from napari_tumorseg.scan import Role
 from napari_tumorseg.viewer.compare.presets import KIND

@@ -8,7 +8,7 @@ from napari.layers import Layer
 from qtpy.QtCore import QTimer
 
 from napari_tumorseg.errors import InputError
-from napari_tumorseg.inference.evidence import Evidence
+from napari_tumorseg.inference.stored_probabilities import Evidence
 from napari_tumorseg.models.card import Output
 from napari_tumorseg.regions import SCHEMES
 from napari_tumorseg.scan import Segmentation

@@ -7,7 +7,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from napari_tumorseg.inference.evidence import Evidence
+from napari_tumorseg.inference.stored_probabilities import Evidence
 from napari_tumorseg.session import journal_folder, recover
 from napari_tumorseg.viewer.layers.edits import edits_of
 from napari_tumorseg.viewer.segment.run import EVIDENCE_KEY

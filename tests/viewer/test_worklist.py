@@ -335,7 +335,7 @@ def answers(monkeypatch, what):
 
 
 def test_everything_that_was_made_of_a_case_goes_with_it(new_panel, wait, tmp_path):
-    from napari_tumorseg.inference.evidence import Evidence
+    from napari_tumorseg.inference.stored_probabilities import Evidence
     from napari_tumorseg.models.card import Output
     from napari_tumorseg.viewer.segment.run import EVIDENCE_KEY
 

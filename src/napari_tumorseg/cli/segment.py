@@ -129,7 +129,7 @@ def _tell(
 ) -> None:
     """Show what was found and how sure the model is of it."""
     from napari_tumorseg.inference import find
-    from napari_tumorseg.inference.findings import as_dict, in_words
+    from napari_tumorseg.inference.confidence import as_dict, in_words
 
     findings = find(result.labels, result.probabilities, result.probability_box or (), model.card.output)
     if as_json:

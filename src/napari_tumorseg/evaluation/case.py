@@ -17,9 +17,9 @@ from napari_tumorseg.evaluation.scores import CaseScores, PackedMask, RowScores
 from napari_tumorseg.evaluation.settings import EvaluationSettings
 from napari_tumorseg.evaluation.slicewise import slice_counts
 from napari_tumorseg.geometry import Array
-from napari_tumorseg.inference.plane import SLICINGS
+from napari_tumorseg.inference.model_selection import SHOWN
 from napari_tumorseg.inference.run import run
-from napari_tumorseg.inference.suitability import SHOWN
+from napari_tumorseg.inference.slice_plane import SLICINGS
 from napari_tumorseg.io.dataset import CaseRef, as_wanted
 from napari_tumorseg.measure import LESION_RULES, LesionScores, agreement, lesion_wise
 from napari_tumorseg.models.store import Model

@@ -14,11 +14,11 @@ import numpy as np
 from napari_tumorseg.evaluation.compared_regions import Row
 from napari_tumorseg.evaluation.slicewise import mask_counts
 from napari_tumorseg.geometry import Array
-from napari_tumorseg.inference.plane import SLICINGS
 from napari_tumorseg.inference.prepare import Prepared, prepare
 from napari_tumorseg.inference.run import decode
-from napari_tumorseg.inference.sampling import apply_maps
 from napari_tumorseg.inference.settings import Settings
+from napari_tumorseg.inference.slice_plane import SLICINGS
+from napari_tumorseg.inference.slice_resampling import apply_maps
 from napari_tumorseg.models.card import ModelCard
 from napari_tumorseg.regions import region_mask
 from napari_tumorseg.scan import Scan, Segmentation

@@ -14,8 +14,8 @@ import numpy as np
 from napari_tumorseg.errors import InputError
 from napari_tumorseg.geometry import Array
 from napari_tumorseg.inference.foreground import Levels, foreground, scan_is_stripped
-from napari_tumorseg.inference.plane import SLICINGS, Slicing
-from napari_tumorseg.inference.sampling import AxisMap, apply_maps, axis_map, shrink_factor
+from napari_tumorseg.inference.slice_plane import SLICINGS, Slicing
+from napari_tumorseg.inference.slice_resampling import AxisMap, apply_maps, axis_map, shrink_factor
 from napari_tumorseg.models.card import Foreground, ModelCard, Normalisation
 from napari_tumorseg.scan import Image, Role, Scan
 

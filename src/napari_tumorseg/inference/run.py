@@ -16,12 +16,12 @@ from scipy import special
 from napari_tumorseg._version import __version__
 from napari_tumorseg.errors import InputError, RoleError
 from napari_tumorseg.geometry import Array
-from napari_tumorseg.inference.findings import as_dict, find
+from napari_tumorseg.inference.confidence import as_dict, find
 from napari_tumorseg.inference.foreground import brain_of
+from napari_tumorseg.inference.model_selection import choose_model, missing_roles, warnings
 from napari_tumorseg.inference.postprocess import PostSettings, postprocess
 from napari_tumorseg.inference.prepare import Prepared, prepare
 from napari_tumorseg.inference.settings import Progress, Settings
-from napari_tumorseg.inference.suitability import choose_model, missing_roles, warnings
 from napari_tumorseg.models.card import ModelCard, Output
 from napari_tumorseg.models.store import Model, get_model
 from napari_tumorseg.regions import SCHEMES

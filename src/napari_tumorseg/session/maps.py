@@ -14,8 +14,8 @@ import numpy as np
 
 from napari_tumorseg.errors import InputError
 from napari_tumorseg.geometry import Array, Grid, bounding_box
-from napari_tumorseg.inference.evidence import Box, Evidence
 from napari_tumorseg.inference.postprocess import PostSettings
+from napari_tumorseg.inference.stored_probabilities import Box, Evidence
 from napari_tumorseg.models.card import Output
 
 _FORMAT = 1

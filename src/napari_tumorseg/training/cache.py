@@ -18,9 +18,9 @@ import numpy as np
 
 from napari_tumorseg.errors import InputError, OutputError, RoleError, TumorSegError
 from napari_tumorseg.geometry import Array
+from napari_tumorseg.inference.model_selection import missing_roles
 from napari_tumorseg.inference.prepare import Prepared, prepare
-from napari_tumorseg.inference.sampling import apply_maps
-from napari_tumorseg.inference.suitability import missing_roles
+from napari_tumorseg.inference.slice_resampling import apply_maps
 from napari_tumorseg.io.atomic import atomic_path, write_text
 from napari_tumorseg.io.dataset import CaseRef, DataSet, as_wanted
 from napari_tumorseg.models.card import ModelCard

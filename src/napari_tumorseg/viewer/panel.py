@@ -15,7 +15,7 @@ from superqt.utils import create_worker
 
 from napari_tumorseg.errors import CancelledError, InputError, TumorSegError
 from napari_tumorseg.inference import Settings, available_devices
-from napari_tumorseg.inference.plane import SLICINGS
+from napari_tumorseg.inference.slice_plane import SLICINGS
 from napari_tumorseg.models import Model
 from napari_tumorseg.scan import Scan
 from napari_tumorseg.viewer.cases.page import WorklistSection

@@ -5,7 +5,7 @@ from __future__ import annotations
 from qtpy.QtWidgets import QGridLayout, QPushButton, QVBoxLayout, QWidget
 
 from napari_tumorseg.errors import InputError
-from napari_tumorseg.inference.evidence import Evidence
+from napari_tumorseg.inference.stored_probabilities import Evidence
 from napari_tumorseg.viewer.compare.presets import KIND as LOOK
 from napari_tumorseg.viewer.compare.presets import Look
 from napari_tumorseg.viewer.compare.presets_surfaces import find_surfaces

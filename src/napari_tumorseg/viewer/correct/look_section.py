@@ -16,8 +16,8 @@ from superqt import QLabeledDoubleSlider
 
 from napari_tumorseg.errors import InputError
 from napari_tumorseg.geometry import Array
-from napari_tumorseg.inference.evidence import Evidence
-from napari_tumorseg.inference.findings import find, in_words
+from napari_tumorseg.inference.confidence import find, in_words
+from napari_tumorseg.inference.stored_probabilities import Evidence
 from napari_tumorseg.inference.uncertainty import uncertain_slices
 from napari_tumorseg.viewer.correct.kept import KeptMarks
 from napari_tumorseg.viewer.correct.maps import UNCERTAINTY, is_shown, show_map

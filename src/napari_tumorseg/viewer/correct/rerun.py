@@ -15,8 +15,8 @@ from napari_tumorseg.edit import Change, merge_rerun
 from napari_tumorseg.errors import InputError
 from napari_tumorseg.geometry import Array, Grid
 from napari_tumorseg.inference import PostSettings
-from napari_tumorseg.inference.plane import SLICINGS
 from napari_tumorseg.inference.settings import Progress, Settings
+from napari_tumorseg.inference.slice_plane import SLICINGS
 from napari_tumorseg.regions import Scheme, convert, get_scheme
 from napari_tumorseg.scan import Segmentation
 from napari_tumorseg.viewer.correct.boxes import Box

@@ -20,9 +20,9 @@ from qtpy.QtWidgets import (
 from napari_tumorseg.edit import Change
 from napari_tumorseg.errors import InputError
 from napari_tumorseg.geometry import Array, Grid
-from napari_tumorseg.inference.evidence import Evidence
-from napari_tumorseg.inference.plane import SLICINGS
 from napari_tumorseg.inference.settings import Progress
+from napari_tumorseg.inference.slice_plane import SLICINGS
+from napari_tumorseg.inference.stored_probabilities import Evidence
 from napari_tumorseg.viewer.correct.boxes import Box, box_around, drawn_box, start_drawing
 from napari_tumorseg.viewer.correct.rerun import Rerun, Target
 from napari_tumorseg.viewer.correct.tools_section import tool_button

@@ -14,7 +14,7 @@ from qtpy.QtCore import QObject, QTimer
 
 from napari_tumorseg.edit import Change, find_change
 from napari_tumorseg.geometry import Array
-from napari_tumorseg.inference.evidence import Evidence
+from napari_tumorseg.inference.stored_probabilities import Evidence
 from napari_tumorseg.viewer.correct.kept import kept_mask
 from napari_tumorseg.viewer.layers.axes import Index
 from napari_tumorseg.viewer.layers.edits import Edits, Move

@@ -12,7 +12,7 @@ from psygnal import Signal
 from qtpy.QtCore import QObject
 
 from napari_tumorseg.edit import Change
-from napari_tumorseg.inference.evidence import Evidence
+from napari_tumorseg.inference.stored_probabilities import Evidence
 from napari_tumorseg.session import journal_folder
 from napari_tumorseg.session.maps import pack_maps
 from napari_tumorseg.viewer.layers.case_files import about

@@ -18,7 +18,7 @@ from qtpy.QtCore import QObject, QTimer
 
 from napari_tumorseg.errors import InputError, TumorSegError
 from napari_tumorseg.geometry import Grid
-from napari_tumorseg.inference.evidence import Evidence
+from napari_tumorseg.inference.stored_probabilities import Evidence
 from napari_tumorseg.regions import get_scheme
 from napari_tumorseg.scan import Segmentation
 from napari_tumorseg.session import Recovered, Unfinished, attached, discard, recover, unfinished

@@ -9,7 +9,7 @@ from psygnal import Signal
 from qtpy.QtWidgets import QDialog, QDialogButtonBox, QPlainTextEdit, QSizePolicy, QVBoxLayout, QWidget
 
 from napari_tumorseg.errors import RoleError
-from napari_tumorseg.inference.suitability import choose_model, missing_roles, warnings
+from napari_tumorseg.inference.model_selection import choose_model, missing_roles, warnings
 from napari_tumorseg.models import Model, ModelCard, list_models
 from napari_tumorseg.scan import Scan
 from napari_tumorseg.viewer.widgets.section import wrapping_label

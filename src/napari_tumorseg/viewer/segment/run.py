@@ -17,10 +17,10 @@ from qtpy.QtCore import QObject, QTimer
 
 from napari_tumorseg.errors import TumorSegError
 from napari_tumorseg.geometry import Array
-from napari_tumorseg.inference.evidence import Evidence
 from napari_tumorseg.inference.foreground import brain_of
 from napari_tumorseg.inference.run import post_settings
 from napari_tumorseg.inference.settings import Progress, Settings
+from napari_tumorseg.inference.stored_probabilities import Evidence
 from napari_tumorseg.io.case import Case
 from napari_tumorseg.models import Model
 from napari_tumorseg.regions import get_scheme

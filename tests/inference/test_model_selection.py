@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from napari_tumorseg.errors import RoleError
-from napari_tumorseg.inference.suitability import choose_model, missing_roles, warnings
+from napari_tumorseg.inference.model_selection import choose_model, missing_roles, warnings
 from napari_tumorseg.models import get_model
 from napari_tumorseg.scan import Role
 from tests.builders import card_of, head, make_scan, save_model, threshold_net

@@ -7,7 +7,7 @@ import pytest
 
 from napari_tumorseg.errors import InputError
 from napari_tumorseg.inference import Evidence, PostSettings, Settings, find, segment
-from napari_tumorseg.inference.findings import in_words
+from napari_tumorseg.inference.confidence import in_words
 from tests.builders import card_of, head, make_scan, save_model, threshold_net
 
 NESTED = {"names": ["WT", "TC", "ET"], "labels": [2, 1, 3], "scheme": "brats-2023"}

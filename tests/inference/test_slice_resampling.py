@@ -7,7 +7,7 @@ import pytest
 import torch
 import torch.nn.functional as F  # noqa: N812
 
-from napari_tumorseg.inference.sampling import AxisMap, apply_maps, axis_map, shrink_factor
+from napari_tumorseg.inference.slice_resampling import AxisMap, apply_maps, axis_map, shrink_factor
 from napari_tumorseg.models.card import Size
 
 MARGIN = 10_000  # so wide that the window is the whole canvas
