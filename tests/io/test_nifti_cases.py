@@ -12,7 +12,7 @@ import pytest
 
 from napari_tumorseg import io
 from napari_tumorseg.errors import ChoiceNeededError, InputError, TooLargeError
-from napari_tumorseg.io import folders
+from napari_tumorseg.io import nifti_cases
 from napari_tumorseg.io.case import Case
 from napari_tumorseg.scan import Role
 from tests.nifti_files import affine_of, labels_like, save_nifti, set_fields
@@ -432,7 +432,7 @@ def test_msd_with_a_truncated_label(tmp_path: Path) -> None:
 
 def test_empty_folders(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="no NIfTI"):
-        folders.open_case(tmp_path)
+        nifti_cases.open_case(tmp_path)
     (tmp_path / "T" / "imagesTr").mkdir(parents=True)
     with pytest.raises(InputError):
         io.open_case(tmp_path / "T")
