@@ -14,7 +14,7 @@ from napari_tumorseg.errors import GeometryError, InputError
 from napari_tumorseg.geometry import Grid
 from napari_tumorseg.measure import Confusion, agreement
 from napari_tumorseg.measure.agreement import image_diagonal
-from napari_tumorseg.measure.surfaces import hd95, nsd, surface_distances
+from napari_tumorseg.measure.surface_distance import hd95, nsd, surface_distances
 from napari_tumorseg.regions import SCHEMES, convert
 from napari_tumorseg.scan import Segmentation
 from tests.measure.masks import EMPTY, PAIRS, SHAPE, SPACINGS, ball, box, each, grid

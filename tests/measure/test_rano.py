@@ -9,7 +9,7 @@ import pytest
 from napari_tumorseg.errors import InputError
 from napari_tumorseg.geometry import Grid
 from napari_tumorseg.io import read_mask
-from napari_tumorseg.measure.chords import longest_pair
+from napari_tumorseg.measure.bidimensional import longest_pair
 from napari_tumorseg.measure.rano import Rano, rano, warn_of_angle, with_ends
 from napari_tumorseg.regions import SCHEMES
 from napari_tumorseg.scan import Segmentation

@@ -3,12 +3,12 @@
 from napari_tumorseg.measure.agreement import Agreement, RegionAgreement, agreement
 from napari_tumorseg.measure.change import Change, LesionChange, ProductChange, RegionChange, change
 from napari_tumorseg.measure.confusion import Confusion
-from napari_tumorseg.measure.diameter import longest_diameter
+from napari_tumorseg.measure.error_map import AGREEMENT_COLOURS, AGREEMENT_NAMES, agreement_map
 from napari_tumorseg.measure.intensity import Distribution, intensities
 from napari_tumorseg.measure.laterality import Laterality, laterality
-from napari_tumorseg.measure.lesions import LESION_RULES, LesionRules, LesionScores, lesion_wise
+from napari_tumorseg.measure.lesionwise import LESION_RULES, LesionRules, LesionScores, lesion_wise
+from napari_tumorseg.measure.max_diameter import longest_diameter
 from napari_tumorseg.measure.midline import Midline, find_midline
-from napari_tumorseg.measure.overlap import AGREEMENT_COLOURS, AGREEMENT_NAMES, agreement_map
 from napari_tumorseg.measure.rano import LesionDiameters, Line, Rano, rano, with_ends
 from napari_tumorseg.measure.registration import Rigid, apply, register
 from napari_tumorseg.measure.volumes import Measurements, RegionStats, measure

@@ -20,7 +20,7 @@ from napari_tumorseg.errors import GeometryError, InputError
 from napari_tumorseg.geometry import Array, Grid, Unit
 from napari_tumorseg.measure.confusion import Confusion
 from napari_tumorseg.measure.rows import row_of
-from napari_tumorseg.measure.surfaces import hd95, nsd, surface_distances, union_box
+from napari_tumorseg.measure.surface_distance import hd95, nsd, surface_distances, union_box
 from napari_tumorseg.measure.volumes import listed
 from napari_tumorseg.regions import REGION_NAMES, Scheme, convert, region_mask
 from napari_tumorseg.scan import Segmentation

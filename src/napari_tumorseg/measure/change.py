@@ -14,7 +14,7 @@ import numpy as np
 
 from napari_tumorseg.errors import GeometryError, InputError
 from napari_tumorseg.geometry import Array, Grid, bounding_box
-from napari_tumorseg.measure.diameter import components
+from napari_tumorseg.measure.max_diameter import components
 from napari_tumorseg.measure.rano import Rano
 from napari_tumorseg.measure.registration import Rigid
 from napari_tumorseg.measure.rows import row_of

@@ -20,8 +20,8 @@ from scipy import ndimage
 
 from napari_tumorseg.errors import InputError
 from napari_tumorseg.geometry import Array, Grid, Unit, bounding_box
-from napari_tumorseg.measure.chords import TOLERANCE_DEGREES, Pair, longest_pair
-from napari_tumorseg.measure.diameter import components
+from napari_tumorseg.measure.bidimensional import TOLERANCE_DEGREES, Pair, longest_pair
+from napari_tumorseg.measure.max_diameter import components
 from napari_tumorseg.measure.volumes import Point
 from napari_tumorseg.regions import region_mask
 from napari_tumorseg.scan import Segmentation

@@ -8,7 +8,7 @@ from typing import Any, Literal
 import numpy as np
 
 from napari_tumorseg.geometry import Affine, Array, Grid, Unit, bounding_box
-from napari_tumorseg.measure.diameter import components, longest_diameter
+from napari_tumorseg.measure.max_diameter import components, longest_diameter
 from napari_tumorseg.measure.rows import row_of
 from napari_tumorseg.regions import REGION_NAMES, Scheme, region_mask
 from napari_tumorseg.scan import Segmentation

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from napari_tumorseg.measure import chords
-from napari_tumorseg.measure.chords import longest_pair
+from napari_tumorseg.measure import bidimensional
+from napari_tumorseg.measure.bidimensional import longest_pair
 
 # spacings as fractions, so that the oracle decides everything exactly
 SPACINGS = [(1, 1), (Fraction(3, 4), Fraction(5, 4)), (Fraction(2), Fraction(1, 2)), (Fraction(15, 16), 1)]
@@ -219,7 +219,7 @@ def test_an_empty_mask():
 def test_the_bound_holds(seed):
     mask, basis = shape(seed), np.diag([0.7, 1.3])
     found = longest_pair(mask, basis)
-    outline = chords._Shape(np.pad(mask, 1), basis.T @ basis)
+    outline = bidimensional._Shape(np.pad(mask, 1), basis.T @ basis)
     assert outline.bound >= found.product
     assert outline.longest_possible >= found.longest.length
     assert outline.widest_across(found.longest) >= found.perpendicular.length

@@ -6,7 +6,7 @@ import pytest
 from napari_tumorseg.errors import GeometryError, InputError
 from napari_tumorseg.geometry import Grid
 from napari_tumorseg.measure import agreement
-from napari_tumorseg.measure.overlap import AGREEMENT_COLOURS, AGREEMENT_NAMES, agreement_map
+from napari_tumorseg.measure.error_map import AGREEMENT_COLOURS, AGREEMENT_NAMES, agreement_map
 from napari_tumorseg.regions import SCHEMES
 from napari_tumorseg.scan import Segmentation
 
