@@ -23,7 +23,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from napari_tumorseg.errors import ModelError, OutputError
-from napari_tumorseg.models.layouts import infer_unet_arguments, to_unet_layout
+from napari_tumorseg.models.state_dict_keys import infer_unet_arguments, to_unet_layout
 from napari_tumorseg.models.unet import UNet
 from napari_tumorseg.models.weight_files import _check_pickle, load_state_dict, save_weights, sha256
 from napari_tumorseg.models.weights import load_unet

@@ -187,7 +187,7 @@ def _assumed_card(path: Path) -> ModelCard:
     ModelError
         If the number of its channels does not tell what goes in or comes out.
     """
-    from napari_tumorseg.models.layouts import infer_unet_arguments
+    from napari_tumorseg.models.state_dict_keys import infer_unet_arguments
     from napari_tumorseg.models.weight_files import load_state_dict
 
     arguments = infer_unet_arguments(load_state_dict(path))

@@ -24,7 +24,7 @@ from torch import Tensor
 
 from napari_tumorseg.errors import ModelError, OutputError
 from napari_tumorseg.io.atomic import atomic_path
-from napari_tumorseg.models.wording import one_line, quoted
+from napari_tumorseg.models.messages import one_line, quoted
 
 State: TypeAlias = dict[str, Tensor]
 

@@ -10,10 +10,10 @@ import torch
 from torch import Tensor
 
 from napari_tumorseg.errors import ModelError
-from napari_tumorseg.models.layouts import infer_unet_arguments, to_unet_layout
+from napari_tumorseg.models.messages import one_line, quoted, some
+from napari_tumorseg.models.state_dict_keys import infer_unet_arguments, to_unet_layout
 from napari_tumorseg.models.unet import UNet
 from napari_tumorseg.models.weight_files import State, about, load_state_dict
-from napari_tumorseg.models.wording import one_line, quoted, some
 
 
 def load_unet(path: Path, arguments: Mapping[str, Any] | None = None) -> UNet:

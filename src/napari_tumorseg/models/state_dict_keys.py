@@ -10,8 +10,8 @@ import torch
 from torch import Tensor
 
 from napari_tumorseg.errors import ModelError
+from napari_tumorseg.models.messages import quoted, some
 from napari_tumorseg.models.weight_files import State
-from napari_tumorseg.models.wording import quoted, some
 
 _OWN = re.compile(
     r"((encoder|decoder)\.\d{1,3}|bottleneck)\.(conv|norm|post_norm)[12]\.\w+|up\.\d{1,3}\.\w+|head\.\w+",
