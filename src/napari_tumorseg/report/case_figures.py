@@ -16,8 +16,8 @@ from napari_tumorseg.geometry import Array
 from napari_tumorseg.measure.intensity import REST, Distribution
 from napari_tumorseg.measure.rano import LesionDiameters, Rano
 from napari_tumorseg.regions import region_mask
+from napari_tumorseg.report.montage import draw_tiles
 from napari_tumorseg.report.slices import spread
-from napari_tumorseg.report.tiles import draw_tiles
 from napari_tumorseg.scan import MODALITIES, Image, Role, Scan, Segmentation
 
 _TILES = 6

@@ -12,9 +12,9 @@ from napari_tumorseg.errors import GeometryError, InputError, OutputError
 from napari_tumorseg.geometry import Grid
 from napari_tumorseg.regions import SCHEMES
 from napari_tumorseg.report import overlay
-from napari_tumorseg.report.picture import _shortened
+from napari_tumorseg.report.montage import _dashes, _outlines
+from napari_tumorseg.report.overlay import _shortened
 from napari_tumorseg.report.slices import spread
-from napari_tumorseg.report.tiles import _dashes, _outlines
 from napari_tumorseg.scan import Image, Role, Scan, Segmentation
 
 DATA = Path(__file__).resolve().parents[2].parent / "shared" / "data"

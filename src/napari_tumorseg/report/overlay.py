@@ -11,8 +11,8 @@ from PIL import Image, ImageDraw
 
 from napari_tumorseg.errors import OutputError
 from napari_tumorseg.io.atomic import atomic_path, check_target
+from napari_tumorseg.report.montage import GAP, INK, PAPER, Tiles, draw_tiles, font, outermost
 from napari_tumorseg.report.tables import NOTICE, amount
-from napari_tumorseg.report.tiles import GAP, INK, PAPER, Tiles, draw_tiles, font, outermost
 from napari_tumorseg.scan import Scan, Segmentation
 
 _MARGIN = 14
