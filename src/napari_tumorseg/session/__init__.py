@@ -1,12 +1,12 @@
 """What outlives a window: a journal of edits (autosave, recovery) and a list of cases to go through."""
 
+from napari_tumorseg.session.case_status import State
+from napari_tumorseg.session.edit_counts import Tally
 from napari_tumorseg.session.journal import Journal
-from napari_tumorseg.session.last import LastWorklist, last_worklist, note_worklist
+from napari_tumorseg.session.recent import LastWorklist, last_worklist, note_worklist
 from napari_tumorseg.session.records import fingerprint
 from napari_tumorseg.session.recovery import Recovered, Unfinished, attached, discard, recover, unfinished
-from napari_tumorseg.session.state import journal_folder, state_folder
-from napari_tumorseg.session.states import State
-from napari_tumorseg.session.tally import Tally
+from napari_tumorseg.session.user_folder import journal_folder, state_folder
 from napari_tumorseg.session.worklist import STATE_FILE, Entry, Worklist
 
 __all__ = [

@@ -27,6 +27,7 @@ from napari_tumorseg.edit.change import Change
 from napari_tumorseg.errors import OutputError
 from napari_tumorseg.geometry import Array
 from napari_tumorseg.session import records
+from napari_tumorseg.session.edit_counts import Tally
 from napari_tumorseg.session.files import (
     BINARY,
     ENDING,
@@ -36,7 +37,6 @@ from napari_tumorseg.session.files import (
     write_all,
     written,
 )
-from napari_tumorseg.session.tally import Tally
 
 _COMPACT_AT = 4 << 20
 """Bytes of edits after which the labels so far become the new start."""

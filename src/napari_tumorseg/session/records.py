@@ -25,7 +25,7 @@ import numpy as np
 
 from napari_tumorseg.edit.boxes import Box
 from napari_tumorseg.geometry import Array, bounding_box
-from napari_tumorseg.session.tally import Tally
+from napari_tumorseg.session.edit_counts import Tally
 
 MAGIC = b"TSEGJRN1"
 EDIT = b"E"

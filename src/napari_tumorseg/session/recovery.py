@@ -11,8 +11,8 @@ from typing import Any
 from napari_tumorseg.errors import InputError, OutputError
 from napari_tumorseg.geometry import Array
 from napari_tumorseg.session import records
+from napari_tumorseg.session.edit_counts import Tally
 from napari_tumorseg.session.files import ENDING, attached_to, lock_of, part_of
-from napari_tumorseg.session.tally import Tally
 
 
 @dataclass(frozen=True, eq=False)

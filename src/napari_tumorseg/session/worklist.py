@@ -10,8 +10,8 @@ from typing import Any
 from napari_tumorseg.errors import InputError, OutputError
 from napari_tumorseg.io.case import file_name
 from napari_tumorseg.io.dataset import CaseRef, DataSet
-from napari_tumorseg.session import states as files
-from napari_tumorseg.session.states import State
+from napari_tumorseg.session import case_status as files
+from napari_tumorseg.session.case_status import State
 
 STATE_FILE = "tumorseg-worklist.json"
 """Name of the file beside the masks."""

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from napari_tumorseg.errors import OutputError
 from napari_tumorseg.io.atomic import write_text
-from napari_tumorseg.session.state import state_folder
+from napari_tumorseg.session.user_folder import state_folder
 
 _FILE = "worklist.json"
 _FORMAT = 1
