@@ -11,8 +11,8 @@ from scipy import ndimage
 from napari_tumorseg.io.dataset import DataSet
 from napari_tumorseg.models.card import Input
 from napari_tumorseg.training import cache as cache_module
-from napari_tumorseg.training.augment import Augmenter, make
-from napari_tumorseg.training.augmentations import Affine, Appearance
+from napari_tumorseg.training.augment_config import Affine, Appearance
+from napari_tumorseg.training.augment_transforms import Augmenter, make
 from napari_tumorseg.training.cache import CachedCase, Left, fill_cache
 from napari_tumorseg.training.data import Order, Sample, SliceData, TrainLoader
 from napari_tumorseg.training.datamodule import Parts

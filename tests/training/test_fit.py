@@ -19,8 +19,8 @@ from napari_tumorseg.inference import segment
 from napari_tumorseg.io import read
 from napari_tumorseg.models import get_model, list_models
 from napari_tumorseg.training import checkpoints, export, fit, trainer
+from napari_tumorseg.training.compute import Machine
 from napari_tumorseg.training.data import Batch
-from napari_tumorseg.training.machine import Machine
 from napari_tumorseg.training.module import Training
 from napari_tumorseg.training.recipe import Recipe
 from napari_tumorseg.training.split import Division

@@ -42,7 +42,7 @@ def train(
     """Train a model as a recipe says; Ctrl-C stops it, --resume goes on to the same result."""
     _need_extra()
     from napari_tumorseg.training import fit
-    from napari_tumorseg.training.machine import Machine
+    from napari_tumorseg.training.compute import Machine
 
     tell = _say_nothing if quiet else _say
     machine = Machine(device, devices, nodes, workers, max_steps, not quiet)
@@ -111,7 +111,7 @@ def _check_name(name: str | None, run: Path, tell: Tell) -> None:
 
 def _install(made: Model, run: Path, name: str | None, tell: Tell) -> None:
     from napari_tumorseg.training import export
-    from napari_tumorseg.training.machine import is_first
+    from napari_tumorseg.training.compute import is_first
 
     if is_first():
         put = export.install(made, run, name)

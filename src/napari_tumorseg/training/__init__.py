@@ -8,9 +8,9 @@ from napari_tumorseg.training.recipe import Recipe, list_recipes, load_recipe
 from napari_tumorseg.training.split import Division
 
 if TYPE_CHECKING:
+    from napari_tumorseg.training.compute import Machine
     from napari_tumorseg.training.export import install
     from napari_tumorseg.training.fit import resume, train
-    from napari_tumorseg.training.machine import Machine
 
 __all__ = ["Division", "Machine", "Recipe", "install", "list_recipes", "load_recipe", "resume", "train"]
 
@@ -22,9 +22,9 @@ def __getattr__(name: str) -> object:
 
         return getattr(fit, name)
     if name == "Machine":
-        from napari_tumorseg.training import machine
+        from napari_tumorseg.training import compute
 
-        return machine.Machine
+        return compute.Machine
     if name == "install":
         from napari_tumorseg.training import export
 

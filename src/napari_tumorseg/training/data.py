@@ -16,9 +16,9 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler
 
 from napari_tumorseg.geometry import Array
-from napari_tumorseg.training.augment import Augmenter
+from napari_tumorseg.training.augment_transforms import Augmenter
 from napari_tumorseg.training.cache import CachedCase
-from napari_tumorseg.training.pasting import paste
+from napari_tumorseg.training.copy_paste import paste
 from napari_tumorseg.training.recipe import Recipe
 from napari_tumorseg.training.targets import unpack
 

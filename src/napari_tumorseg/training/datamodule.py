@@ -8,7 +8,7 @@ from typing import Any
 import lightning
 import torch
 
-from napari_tumorseg.training.augment import Augmenter
+from napari_tumorseg.training.augment_transforms import Augmenter
 from napari_tumorseg.training.cache import CachedCase
 from napari_tumorseg.training.data import Order, Sample, SliceData, TrainLoader, validation_loader
 from napari_tumorseg.training.recipe import Recipe

@@ -20,9 +20,9 @@ from napari_tumorseg.io.dataset import DataSet
 from napari_tumorseg.models.store import Model, get_model
 from napari_tumorseg.training import checkpoints
 from napari_tumorseg.training.checkpoints import Saved, Tell
+from napari_tumorseg.training.compute import HERE, Machine, is_first
 from napari_tumorseg.training.datamodule import Parts
 from napari_tumorseg.training.export import Start, export
-from napari_tumorseg.training.machine import HERE, Machine, is_first
 from napari_tumorseg.training.module import Training
 from napari_tumorseg.training.prepare import cached, divided, prepared
 from napari_tumorseg.training.preview import write_preview

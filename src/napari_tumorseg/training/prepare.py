@@ -11,8 +11,8 @@ from napari_tumorseg.errors import InputError, OutputError
 from napari_tumorseg.io.dataset import DataSet
 from napari_tumorseg.training.cache import CachedCase, Left, fill_cache
 from napari_tumorseg.training.checkpoints import Tell
+from napari_tumorseg.training.compute import Machine
 from napari_tumorseg.training.datamodule import Parts
-from napari_tumorseg.training.machine import Machine
 from napari_tumorseg.training.module import Training
 from napari_tumorseg.training.recipe import Recipe
 from napari_tumorseg.training.split import Division, absent, divide

@@ -25,7 +25,7 @@ from napari_tumorseg.models.card import (
     Postprocessing,
     first_problem,
 )
-from napari_tumorseg.training.augmentations import Augmentation
+from napari_tumorseg.training.augment_config import Augmentation
 from napari_tumorseg.training.recipe_tables import Data, Fit, LossTerm, Optimiser, Schedule, Split
 
 _FOLDER = Path(__file__).parent / "recipes"

@@ -19,7 +19,7 @@ from napari_tumorseg.training.callbacks import (
     Throughput,
 )
 from napari_tumorseg.training.checkpoints import BEST, FOLDER, LAST, STEP
-from napari_tumorseg.training.machine import Machine
+from napari_tumorseg.training.compute import Machine
 from napari_tumorseg.training.progress import Progress
 from napari_tumorseg.training.recipe import Recipe
 

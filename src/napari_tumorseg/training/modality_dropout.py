@@ -9,7 +9,7 @@ import numpy as np
 from napari_tumorseg.geometry import Array
 from napari_tumorseg.models.card import Input
 from napari_tumorseg.scan import Role
-from napari_tumorseg.training.augmentations import Augmentation, Missing, Mistaken
+from napari_tumorseg.training.augment_config import Augmentation, Missing, Mistaken
 
 
 class Modalities:

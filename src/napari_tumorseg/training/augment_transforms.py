@@ -26,9 +26,9 @@ from torch.nn import functional
 
 from napari_tumorseg.geometry import Array
 from napari_tumorseg.models.card import Input
-from napari_tumorseg.training import augmentations as known
-from napari_tumorseg.training.augmentations import Augmentation
-from napari_tumorseg.training.modalities import Modalities
+from napari_tumorseg.training import augment_config as known
+from napari_tumorseg.training.augment_config import Augmentation
+from napari_tumorseg.training.modality_dropout import Modalities
 
 _BOTH = ("image", "target")
 _IMAGE = ("image",)
