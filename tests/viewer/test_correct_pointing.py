@@ -12,12 +12,12 @@ from napari.utils.key_bindings import coerce_keybinding
 
 from napari_tumorseg.regions import SCHEMES
 from napari_tumorseg.scan import Segmentation
-from napari_tumorseg.viewer.correct.kept import KIND as KEPT
+from napari_tumorseg.viewer.correct.locked_components import KIND as KEPT
 from napari_tumorseg.viewer.layers.axes import LayerAxes
 from napari_tumorseg.viewer.layers.showing import shown_slice
 from napari_tumorseg.viewer.layers.to_layers import labels_layer
 from napari_tumorseg.viewer.layers.views import views
-from napari_tumorseg.viewer.results.stepping import sliced_axis
+from napari_tumorseg.viewer.state.navigation import sliced_axis
 from tests.viewer import test_correct_window as window
 from tests.viewer.conftest import NEEDS_SCREEN, grid
 from tests.viewer.test_correct_window import SHAPE, SPACING, drag, point_at, press, start, world

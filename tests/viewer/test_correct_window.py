@@ -23,7 +23,7 @@ from napari_tumorseg.edit import ANY
 from napari_tumorseg.regions import SCHEMES
 from napari_tumorseg.scan import Role, Segmentation
 from napari_tumorseg.viewer.correct.boxes import KIND as BOX
-from napari_tumorseg.viewer.correct.kept import KIND as KEPT
+from napari_tumorseg.viewer.correct.locked_components import KIND as KEPT
 from napari_tumorseg.viewer.correct.maps import KIND as MAP
 from napari_tumorseg.viewer.correct.maps import UNCERTAINTY
 from napari_tumorseg.viewer.keys import KEYS

@@ -8,9 +8,9 @@ from napari.components import Dims
 from napari_tumorseg.errors import InputError
 from napari_tumorseg.inference.settings import Progress
 from napari_tumorseg.viewer.layers.showing import shown_slice
-from napari_tumorseg.viewer.results.saving import suggested_name
 from napari_tumorseg.viewer.segment.run import sentence
 from napari_tumorseg.viewer.segment.run_section import told
+from napari_tumorseg.viewer.state.saving import suggested_name
 from napari_tumorseg.viewer.widgets.spacing_row import parse_spacing
 from tests.viewer.conftest import grid
 

@@ -13,15 +13,15 @@ from napari_tumorseg.models.card import Output
 from napari_tumorseg.regions import SCHEMES
 from napari_tumorseg.scan import Segmentation
 from napari_tumorseg.session import Tally, Unfinished, journal_folder, unfinished
-from napari_tumorseg.viewer.correct.kept import KIND as KEPT
+from napari_tumorseg.viewer.autosave import recovery
+from napari_tumorseg.viewer.autosave.close_guard import listed
+from napari_tumorseg.viewer.autosave.recovery import plain_name, told
+from napari_tumorseg.viewer.correct.locked_components import KIND as KEPT
 from napari_tumorseg.viewer.layers.edits import edits_of
 from napari_tumorseg.viewer.layers.origin import origin_of
 from napari_tumorseg.viewer.layers.to_layers import labels_layer
 from napari_tumorseg.viewer.layers.views import views
 from napari_tumorseg.viewer.readers import read_layers
-from napari_tumorseg.viewer.safety import recovery
-from napari_tumorseg.viewer.safety.closing import listed
-from napari_tumorseg.viewer.safety.recovery import plain_name, told
 from napari_tumorseg.viewer.segment.run import EVIDENCE_KEY
 from tests.builders import head, write_case
 from tests.viewer.conftest import NEEDS_SCREEN

@@ -10,7 +10,7 @@ from napari_tumorseg.edit import count_all
 from napari_tumorseg.regions import SCHEMES
 from napari_tumorseg.scan import Segmentation
 from napari_tumorseg.viewer.layers.to_layers import labels_layer
-from napari_tumorseg.viewer.results.held_mask import groups_of
+from napari_tumorseg.viewer.state.tracked_mask import groups_of
 from napari_tumorseg.viewer.widgets import ask
 from tests.viewer.conftest import NEEDS_SCREEN, grid
 from tests.viewer.studies import head_case, mask_on, show_case

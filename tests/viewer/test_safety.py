@@ -18,13 +18,13 @@ from qtpy.QtWidgets import QApplication
 from napari_tumorseg.regions import SCHEMES
 from napari_tumorseg.scan import Segmentation
 from napari_tumorseg.session import Journal, journal_folder, recover, unfinished
+from napari_tumorseg.viewer.autosave import close_guard
+from napari_tumorseg.viewer.autosave.close_guard import Answer
 from napari_tumorseg.viewer.layers.edits import edits_of
 from napari_tumorseg.viewer.layers.origin import origin_of
 from napari_tumorseg.viewer.layers.to_layers import labels_layer
 from napari_tumorseg.viewer.readers import read_layers
-from napari_tumorseg.viewer.results import saving
-from napari_tumorseg.viewer.safety import closing
-from napari_tumorseg.viewer.safety.closing import Answer
+from napari_tumorseg.viewer.state import saving
 from napari_tumorseg.viewer.widgets import ask
 from tests.viewer.conftest import NEEDS_SCREEN, grid
 from tests.viewer.test_window import add
@@ -181,7 +181,7 @@ def test_closing_asks(open_panel, monkeypatch, tmp_path, wait, answer):
     monkeypatch.setattr(closing, "ask_about", ask_about)
     viewer, panel = open_panel(show=True)
     layer = one_mask(viewer)
-    window = closing.outermost(panel)
+    window = close_guard.outermost(panel)
     scribble(layer)
     monkeypatch.setattr(saving, "ask_where", lambda *_: tmp_path / "m.nii.gz")
     event = QCloseEvent()

@@ -9,8 +9,8 @@ from napari_tumorseg.errors import OutputError
 from napari_tumorseg.regions import SCHEMES
 from napari_tumorseg.samples import KINDS, sample_path
 from napari_tumorseg.scan import Segmentation
-from napari_tumorseg.viewer.results import saving
-from napari_tumorseg.viewer.results.saving import MASK_FORMATS, save_mask, start_folder, with_ending
+from napari_tumorseg.viewer.state import saving
+from napari_tumorseg.viewer.state.saving import MASK_FORMATS, save_mask, start_folder, with_ending
 from tests.viewer.conftest import grid
 
 NIFTI, TIFF, HDF5 = MASK_FORMATS.split(";;")

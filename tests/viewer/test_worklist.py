@@ -16,12 +16,12 @@ from napari_tumorseg.io import read_mask
 from napari_tumorseg.regions import SCHEMES
 from napari_tumorseg.scan import Segmentation
 from napari_tumorseg.session import STATE_FILE, State, Worklist
+from napari_tumorseg.viewer.autosave import close_guard
 from napari_tumorseg.viewer.cases.case_list import SIGNS
 from napari_tumorseg.viewer.keys import KEYS
 from napari_tumorseg.viewer.layers.edits import edits_of
 from napari_tumorseg.viewer.layers.origin import origin_of
 from napari_tumorseg.viewer.layers.to_layers import labels_layer
-from napari_tumorseg.viewer.safety import closing
 from tests.builders import head, write_case
 from tests.viewer.conftest import NEEDS_SCREEN
 
@@ -208,17 +208,17 @@ def test_unsaved_edits_are_asked_about(section, wait, monkeypatch, tmp_path):
 
         monkeypatch.setattr(closing, "ask_about", ask_about)
 
-    answer(closing.Answer.CANCEL)
+    answer(close_guard.Answer.CANCEL)
     section.next.click()
     assert asked == [["a seg"]] and section.current == "a" and layer in viewer.layers
-    answer(closing.Answer.SAVE)
+    answer(close_guard.Answer.SAVE)
     section.next.click()
     wait(lambda: section.current == "b")
     kept = read_mask(tmp_path / "study_masks" / "a_seg.nii.gz")
     np.testing.assert_array_equal(kept.labels, layer.data)
     layer = segment(section, viewer)
     layer.paint((3, 30, 10), 1)
-    answer(closing.Answer.DISCARD)
+    answer(close_guard.Answer.DISCARD)
     section.next.click()
     wait(lambda: section.current == "c")
     assert not (tmp_path / "study_masks" / "b_seg.nii.gz").exists()
@@ -450,7 +450,7 @@ def test_only_edits_of_the_case_are_asked_about(section, wait, monkeypatch, tmp_
     mine.paint((1, 1, 1), 1)
     drawn = draw(section, viewer, value=1)
     drawn.name = "drawn"
-    asked = answers(monkeypatch, closing.Answer.SAVE)
+    asked = answers(monkeypatch, close_guard.Answer.SAVE)
     section.next.click()
     wait(lambda: section.current == "b")
     assert asked == [["drawn"]] and mine in viewer.layers and drawn not in viewer.layers
@@ -469,8 +469,8 @@ def test_only_the_mask_in_hand_is_kept_of_several(section, wait, monkeypatch, tm
     viewer.layers.selection.active = layer
     saved = []
     where = lambda *_: saved.append(1) or tmp_path / "o.nii"  # noqa: E731
-    monkeypatch.setattr("napari_tumorseg.viewer.results.saving.ask_where", where)
-    answers(monkeypatch, closing.Answer.SAVE)
+    monkeypatch.setattr("napari_tumorseg.viewer.state.saving.ask_where", where)
+    answers(monkeypatch, close_guard.Answer.SAVE)
     section.next.click()
     wait(lambda: section.current == "b")
     assert saved == [1]
@@ -488,7 +488,7 @@ def test_edits_kept_for_later_are_offered_with_their_case(new_panel, wait, monke
     layer.paint((3, 30, 10), 1)
     labels, gone = np.array(layer.data), weakref.ref(layer)
     del layer
-    answers(monkeypatch, closing.Answer.LATER)
+    answers(monkeypatch, close_guard.Answer.LATER)
     section.next.click()
     wait(lambda: section.current == "b")
     assert bar.shown is None  # it was no accident
@@ -510,10 +510,10 @@ def test_a_result_that_nobody_saved_is_asked_about_and_kept_for_later(section, w
     viewer = section.viewer
     opened(section, "a", wait)
     labels = np.array(segment(section, viewer).data)
-    asked = answers(monkeypatch, closing.Answer.CANCEL)
+    asked = answers(monkeypatch, close_guard.Answer.CANCEL)
     section.next.click()
     assert asked == [["a seg"]] and section.current == "a"
-    asked = answers(monkeypatch, closing.Answer.LATER)
+    asked = answers(monkeypatch, close_guard.Answer.LATER)
     section.next.click()
     wait(lambda: section.current == "b")
     assert section.bar.shown is None
@@ -537,8 +537,8 @@ def test_saving_on_leaving_that_is_broken_off_can_be_done_again(section, wait, m
     layer.paint((3, 30, 10), 1)
     draw(section, viewer, value=1)
     viewer.layers.selection.active = layer
-    monkeypatch.setattr("napari_tumorseg.viewer.results.saving.ask_where", lambda *_: None)
-    answers(monkeypatch, closing.Answer.SAVE)
+    monkeypatch.setattr("napari_tumorseg.viewer.state.saving.ask_where", lambda *_: None)
+    answers(monkeypatch, close_guard.Answer.SAVE)
     section.next.click()
     assert section.current == "a" and shown(section)["a"] != SIGNS[State.DONE]
     layer.paint((3, 30, 20), 1)
@@ -576,7 +576,7 @@ def test_another_list_of_the_same_cases_leaves_the_open_one(section, wait, monke
     opened(section, "a", wait)
     layer = segment(section, viewer)
     layer.paint((3, 30, 10), 1)
-    asked = answers(monkeypatch, closing.Answer.CANCEL)
+    asked = answers(monkeypatch, close_guard.Answer.CANCEL)
     section.set_output(tmp_path / "elsewhere")
     wait(lambda: section.worklist.output == tmp_path / "elsewhere")
     assert section.current == "a" and layer in viewer.layers and not asked
@@ -591,11 +591,11 @@ def test_another_folder_closes_the_open_case_after_asking(section, wait, monkeyp
     layer = segment(section, viewer)
     layer.paint((3, 30, 10), 1)
     other = study(tmp_path / "more", ("x", "y"))
-    asked = answers(monkeypatch, closing.Answer.CANCEL)
+    asked = answers(monkeypatch, close_guard.Answer.CANCEL)
     section.open_folder(other)
     wait(lambda: asked)
     assert section.current == "a" and layer in viewer.layers and set(shown(section)) == {"a", "b", "c"}
-    answers(monkeypatch, closing.Answer.DISCARD)
+    answers(monkeypatch, close_guard.Answer.DISCARD)
     section.open_folder(other)
     wait(lambda: set(shown(section)) == {"x", "y"})
     assert section.current is None and not viewer.layers

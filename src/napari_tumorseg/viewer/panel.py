@@ -18,6 +18,7 @@ from napari_tumorseg.inference import Settings, available_devices
 from napari_tumorseg.inference.slice_plane import SLICINGS
 from napari_tumorseg.models import Model
 from napari_tumorseg.scan import Scan
+from napari_tumorseg.viewer.autosave.manager import Safety
 from napari_tumorseg.viewer.cases.page import WorklistSection
 from napari_tumorseg.viewer.compare.page import ComparePage
 from napari_tumorseg.viewer.correct.page import CorrectPage
@@ -31,15 +32,14 @@ from napari_tumorseg.viewer.layers.upright import Upright
 from napari_tumorseg.viewer.layers.views import remove_views
 from napari_tumorseg.viewer.preferences import preferences
 from napari_tumorseg.viewer.results.control import ResultsControl
-from napari_tumorseg.viewer.results.in_hand import MaskInHand
 from napari_tumorseg.viewer.results.section import NOTICE, ResultsSection
-from napari_tumorseg.viewer.safety.together import Safety
 from napari_tumorseg.viewer.segment.input_section import InputSection
 from napari_tumorseg.viewer.segment.model_section import ModelSection
 from napari_tumorseg.viewer.segment.options_section import SLICE, OptionsSection
 from napari_tumorseg.viewer.segment.run import Job, Run
 from napari_tumorseg.viewer.segment.run_section import RunSection
-from napari_tumorseg.viewer.surroundings import Surroundings
+from napari_tumorseg.viewer.state.active_mask import MaskInHand
+from napari_tumorseg.viewer.state.context import Surroundings
 from napari_tumorseg.viewer.widgets.section import Section
 from napari_tumorseg.viewer.widgets.telling import short
 from napari_tumorseg.viewer.widgets.toasts import show_error

@@ -35,7 +35,7 @@ def _write(path: str, data: Any, attributes: dict[str, Any]) -> list[str]:
     from napari.layers import Labels, Layer
 
     from napari_tumorseg.viewer.layers.edits import edits_of
-    from napari_tumorseg.viewer.results.saving import save_mask
+    from napari_tumorseg.viewer.state.saving import save_mask
 
     layer = Layer.create(data, attributes, "labels")
     assert isinstance(layer, Labels)

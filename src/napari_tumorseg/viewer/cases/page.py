@@ -25,14 +25,14 @@ from napari_tumorseg.errors import InputError, OutputError
 from napari_tumorseg.io import write_mask
 from napari_tumorseg.scan import Segmentation
 from napari_tumorseg.session import Entry, State, Worklist, last_worklist, note_worklist
-from napari_tumorseg.viewer.cases.belonging import OpenCase
 from napari_tumorseg.viewer.cases.case_list import CaseList, name_of
+from napari_tumorseg.viewer.cases.open_case import OpenCase
 from napari_tumorseg.viewer.cases.opening import Opened, open_entry, stamp_of
 from napari_tumorseg.viewer.keys import bind, key_of, titled
 from napari_tumorseg.viewer.layers.edits import edits_of
 from napari_tumorseg.viewer.layers.origin import origin_of
-from napari_tumorseg.viewer.results.saving import keep_others_mask
-from napari_tumorseg.viewer.surroundings import Surroundings
+from napari_tumorseg.viewer.state.context import Surroundings
+from napari_tumorseg.viewer.state.saving import keep_others_mask
 from napari_tumorseg.viewer.widgets.background import Background
 from napari_tumorseg.viewer.widgets.section import Note
 from napari_tumorseg.viewer.widgets.telling import short, together

@@ -16,7 +16,7 @@ from napari_tumorseg.scan import Scan, Segmentation
 from napari_tumorseg.viewer.compare.diameters_layer import MOST_LESIONS, DiametersLayer
 from napari_tumorseg.viewer.compare.midline_layer import hide_midline, show_midline
 from napari_tumorseg.viewer.layers.showing import turn_to
-from napari_tumorseg.viewer.surroundings import Surroundings
+from napari_tumorseg.viewer.state.context import Surroundings
 from napari_tumorseg.viewer.widgets.background import Background
 from napari_tumorseg.viewer.widgets.numbers_table import NumbersTable, number
 from napari_tumorseg.viewer.widgets.section import Note

@@ -7,7 +7,7 @@ from qtpy.QtWidgets import QComboBox, QHBoxLayout, QPushButton, QSizePolicy, QVB
 from napari_tumorseg.measure.intensity import Distribution, intensities
 from napari_tumorseg.scan import Segmentation
 from napari_tumorseg.viewer.layers.colours import colour_of
-from napari_tumorseg.viewer.surroundings import Surroundings
+from napari_tumorseg.viewer.state.context import Surroundings
 from napari_tumorseg.viewer.widgets.background import Background
 from napari_tumorseg.viewer.widgets.histogram_plot import HistogramPlot
 from napari_tumorseg.viewer.widgets.numbers_table import NumbersTable

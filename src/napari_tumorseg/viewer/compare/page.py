@@ -9,13 +9,13 @@ from qtpy.QtCore import QObject
 from qtpy.QtWidgets import QWidget
 
 from napari_tumorseg.viewer.compare.diameters_section import DiametersSection
+from napari_tumorseg.viewer.compare.export import Findings
+from napari_tumorseg.viewer.compare.export_section import LeaveSection
 from napari_tumorseg.viewer.compare.intensities_section import IntensitiesSection
-from napari_tumorseg.viewer.compare.leave import Findings
-from napari_tumorseg.viewer.compare.leave_section import LeaveSection
 from napari_tumorseg.viewer.compare.presets_section import PresetsSection
 from napari_tumorseg.viewer.compare.reference_section import ReferenceSection
 from napari_tumorseg.viewer.compare.times_section import TimesSection
-from napari_tumorseg.viewer.surroundings import Surroundings, same_grid
+from napari_tumorseg.viewer.state.context import Surroundings, same_grid
 from napari_tumorseg.viewer.widgets.section import Section
 
 

@@ -16,7 +16,7 @@ from napari_tumorseg.viewer.compare.presets_state import ViewerState
 from napari_tumorseg.viewer.compare.presets_surfaces import Surface, surface_layers
 from napari_tumorseg.viewer.layers.origin import is_view
 from napari_tumorseg.viewer.layers.views import remove_views, view_metadata, views
-from napari_tumorseg.viewer.surroundings import Surroundings
+from napari_tumorseg.viewer.state.context import Surroundings
 
 if TYPE_CHECKING:
     from napari import Viewer

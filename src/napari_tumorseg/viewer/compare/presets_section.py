@@ -13,7 +13,7 @@ from napari_tumorseg.viewer.correct.maps import KIND as PROBABILITY
 from napari_tumorseg.viewer.correct.maps import UNCERTAINTY, map_of, show_map
 from napari_tumorseg.viewer.layers.views import view_metadata, views
 from napari_tumorseg.viewer.segment.run import EVIDENCE_KEY
-from napari_tumorseg.viewer.surroundings import Surroundings
+from napari_tumorseg.viewer.state.context import Surroundings
 from napari_tumorseg.viewer.widgets.background import Background
 from napari_tumorseg.viewer.widgets.section import Note
 

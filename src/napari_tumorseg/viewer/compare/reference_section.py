@@ -22,10 +22,10 @@ from napari_tumorseg.viewer.compare.overlay import (
 from napari_tumorseg.viewer.layers.origin import origin_of
 from napari_tumorseg.viewer.layers.to_layers import labels_layer
 from napari_tumorseg.viewer.layers.views import add_view
-from napari_tumorseg.viewer.surroundings import Surroundings
+from napari_tumorseg.viewer.state.context import Surroundings
+from napari_tumorseg.viewer.state.mask_chooser import MaskChooser
 from napari_tumorseg.viewer.widgets import ask
 from napari_tumorseg.viewer.widgets.background import Background
-from napari_tumorseg.viewer.widgets.mask_chooser import MaskChooser
 from napari_tumorseg.viewer.widgets.numbers_table import NumbersTable, number, signed
 from napari_tumorseg.viewer.widgets.section import Note
 

@@ -15,9 +15,9 @@ from napari_tumorseg.measure.rano import rano
 from napari_tumorseg.measure.registration import Rigid, register
 from napari_tumorseg.scan import Scan, Segmentation
 from napari_tumorseg.viewer.compare.preview import hide_preview, in_words, show_preview
-from napari_tumorseg.viewer.surroundings import Surroundings
+from napari_tumorseg.viewer.state.context import Surroundings
+from napari_tumorseg.viewer.state.mask_chooser import MaskChooser
 from napari_tumorseg.viewer.widgets.background import Background
-from napari_tumorseg.viewer.widgets.mask_chooser import MaskChooser
 from napari_tumorseg.viewer.widgets.numbers_table import NumbersTable, number, signed
 from napari_tumorseg.viewer.widgets.section import Note
 

@@ -13,7 +13,7 @@ from napari_tumorseg.errors import InputError
 from napari_tumorseg.geometry import Array
 from napari_tumorseg.viewer.layers.axes import Index
 from napari_tumorseg.viewer.layers.views import view_metadata, views
-from napari_tumorseg.viewer.results.held_mask import HeldMask
+from napari_tumorseg.viewer.state.tracked_mask import HeldMask
 
 if TYPE_CHECKING:
     from napari import Viewer

@@ -12,7 +12,7 @@ from qtpy.QtWidgets import QButtonGroup, QCheckBox, QGridLayout, QLabel, QRadioB
 
 from napari_tumorseg.regions import Scheme
 from napari_tumorseg.viewer.layers.colours import shown_colour
-from napari_tumorseg.viewer.results.in_hand import MaskInHand
+from napari_tumorseg.viewer.state.active_mask import MaskInHand
 
 _NO_MASK = "No mask yet: segment the scan, or select a Labels layer."
 _NO_SCHEME = "It is not known what the labels of this mask mean, so they have no names."

@@ -10,16 +10,16 @@ from qtpy.QtWidgets import QWidget
 from napari_tumorseg.edit import Change
 from napari_tumorseg.viewer import keys
 from napari_tumorseg.viewer.correct.label_section import LabelPicker
-from napari_tumorseg.viewer.correct.look_section import LookWhereSection
 from napari_tumorseg.viewer.correct.pointing import Pointing, Use
 from napari_tumorseg.viewer.correct.rerun_section import RerunSection
 from napari_tumorseg.viewer.correct.restrict_section import RestrictSection
 from napari_tumorseg.viewer.correct.strokes import StrokeGuard
 from napari_tumorseg.viewer.correct.tools import Corrector, voxels_of
 from napari_tumorseg.viewer.correct.tools_section import LESION, ToolsSection
-from napari_tumorseg.viewer.results.held_mask import HeldMask
+from napari_tumorseg.viewer.correct.uncertainty_section import LookWhereSection
 from napari_tumorseg.viewer.segment.run import Job
-from napari_tumorseg.viewer.surroundings import Surroundings
+from napari_tumorseg.viewer.state.context import Surroundings
+from napari_tumorseg.viewer.state.tracked_mask import HeldMask
 from napari_tumorseg.viewer.widgets.section import Section, wrapping_label
 from napari_tumorseg.viewer.widgets.toasts import ForAWhile
 

@@ -12,7 +12,7 @@ from qtpy.QtCore import QObject
 
 from napari_tumorseg.errors import InputError
 from napari_tumorseg.viewer.layers.axes import Index
-from napari_tumorseg.viewer.surroundings import Surroundings
+from napari_tumorseg.viewer.state.context import Surroundings
 
 Use = Callable[[Index], None]
 

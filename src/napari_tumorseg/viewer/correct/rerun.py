@@ -20,9 +20,9 @@ from napari_tumorseg.inference.slice_plane import SLICINGS
 from napari_tumorseg.regions import Scheme, convert, get_scheme
 from napari_tumorseg.scan import Segmentation
 from napari_tumorseg.viewer.correct.boxes import Box
-from napari_tumorseg.viewer.correct.kept import kept_mask
-from napari_tumorseg.viewer.results.held_mask import HeldMask
+from napari_tumorseg.viewer.correct.locked_components import kept_mask
 from napari_tumorseg.viewer.segment.run import Failure, Job, sentence
+from napari_tumorseg.viewer.state.tracked_mask import HeldMask
 
 
 @dataclass(frozen=True, eq=False)

@@ -27,11 +27,11 @@ from napari_tumorseg.viewer.correct.boxes import Box, box_around, drawn_box, sta
 from napari_tumorseg.viewer.correct.rerun import Rerun, Target
 from napari_tumorseg.viewer.correct.tools_section import tool_button
 from napari_tumorseg.viewer.layers.axes import Index
-from napari_tumorseg.viewer.results.held_mask import HeldMask
-from napari_tumorseg.viewer.results.stepping import sliced_axis
 from napari_tumorseg.viewer.segment.run import EVIDENCE_KEY, Job
 from napari_tumorseg.viewer.segment.run_section import told
-from napari_tumorseg.viewer.surroundings import Surroundings
+from napari_tumorseg.viewer.state.context import Surroundings
+from napari_tumorseg.viewer.state.navigation import sliced_axis
+from napari_tumorseg.viewer.state.tracked_mask import HeldMask
 
 DRAWN = "the rectangle drawn"
 COMPONENT = "the component pointed at"

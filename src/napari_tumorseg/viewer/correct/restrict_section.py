@@ -16,8 +16,8 @@ from napari_tumorseg.geometry import Array
 from napari_tumorseg.regions import Scheme
 from napari_tumorseg.viewer.correct.strokes import StrokeRule
 from napari_tumorseg.viewer.layers.inputs import usable
-from napari_tumorseg.viewer.results.in_hand import MaskInHand
-from napari_tumorseg.viewer.surroundings import Surroundings
+from napari_tumorseg.viewer.state.active_mask import MaskInHand
+from napari_tumorseg.viewer.state.context import Surroundings
 
 _ANY_INTENSITY = "any intensity"
 _ANYWHERE = "anywhere"

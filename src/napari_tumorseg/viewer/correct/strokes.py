@@ -18,8 +18,8 @@ from qtpy.QtCore import QObject, QTimer
 
 from napari_tumorseg.edit import Change, allowed, change_to, find_change, repair_stroke
 from napari_tumorseg.geometry import Array
-from napari_tumorseg.viewer.results.held_mask import HeldMask
-from napari_tumorseg.viewer.results.in_hand import BY_MODE, MaskInHand
+from napari_tumorseg.viewer.state.active_mask import BY_MODE, MaskInHand
+from napari_tumorseg.viewer.state.tracked_mask import HeldMask
 
 _ALL_TAKEN_BACK = "The stroke was taken back: all of it lay where strokes may not go, or on spared labels."
 

@@ -15,11 +15,11 @@ from qtpy.QtCore import QObject, QTimer
 from napari_tumorseg.edit import Change, find_change
 from napari_tumorseg.geometry import Array
 from napari_tumorseg.inference.stored_probabilities import Evidence
-from napari_tumorseg.viewer.correct.kept import kept_mask
+from napari_tumorseg.viewer.correct.locked_components import kept_mask
 from napari_tumorseg.viewer.layers.axes import Index
 from napari_tumorseg.viewer.layers.edits import Edits, Move
-from napari_tumorseg.viewer.results.held_mask import HeldMask
-from napari_tumorseg.viewer.results.in_hand import MaskInHand
+from napari_tumorseg.viewer.state.active_mask import MaskInHand
+from napari_tumorseg.viewer.state.tracked_mask import HeldMask
 from napari_tumorseg.viewer.widgets.background import Background
 
 Thresholds = Mapping[str, float]

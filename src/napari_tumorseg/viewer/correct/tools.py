@@ -16,12 +16,12 @@ from napari_tumorseg.errors import InputError
 from napari_tumorseg.geometry import Array, Grid
 from napari_tumorseg.inference.foreground import brain_of
 from napari_tumorseg.regions import Scheme
-from napari_tumorseg.viewer.correct.kept import KeptMarks, holds, kept_mask
 from napari_tumorseg.viewer.correct.label_section import LabelPicker, name_in
+from napari_tumorseg.viewer.correct.locked_components import KeptMarks, holds, kept_mask
 from napari_tumorseg.viewer.layers.axes import Index
-from napari_tumorseg.viewer.results.held_mask import HeldMask
-from napari_tumorseg.viewer.results.stepping import sliced_axis
-from napari_tumorseg.viewer.surroundings import Surroundings
+from napari_tumorseg.viewer.state.context import Surroundings
+from napari_tumorseg.viewer.state.navigation import sliced_axis
+from napari_tumorseg.viewer.state.tracked_mask import HeldMask
 from napari_tumorseg.viewer.widgets.background import Background
 
 Compute = Callable[[Array], Change | None]

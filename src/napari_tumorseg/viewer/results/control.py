@@ -22,12 +22,12 @@ from napari_tumorseg.viewer.layers.colours import shown_colour
 from napari_tumorseg.viewer.layers.edits import edits_of
 from napari_tumorseg.viewer.layers.inputs import folder_of
 from napari_tumorseg.viewer.layers.origin import is_result, origin_of
-from napari_tumorseg.viewer.results import saving
-from napari_tumorseg.viewer.results.in_hand import MaskInHand
 from napari_tumorseg.viewer.results.live_table import LiveRow, LiveTable
 from napari_tumorseg.viewer.results.measuring import Measuring
 from napari_tumorseg.viewer.results.section import NOTICE, ResultsSection
-from napari_tumorseg.viewer.results.stepping import Stepping
+from napari_tumorseg.viewer.state import saving
+from napari_tumorseg.viewer.state.active_mask import MaskInHand
+from napari_tumorseg.viewer.state.navigation import Stepping
 
 if TYPE_CHECKING:
     from napari import Viewer

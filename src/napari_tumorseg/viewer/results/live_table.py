@@ -14,8 +14,8 @@ from napari_tumorseg.edit import Change
 from napari_tumorseg.geometry import Grid
 from napari_tumorseg.measure.volumes import listed
 from napari_tumorseg.regions import Scheme
-from napari_tumorseg.viewer.results.held_mask import HeldMask
-from napari_tumorseg.viewer.results.in_hand import MaskInHand
+from napari_tumorseg.viewer.state.active_mask import MaskInHand
+from napari_tumorseg.viewer.state.tracked_mask import HeldMask
 
 _SECONDS_AT_A_TIME = 0.02
 """Components are counted row by row as long as this lasts; then the window has its turn."""

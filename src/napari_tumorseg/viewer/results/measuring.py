@@ -13,8 +13,8 @@ from superqt.utils import create_worker
 
 from napari_tumorseg.measure import Measurements, measure
 from napari_tumorseg.scan import Segmentation
-from napari_tumorseg.viewer.results.in_hand import MaskInHand
 from napari_tumorseg.viewer.segment.run import Failure, sentence
+from napari_tumorseg.viewer.state.active_mask import MaskInHand
 
 Answer = Callable[[Measurements, Segmentation], None]
 

@@ -12,7 +12,7 @@ from napari_tumorseg.edit import ANY, Component, component_at
 from napari_tumorseg.geometry import Array
 from napari_tumorseg.viewer.layers.axes import Index
 from napari_tumorseg.viewer.layers.views import add_view, remove_views, view_metadata, views
-from napari_tumorseg.viewer.results.in_hand import MaskInHand
+from napari_tumorseg.viewer.state.active_mask import MaskInHand
 
 if TYPE_CHECKING:
     from napari import Viewer

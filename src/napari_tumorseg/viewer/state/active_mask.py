@@ -21,7 +21,7 @@ from napari_tumorseg.viewer.layers.axes import Index
 from napari_tumorseg.viewer.layers.from_layers import grid_of, same_voxels
 from napari_tumorseg.viewer.layers.inputs import Group, Inputs, case_of
 from napari_tumorseg.viewer.layers.origin import origin_of
-from napari_tumorseg.viewer.results.held_mask import HeldMask
+from napari_tumorseg.viewer.state.tracked_mask import HeldMask
 from napari_tumorseg.viewer.writers import segmentation_of
 
 BY_MODE = {"paint": "paint", "erase": "erase", "fill": "fill", "polygon": "polygon"}

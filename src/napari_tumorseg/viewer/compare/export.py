@@ -21,7 +21,7 @@ from napari_tumorseg.report.case import write_case_report
 from napari_tumorseg.report.overlay import overlay
 from napari_tumorseg.report.tables import jsonable, to_csv, to_json
 from napari_tumorseg.scan import Scan, Segmentation
-from napari_tumorseg.viewer.results.saving import keep_others_mask, suggested_name
+from napari_tumorseg.viewer.state.saving import keep_others_mask, suggested_name
 
 ENDINGS: Mapping[str, str] = {"NIfTI": ".nii.gz", "TIFF": ".tif", "HDF5": ".h5"}
 

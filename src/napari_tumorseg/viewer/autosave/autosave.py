@@ -15,11 +15,11 @@ from napari_tumorseg.edit import Change
 from napari_tumorseg.inference.stored_probabilities import Evidence
 from napari_tumorseg.session import journal_folder
 from napari_tumorseg.session.maps import pack_maps
-from napari_tumorseg.viewer.layers.case_files import about
-from napari_tumorseg.viewer.results.held_mask import HeldMask
-from napari_tumorseg.viewer.results.in_hand import MaskInHand
-from napari_tumorseg.viewer.safety.journals import Journals, Writer
+from napari_tumorseg.viewer.autosave.case_files import about
+from napari_tumorseg.viewer.autosave.journal_thread import Journals, Writer
 from napari_tumorseg.viewer.segment.run import EVIDENCE_KEY
+from napari_tumorseg.viewer.state.active_mask import MaskInHand
+from napari_tumorseg.viewer.state.tracked_mask import HeldMask
 
 
 class Autosave(QObject):

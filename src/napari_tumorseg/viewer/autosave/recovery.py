@@ -23,15 +23,15 @@ from napari_tumorseg.regions import get_scheme
 from napari_tumorseg.scan import Segmentation
 from napari_tumorseg.session import Recovered, Unfinished, attached, discard, recover, unfinished
 from napari_tumorseg.session.maps import unpack_maps
+from napari_tumorseg.viewer.autosave.autosave import Autosave
+from napari_tumorseg.viewer.autosave.case_files import place_of
 from napari_tumorseg.viewer.layers.axes import LayerAxes
-from napari_tumorseg.viewer.layers.case_files import place_of
 from napari_tumorseg.viewer.layers.edits import EDITS_KEY, Edits
 from napari_tumorseg.viewer.layers.from_layers import grid_of
 from napari_tumorseg.viewer.layers.origin import METADATA_KEY, Origin, origin_of
 from napari_tumorseg.viewer.layers.to_layers import labels_layer
-from napari_tumorseg.viewer.results.held_mask import HeldMask
-from napari_tumorseg.viewer.safety.autosave import Autosave
 from napari_tumorseg.viewer.segment.run import EVIDENCE_KEY
+from napari_tumorseg.viewer.state.tracked_mask import HeldMask
 from napari_tumorseg.viewer.widgets.background import Background
 from napari_tumorseg.viewer.widgets.offers import Offer, OfferBar
 

@@ -13,7 +13,7 @@ from napari.layers import Layer
 from napari_tumorseg.report.tables import jsonable
 from napari_tumorseg.session import Unfinished
 from napari_tumorseg.viewer.layers.origin import origin_of
-from napari_tumorseg.viewer.results.held_mask import HeldMask
+from napari_tumorseg.viewer.state.tracked_mask import HeldMask
 
 
 def about(mask: HeldMask, layers: Iterable[Layer]) -> dict[str, Any]:

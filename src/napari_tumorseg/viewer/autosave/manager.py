@@ -11,12 +11,12 @@ from psygnal import Signal
 from qtpy.QtCore import QObject
 from qtpy.QtWidgets import QWidget
 
-from napari_tumorseg.viewer.results.held_mask import HeldMask
-from napari_tumorseg.viewer.results.in_hand import MaskInHand
-from napari_tumorseg.viewer.safety import closing
-from napari_tumorseg.viewer.safety.autosave import Autosave
-from napari_tumorseg.viewer.safety.closing import Answer, CloseGuard
-from napari_tumorseg.viewer.safety.recovery import Recovery
+from napari_tumorseg.viewer.autosave import close_guard
+from napari_tumorseg.viewer.autosave.autosave import Autosave
+from napari_tumorseg.viewer.autosave.close_guard import Answer, CloseGuard
+from napari_tumorseg.viewer.autosave.recovery import Recovery
+from napari_tumorseg.viewer.state.active_mask import MaskInHand
+from napari_tumorseg.viewer.state.tracked_mask import HeldMask
 from napari_tumorseg.viewer.widgets.offers import OfferBar
 
 if TYPE_CHECKING:
@@ -85,7 +85,7 @@ class Safety(QObject):
         """Ask what becomes of these masks and do so; `Answer.CANCEL` where some could not be saved."""
         if not unsaved:
             return Answer.SAVE
-        answer = closing.ask_about([mask.layer.name for mask in unsaved])
+        answer = close_guard.ask_about([mask.layer.name for mask in unsaved])
         if answer is Answer.SAVE:
             before = self._in_hand.layer
             for mask in unsaved:

@@ -12,7 +12,7 @@ from napari.layers import Layer
 from napari_tumorseg.errors import OutputError
 from napari_tumorseg.io import read_mask
 from napari_tumorseg.measure import Rano, agreement, measure, rano
-from napari_tumorseg.viewer.compare.leave import Findings, write_everything
+from napari_tumorseg.viewer.compare.export import Findings, write_everything
 from napari_tumorseg.viewer.layers.edits import edits_of
 from napari_tumorseg.viewer.readers import read_layers
 from tests.viewer.conftest import NEEDS_SCREEN
@@ -128,7 +128,7 @@ def test_files_that_are_there_are_not_replaced_without_a_word(new_panel, wait, t
 
 @NEEDS_SCREEN
 def test_a_mask_that_was_made_elsewhere_is_not_replaced(new_panel, tmp_path, complaints, monkeypatch):
-    monkeypatch.setattr("napari_tumorseg.viewer.compare.leave_section._may_replace", pytest.fail)
+    monkeypatch.setattr("napari_tumorseg.viewer.compare.export_section._may_replace", pytest.fail)
     viewer, panel = new_panel()
     one = head_case()
     (mine,) = show_case(viewer, one, mask_on(one))

@@ -18,10 +18,10 @@ from qtpy.QtWidgets import (
 )
 
 from napari_tumorseg.errors import CancelledError, OutputError
-from napari_tumorseg.viewer.compare.leave import ENDINGS, Findings, there_already, write_everything
+from napari_tumorseg.viewer.compare.export import ENDINGS, Findings, there_already, write_everything
 from napari_tumorseg.viewer.layers.inputs import folder_of
-from napari_tumorseg.viewer.results.saving import start_folder
-from napari_tumorseg.viewer.surroundings import Surroundings
+from napari_tumorseg.viewer.state.context import Surroundings
+from napari_tumorseg.viewer.state.saving import start_folder
 from napari_tumorseg.viewer.widgets import ask
 from napari_tumorseg.viewer.widgets.background import Background
 from napari_tumorseg.viewer.widgets.section import Note

@@ -23,7 +23,7 @@ from napari_tumorseg.viewer.writers import segmentation_of
 if TYPE_CHECKING:
     from napari import Viewer
 
-    from napari_tumorseg.viewer.results.in_hand import MaskInHand
+    from napari_tumorseg.viewer.state.active_mask import MaskInHand
 
 
 @dataclass(frozen=True, eq=False)

@@ -11,8 +11,8 @@ from qtpy.QtCore import QObject
 
 from napari_tumorseg.edit import Component, largest_slice, list_components
 from napari_tumorseg.viewer.layers.axes import Index
-from napari_tumorseg.viewer.results.held_mask import HeldMask
-from napari_tumorseg.viewer.results.in_hand import MaskInHand
+from napari_tumorseg.viewer.state.active_mask import MaskInHand
+from napari_tumorseg.viewer.state.tracked_mask import HeldMask
 
 if TYPE_CHECKING:
     from napari import Viewer

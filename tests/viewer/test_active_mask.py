@@ -12,8 +12,8 @@ from napari_tumorseg.scan import Role, Segmentation
 from napari_tumorseg.viewer.layers.inputs import Inputs
 from napari_tumorseg.viewer.layers.origin import origin_of
 from napari_tumorseg.viewer.layers.to_layers import case_layers, labels_layer
-from napari_tumorseg.viewer.results.held_mask import groups_of
-from napari_tumorseg.viewer.results.in_hand import MaskInHand
+from napari_tumorseg.viewer.state.active_mask import MaskInHand
+from napari_tumorseg.viewer.state.tracked_mask import groups_of
 from tests.viewer.conftest import NEEDS_SCREEN, case, grid
 
 pytestmark = NEEDS_SCREEN  # a QObject wants an application

@@ -19,13 +19,13 @@ from napari_tumorseg.geometry import Array
 from napari_tumorseg.inference.confidence import find, in_words
 from napari_tumorseg.inference.stored_probabilities import Evidence
 from napari_tumorseg.inference.uncertainty import uncertain_slices
-from napari_tumorseg.viewer.correct.kept import KeptMarks
+from napari_tumorseg.viewer.correct.locked_components import KeptMarks
 from napari_tumorseg.viewer.correct.maps import UNCERTAINTY, is_shown, show_map
 from napari_tumorseg.viewer.correct.threshold import Rethreshold
 from napari_tumorseg.viewer.correct.tools_section import tool_button
-from napari_tumorseg.viewer.results.stepping import sliced_axis, turn_to
 from napari_tumorseg.viewer.segment.run import EVIDENCE_KEY
-from napari_tumorseg.viewer.surroundings import Surroundings
+from napari_tumorseg.viewer.state.context import Surroundings
+from napari_tumorseg.viewer.state.navigation import sliced_axis, turn_to
 from napari_tumorseg.viewer.widgets.background import Background
 from napari_tumorseg.viewer.widgets.section import wrapping_label
 

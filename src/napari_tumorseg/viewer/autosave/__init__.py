@@ -1,0 +1,1 @@
+"""Journal of edits while masks are painted, and recovery after a crash."""

@@ -1,1 +1,0 @@
-"""Nothing lost: autosave, recovery, and the question before the window closes."""

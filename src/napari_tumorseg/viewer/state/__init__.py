@@ -1,0 +1,1 @@
+"""State that the pages of the panel share: the active mask, its saving, navigation."""
