@@ -17,10 +17,10 @@ from napari_tumorseg.io.roles import guess_role
 from napari_tumorseg.scan import Image, Role, Scan, Segmentation
 
 FORMATS: Mapping[str, tuple[str, ...]] = {
-    "folders": (".nii", ".nii.gz"),
+    "nifti_cases": (".nii", ".nii.gz"),
     "hdf5": (".h5", ".hdf5", ".hdf", ".mat"),
     "tiff": (".tif", ".tiff"),
-    "pictures": (".png", ".jpg", ".jpeg"),
+    "image2d": (".png", ".jpg", ".jpeg"),
 }
 """Endings by the module that reads them; a module is imported when a file of it is met."""
 
@@ -159,8 +159,8 @@ def _without_folders(text: str, paths: Sequence[Path]) -> str:
 
 def _open_together(files: Sequence[Path], case: str | None) -> Case:
     """Read files that are one case; of several formats, their images are simply put together."""
-    if all(_format_name(p) == "folders" for p in files):
-        found: Case = _module("folders").open_files(files)
+    if all(_format_name(p) == "nifti_cases" for p in files):
+        found: Case = _module("nifti_cases").open_files(files)
         return found
     if any(p.is_dir() for p in files):
         raise InputError("several paths are the files of one case; a folder among them cannot be one")
@@ -246,11 +246,11 @@ def _format_inside(folder: Path) -> ModuleType | None:
     if not folder.is_dir():
         raise InputError(f"{folder} is not of a format that can be read here ({', '.join(_endings())})")
     if (folder / "imagesTr").is_dir():
-        return _module("folders")
+        return _module("nifti_cases")
     files = [p for p in _entries(folder) if not p.is_dir()]
     present = [name for name in FORMATS if any(_format_name(p) == name for p in files)]
     # a mask that was saved beside the scan's slices is not what the folder is about
-    scans = [n for n in present if n != "pictures" and not _are_results(files, n)]
+    scans = [n for n in present if n != "image2d" and not _are_results(files, n)]
     name = next(iter(scans or present), None)
     if name is None or (_is_beside_the_point(folder, name) and _case_folders(folder, 1)):
         return None
@@ -259,8 +259,8 @@ def _format_inside(folder: Path) -> ModuleType | None:
 
 def _is_beside_the_point(folder: Path, name: str) -> bool:
     """Tell whether a folder's own files are no case of their own: a logo, or masks, above case folders."""
-    if name != "folders":
-        return name == "pictures"
+    if name != "nifti_cases":
+        return name == "image2d"
     return _are_results(_entries(folder), name)
 
 
@@ -270,11 +270,11 @@ def _are_results(files: Sequence[Path], name: str) -> bool:
 
 
 def _is_result(path: Path, name: str) -> bool:
-    if name != "folders":
+    if name != "nifti_cases":
         return is_mask_name(path.stem)
     if guess_role(path.name) is Role.TUMOUR_MASK or side_scheme(path) is not None:
         return True
-    return bool(_module("folders").is_probability(path))
+    return bool(_module("nifti_cases").is_probability(path))
 
 
 def _entries(folder: Path) -> list[Path]:
