@@ -232,7 +232,7 @@ def main() -> None:
     strokes_while_alive(layer, options.strokes, beat)
     print(beat.told("painting with autosave"))
     _show_places(beat)
-    assert panel.in_hand.counts.counts() == panel.in_hand.counts.recount()
+    assert panel.active_mask.counts.counts() == panel.active_mask.counts.recount()
     panel.safety.autosave.finish()
     viewer.close()
 

@@ -130,9 +130,9 @@ def segment(panel: SegmentPanel) -> Labels:
     """Press Segment and wait for the numbers."""
     panel.runs.segment.native.click()
     wait(lambda: not panel.is_running)
-    wait(lambda: bool(panel.results.rows) and panel.in_hand.layer is not None)
+    wait(lambda: bool(panel.results.rows) and panel.active_mask.layer is not None)
     pause(1)
-    return panel.in_hand.layer
+    return panel.active_mask.layer
 
 
 def correct(viewer: napari.Viewer, panel: SegmentPanel, layer: Labels, reference: Labels) -> None:

@@ -7,7 +7,6 @@ from scipy.spatial import QhullError
 from scipy.spatial.distance import pdist
 from skimage.measure import marching_cubes
 
-from napari_tumorseg.measure import max_diameter
 from napari_tumorseg.measure.max_diameter import face_centres, longest_diameter
 
 

@@ -12,7 +12,7 @@ from napari_tumorseg.scan import Role, Segmentation
 from napari_tumorseg.viewer.layers.inputs import Inputs
 from napari_tumorseg.viewer.layers.origin import origin_of
 from napari_tumorseg.viewer.layers.to_layers import case_layers, labels_layer
-from napari_tumorseg.viewer.state.active_mask import MaskInHand
+from napari_tumorseg.viewer.state.active_mask import ActiveMask
 from napari_tumorseg.viewer.state.tracked_mask import groups_of
 from tests.viewer.conftest import NEEDS_SCREEN, case, grid
 
@@ -27,8 +27,8 @@ def viewer(qapp):
 
 
 @pytest.fixture
-def in_hand(viewer):
-    return MaskInHand(viewer.layers, Inputs())
+def active_mask(viewer):
+    return ActiveMask(viewer.layers, Inputs())
 
 
 def mask(viewer, on=None, scheme="brats-2021", **more) -> Labels:
@@ -38,21 +38,21 @@ def mask(viewer, on=None, scheme="brats-2021", **more) -> Labels:
     return viewer.add_layer(Labels(data, **arguments))
 
 
-def seen(in_hand) -> list[tuple[str, int]]:
+def seen(active_mask) -> list[tuple[str, int]]:
     found: list[tuple[str, int]] = []
-    in_hand.edited.connect(lambda _, change, action: found.append((action, change.voxels)))
+    active_mask.edited.connect(lambda _, change, action: found.append((action, change.voxels)))
     return found
 
 
-def fill(in_hand, label=1, action="fill between") -> bool:
-    labels = in_hand.labels()
-    return in_hand.apply(change_to(labels, BOX, np.full((2, 2, 3), label)), action)
+def fill(active_mask, label=1, action="fill between") -> bool:
+    labels = active_mask.labels()
+    return active_mask.apply(change_to(labels, BOX, np.full((2, 2, 3), label)), action)
 
 
-def test_every_way_to_edit_is_seen_once_and_named(viewer, in_hand):
+def test_every_way_to_edit_is_seen_once_and_named(viewer, active_mask):
     layer = mask(viewer)
-    in_hand.watch(layer)
-    found = seen(in_hand)
+    active_mask.watch(layer)
+    found = seen(active_mask)
     layer.mode = "paint"
     layer.brush_size = 1
     layer.paint((1, 2, 3), 1)
@@ -71,24 +71,24 @@ def test_every_way_to_edit_is_seen_once_and_named(viewer, in_hand):
     names = [name for name, _ in found]
     assert names == ["paint", "undo", "redo", "erase", "fill", "polygon", "edit", "edit"]
     assert all(voxels for _, voxels in found)
-    np.testing.assert_array_equal(in_hand.counts.labels, layer.data)
-    assert in_hand.mask.edits.tally.actions["paint"] == 1
-    assert in_hand.mask.edits.tally.total == 8
+    np.testing.assert_array_equal(active_mask.counts.labels, layer.data)
+    assert active_mask.mask.edits.tally.actions["paint"] == 1
+    assert active_mask.mask.edits.tally.total == 8
 
 
-def test_moving_to_another_slice_is_no_edit(viewer, in_hand):
-    in_hand.watch(mask(viewer))
-    found = seen(in_hand)
+def test_moving_to_another_slice_is_no_edit(viewer, active_mask):
+    active_mask.watch(mask(viewer))
+    found = seen(active_mask)
     viewer.dims.set_current_step(0, 3)
-    assert not found and not in_hand.mask.edits.unsaved
+    assert not found and not active_mask.mask.edits.unsaved
 
 
-def test_a_change_of_a_tool_is_one_step(viewer, in_hand):
+def test_a_change_of_a_tool_is_one_step(viewer, active_mask):
     layer = mask(viewer)
-    in_hand.watch(layer)
-    found = seen(in_hand)
-    assert fill(in_hand)
-    assert not fill(in_hand)
+    active_mask.watch(layer)
+    found = seen(active_mask)
+    assert fill(active_mask)
+    assert not fill(active_mask)
     assert np.count_nonzero(layer.data) == 12
     layer.undo()
     assert not layer.data.any()
@@ -96,94 +96,94 @@ def test_a_change_of_a_tool_is_one_step(viewer, in_hand):
     assert found == [("fill between", 12), ("undo", 12), ("redo", 12)]
     layer.editable = False
     with pytest.raises(InputError, match="cannot be edited"):
-        fill(in_hand, 2)
+        fill(active_mask, 2)
 
 
 @pytest.mark.parametrize("dtype", [np.uint8, int])
-def test_a_drawn_layer_of_any_axes_is_canonical_in_hand(viewer, in_hand, dtype):
+def test_a_drawn_layer_of_any_axes_is_canonical_in_hand(viewer, active_mask, dtype):
     layer = viewer.add_labels(np.zeros((5, 6, 4), dtype), name="drawn")
     layer.affine = np.array([[0, 0, 2, 0], [-1, 0, 0, 4], [0, 1, 0, 0], [0, 0, 0, 1]], float)
-    in_hand.watch(layer)
-    assert fill(in_hand)
-    np.testing.assert_array_equal(in_hand.labels(), in_hand.counts.labels)
+    active_mask.watch(layer)
+    assert fill(active_mask)
+    np.testing.assert_array_equal(active_mask.labels(), active_mask.counts.labels)
     inside = np.argwhere(layer.data)
     world = [layer.data_to_world(tuple(p)) for p in inside]
     box = {(z, y, x) for z in (1, 2) for y in (1, 2) for x in (2, 3, 4)}
-    assert {in_hand.index_of(p) for p in world} == box
+    assert {active_mask.index_of(p) for p in world} == box
     for index in box:
-        assert in_hand.index_of(in_hand.position_of(index)) == index
-    np.testing.assert_array_equal(in_hand.segmentation().labels > 0, in_hand.labels() > 0)
+        assert active_mask.index_of(active_mask.position_of(index)) == index
+    np.testing.assert_array_equal(active_mask.segmentation().labels > 0, active_mask.labels() > 0)
 
 
-def test_a_picture_is_a_slice(viewer, in_hand):
+def test_a_picture_is_a_slice(viewer, active_mask):
     layer = viewer.add_labels(np.zeros((6, 7), np.uint8), name="picture")
-    in_hand.watch(layer)
-    assert in_hand.labels().shape == (1, 6, 7)
-    assert in_hand.apply(
-        change_to(in_hand.labels(), (slice(0, 1), slice(2, 4), slice(1, 2)), [[[1], [1]]]), "x"
+    active_mask.watch(layer)
+    assert active_mask.labels().shape == (1, 6, 7)
+    assert active_mask.apply(
+        change_to(active_mask.labels(), (slice(0, 1), slice(2, 4), slice(1, 2)), [[[1], [1]]]), "x"
     )
     assert np.argwhere(layer.data).tolist() == [[2, 1], [3, 1]]
-    assert in_hand.index_of((2, 1)) == (0, 2, 1)
-    assert in_hand.index_of((60, 1)) is None
+    assert active_mask.index_of((2, 1)) == (0, 2, 1)
+    assert active_mask.index_of((60, 1)) is None
 
 
-def test_the_images_of_the_case_are_found(viewer, in_hand):
+def test_the_images_of_the_case_are_found(viewer, active_mask):
     for data in case_layers(case())[0]:
         viewer.add_image(data[0], **data[1])
     group = origin_of(viewer.layers[0]).group
-    in_hand.watch(mask(viewer, group=group))
-    assert set(in_hand.scan().roles) == {Role.FLAIR, Role.T1C}
+    active_mask.watch(mask(viewer, group=group))
+    assert set(active_mask.scan().roles) == {Role.FLAIR, Role.T1C}
     alone = mask(viewer)  # opened by itself, on the same grid
-    in_hand.watch(alone)
-    assert in_hand.scan().case == "case"
-    in_hand.watch(mask(viewer, grid(spacing=(9, 9, 9))))
-    assert in_hand.scan() is None
+    active_mask.watch(alone)
+    assert active_mask.scan().case == "case"
+    active_mask.watch(mask(viewer, grid(spacing=(9, 9, 9))))
+    assert active_mask.scan() is None
 
 
-def test_labels_that_the_scheme_lacks_leave_no_counts(viewer, in_hand):
+def test_labels_that_the_scheme_lacks_leave_no_counts(viewer, active_mask):
     layer = mask(viewer)
-    in_hand.watch(layer)
-    fill(in_hand, 3)
-    assert in_hand.counts is None and "[3]" in in_hand.mask.why
+    active_mask.watch(layer)
+    fill(active_mask, 3)
+    assert active_mask.counts is None and "[3]" in active_mask.mask.why
     layer.undo()
-    assert in_hand.counts is not None
+    assert active_mask.counts is not None
 
 
-def test_a_drawn_layer_gets_its_scheme_from_what_is_painted(viewer, in_hand):
+def test_a_drawn_layer_gets_its_scheme_from_what_is_painted(viewer, active_mask):
     layer = viewer.add_labels(np.zeros((4, 5, 6), np.uint8))
-    in_hand.watch(layer)
-    assert in_hand.scheme.name == "binary"
+    active_mask.watch(layer)
+    assert active_mask.scheme.name == "binary"
     layer.data = np.full((4, 5, 6), 2, np.uint8)
-    assert in_hand.counts is None and "several schemes" in in_hand.mask.why
+    assert active_mask.counts is None and "several schemes" in active_mask.mask.why
     layer.data = np.ones((4, 5, 6), np.uint8)
-    assert in_hand.counts.voxels("WT") == 120
+    assert active_mask.counts.voxels("WT") == 120
 
 
-def test_another_shape_begins_anew(viewer, in_hand):
+def test_another_shape_begins_anew(viewer, active_mask):
     layer = viewer.add_labels(np.zeros((4, 5, 6), np.uint8))
-    in_hand.watch(layer)
-    first = in_hand.mask
+    active_mask.watch(layer)
+    first = active_mask.mask
     layer.data = np.ones((3, 3, 3), np.uint8)
-    assert in_hand.mask is not first and in_hand.labels().shape == (3, 3, 3)
-    assert not in_hand.mask.edits.unsaved
+    assert active_mask.mask is not first and active_mask.labels().shape == (3, 3, 3)
+    assert not active_mask.mask.edits.unsaved
 
 
-def test_a_mask_is_followed_when_another_is_in_hand(viewer, in_hand):
+def test_a_mask_is_followed_when_another_is_in_hand(viewer, active_mask):
     one, other = mask(viewer), mask(viewer)
-    in_hand.watch(one)
-    in_hand.watch(other)
+    active_mask.watch(one)
+    active_mask.watch(other)
     shown: list[object] = []
-    in_hand.changed.connect(lambda layer, _: shown.append(layer))
+    active_mask.changed.connect(lambda layer, _: shown.append(layer))
     one.data = np.ones(one.data.shape, np.uint8)
-    assert not shown and [m.edits.unsaved for m in in_hand.all_held] == [True, False]
+    assert not shown and [m.edits.unsaved for m in active_mask.all_held] == [True, False]
     viewer.layers.remove(other)
-    assert in_hand.layer is None
+    assert active_mask.layer is None
 
 
-def test_counts_follow_a_long_random_session(viewer, in_hand):
+def test_counts_follow_a_long_random_session(viewer, active_mask):
     rng = np.random.default_rng(3)
     layer = mask(viewer, grid((9, 40, 40)), "brats-2024")
-    in_hand.watch(layer)
+    active_mask.watch(layer)
     layer.n_edit_dimensions = 3
     for _ in range(150):
         step = rng.integers(6)
@@ -196,31 +196,31 @@ def test_counts_follow_a_long_random_session(viewer, in_hand):
         else:
             layer.brush_size = int(rng.integers(1, 9))
             layer.paint(rng.integers((9, 40, 40)), int(rng.integers(5)))
-        groups = groups_of(in_hand.scheme)
-        assert in_hand.counts.counts() == count_all(layer.data, groups)
+        groups = groups_of(active_mask.scheme)
+        assert active_mask.counts.counts() == count_all(layer.data, groups)
 
 
-def test_edits_in_the_place_of_another_are_counted_once(viewer, in_hand):
+def test_edits_in_the_place_of_another_are_counted_once(viewer, active_mask):
     layer = mask(viewer)
-    in_hand.watch(layer)
-    found = seen(in_hand)
-    assert fill(in_hand)
-    with in_hand.replacing():
+    active_mask.watch(layer)
+    found = seen(active_mask)
+    assert fill(active_mask)
+    with active_mask.replacing():
         layer.undo()
-        assert fill(in_hand, 2)
+        assert fill(active_mask, 2)
     assert [name for name, _ in found] == ["fill between", "", ""]
-    assert in_hand.mask.edits.tally.actions == {"fill between": 1}
+    assert active_mask.mask.edits.tally.actions == {"fill between": 1}
     layer.undo()
     layer.redo()
-    assert in_hand.mask.edits.tally.actions == {"fill between": 1, "undo": 1, "redo": 1}
-    np.testing.assert_array_equal(in_hand.counts.labels, layer.data)
+    assert active_mask.mask.edits.tally.actions == {"fill between": 1, "undo": 1, "redo": 1}
+    np.testing.assert_array_equal(active_mask.counts.labels, layer.data)
 
 
 @pytest.mark.parametrize("values", [(257, 258), (-1, 1)])
-def test_labels_beyond_255_are_refused_by_their_number(viewer, in_hand, values):
+def test_labels_beyond_255_are_refused_by_their_number(viewer, active_mask, values):
     data = np.zeros((4, 8, 8), np.int32)
     data[1, 2, 2], data[1, 3, 3] = values
     told: list[str] = []
-    in_hand.refused.connect(lambda _, why: told.append(why))
-    in_hand.watch(viewer.add_labels(data, name="big"))
-    assert in_hand.layer is None and told == ["the layer big holds labels outside 0 to 255"]
+    active_mask.refused.connect(lambda _, why: told.append(why))
+    active_mask.watch(viewer.add_labels(data, name="big"))
+    assert active_mask.layer is None and told == ["the layer big holds labels outside 0 to 255"]

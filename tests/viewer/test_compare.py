@@ -84,7 +84,7 @@ def test_a_true_mask_is_loaded_from_a_file_hidden_and_compared(new_panel, wait, 
     loaded = section.chooser.layer
     assert loaded.name == "truth.nii.gz (reference)" and not loaded.visible
     np.testing.assert_array_equal(loaded.data, reference.labels)
-    assert viewer.layers.selection.active is mine and panel.in_hand.layer is mine
+    assert viewer.layers.selection.active is mine and panel.active_mask.layer is mine
 
 
 def test_a_reference_elsewhere_is_told_in_a_sentence(new_panel, wait, tmp_path, complaints):
@@ -114,10 +114,10 @@ def test_the_overlay_is_right_and_touches_no_other_layer(compared):
     for other, (visible, data) in before.items():
         assert other.visible == visible
         np.testing.assert_array_equal(other.data, data)
-    assert panel.in_hand.layer is mine
+    assert panel.active_mask.layer is mine
     section.region.setCurrentText("WT")
     (layer,) = (x for x in viewer.layers if is_view(x))  # the earlier one is replaced
-    assert layer.name.startswith("agreement WT") and panel.in_hand.layer is mine
+    assert layer.name.startswith("agreement WT") and panel.active_mask.layer is mine
 
 
 def test_the_overlay_goes_with_a_second_press(compared, wait):
@@ -339,10 +339,12 @@ def test_another_voxel_size_leaves_no_number_and_no_line_of_the_one_before(all_m
     for layer in at.viewer.layers:
         np.testing.assert_allclose(layer.scale, (5, 2, 2))
     (ring,) = (layer for layer in at.viewer.layers if is_view(layer))
-    seed = at.panel.in_hand.mask.edits.kept[0]
+    seed = at.panel.active_mask.mask.edits.kept[0]
     np.testing.assert_allclose(ring.data_to_world(ring.data[0]), at.mine.data_to_world(seed))
     at.viewer.layers.selection.active = drawn
-    assert at.panel.in_hand.grid().spacing_mm == (5.0, 2.0, 2.0) and at.panel.in_hand.scan() is not None
+    assert (
+        at.panel.active_mask.grid().spacing_mm == (5.0, 2.0, 2.0) and at.panel.active_mask.scan() is not None
+    )
     at.viewer.layers.selection.active = at.mine
     at.measure()
     before = at.page.findings().rano.lesions[0].longest.length_mm
@@ -365,7 +367,7 @@ def test_a_mask_has_the_images_of_its_own_case_in_the_roles_that_the_user_chose(
     for layer in (x for x in viewer.layers if x.name.endswith("t1c")):
         panel.inputs.inputs.choose(layer, Role.T2)
     for layer in layers:  # both lie on the same voxels
-        scan = panel.compare._around.scan_of(layer)
+        scan = panel.compare._context.scan_of(layer)
         assert set(scan.roles) == {Role.FLAIR, Role.T2} and scan.case == layer.name.split()[0]
 
 

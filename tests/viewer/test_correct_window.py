@@ -73,9 +73,9 @@ def at_work(open_panel, wait):
     layer = viewer.layers[-1]
     viewer.layers.selection.active = layer
     viewer.dims.set_current_step(0, 3)
-    assert panel.in_hand.layer is layer
+    assert panel.active_mask.layer is layer
     told = []
-    panel.in_hand.changed.connect(lambda _, change: told.append(change))
+    panel.active_mask.changed.connect(lambda _, change: told.append(change))
     return SimpleNamespace(
         viewer=viewer, panel=panel, page=panel.correct, layer=layer, told=told,
         settle=lambda: wait(lambda: not panel.correct.is_busy),
@@ -127,10 +127,10 @@ def assert_one_step(at, before: np.ndarray, after: np.ndarray) -> None:
     """What is there is as expected, was told of, is undone by one undo and done again by one redo."""
     np.testing.assert_array_equal(at.layer.data, after)
     assert at.told
-    np.testing.assert_array_equal(at.panel.in_hand.counts.labels, after)
+    np.testing.assert_array_equal(at.panel.active_mask.counts.labels, after)
     at.layer.undo()
     np.testing.assert_array_equal(at.layer.data, before)
-    np.testing.assert_array_equal(at.panel.in_hand.counts.labels, before)
+    np.testing.assert_array_equal(at.panel.active_mask.counts.labels, before)
     at.layer.redo()
     np.testing.assert_array_equal(at.layer.data, after)
 
@@ -536,7 +536,7 @@ def ran(with_model, wait):
     data[4] = np.where(data[4] > 0, 50.0, 0)
     panel.segment()
     wait(lambda: not panel.is_running)
-    with_model.layer = panel.in_hand.layer
+    with_model.layer = panel.active_mask.layer
     assert EVIDENCE_KEY in with_model.layer.metadata
     with_model.settle()
     with_model.told.clear()
@@ -609,7 +609,7 @@ def test_undo_of_the_threshold_moves_the_slider_back_and_forth(ran):
     where.slider.setValue(0.9)
     ran.settle()
     where.rethreshold.finish()
-    edits = ran.panel.in_hand.mask.edits
+    edits = ran.panel.active_mask.mask.edits
     assert edits.thresholds == {"WT": 0.9, "TC": 0.9}
     ran.layer.undo()
     assert where.slider.value() == pytest.approx(0.5) and edits.thresholds == {}
@@ -701,7 +701,7 @@ def test_swatches_are_what_the_mask_shows(at_work):
     other = Layer.create(*labels_layer(seg, name="other"))
     other.colormap = DirectLabelColormap(color_dict=colours)
     at_work.viewer.add_layer(other)
-    assert at_work.panel.in_hand.layer is other
+    assert at_work.panel.active_mask.layer is other
     picker, table = at_work.page.labels, at_work.panel.results.table
     assert [colour_at(picker.choices[v].icon(), 0.5) for v in (1, 2, 3)] == list(colours.values())[2:]
     assert [colour_at(table.item(r, 0).icon(), 0.5) for r in (0, 1)] == ["#123456", "#FEDCBA"]

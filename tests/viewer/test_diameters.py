@@ -46,7 +46,7 @@ def test_numbers_are_those_of_the_measure(measured):
     ]
     longest = measure(measured.seg).row("WT").longest_diameter_mm
     assert f"WT {longest:.1f} mm" in measured.section.more.value
-    sides = laterality(measured.seg, find_midline(measured.panel.in_hand.scan()))
+    sides = laterality(measured.seg, find_midline(measured.panel.active_mask.scan()))
     assert next(s for s in sides if s.name == "WT").words in measured.section.sides.value
     assert "patient's left" in measured.section.sides.value  # high x is the patient's left
 
@@ -61,7 +61,7 @@ def test_the_lines_lie_where_the_voxels_are(measured):
     index = measured.mine.world_to_data(measured.viewer.dims.point)[0]
     assert round(index) == lesion.slice_index
     assert (
-        measured.panel.in_hand.layer is measured.mine
+        measured.panel.active_mask.layer is measured.mine
         and measured.viewer.layers.selection.active is measured.mine
     )
 
@@ -77,7 +77,7 @@ def test_dragging_an_end_updates_the_numbers(measured):
     measured.section.move_ends.click()
     layer = measured.section.lines.layer
     assert measured.viewer.layers.selection.active is layer and layer.mode == "direct"
-    assert measured.panel.in_hand.layer is measured.mine
+    assert measured.panel.active_mask.layer is measured.mine
     before = measured.section.rano.lesions[0]
     z, y, x = before.longest.end
     layer.selected_data = {0}

@@ -12,7 +12,7 @@ from napari.layers import Layer
 from napari_tumorseg.errors import OutputError
 from napari_tumorseg.io import read_mask
 from napari_tumorseg.measure import Rano, agreement, measure, rano
-from napari_tumorseg.viewer.compare.export import Findings, write_everything
+from napari_tumorseg.viewer.compare.export import ExportContent, write_everything
 from napari_tumorseg.viewer.layers.edits import edits_of
 from napari_tumorseg.viewer.readers import read_layers
 from tests.viewer.conftest import NEEDS_SCREEN
@@ -36,7 +36,7 @@ def test_all_files_are_there_and_hold_what_was_found(tmp_path, ending):
     seg = mask_on(one)
     agreed = agreement(seg, mask_on(one, shift=2))
     written = write_everything(
-        tmp_path / "new folder", Findings(seg, one.scan(), agreement=agreed), ending=ending
+        tmp_path / "new folder", ExportContent(seg, one.scan(), agreement=agreed), ending=ending
     )
     assert {p.name for p in written} == {f"case{n}".replace(".nii.gz", ending) for n in NAMES}
     assert all(p.stat().st_size for p in written)
@@ -55,17 +55,17 @@ def test_all_files_are_there_and_hold_what_was_found(tmp_path, ending):
 
 def test_nothing_is_replaced_unless_that_is_wanted(tmp_path):
     one = head_case()
-    findings = Findings(mask_on(one), one.scan())
+    content = ExportContent(mask_on(one), one.scan())
     (tmp_path / "case_report.html").write_text("mine")
     with pytest.raises(OutputError, match=r"case_report\.html exists already"):
-        write_everything(tmp_path, findings)
+        write_everything(tmp_path, content)
     assert [p.name for p in tmp_path.iterdir()] == ["case_report.html"]
-    write_everything(tmp_path, findings, overwrite=True)
+    write_everything(tmp_path, content, overwrite=True)
     assert (tmp_path / "case_report.html").read_text() != "mine"
 
 
 def test_without_images_there_is_no_report(tmp_path):
-    written = write_everything(tmp_path, Findings(mask_on(head_case())))
+    written = write_everything(tmp_path, ExportContent(mask_on(head_case())))
     assert {p.suffix for p in written} == {".gz", ".json", ".csv"}
 
 
@@ -73,7 +73,7 @@ def test_names_do_no_harm(tmp_path):
     one = head_case(name=EVIL)
     seg = mask_on(one)
     object.__setattr__(seg, "name", EVIL)
-    written = write_everything(tmp_path, Findings(seg, one.scan()))
+    written = write_everything(tmp_path, ExportContent(seg, one.scan()))
     assert all(p.parent == tmp_path for p in written)
     report = next(p for p in written if p.suffix == ".html").read_text()
     assert "<script" not in report and "<img src=x" not in report
@@ -121,7 +121,7 @@ def test_files_that_are_there_are_not_replaced_without_a_word(new_panel, wait, t
     (mine,) = show_case(viewer, one, mask_on(one))
     viewer.layers.selection.active = mine
     (tmp_path / "case_seg.json").write_text("{}")
-    panel.compare.leave._around.safely(lambda: panel.compare.leave.run(tmp_path))()
+    panel.compare.leave._context.safely(lambda: panel.compare.leave.run(tmp_path))()
     assert "there already" in complaints[0]
     assert [p.name for p in tmp_path.iterdir()] == ["case_seg.json"]
 
@@ -134,7 +134,7 @@ def test_a_mask_that_was_made_elsewhere_is_not_replaced(new_panel, tmp_path, com
     (mine,) = show_case(viewer, one, mask_on(one))
     viewer.layers.selection.active = mine
     (tmp_path / "case_seg.nii.gz").write_bytes(b"true")
-    panel.compare.leave._around.safely(lambda: panel.compare.leave.run(tmp_path))()
+    panel.compare.leave._context.safely(lambda: panel.compare.leave.run(tmp_path))()
     assert "case_seg.nii.gz is there and may be the true mask" in complaints[0]
     assert [p.name for p in tmp_path.iterdir()] == ["case_seg.nii.gz"]
 
@@ -165,7 +165,7 @@ def test_what_is_out_of_date_is_not_taken_along(new_panel, wait):
     compare.reference.compare.click()
     compare.diameters.measure.click()
     wait(lambda: compare.reference.found is not None and compare.diameters.found is not None)
-    assert compare.findings().rano is not None and compare.findings().agreement is not None
+    assert compare.content().rano is not None and compare.content().agreement is not None
     mine.paint((3, 30, 10), 2)
-    found = compare.findings()
+    found = compare.content()
     assert found.rano is None and found.agreement is None and found.midline is not None

@@ -231,7 +231,7 @@ def test_the_cells_show_one_mask_until_another_is_selected(two_masks, wait):
     assert copy.data is first.data
     wait(lambda: not section.look.is_arranged)
     assert visible(viewer) == before and not views(viewer, KIND)
-    assert viewer.layers.selection.active is second and panel.in_hand.layer is second
+    assert viewer.layers.selection.active is second and panel.active_mask.layer is second
 
 
 @NEEDS_SCREEN

@@ -80,7 +80,7 @@ def recovered(open_panel, folder, wait):
     panel.safety.bar.accept.click()
     wait(lambda: len(viewer.layers) > count)
     panel.safety.autosave.journals.flush()
-    return viewer, panel, panel.in_hand.layer
+    return viewer, panel, panel.active_mask.layer
 
 
 @NEEDS_SCREEN
@@ -195,14 +195,14 @@ def test_marks_outlive_a_panel_and_are_those_of_their_mask(open_panel, folder, w
     panel.correct.corrector.accept(ONE)
     seeds = panel.correct.corrector.kept.seeds
     other = viewer.add_layer(layer.__class__(np.array(layer.data), name="other", scale=layer.scale))
-    assert panel.in_hand.layer is other
+    assert panel.active_mask.layer is other
     wait(lambda: not len(views(viewer, KEPT)[0].data))
     viewer.layers.selection.active = layer
     wait(lambda: len(views(viewer, KEPT)[0].data) == 1)
     viewer.window.remove_dock_widget(panel)
     _, again = viewer.window.add_plugin_dock_widget("napari-tumorseg", "Segment brain tumour")
     viewer.layers.selection.active = layer
-    again.in_hand.watch(layer)
+    again.active_mask.watch(layer)
     assert again.correct.corrector.kept.seeds == seeds
 
 

@@ -89,12 +89,12 @@ def test_the_result_goes_to_its_mask_if_another_is_selected_meanwhile(held_up):
     at = held_up
     seg = Segmentation(start(), grid(SHAPE, SPACING), SCHEMES["brats-2023"], "case")
     other = at.viewer.add_layer(Layer.create(*labels_layer(seg, name="other")))
-    assert at.panel.in_hand.layer is other
+    assert at.panel.active_mask.layer is other
     at.go_on()
     at.settle()
     assert at.layer.name in at.page.status.value and "changed" in at.page.status.value
     np.testing.assert_array_equal(other.data, start())
-    assert at.panel.in_hand.layer is other
+    assert at.panel.active_mask.layer is other
     at.viewer.layers.selection.active = at.layer
     after = start()
     after[3] = model_says()[3]

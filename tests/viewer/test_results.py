@@ -101,7 +101,7 @@ def test_a_click_on_a_row_shows_its_largest_slice(open_panel):
     viewer.dims.set_current_step(0, 0)
     row = next(i for i, row in enumerate(panel.results.rows) if row.name == "WT")
     camera = viewer.scene.camera
-    camera.center, camera.zoom = (0.0, *panel.in_hand.position_of((0, 15, 20))[1:]), 2.0
+    camera.center, camera.zoom = (0.0, *panel.active_mask.position_of((0, 15, 20))[1:]), 2.0
     far, zoom = camera.center, camera.zoom
     panel.results.table.cellClicked.emit(row, 0)
     assert layer.data[viewer.dims.current_step[0]].sum() == 9
@@ -111,7 +111,7 @@ def test_a_click_on_a_row_shows_its_largest_slice(open_panel):
     panel.results.table.cellClicked.emit(row, 0)
     assert layer.data[viewer.dims.current_step[0]].sum() == 9
     y, x = camera.center[-2:]
-    assert panel.in_hand.index_of((viewer.dims.point[0], y, x)) == (3, 3, 3)
+    assert panel.active_mask.index_of((viewer.dims.point[0], y, x)) == (3, 3, 3)
     empty = next(i for i, row in enumerate(panel.results.rows) if row.name == "RC")
     panel.results.table.cellClicked.emit(empty, 0)
     assert "no RC" in panel.runs.status.value
@@ -143,7 +143,7 @@ def test_components_are_stepped_through_in_any_plane(open_panel, order):
         place = list(viewer.dims.point)
         for axis, value in zip(viewer.dims.displayed, viewer.scene.camera.center[-2:], strict=True):
             place[axis] = value
-        seen.append(panel.in_hand.index_of(place))
+        seen.append(panel.active_mask.index_of(place))
     wanted = [centres[number] for number in (0, 1, 2, 0, 2, 1)]
     for found, centre in zip(seen, wanted, strict=True):
         assert np.abs(np.subtract(found, centre)).max() <= 1

@@ -121,7 +121,7 @@ def test_strokes_come_back_after_a_kill(open_panel, brats, wait, own_state):
     assert np.count_nonzero(expected != first[viewer.layers[len(first) - 1]])
     for other, data in first.items():  # nothing is overwritten
         np.testing.assert_array_equal(other.data, data)
-    assert panel.in_hand.layer is layer and edits_of(layer).unsaved
+    assert panel.active_mask.layer is layer and edits_of(layer).unsaved
     assert origin_of(layer).scheme.name == "brats-2023"
 
     panel.safety.autosave.journals.flush()
@@ -233,11 +233,11 @@ def test_a_removed_layer_can_be_put_back(open_panel, wait):
     viewer.layers.remove(layer)
     assert "removed with unsaved corrections" in panel.safety.bar.text.text()
     panel.safety.bar.accept.click()
-    assert layer in viewer.layers and panel.in_hand.layer is layer
+    assert layer in viewer.layers and panel.active_mask.layer is layer
     assert panel.safety.autosave.unsaved
     panel.safety.autosave.journals.flush()
     assert len(list(journal_folder().glob("*.journal"))) == 1
-    assert panel.in_hand.mask.edits.tally.total == 1
+    assert panel.active_mask.mask.edits.tally.total == 1
     viewer.layers.remove(layer)
     panel.safety.bar.reject.click()
     panel.safety.autosave.journals.flush()
@@ -272,4 +272,4 @@ def test_edits_outlive_a_panel_that_is_closed_and_opened(open_panel, wait):
     assert [m.layer for m in again.safety.autosave.unsaved] == [layer]
     again.safety.autosave.journals.flush()
     assert not unfinished(journal_folder())  # the one there is is in work again
-    assert again.in_hand.mask.edits.tally.total == 1
+    assert again.active_mask.mask.edits.tally.total == 1

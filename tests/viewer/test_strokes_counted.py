@@ -32,12 +32,12 @@ def drawn(open_panel, wait, monkeypatch):
     ramp = np.broadcast_to(np.linspace(0, 255, 48).astype(np.uint8), mine.data.shape)
     mine.metadata[EVIDENCE_KEY] = Evidence({"WT": ramp}, box, mine.metadata["tumorseg"].grid, output)
     viewer.layers.selection.active = None
-    panel.in_hand.watch(None)
+    panel.active_mask.watch(None)
     viewer.layers.selection.active = mine
     viewer.dims.set_current_step(0, 3)
     viewer.screenshot(canvas_only=True, flash=False)
     told = []
-    panel.in_hand.edited.connect(lambda _, change, action: told.append(action))
+    panel.active_mask.edited.connect(lambda _, change, action: told.append(action))
     at = SimpleNamespace(viewer=viewer, panel=panel, layer=mine, told=told, page=panel.correct)
     at.pause = lambda: wait(lambda: not panel.correct.guard.is_waiting)
     at.settle = lambda: wait(lambda: not panel.correct.is_busy)

@@ -83,22 +83,22 @@ def test_a_move_that_returned_can_be_redone(moved):
     moved.layer.redo()
     np.testing.assert_array_equal(moved.layer.data, at_07)
     assert moved.slider.value() == pytest.approx(0.7)
-    assert moved.panel.in_hand.mask.edits.thresholds == {"WT": 0.7, "TC": 0.7}
+    assert moved.panel.active_mask.mask.edits.thresholds == {"WT": 0.7, "TC": 0.7}
 
 
 def test_a_move_ends_where_another_mask_is_selected(moved):
     """Its undo is known as such when the mask is selected again."""
-    mask, layers = moved.panel.in_hand.mask, moved.viewer.layers
+    mask, layers = moved.panel.active_mask.mask, moved.viewer.layers
     other = layers[1]
     assert other is not moved.layer
     layers.selection.active = other
     moved.settle()
-    assert moved.panel.in_hand.mask is not mask
+    assert moved.panel.active_mask.mask is not mask
     layers.selection.active = moved.layer
     moved.settle()
     moved.layer.undo()
     np.testing.assert_array_equal(moved.layer.data, moved.before)
-    edits = moved.panel.in_hand.mask.edits
+    edits = moved.panel.active_mask.mask.edits
     assert edits.thresholds == {} and moved.slider.value() == pytest.approx(0.5)
 
 
@@ -113,4 +113,4 @@ def test_steps_outlive_a_panel(moved):
     assert where.evidence is evidence and where.slider.value() == pytest.approx(0.7)
     moved.layer.undo()
     np.testing.assert_array_equal(moved.layer.data, moved.before)
-    assert where.slider.value() == pytest.approx(0.5) and panel.in_hand.mask.edits.thresholds == {}
+    assert where.slider.value() == pytest.approx(0.5) and panel.active_mask.mask.edits.thresholds == {}

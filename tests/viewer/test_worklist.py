@@ -86,7 +86,7 @@ def test_the_cases_are_listed_with_their_states(section, tmp_path):
 
 
 def test_a_click_opens_a_case_and_the_next_one_takes_its_place(section, wait, new_panel):
-    viewer = section._around.viewer
+    viewer = section._context.viewer
     own = viewer.add_image(np.zeros((6, 40, 48)), name="my own")
     section.list.itemClicked.emit(section.list.topLevelItem(1), 0)
     wait(lambda: section.current == "b")
@@ -101,7 +101,7 @@ def test_a_click_opens_a_case_and_the_next_one_takes_its_place(section, wait, ne
 
 
 def test_keys_step_through_the_cases(section, wait):
-    viewer = section._around.viewer
+    viewer = section._context.viewer
     viewer.keymap[next(k for k in viewer.keymap if str(k) == KEYS["next_case"].key)](viewer)
     wait(lambda: section.current == "a")
     viewer.keymap[next(k for k in viewer.keymap if str(k) == KEYS["next_case"].key)](viewer)
@@ -109,7 +109,7 @@ def test_keys_step_through_the_cases(section, wait):
 
 
 def test_the_next_day_goes_on_where_this_one_stopped(section, wait, tmp_path, new_panel):
-    viewer = section._around.viewer
+    viewer = section._context.viewer
     # a: segmented, kept, not looked at further; b: corrected; c: done at once
     opened(section, "a", wait)
     untouched = np.array(segment(section, viewer).data)
@@ -136,13 +136,13 @@ def test_the_next_day_goes_on_where_this_one_stopped(section, wait, tmp_path, ne
     assert "Go on with a" in again.note.value
     again.open_case("b")
     wait(lambda: again.current == "b")
-    mask = panel.in_hand.layer
+    mask = panel.active_mask.layer
     assert mask.name == "b seg" and isinstance(mask, Labels)
     np.testing.assert_array_equal(mask.data, corrected)
     assert origin_of(mask).provenance["model"] == {"name": "tiny"}
     again.open_case("a")
     wait(lambda: again.current == "a")
-    np.testing.assert_array_equal(panel.in_hand.layer.data, untouched)
+    np.testing.assert_array_equal(panel.active_mask.layer.data, untouched)
     # the states lie beside the masks, which lie on the scan's grid
     output = tmp_path / "study_masks"
     told = json.loads((output / STATE_FILE).read_text())["cases"]
@@ -160,7 +160,7 @@ def test_the_next_day_goes_on_where_this_one_stopped(section, wait, tmp_path, ne
 
 def test_a_mask_that_was_drawn_is_kept_with_its_scan(section, wait, tmp_path):
     opened(section, "a", wait)
-    layer = draw(section, section._around.viewer, value=1)
+    layer = draw(section, section._context.viewer, value=1)
     section.done.click()
     wait(lambda: section.current == "b")
     kept = read_mask(tmp_path / "study_masks" / "a_seg.nii.gz")
@@ -182,8 +182,8 @@ def test_a_mask_that_came_with_the_case_is_not_kept_as_the_persons_own(section, 
     truth.header.set_xyzt_units("mm")
     nib.save(truth, tmp_path / "study" / "a" / "a_seg.nii.gz")
     opened(section, "a", wait)
-    layer = section._around.in_hand.layer
-    assert layer.name == "a_seg (from file)" and section._around.viewer.layers.selection.active is not layer
+    layer = section._context.active_mask.layer
+    assert layer.name == "a_seg (from file)" and section._context.viewer.layers.selection.active is not layer
     section.save.click()
     assert "no mask of yours" in complaints[-1]
     layer.paint((3, 30, 10), 1)  # corrected, it is
@@ -195,7 +195,7 @@ def test_a_mask_that_came_with_the_case_is_not_kept_as_the_persons_own(section, 
 
 
 def test_unsaved_edits_are_asked_about(section, wait, monkeypatch, tmp_path):
-    viewer = section._around.viewer
+    viewer = section._context.viewer
     opened(section, "a", wait)
     layer = segment(section, viewer)
     layer.paint((3, 30, 10), 1)
@@ -225,7 +225,7 @@ def test_unsaved_edits_are_asked_about(section, wait, monkeypatch, tmp_path):
 
 
 def test_a_mask_that_someone_else_wrote_meanwhile_is_not_replaced(section, wait, complaints, tmp_path):
-    viewer = section._around.viewer
+    viewer = section._context.viewer
     opened(section, "a", wait)
     segment(section, viewer)
     section.save.click()
@@ -238,7 +238,7 @@ def test_a_mask_that_someone_else_wrote_meanwhile_is_not_replaced(section, wait,
 
 
 def test_a_mask_of_another_case_is_not_kept_here(section, wait, complaints, tmp_path):
-    viewer = section._around.viewer
+    viewer = section._context.viewer
     opened(section, "a", wait)
     layer = viewer.add_labels(np.ones((3, 4, 5), np.uint8), name="elsewhere")
     viewer.layers.selection.active = layer
@@ -285,7 +285,7 @@ def test_nothing_comes_between_a_mask_and_its_file(section, wait, complaints, tm
     section.done.click()
     section.next.click()
     section.save.click()
-    section._around.safely(lambda: section.open_folder(tmp_path / "study"))()
+    section._context.safely(lambda: section.open_folder(tmp_path / "study"))()
     assert len(complaints) == 3 and all("being saved" in told for told in complaints)
     wait(lambda: section.current == "b")
     section.previous.click()  # and what was refused can be done then
@@ -353,8 +353,8 @@ def test_everything_that_was_made_of_a_case_goes_with_it(new_panel, wait, tmp_pa
     maps = {"WT": (200 * layer.data).astype(np.uint8)}
     output = Output(names=("WT",), labels=(1,), scheme="binary")
     layer.metadata[EVIDENCE_KEY] = Evidence(maps, box, origin_of(layer).grid, output)
-    panel.in_hand.watch(None)
-    panel.in_hand.watch(layer)
+    panel.active_mask.watch(None)
+    panel.active_mask.watch(layer)
     kept = [layer]
     panel.correct.corrector.accept((3, 14, 32))
     for name in ("WT", "uncertainty"):
@@ -384,7 +384,7 @@ def test_everything_that_was_made_of_a_case_goes_with_it(new_panel, wait, tmp_pa
 
 
 def test_a_drawn_mask_goes_with_its_case(section, wait, tmp_path):
-    viewer = section._around.viewer
+    viewer = section._context.viewer
     opened(section, "a", wait)
     layer = draw(section, viewer, value=1)
     section.done.click()
@@ -393,22 +393,22 @@ def test_a_drawn_mask_goes_with_its_case(section, wait, tmp_path):
 
 
 def test_a_mask_of_before_is_not_taken_for_the_next_cases(section, wait, tmp_path):
-    viewer = section._around.viewer
+    viewer = section._context.viewer
     opened(section, "a", wait)
     image = viewer.layers[0]
     place = {name: getattr(image, name) for name in ("scale", "translate", "units")}
     atlas = viewer.add_labels(np.ones(image.data.shape, np.uint8), name="atlas", **place)
-    assert section._around.in_hand.layer == atlas
+    assert section._context.active_mask.layer == atlas
     section.next.click()
     wait(lambda: section.current == "b")
-    assert atlas in viewer.layers and section._around.in_hand.layer is None
+    assert atlas in viewer.layers and section._context.active_mask.layer is None
     section.done.click()
     wait(lambda: section.current == "c")
     assert not (tmp_path / "study_masks" / "b_seg.nii.gz").exists()
 
 
 def test_a_mask_of_before_is_refused_even_if_it_is_chosen(section, wait, complaints, tmp_path):
-    viewer = section._around.viewer
+    viewer = section._context.viewer
     opened(section, "a", wait)
     image = viewer.layers[0]
     place = {name: getattr(image, name) for name in ("scale", "translate", "units")}
@@ -437,14 +437,14 @@ def test_a_mask_that_is_put_back_is_not_the_next_cases(section, wait, complaints
     section.next.click()
     wait(lambda: section.current == "b")
     bar.accept.click()
-    assert layer in viewer.layers and section._around.in_hand.layer is layer
+    assert layer in viewer.layers and section._context.active_mask.layer is layer
     section.done.click()
     assert "does not belong to b" in complaints[-1]
     assert not (tmp_path / "study_masks" / "b_seg.nii.gz").exists()
 
 
 def test_only_edits_of_the_case_are_asked_about(section, wait, monkeypatch, tmp_path):
-    viewer = section._around.viewer
+    viewer = section._context.viewer
     opened(section, "a", wait)
     mine = viewer.add_labels(np.zeros((3, 4, 5), np.uint8), name="elsewhere")
     mine.paint((1, 1, 1), 1)
@@ -461,7 +461,7 @@ def test_only_edits_of_the_case_are_asked_about(section, wait, monkeypatch, tmp_
 
 
 def test_only_the_mask_in_hand_is_kept_of_several(section, wait, monkeypatch, tmp_path):
-    viewer = section._around.viewer
+    viewer = section._context.viewer
     opened(section, "a", wait)
     layer = segment(section, viewer)
     layer.paint((3, 30, 10), 1)
@@ -566,13 +566,13 @@ def test_what_happens_while_a_mask_is_saved_is_no_crash(section, wait, complaint
 
 
 def test_masks_are_not_kept_among_the_cases(section, wait, complaints, tmp_path):
-    section._around.safely(lambda: section.set_output(tmp_path / "study"))()
+    section._context.safely(lambda: section.set_output(tmp_path / "study"))()
     assert "study holds the cases: choose another folder for the masks" in complaints[-1]
     assert section.worklist.output == tmp_path / "study_masks"
 
 
 def test_another_list_of_the_same_cases_leaves_the_open_one(section, wait, monkeypatch, tmp_path):
-    viewer = section._around.viewer
+    viewer = section._context.viewer
     opened(section, "a", wait)
     layer = segment(section, viewer)
     layer.paint((3, 30, 10), 1)
@@ -586,7 +586,7 @@ def test_another_list_of_the_same_cases_leaves_the_open_one(section, wait, monke
 
 
 def test_another_folder_closes_the_open_case_after_asking(section, wait, monkeypatch, tmp_path):
-    viewer = section._around.viewer
+    viewer = section._context.viewer
     opened(section, "a", wait)
     layer = segment(section, viewer)
     layer.paint((3, 30, 10), 1)
@@ -607,7 +607,7 @@ def test_another_folder_closes_the_open_case_after_asking(section, wait, monkeyp
 def test_the_next_day_goes_on_with_the_last_folder(section, wait, new_panel, tmp_path):
     assert section.go_on.isHidden()
     opened(section, "a", wait)
-    segment(section, section._around.viewer)
+    segment(section, section._context.viewer)
     section.done.click()
     wait(lambda: section.current == "b")
     _, panel = new_panel()

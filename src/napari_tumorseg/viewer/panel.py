@@ -38,8 +38,8 @@ from napari_tumorseg.viewer.segment.model_section import ModelSection
 from napari_tumorseg.viewer.segment.options_section import SLICE, OptionsSection
 from napari_tumorseg.viewer.segment.run import Job, Run
 from napari_tumorseg.viewer.segment.run_section import RunSection
-from napari_tumorseg.viewer.state.active_mask import MaskInHand
-from napari_tumorseg.viewer.state.context import Surroundings
+from napari_tumorseg.viewer.state.active_mask import ActiveMask
+from napari_tumorseg.viewer.state.context import PanelContext
 from napari_tumorseg.viewer.widgets.section import Section
 from napari_tumorseg.viewer.widgets.telling import short
 from napari_tumorseg.viewer.widgets.toasts import show_error
@@ -84,13 +84,13 @@ class SegmentPanel(QWidget):
         self.options = OptionsSection()
         self.runs = RunSection()
         self.results = ResultsSection()
-        self.in_hand = MaskInHand(napari_viewer.layers, self.inputs.inputs)
-        self.numbers = ResultsControl(napari_viewer, self.in_hand, self.results)
-        self.safety = Safety(napari_viewer, self.in_hand, self._save_layer)
-        around = Surroundings(napari_viewer, self.in_hand, self.complain)
-        self.correct = CorrectPage(around, self._job)
-        self.compare = ComparePage(around)
-        self.cases = WorklistSection(around, self.safety.may_leave)
+        self.active_mask = ActiveMask(napari_viewer.layers, self.inputs.inputs)
+        self.numbers = ResultsControl(napari_viewer, self.active_mask, self.results)
+        self.safety = Safety(napari_viewer, self.active_mask, self._save_layer)
+        context = PanelContext(napari_viewer, self.active_mask, self.complain)
+        self.correct = CorrectPage(context, self._job)
+        self.compare = ComparePage(context)
+        self.cases = WorklistSection(context, self.safety.may_leave)
         self._upright = Upright(napari_viewer)
         self._lay_out()
         self._take_preferences()
@@ -172,7 +172,7 @@ class SegmentPanel(QWidget):
     @property
     def results_layer(self) -> LabelsLayer | None:
         """The layer whose numbers are shown."""
-        return self.in_hand.layer
+        return self.active_mask.layer
 
     @property
     def is_running(self) -> bool:
@@ -242,7 +242,7 @@ class SegmentPanel(QWidget):
         self.numbers.said.connect(self.say)
         self.numbers.failed.connect(self.complain)
         self.safety.failed.connect(self.complain)
-        self.in_hand.edited.connect(lambda *_: self.safety.guard(self))
+        self.active_mask.edited.connect(lambda *_: self.safety.guard(self))
         self._unbind = bind(
             self._viewer,
             {
@@ -272,7 +272,7 @@ class SegmentPanel(QWidget):
         self.safety.let_go()
         self.numbers.let_go()
         self.correct.let_go()
-        self.in_hand.let_go()
+        self.active_mask.let_go()
         self._upright.disconnect()
         self.inputs.disconnect_all()
         self._viewer.layers.selection.events.active.disconnect(self._on_active)
@@ -323,7 +323,7 @@ class SegmentPanel(QWidget):
         if warnings:
             show_warning(short("\n".join(warnings), self._sources()))
         self._viewer.layers.selection.active = layer  # a brush in use, too, belongs on what the table shows
-        self.in_hand.watch(layer)
+        self.active_mask.watch(layer)
         self.say("Measuring…")
         QTimer.singleShot(0, self.numbers.tell_result)
 
@@ -339,10 +339,10 @@ class SegmentPanel(QWidget):
         layer = event.value
         running = self._run.layer if self._run is not None and self.is_running else None
         if isinstance(layer, LabelsLayer) and layer is not running and not is_view(layer):
-            self.in_hand.watch(layer)
+            self.active_mask.watch(layer)
 
     def _on_removed(self, event: Any) -> None:
-        if self.in_hand.layer is None:
+        if self.active_mask.layer is None:
             self._watch_first_mask()
 
     def _watch_first_mask(self) -> None:
@@ -350,7 +350,7 @@ class SegmentPanel(QWidget):
         running = self._run.layer if self._run is not None and self.is_running else None
         masks = [layer for layer in masks if layer is not running and not is_view(layer)]
         if masks:
-            self.in_hand.watch(masks[-1])
+            self.active_mask.watch(masks[-1])
 
     # ---- helpers
 

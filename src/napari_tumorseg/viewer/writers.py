@@ -39,7 +39,7 @@ def _write(path: str, data: Any, attributes: dict[str, Any]) -> list[str]:
 
     layer = Layer.create(data, attributes, "labels")
     assert isinstance(layer, Labels)
-    segmentation = segmentation_of(layer, _layers_around())
+    segmentation = segmentation_of(layer, _layers_of_viewer())
     written = save_mask(segmentation, Path(path))
     edits = edits_of(layer)
     if edits is not None:
@@ -63,7 +63,7 @@ def segmentation_of(layer: Labels, beside: list[Layer]) -> Segmentation:
         return to_segmentation(layer, beside, get_scheme(picked))
 
 
-def _layers_around() -> list[Layer]:
+def _layers_of_viewer() -> list[Layer]:
     """Return the layers of the viewer in which the layer was saved."""
     import napari
 

@@ -18,8 +18,8 @@ from napari_tumorseg.session.maps import pack_maps
 from napari_tumorseg.viewer.autosave.case_files import about
 from napari_tumorseg.viewer.autosave.journal_thread import Journals, Writer
 from napari_tumorseg.viewer.segment.run import EVIDENCE_KEY
-from napari_tumorseg.viewer.state.active_mask import MaskInHand
-from napari_tumorseg.viewer.state.tracked_mask import HeldMask
+from napari_tumorseg.viewer.state.active_mask import ActiveMask
+from napari_tumorseg.viewer.state.tracked_mask import TrackedMask
 
 
 class Autosave(QObject):
@@ -27,7 +27,7 @@ class Autosave(QObject):
 
     Parameters
     ----------
-    in_hand : MaskInHand
+    active_mask : ActiveMask
         Whose masks are followed.
     layers : LayerList
         Of the viewer.
@@ -36,28 +36,28 @@ class Autosave(QObject):
     """
 
     orphaned = Signal(object)
-    """A layer was removed that has unsaved edits: its `HeldMask`."""
+    """A layer was removed that has unsaved edits: its `TrackedMask`."""
 
-    def __init__(self, in_hand: MaskInHand, layers: LayerList, folder: Path | None = None) -> None:
+    def __init__(self, active_mask: ActiveMask, layers: LayerList, folder: Path | None = None) -> None:
         super().__init__()
         self.journals = Journals(folder or journal_folder())
-        self._in_hand = in_hand
+        self._active_mask = active_mask
         self._layers = layers
-        self._writers: dict[HeldMask, Writer] = {}
-        self._orphans: dict[HeldMask, Writer] = {}
+        self._writers: dict[TrackedMask, Writer] = {}
+        self._orphans: dict[TrackedMask, Writer] = {}
         self._is_over = False
-        in_hand.held.connect(self._on_held)
-        in_hand.edited.connect(self._on_edited)
-        in_hand.dropped.connect(self._on_dropped)
+        active_mask.held.connect(self._on_held)
+        active_mask.edited.connect(self._on_edited)
+        active_mask.dropped.connect(self._on_dropped)
 
     @property
-    def unsaved(self) -> list[HeldMask]:
+    def unsaved(self) -> list[TrackedMask]:
         """The masks in the viewer that are, as they are now, in no file of the user's."""
-        for mask in self._in_hand.all_held:
-            self._in_hand.look(mask.layer)
-        return [mask for mask in self._in_hand.all_held if mask.edits.unsaved]
+        for mask in self._active_mask.all_held:
+            self._active_mask.look(mask.layer)
+        return [mask for mask in self._active_mask.all_held if mask.edits.unsaved]
 
-    def give_up(self, mask: HeldMask) -> None:
+    def give_up(self, mask: TrackedMask) -> None:
         """Forget the edits of a mask so far: nobody wants them back."""
         writer = self._orphans.pop(mask, None)
         if writer is not None:
@@ -65,7 +65,7 @@ class Autosave(QObject):
         else:
             mask.edits.note_saved()
 
-    def put_off(self, mask: HeldMask) -> None:
+    def put_off(self, mask: TrackedMask) -> None:
         """Leave the edits of a mask that is about to go to their journal, to be offered another time."""
         writer = self._writers.pop(mask, None)
         if writer is not None:
@@ -82,7 +82,7 @@ class Autosave(QObject):
             writer.close(saved=mask not in unsaved and mask not in self._orphans)
         self.journals.finish()
 
-    def _on_held(self, mask: HeldMask) -> None:
+    def _on_held(self, mask: TrackedMask) -> None:
         mask.edits.saved.connect(lambda: self._on_saved(mask))
         mask.edits.marked.connect(lambda: self._on_marked(mask))
         mask.edits.rethresholded.connect(lambda: self._on_rethresholded(mask))
@@ -91,7 +91,7 @@ class Autosave(QObject):
             self._start(mask, np.array(mask.counts.labels), at_once=True)
             self._end_earlier(mask, before)
 
-    def _on_edited(self, mask: HeldMask, change: Change, action: str) -> None:
+    def _on_edited(self, mask: TrackedMask, change: Change, action: str) -> None:
         if self._is_over:
             return
         if mask not in self._writers:
@@ -100,19 +100,19 @@ class Autosave(QObject):
             self._start(mask, labels)
         self._writers[mask].append(change, action)
 
-    def _on_saved(self, mask: HeldMask) -> None:
+    def _on_saved(self, mask: TrackedMask) -> None:
         if not self._is_over and mask in self._writers:
             self._writers[mask].restart()
 
-    def _on_marked(self, mask: HeldMask) -> None:
+    def _on_marked(self, mask: TrackedMask) -> None:
         if not self._is_over and mask in self._writers:
             self._writers[mask].keep(mask.edits.kept)
 
-    def _on_rethresholded(self, mask: HeldMask) -> None:
+    def _on_rethresholded(self, mask: TrackedMask) -> None:
         if not self._is_over and mask in self._writers:
             self._writers[mask].set_thresholds(mask.edits.thresholds)
 
-    def _on_dropped(self, mask: HeldMask) -> None:
+    def _on_dropped(self, mask: TrackedMask) -> None:
         writer = self._writers.pop(mask, None)
         if writer is None or self._is_over:
             return
@@ -123,7 +123,7 @@ class Autosave(QObject):
         mask.edits.journal = writer.path
         self.orphaned.emit(mask)
 
-    def _start(self, mask: HeldMask, labels: Any, at_once: bool = False) -> None:
+    def _start(self, mask: TrackedMask, labels: Any, at_once: bool = False) -> None:
         told = about(mask, self._layers)
         key = told["files"][0]
         writer = self._writers[mask] = self.journals.start(key, labels, told, mask.edits.tally, at_once)
@@ -135,7 +135,7 @@ class Autosave(QObject):
         if isinstance(evidence, Evidence):
             writer.attach(partial(pack_maps, evidence))
 
-    def _end_earlier(self, mask: HeldMask, path: Path | None) -> None:
+    def _end_earlier(self, mask: TrackedMask, path: Path | None) -> None:
         """End the journal that held these edits before."""
         for orphan, writer in list(self._orphans.items()):
             if orphan.layer is mask.layer:

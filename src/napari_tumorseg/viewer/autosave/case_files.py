@@ -13,10 +13,10 @@ from napari.layers import Layer
 from napari_tumorseg.report.tables import jsonable
 from napari_tumorseg.session import Unfinished
 from napari_tumorseg.viewer.layers.origin import origin_of
-from napari_tumorseg.viewer.state.tracked_mask import HeldMask
+from napari_tumorseg.viewer.state.tracked_mask import TrackedMask
 
 
-def about(mask: HeldMask, layers: Iterable[Layer]) -> dict[str, Any]:
+def about(mask: TrackedMask, layers: Iterable[Layer]) -> dict[str, Any]:
     """Return what a journal must hold so that its edits can be offered and shown again."""
     origin = origin_of(mask.layer)
     return {

@@ -15,8 +15,8 @@ from napari_tumorseg.viewer.autosave import close_guard
 from napari_tumorseg.viewer.autosave.autosave import Autosave
 from napari_tumorseg.viewer.autosave.close_guard import Answer, CloseGuard
 from napari_tumorseg.viewer.autosave.recovery import Recovery
-from napari_tumorseg.viewer.state.active_mask import MaskInHand
-from napari_tumorseg.viewer.state.tracked_mask import HeldMask
+from napari_tumorseg.viewer.state.active_mask import ActiveMask
+from napari_tumorseg.viewer.state.tracked_mask import TrackedMask
 from napari_tumorseg.viewer.widgets.offers import OfferBar
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ class Safety(QObject):
     ----------
     viewer : Viewer
         Of the panel.
-    in_hand : MaskInHand
+    active_mask : ActiveMask
         Whose masks are kept.
     save : callable
         Saves a layer to a file that is asked for.
@@ -44,12 +44,12 @@ class Safety(QObject):
     failed = Signal(str)
     """What went wrong, in a sentence."""
 
-    def __init__(self, viewer: Viewer, in_hand: MaskInHand, save: Callable[[LabelsLayer], None]) -> None:
+    def __init__(self, viewer: Viewer, active_mask: ActiveMask, save: Callable[[LabelsLayer], None]) -> None:
         super().__init__()
         self._save = save
-        self._in_hand = in_hand
+        self._active_mask = active_mask
         self.bar = OfferBar()
-        self.autosave = Autosave(in_hand, viewer.layers)
+        self.autosave = Autosave(active_mask, viewer.layers)
         self.recovery = Recovery(viewer, self.autosave, self.bar)
         self._guard = CloseGuard(self.may_close)
         self.recovery.failed.connect(self.failed)
@@ -74,23 +74,23 @@ class Safety(QObject):
             How the mask in hand is saved; others are saved to files that are asked for.
         """
         unsaved = [mask for mask in self.autosave.unsaved if mask.layer in layers]
-        in_hand = self._in_hand.layer
-        answer = self._settled(unsaved, lambda layer: (save if layer is in_hand else self._save)(layer))
+        active_mask = self._active_mask.layer
+        answer = self._settled(unsaved, lambda layer: (save if layer is active_mask else self._save)(layer))
         if answer is Answer.LATER:
             for mask in unsaved:
                 self.autosave.put_off(mask)
         return answer is not Answer.CANCEL
 
-    def _settled(self, unsaved: list[HeldMask], save: Callable[[LabelsLayer], None]) -> Answer:
+    def _settled(self, unsaved: list[TrackedMask], save: Callable[[LabelsLayer], None]) -> Answer:
         """Ask what becomes of these masks and do so; `Answer.CANCEL` where some could not be saved."""
         if not unsaved:
             return Answer.SAVE
         answer = close_guard.ask_about([mask.layer.name for mask in unsaved])
         if answer is Answer.SAVE:
-            before = self._in_hand.layer
+            before = self._active_mask.layer
             for mask in unsaved:
                 save(mask.layer)
-            self._in_hand.watch(before)  # what is saved to a file that is asked for comes in hand
+            self._active_mask.watch(before)  # what is saved to a file that is asked for comes in hand
             return Answer.CANCEL if any(mask.edits.unsaved for mask in unsaved) else answer
         if answer is Answer.DISCARD:
             for mask in unsaved:

@@ -31,7 +31,7 @@ from napari_tumorseg.viewer.layers.from_layers import grid_of
 from napari_tumorseg.viewer.layers.origin import METADATA_KEY, Origin, origin_of
 from napari_tumorseg.viewer.layers.to_layers import labels_layer
 from napari_tumorseg.viewer.segment.run import EVIDENCE_KEY
-from napari_tumorseg.viewer.state.tracked_mask import HeldMask
+from napari_tumorseg.viewer.state.tracked_mask import TrackedMask
 from napari_tumorseg.viewer.widgets.background import Background
 from napari_tumorseg.viewer.widgets.offers import Offer, OfferBar
 
@@ -159,13 +159,13 @@ class Recovery(QObject):
 
     # ---- of a layer that was removed
 
-    def _offer_back(self, mask: HeldMask) -> None:
+    def _offer_back(self, mask: TrackedMask) -> None:
         text = f"{mask.layer.name} was removed with unsaved corrections ({actions(mask.edits.tally.total)})."
         back = partial(self._safely, self._put_back, mask)
         leave = partial(self._autosave.give_up, mask)
         self._bar.add(Offer(mask, text, ("Put back", back), ("Discard", leave)))
 
-    def _put_back(self, mask: HeldMask) -> None:
+    def _put_back(self, mask: TrackedMask) -> None:
         if mask.layer not in self._viewer.layers:
             self._viewer.add_layer(mask.layer)
         self._viewer.layers.selection.active = mask.layer

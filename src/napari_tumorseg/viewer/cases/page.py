@@ -31,7 +31,7 @@ from napari_tumorseg.viewer.cases.opening import Opened, open_entry, stamp_of
 from napari_tumorseg.viewer.keys import bind, key_of, titled
 from napari_tumorseg.viewer.layers.edits import edits_of
 from napari_tumorseg.viewer.layers.origin import origin_of
-from napari_tumorseg.viewer.state.context import Surroundings
+from napari_tumorseg.viewer.state.context import PanelContext
 from napari_tumorseg.viewer.state.saving import keep_others_mask
 from napari_tumorseg.viewer.widgets.background import Background
 from napari_tumorseg.viewer.widgets.section import Note
@@ -47,21 +47,21 @@ class WorklistSection(QWidget):
 
     Parameters
     ----------
-    around : Surroundings
+    context : PanelContext
         The viewer and the mask in hand.
     may_leave : callable
         Asks about unsaved edits of layers that are about to go, given how to save the mask in hand; False if
         the user wants to stay.
     """
 
-    def __init__(self, around: Surroundings, may_leave: MayLeave) -> None:
+    def __init__(self, context: PanelContext, may_leave: MayLeave) -> None:
         super().__init__()
-        self._around = around
+        self._context = context
         self._may_leave = may_leave
         self._work = Background(self)
         self.worklist: Worklist | None = None
         self.current: str | None = None
-        self._case = OpenCase(around.viewer.layers)
+        self._case = OpenCase(context.viewer.layers)
         self._stamp: int | None = None
         self._asked_for: str | None = None
         self._saving = False
@@ -110,7 +110,7 @@ class WorklistSection(QWidget):
         self.note.value = "Looking for cases…"
 
         def done(found: Worklist) -> None:
-            self._around.safely(lambda: self._on_listed(found, paths))()
+            self._context.safely(lambda: self._on_listed(found, paths))()
 
         self._work.start(lambda: Worklist.open(*paths), done, self._on_failed)
 
@@ -183,7 +183,7 @@ class WorklistSection(QWidget):
         column_of_all.addWidget(self.note.native)
 
     def _connect(self) -> None:
-        safely = self._around.safely
+        safely = self._context.safely
         self.go_on.clicked.connect(safely(self.open_last))
         self.choose.clicked.connect(safely(self.open_folder))
         self.choose_output.clicked.connect(safely(self.set_output))
@@ -194,7 +194,7 @@ class WorklistSection(QWidget):
         self.previous.clicked.connect(backward)
         self.save.clicked.connect(safely(self.save_mask))
         self.done.clicked.connect(safely(self.finish))
-        self._unbind = bind(self._around.viewer, {"next_case": forward, "previous_case": backward})
+        self._unbind = bind(self._context.viewer, {"next_case": forward, "previous_case": backward})
 
     def _asked(self, what: str, start: Path | None) -> Path | None:
         name = QFileDialog.getExistingDirectory(self, f"Folder: {what.lower()}", str(start or ""))
@@ -210,7 +210,7 @@ class WorklistSection(QWidget):
     def _on_clicked(self, item: QTreeWidgetItem, column: int = 0) -> None:
         name = name_of(item)
         if name != self.current:
-            self._around.safely(lambda: self.open_case(name))()
+            self._context.safely(lambda: self.open_case(name))()
 
     def _on_listed(self, worklist: Worklist, paths: tuple[Path, Path]) -> None:
         """Show another list; the open case stays if it is of that, too, else it is closed."""
@@ -233,8 +233,8 @@ class WorklistSection(QWidget):
             self.note.value += f"Go on with {first.name}: click it, or press {key_of('next_case')}."
 
     def _on_opened(self, opened: Opened) -> None:
-        viewer, added = self._around.viewer, []
-        self._around.in_hand.watch(None)  # a mask of before is not this case's
+        viewer, added = self._context.viewer, []
+        self._context.active_mask.watch(None)  # a mask of before is not this case's
         before = list(viewer.layers)
         for data in opened.layers:
             added.append(Layer.create(*data))
@@ -253,7 +253,7 @@ class WorklistSection(QWidget):
     def _on_failed(self, why: str) -> None:
         self._saving = False
         self.note.value = ""
-        self._around.complain(why)
+        self._context.complain(why)
         self._show_state()
 
     def _leave(self) -> bool:
@@ -261,7 +261,7 @@ class WorklistSection(QWidget):
 
         What the user brought along stays.
         """
-        layers = self._around.viewer.layers
+        layers = self._context.viewer.layers
         going = self._case.to_close()
         if not self._may_leave(going, self._keep_now):
             return False
@@ -280,7 +280,7 @@ class WorklistSection(QWidget):
         if name is None:
             raise InputError("Open a case of the list first.")
         self._check_idle()
-        layer = self._around.in_hand.layer
+        layer = self._context.active_mask.layer
         if layer is None or self._came_with_case(layer, worklist.mask_path(name)):
             if state is not State.DONE:
                 raise InputError("There is no mask of yours to keep: segment the scan, draw or correct one.")
@@ -289,7 +289,7 @@ class WorklistSection(QWidget):
             return
         self._check_belongs(layer)
         path = self._target(worklist, name)
-        seg = self._around.mask()
+        seg = self._context.mask()
         self.note.value = f"Saving {path.name}…"
         self._saving = True
         self._work.start(
@@ -313,7 +313,7 @@ class WorklistSection(QWidget):
             return
         self._check_belongs(layer)
         path = self._target(worklist, name)
-        _write(worklist, name, self._around.mask_of(layer), path, State.SEGMENTED)
+        _write(worklist, name, self._context.mask_of(layer), path, State.SEGMENTED)
         self._stamp = stamp_of(path)
         edits = edits_of(layer)
         if edits is not None:
@@ -343,7 +343,7 @@ class WorklistSection(QWidget):
     def _on_kept(self, entry: Entry, layer: LabelsLayer, seg: Segmentation, then: Callable[[], None]) -> None:
         self._saving = False
         self._stamp = stamp_of(entry.mask)
-        self._around.note_saved(layer, seg)
+        self._context.note_saved(layer, seg)
         self._after(f"{layer.name} is kept as {entry.mask.name if entry.mask else ''}.", then)
 
     def _after(self, text: str, then: Callable[[], None]) -> None:
@@ -357,7 +357,7 @@ class WorklistSection(QWidget):
         if entry is None or entry.name == self.current:
             self.note.value = "All cases are done."
         else:
-            self._around.safely(lambda: self.open_case(entry.name))()
+            self._context.safely(lambda: self.open_case(entry.name))()
 
     # ---- what is seen
 

@@ -16,7 +16,7 @@ from napari_tumorseg.scan import Scan, Segmentation
 from napari_tumorseg.viewer.compare.diameters_layer import MOST_LESIONS, DiametersLayer
 from napari_tumorseg.viewer.compare.midline_layer import hide_midline, show_midline
 from napari_tumorseg.viewer.layers.showing import turn_to
-from napari_tumorseg.viewer.state.context import Surroundings
+from napari_tumorseg.viewer.state.context import PanelContext
 from napari_tumorseg.viewer.widgets.background import Background
 from napari_tumorseg.viewer.widgets.numbers_table import NumbersTable, number
 from napari_tumorseg.viewer.widgets.section import Note
@@ -60,12 +60,12 @@ def find(seg: Segmentation, scan: Scan | None) -> Found:
 class DiametersSection(QWidget):
     """Measure, see the lines, move them, read the numbers."""
 
-    def __init__(self, around: Surroundings) -> None:
+    def __init__(self, context: PanelContext) -> None:
         super().__init__()
-        self._around = around
+        self._context = context
         self._work = Background(self)
         self.found: Found | None = None
-        self.lines = DiametersLayer(around.viewer)
+        self.lines = DiametersLayer(context.viewer)
         self.measure = QPushButton("Measure diameters")
         self.move_ends = QPushButton("Move ends")
         self.move_ends.setToolTip("Drag the ends of the lines; the numbers follow")
@@ -112,7 +112,7 @@ class DiametersSection(QWidget):
     def fresh(self) -> Found | None:
         """What was measured, unless the mask in hand is another one since or lies on another grid."""
         found = self.found
-        is_still = found is not None and self._around.is_still(found.seg, self._around.in_hand.layer)
+        is_still = found is not None and self._context.is_still(found.seg, self._context.active_mask.layer)
         return found if is_still else None
 
     @property
@@ -122,25 +122,25 @@ class DiametersSection(QWidget):
 
     def run(self) -> None:
         """Measure the mask in hand, in the background."""
-        seg, scan = self._around.mask(), self._around.in_hand.scan()
+        seg, scan = self._context.mask(), self._context.active_mask.scan()
         self.note.value = "Measuring…"
         self._work.start(lambda: find(seg, scan), self._on_found, self._on_failed)
 
     # ---- what happens
 
     def _connect(self) -> None:
-        safely = self._around.safely
+        safely = self._context.safely
         self.measure.clicked.connect(safely(self.run))
         self.move_ends.clicked.connect(safely(self.lines.edit))
         self.copy.clicked.connect(self.table.copy)
         self.plane.toggled.connect(safely(self._show_plane))
         self.table.itemSelectionChanged.connect(self._go_to_lesion)
         self.lines.edited.connect(self._on_edited)
-        self.lines.refused.connect(self._around.complain)
+        self.lines.refused.connect(self._context.complain)
 
     def _on_found(self, found: Found) -> None:
         self.found = found
-        layer = self._around.in_hand.layer
+        layer = self._context.active_mask.layer
         name = layer.name if layer is not None else found.seg.name
         self.lines.show_lines(found.rano, found.seg.grid, f"diameters of {name}")
         self._tell_age()
@@ -149,7 +149,7 @@ class DiametersSection(QWidget):
         self._show_numbers(found)
         self._show_sides(found)
         if found.rano.lesions:
-            turn_to(self._around.viewer.dims, found.seg.grid, found.rano.lesions[0].slice_index)
+            turn_to(self._context.viewer.dims, found.seg.grid, found.rano.lesions[0].slice_index)
 
     def _on_edited(self, edited: Rano) -> None:
         if self.found is None:
@@ -160,7 +160,7 @@ class DiametersSection(QWidget):
 
     def _on_failed(self, why: str) -> None:
         self._tell_age()
-        self._around.complain(why)
+        self._context.complain(why)
 
     def _tell_age(self) -> None:
         """Say so if what is shown is out of date: the mask may have been edited while it was measured."""
@@ -184,7 +184,7 @@ class DiametersSection(QWidget):
         self.plane.setVisible(found.midline is not None)
 
     def _show_plane(self) -> None:
-        viewer = self._around.viewer
+        viewer = self._context.viewer
         if not self.plane.isChecked():
             hide_midline(viewer)
         elif self.found is None or self.found.midline is None:
@@ -196,7 +196,7 @@ class DiametersSection(QWidget):
         row = self.table.currentRow()
         if self.found is not None and 0 <= row < len(self.found.rano.lesions):
             lesion = self.found.rano.lesions[row]
-            turn_to(self._around.viewer.dims, self.found.seg.grid, lesion.slice_index)
+            turn_to(self._context.viewer.dims, self.found.seg.grid, lesion.slice_index)
 
 
 def _lesion_row(lesion: LesionDiameters) -> list[str]:

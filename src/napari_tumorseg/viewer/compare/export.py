@@ -27,7 +27,7 @@ ENDINGS: Mapping[str, str] = {"NIfTI": ".nii.gz", "TIFF": ".tif", "HDF5": ".h5"}
 
 
 @dataclass(frozen=True, eq=False)
-class Findings:
+class ExportContent:
     """What there is to take along of one case.
 
     Attributes
@@ -55,10 +55,10 @@ class Findings:
 
 
 def targets(
-    folder: Path, findings: Findings, ending: str = ".nii.gz", picture: bool = True
+    folder: Path, content: ExportContent, ending: str = ".nii.gz", picture: bool = True
 ) -> dict[str, Path]:
     """Return what is written where: kinds by name, ``CASE_seg.nii.gz`` and the like."""
-    stem = suggested_name(findings.seg.name, "")
+    stem = suggested_name(content.seg.name, "")
     stem = stem.removesuffix("_seg") or "case"
     mask = folder / f"{stem}_seg{ending}"
     found = {
@@ -68,15 +68,15 @@ def targets(
         "statistics": folder / f"{stem}_statistics.json",
         "lines": folder / f"{stem}_lines.json",
     }
-    if findings.scan is not None:
+    if content.scan is not None:
         found["report"] = folder / f"{stem}_report.html"
-    if findings.scan is not None and picture:
+    if content.scan is not None and picture:
         found["picture"] = folder / f"{stem}_overlay.png"
     return found
 
 
 def there_already(
-    folder: Path, findings: Findings, ending: str = ".nii.gz", picture: bool = True
+    folder: Path, content: ExportContent, ending: str = ".nii.gz", picture: bool = True
 ) -> list[Path]:
     """Return the files that would be replaced.
 
@@ -85,14 +85,14 @@ def there_already(
     OutputError
         If a mask that was made elsewhere is among them.
     """
-    goals = targets(folder, findings, ending, picture)
+    goals = targets(folder, content, ending, picture)
     keep_others_mask(goals["mask"])
     return [path for path in goals.values() if path.exists()]
 
 
 def write_everything(
     folder: Path,
-    findings: Findings,
+    content: ExportContent,
     *,
     ending: str = ".nii.gz",
     picture: bool = True,
@@ -104,7 +104,7 @@ def write_everything(
     ----------
     folder : path
         Where to; made if it is not there.
-    findings : Findings
+    content : ExportContent
         What there is.
     ending : str
         Of the mask: one of `ENDINGS`.
@@ -127,27 +127,27 @@ def write_everything(
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise OutputError(f"the folder {folder} cannot be made: {error.strerror or error}") from error
-    goals = targets(folder, findings, ending, picture)
+    goals = targets(folder, content, ending, picture)
     for path in goals.values():
         check_target(path, overwrite)
-    done = _completed(findings)
+    done = _completed(content)
     for kind, write in _writers(done, overwrite).items():
         if kind in goals:
             write(goals[kind])
     return list(goals.values())
 
 
-def _completed(findings: Findings) -> Findings:
+def _completed(content: ExportContent) -> ExportContent:
     """Return it with what was not measured yet."""
-    seg, scan = findings.seg, findings.scan
-    lines = findings.rano or rano(seg)
-    plane = findings.midline
+    seg, scan = content.seg, content.scan
+    lines = content.rano or rano(seg)
+    plane = content.midline
     if plane is None and scan is not None and scan.grid.same_space(seg.grid):
         plane = find_midline(scan)
-    return replace(findings, rano=lines, midline=plane)
+    return replace(content, rano=lines, midline=plane)
 
 
-def _writers(found: Findings, overwrite: bool) -> dict[str, Callable[[Path], object]]:
+def _writers(found: ExportContent, overwrite: bool) -> dict[str, Callable[[Path], object]]:
     """Return how each kind is written; numbers are measured once."""
     seg, numbers = found.seg, measure(found.seg)
     return {
@@ -162,7 +162,7 @@ def _writers(found: Findings, overwrite: bool) -> dict[str, Callable[[Path], obj
     }
 
 
-def _lines(found: Findings) -> str:
+def _lines(found: ExportContent) -> str:
     """Return diameters, plane and sides as JSON; `Rano.from_dict` reads the diameters back."""
     told = {
         "diameters": found.rano.to_dict() if found.rano else None,
@@ -173,7 +173,7 @@ def _lines(found: Findings) -> str:
     return json.dumps(jsonable(told), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
 
 
-def _report(found: Findings, path: Path, overwrite: bool) -> None:
+def _report(found: ExportContent, path: Path, overwrite: bool) -> None:
     assert found.scan is not None
     write_case_report(
         path,
@@ -189,7 +189,7 @@ def _report(found: Findings, path: Path, overwrite: bool) -> None:
     )
 
 
-def _sides(found: Findings) -> tuple:  # type: ignore[type-arg]
+def _sides(found: ExportContent) -> tuple:  # type: ignore[type-arg]
     if found.midline is None or found.midline.unit != found.seg.grid.unit:
         return ()
     return tuple(laterality(found.seg, found.midline))

@@ -18,30 +18,30 @@ from qtpy.QtWidgets import (
 )
 
 from napari_tumorseg.errors import CancelledError, OutputError
-from napari_tumorseg.viewer.compare.export import ENDINGS, Findings, there_already, write_everything
+from napari_tumorseg.viewer.compare.export import ENDINGS, ExportContent, there_already, write_everything
 from napari_tumorseg.viewer.layers.inputs import folder_of
-from napari_tumorseg.viewer.state.context import Surroundings
+from napari_tumorseg.viewer.state.context import PanelContext
 from napari_tumorseg.viewer.state.saving import start_folder
 from napari_tumorseg.viewer.widgets import ask
 from napari_tumorseg.viewer.widgets.background import Background
 from napari_tumorseg.viewer.widgets.section import Note
 
 
-class LeaveSection(QWidget):
+class ExportSection(QWidget):
     """Save everything: mask, numbers, report, lines, picture.
 
     Parameters
     ----------
-    around : Surroundings
+    context : PanelContext
         The viewer and the mask in hand.
-    findings : callable
+    content : callable
         Returns what was found of the mask in hand so far.
     """
 
-    def __init__(self, around: Surroundings, findings: Callable[[], Findings]) -> None:
+    def __init__(self, context: PanelContext, content: Callable[[], ExportContent]) -> None:
         super().__init__()
-        self._around = around
-        self._findings = findings
+        self._context = context
+        self._content = content
         self._work = Background(self)
         self.written: list[Path] = []
         self.save = QPushButton("Save everything…")
@@ -60,7 +60,7 @@ class LeaveSection(QWidget):
         column.setContentsMargins(9, 0, 9, 4)
         column.addLayout(row)
         column.addWidget(self.note.native)
-        self.save.clicked.connect(around.safely(self.run))
+        self.save.clicked.connect(context.safely(self.run))
         self.on_switched()
 
     def let_go(self) -> None:
@@ -70,7 +70,7 @@ class LeaveSection(QWidget):
     def on_switched(self) -> None:
         """Offer the format that the scan of the mask in hand has."""
         self.note.value = ""
-        group = self._around.in_hand.group() if self._around.in_hand.layer is not None else None
+        group = self._context.active_mask.group() if self._context.active_mask.layer is not None else None
         sources = [layer.metadata.get("tumorseg") for layer in group.layers] if group else []
         names = [str(getattr(origin, "source", "") or "").lower() for origin in sources if origin]
         wanted = next((_format(name) for name in names if name), "NIfTI")
@@ -78,35 +78,35 @@ class LeaveSection(QWidget):
 
     def run(self, folder: Path | None = None) -> None:
         """Write all files into a folder, which is asked for if none is named, in the background."""
-        layer = self._around.in_hand.layer
-        findings = self._findings()
+        layer = self._context.active_mask.layer
+        content = self._content()
         folder = folder or self._asked()
         if folder is None or layer is None:
             return
         ending, picture = ENDINGS[self.format.currentText()], self.picture.isChecked()
-        overwrite = _may_replace(there_already(folder, findings, ending, picture), self)
+        overwrite = _may_replace(there_already(folder, content, ending, picture), self)
         self.note.value = "Saving…"
         self._work.start(
-            lambda: write_everything(folder, findings, ending=ending, picture=picture, overwrite=overwrite),
-            lambda written: self._on_written(written, layer, findings),
+            lambda: write_everything(folder, content, ending=ending, picture=picture, overwrite=overwrite),
+            lambda written: self._on_written(written, layer, content),
             self._on_failed,
         )
 
     def _asked(self) -> Path | None:
-        group = self._around.in_hand.group()
+        group = self._context.active_mask.group()
         start = start_folder(folder_of(group) if group else None)
         name = QFileDialog.getExistingDirectory(self, "Save everything into", str(start))
         return Path(name) if name else None
 
-    def _on_written(self, written: list[Path], layer: LabelsLayer, findings: Findings) -> None:
+    def _on_written(self, written: list[Path], layer: LabelsLayer, content: ExportContent) -> None:
         self.written = written
-        self._around.note_saved(layer, findings.seg)
+        self._context.note_saved(layer, content.seg)
         names = ", ".join(path.name for path in written)
         self.note.value = f"Saved in {written[0].parent.name}: {names}."
 
     def _on_failed(self, why: str) -> None:
         self.note.value = ""
-        self._around.complain(why)
+        self._context.complain(why)
 
 
 def _format(name: str) -> str:

@@ -7,7 +7,7 @@ from qtpy.QtWidgets import QComboBox, QHBoxLayout, QPushButton, QSizePolicy, QVB
 from napari_tumorseg.measure.intensity import Distribution, intensities
 from napari_tumorseg.scan import Segmentation
 from napari_tumorseg.viewer.layers.colours import colour_of
-from napari_tumorseg.viewer.state.context import Surroundings
+from napari_tumorseg.viewer.state.context import PanelContext
 from napari_tumorseg.viewer.widgets.background import Background
 from napari_tumorseg.viewer.widgets.histogram_plot import HistogramPlot
 from napari_tumorseg.viewer.widgets.numbers_table import NumbersTable
@@ -24,9 +24,9 @@ _REGION_COLOURS = {"WT": "#E69F00", "TC": "#CC79A7"}
 class IntensitiesSection(QWidget):
     """A plot and a table for one channel at a time."""
 
-    def __init__(self, around: Surroundings) -> None:
+    def __init__(self, context: PanelContext) -> None:
         super().__init__()
-        self._around = around
+        self._context = context
         self._work = Background(self)
         self.found: tuple[Distribution, ...] = ()
         self._seg: Segmentation | None = None  # that they are of
@@ -49,7 +49,7 @@ class IntensitiesSection(QWidget):
         column.addWidget(self.channel)  # names of channels are long
         for widget in (self.note.native, self.plot, self.table):
             column.addWidget(widget)
-        self.measure.clicked.connect(around.safely(self.run))
+        self.measure.clicked.connect(context.safely(self.run))
         self.copy.clicked.connect(self.table.copy)
         self.channel.currentIndexChanged.connect(self._show)
         self.clear()
@@ -76,7 +76,7 @@ class IntensitiesSection(QWidget):
 
     def run(self) -> None:
         """Measure all channels, in the background."""
-        seg, scan = self._around.mask(), self._around.scan()
+        seg, scan = self._context.mask(), self._context.scan()
         self.note.value = "Measuring…"
         self._work.start(
             lambda: intensities(scan, seg), lambda found: self._on_found(seg, found), self._on_failed
@@ -105,14 +105,14 @@ class IntensitiesSection(QWidget):
 
     def _on_failed(self, why: str) -> None:
         self._tell_age()
-        self._around.complain(why)
+        self._context.complain(why)
 
     def _tell_age(self) -> None:
         """Say what the plot shows, or that it is out of date: the mask may have been edited meanwhile."""
         if self._seg is None:
             self.note.value = ""
         else:
-            is_fresh = self._around.is_still(self._seg, self._around.in_hand.layer)
+            is_fresh = self._context.is_still(self._seg, self._context.active_mask.layer)
             self.note.value = _LEGEND if is_fresh else _STALE
 
 

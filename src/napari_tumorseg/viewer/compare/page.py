@@ -9,30 +9,30 @@ from qtpy.QtCore import QObject
 from qtpy.QtWidgets import QWidget
 
 from napari_tumorseg.viewer.compare.diameters_section import DiametersSection
-from napari_tumorseg.viewer.compare.export import Findings
-from napari_tumorseg.viewer.compare.export_section import LeaveSection
+from napari_tumorseg.viewer.compare.export import ExportContent
+from napari_tumorseg.viewer.compare.export_section import ExportSection
 from napari_tumorseg.viewer.compare.intensities_section import IntensitiesSection
 from napari_tumorseg.viewer.compare.presets_section import PresetsSection
 from napari_tumorseg.viewer.compare.reference_section import ReferenceSection
 from napari_tumorseg.viewer.compare.times_section import TimesSection
-from napari_tumorseg.viewer.state.context import Surroundings, same_grid
+from napari_tumorseg.viewer.state.context import PanelContext, same_grid
 from napari_tumorseg.viewer.widgets.section import Section
 
 
 class ComparePage(QObject):
     """The sections of the page; numbers of a mask go when another one is in hand."""
 
-    def __init__(self, around: Surroundings) -> None:
+    def __init__(self, context: PanelContext) -> None:
         super().__init__()
-        self._around = around
-        self.reference = ReferenceSection(around)
-        self.diameters = DiametersSection(around)
-        self.times = TimesSection(around)
-        self.intensities = IntensitiesSection(around)
-        self.presets = PresetsSection(around)
-        self.leave = LeaveSection(around, self.findings)
-        around.in_hand.switched.connect(self._on_switched)
-        around.in_hand.changed.connect(self._on_changed)
+        self._context = context
+        self.reference = ReferenceSection(context)
+        self.diameters = DiametersSection(context)
+        self.times = TimesSection(context)
+        self.intensities = IntensitiesSection(context)
+        self.presets = PresetsSection(context)
+        self.leave = ExportSection(context, self.content)
+        context.active_mask.switched.connect(self._on_switched)
+        context.active_mask.changed.connect(self._on_changed)
 
     def parts(self) -> list[QWidget]:
         """Return the sections with their titles, from top to bottom."""
@@ -45,7 +45,7 @@ class ComparePage(QObject):
             Section("Leave with", self.leave),
         ]
 
-    def findings(self) -> Findings:
+    def content(self) -> ExportContent:
         """Return what was found of the mask in hand; what is out of date is left out.
 
         Raises
@@ -53,12 +53,12 @@ class ComparePage(QObject):
         InputError
             If there is no mask in hand.
         """
-        seg = self._around.mask()
+        seg = self._context.mask()
         measured, fresh = self.diameters.found, self.diameters.fresh
         has_plane = measured is not None and same_grid(measured.seg.grid, seg.grid)  # whatever the labels
-        return Findings(
+        return ExportContent(
             seg=seg,
-            scan=self._around.in_hand.scan(),
+            scan=self._context.active_mask.scan(),
             rano=fresh.rano if fresh is not None else None,
             midline=measured.midline if measured is not None and has_plane else None,
             agreement=self.reference.fresh,
@@ -73,8 +73,8 @@ class ComparePage(QObject):
 
     def let_go(self) -> None:
         """Follow the viewer no more."""
-        self._around.in_hand.switched.disconnect(self._on_switched)
-        self._around.in_hand.changed.disconnect(self._on_changed)
+        self._context.active_mask.switched.disconnect(self._on_switched)
+        self._context.active_mask.changed.disconnect(self._on_changed)
         for section in (
             self.presets,
             self.reference,
@@ -86,7 +86,7 @@ class ComparePage(QObject):
             section.let_go()
 
     def _is_in_times(self) -> bool:
-        layer = self._around.in_hand.layer
+        layer = self._context.active_mask.layer
         return layer is not None and layer in (self.times.before.layer, self.times.after.layer)
 
     def _on_switched(self, layer: LabelsLayer | None) -> None:

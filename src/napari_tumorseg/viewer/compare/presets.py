@@ -16,7 +16,7 @@ from napari_tumorseg.viewer.compare.presets_state import ViewerState
 from napari_tumorseg.viewer.compare.presets_surfaces import Surface, surface_layers
 from napari_tumorseg.viewer.layers.origin import is_view
 from napari_tumorseg.viewer.layers.views import remove_views, view_metadata, views
-from napari_tumorseg.viewer.state.context import Surroundings
+from napari_tumorseg.viewer.state.context import PanelContext
 
 if TYPE_CHECKING:
     from napari import Viewer
@@ -28,7 +28,7 @@ PLANES = {"axial": (0, 1, 2), "coronal": (1, 0, 2), "sagittal": (2, 0, 1)}
 _LINKED = ("opacity", "contour", "colormap")
 
 
-class Look(QObject):
+class DisplayPreset(QObject):
     """Arranges the view and knows how it was before; layers are hidden, moved and shown, never changed.
 
     An arrangement ends when layers come or go, since they would stand in the wrong place, and when another
@@ -37,7 +37,7 @@ class Look(QObject):
 
     Parameters
     ----------
-    around : Surroundings
+    context : PanelContext
         The viewer and the mask in hand.
     parent : QObject, optional
         With which it goes.
@@ -46,9 +46,9 @@ class Look(QObject):
     changed = Signal(str)
     """The name of the arrangement now; empty when all is as it was."""
 
-    def __init__(self, around: Surroundings, parent: QObject | None = None) -> None:
+    def __init__(self, context: PanelContext, parent: QObject | None = None) -> None:
         super().__init__(parent)
-        self._around = around
+        self._context = context
         self._state: ViewerState | None = None
         self._mask: LabelsLayer | None = None  # that all cells show
         self._busy = False
@@ -56,12 +56,12 @@ class Look(QObject):
         self._soon = QTimer(self)  # goes with the section, so that nothing comes back after its end
         self._soon.setSingleShot(True)
         self._soon.timeout.connect(self.back)
-        around.in_hand.changed.connect(self._on_edit)
-        around.in_hand.switched.connect(self._on_switched)
+        context.active_mask.changed.connect(self._on_edit)
+        context.active_mask.switched.connect(self._on_switched)
 
     @property
     def _viewer(self) -> Viewer:
-        return self._around.viewer
+        return self._context.viewer
 
     @property
     def is_arranged(self) -> bool:
@@ -71,8 +71,8 @@ class Look(QObject):
     def let_go(self) -> None:
         """Bring everything back and follow the viewer no more."""
         self.back()
-        self._around.in_hand.changed.disconnect(self._on_edit)
-        self._around.in_hand.switched.disconnect(self._on_switched)
+        self._context.active_mask.changed.disconnect(self._on_edit)
+        self._context.active_mask.switched.disconnect(self._on_switched)
 
     def back(self) -> None:
         """Bring everything back to how it was before the first arrangement."""
@@ -94,7 +94,7 @@ class Look(QObject):
     def side_by_side(self) -> None:
         """Show each image of the case in a cell of a grid, each with the mask over it."""
         images = self._images()
-        mask = self._around.in_hand.layer
+        mask = self._context.active_mask.layer
         self._begin()
         self._mask = mask
         self._busy = True
@@ -119,7 +119,7 @@ class Look(QObject):
         if self._state is None:
             self._state = ViewerState(self._viewer)
             self._follow(True)
-        for layer in self._around.masks():
+        for layer in self._context.masks():
             layer.contour = width
         filling = CONTOURS if width else FILLED
         self._tell(filling if self.name in ("", CONTOURS, FILLED) else self.name)
@@ -164,7 +164,7 @@ class Look(QObject):
     def show_only_with(self, layers: Sequence[Layer], name: str) -> None:
         """Show some layers over the image that is shown, the masks hidden."""
         self._begin()
-        for layer in self._around.masks():
+        for layer in self._context.masks():
             layer.visible = False
         for layer in layers:
             layer.visible = True
@@ -179,11 +179,11 @@ class Look(QObject):
         self._follow(True)
 
     def _images(self) -> list[ImageLayer]:
-        group = self._around.in_hand.group()
+        group = self._context.active_mask.group()
         if group is None:
             found = [x for x in self._viewer.layers if isinstance(x, ImageLayer) and not is_view(x)]
         else:
-            roles = self._around.in_hand.inputs.roles(group)
+            roles = self._context.active_mask.inputs.roles(group)
             found = [x for x, role in roles.items() if role != "brain mask"]
         if len(found) < 2:
             raise InputError("There are no two images to be shown side by side.")

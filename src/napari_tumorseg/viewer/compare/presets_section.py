@@ -7,13 +7,13 @@ from qtpy.QtWidgets import QGridLayout, QPushButton, QVBoxLayout, QWidget
 from napari_tumorseg.errors import InputError
 from napari_tumorseg.inference.stored_probabilities import Evidence
 from napari_tumorseg.viewer.compare.presets import KIND as LOOK
-from napari_tumorseg.viewer.compare.presets import Look
+from napari_tumorseg.viewer.compare.presets import DisplayPreset
 from napari_tumorseg.viewer.compare.presets_surfaces import find_surfaces
 from napari_tumorseg.viewer.correct.maps import KIND as PROBABILITY
 from napari_tumorseg.viewer.correct.maps import UNCERTAINTY, map_of, show_map
 from napari_tumorseg.viewer.layers.views import view_metadata, views
 from napari_tumorseg.viewer.segment.run import EVIDENCE_KEY
-from napari_tumorseg.viewer.state.context import Surroundings
+from napari_tumorseg.viewer.state.context import PanelContext
 from napari_tumorseg.viewer.widgets.background import Background
 from napari_tumorseg.viewer.widgets.section import Note
 
@@ -21,11 +21,11 @@ from napari_tumorseg.viewer.widgets.section import Note
 class PresetsSection(QWidget):
     """One button for each arrangement, and one that brings everything back."""
 
-    def __init__(self, around: Surroundings) -> None:
+    def __init__(self, context: PanelContext) -> None:
         super().__init__()
-        self._around = around
+        self._context = context
         self._work = Background(self)
-        self.look = Look(around, self)
+        self.look = DisplayPreset(context, self)
         self.grid = _button("Side by side", "Each image of the case in a cell, with the mask over it")
         self.contours = _button("Contours", "Masks as outlines")
         self.filled = _button("Filled", "Masks filled")
@@ -55,11 +55,11 @@ class PresetsSection(QWidget):
 
     def show_surfaces(self) -> None:
         """Compute the surfaces in the background, then show them."""
-        seg, scan = self._around.mask(), self._around.in_hand.scan()
+        seg, scan = self._context.mask(), self._context.active_mask.scan()
         self.note.value = "Computing surfaces…"
         self._work.start(
             lambda: find_surfaces(seg, scan),
-            lambda found: self._around.safely(lambda: self._show(found))(),
+            lambda found: self._context.safely(lambda: self._show(found))(),
             self._on_failed,
         )
 
@@ -71,7 +71,7 @@ class PresetsSection(QWidget):
         InputError
             If there are none and the mask in hand has no probabilities.
         """
-        viewer, mask = self._around.viewer, self._around.in_hand.layer
+        viewer, mask = self._context.viewer, self._context.active_mask.layer
         layers = [layer for layer in views(viewer, PROBABILITY) if map_of(layer) != UNCERTAINTY]
         evidence = mask.metadata.get(EVIDENCE_KEY) if mask is not None else None
         if layers:
@@ -79,7 +79,9 @@ class PresetsSection(QWidget):
         elif mask is not None and isinstance(evidence, Evidence):
             self.look.show_only_with([], PROBABILITY)
             name, values = next(iter(evidence.shown.items()))
-            grid = self._around.in_hand.grid() or evidence.grid  # the voxel size may be stated since the run
+            grid = (
+                self._context.active_mask.grid() or evidence.grid
+            )  # the voxel size may be stated since the run
             made = show_map(viewer, name, values, evidence.box, grid, mask.name)
             made.metadata.update(view_metadata(LOOK))
         else:
@@ -91,7 +93,7 @@ class PresetsSection(QWidget):
     # ---- the parts
 
     def _connect(self) -> None:
-        safely = self._around.safely
+        safely = self._context.safely
         self.grid.clicked.connect(safely(self.look.side_by_side))
         self.contours.clicked.connect(safely(self.look.contours))
         self.filled.clicked.connect(safely(lambda: self.look.contours(0)))
@@ -118,7 +120,7 @@ class PresetsSection(QWidget):
 
     def _on_failed(self, why: str) -> None:
         self.note.value = ""
-        self._around.complain(why)
+        self._context.complain(why)
 
 
 def _button(text: str, tip: str) -> QPushButton:

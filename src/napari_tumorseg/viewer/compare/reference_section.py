@@ -22,7 +22,7 @@ from napari_tumorseg.viewer.compare.overlay import (
 from napari_tumorseg.viewer.layers.origin import origin_of
 from napari_tumorseg.viewer.layers.to_layers import labels_layer
 from napari_tumorseg.viewer.layers.views import add_view
-from napari_tumorseg.viewer.state.context import Surroundings
+from napari_tumorseg.viewer.state.context import PanelContext
 from napari_tumorseg.viewer.state.mask_chooser import MaskChooser
 from napari_tumorseg.viewer.widgets import ask
 from napari_tumorseg.viewer.widgets.background import Background
@@ -51,13 +51,13 @@ _LINES = (
 class ReferenceSection(QWidget):
     """Choose or load a reference, see the numbers and where both differ."""
 
-    def __init__(self, around: Surroundings) -> None:
+    def __init__(self, context: PanelContext) -> None:
         super().__init__()
-        self._around = around
+        self._context = context
         self._work = Background(self)
         self.found: Agreement | None = None
         self._pair: tuple[Segmentation, Segmentation] | None = None
-        self.chooser = MaskChooser(around.viewer.layers, "choose a reference")
+        self.chooser = MaskChooser(context.viewer.layers, "choose a reference")
         self.load = QPushButton("Load true mask…")
         self.compare = QPushButton("Compare")
         self.compare.setToolTip("The mask whose numbers the table below shows, with this reference")
@@ -79,7 +79,7 @@ class ReferenceSection(QWidget):
         """Follow the viewer no more."""
         self._work.drop()
         self.chooser.let_go()
-        self._around.viewer.layers.events.removed.disconnect(self._show_pressed)
+        self._context.viewer.layers.events.removed.disconnect(self._show_pressed)
 
     def clear(self) -> None:
         """Show nothing: another mask is in hand."""
@@ -88,7 +88,7 @@ class ReferenceSection(QWidget):
         self.note.value = ""
         self.table.hide()
         self._after.setVisible(False)
-        hide_agreement(self._around.viewer)
+        hide_agreement(self._context.viewer)
 
     def on_changed(self) -> None:
         """Tell that the numbers are out of date."""
@@ -100,8 +100,8 @@ class ReferenceSection(QWidget):
         """What was found, unless one of both masks is another one since or lies on another grid."""
         if self._pair is None:
             return None
-        layers = self._around.in_hand.layer, self.chooser.layer
-        is_still = all(map(self._around.is_still, self._pair, layers))
+        layers = self._context.active_mask.layer, self.chooser.layer
+        is_still = all(map(self._context.is_still, self._pair, layers))
         return self.found if is_still else None
 
     def run(self) -> None:
@@ -109,11 +109,11 @@ class ReferenceSection(QWidget):
         layer = self.chooser.layer
         if layer is None:
             raise InputError("Choose a reference, or load one from a file.")
-        if layer == self._around.in_hand.layer:
+        if layer == self._context.active_mask.layer:
             raise InputError(
                 f"{layer.name} is the mask in hand itself: choose another one, or select the mask to compare."
             )
-        seg, reference = self._around.mask(), self._around.mask_of(layer)
+        seg, reference = self._context.mask(), self._context.mask_of(layer)
         self.note.value = "Comparing…"
         self._work.start(
             lambda: agreement(seg, reference),
@@ -131,8 +131,8 @@ class ReferenceSection(QWidget):
 
     def overlay(self) -> None:
         """Show where both differ in the chosen region, or take it away if it is there."""
-        if is_agreement_shown(self._around.viewer):
-            hide_agreement(self._around.viewer)
+        if is_agreement_shown(self._context.viewer):
+            hide_agreement(self._context.viewer)
         else:
             self._show_overlay()
 
@@ -143,7 +143,7 @@ class ReferenceSection(QWidget):
         layer = self.chooser.layer
         other = layer.name if layer is not None else reference.name
         names = (self._name(), other)
-        show_agreement(self._around.viewer, seg, reference, self.region.currentText(), names)
+        show_agreement(self._context.viewer, seg, reference, self.region.currentText(), names)
         self.legend.show_names(*names)
         self._show_pressed()
 
@@ -168,12 +168,12 @@ class ReferenceSection(QWidget):
         column.addWidget(self.legend)
 
     def _connect(self) -> None:
-        safely = self._around.safely
+        safely = self._context.safely
         self.load.clicked.connect(safely(self.open_file))
         self.compare.clicked.connect(safely(self.run))
         self.show_map.clicked.connect(safely(self.overlay))
         self.region.currentIndexChanged.connect(safely(self._follow_region))
-        self._around.viewer.layers.events.removed.connect(self._show_pressed)
+        self._context.viewer.layers.events.removed.connect(self._show_pressed)
         self.copy.clicked.connect(self.table.copy)
         self.chooser.chosen.connect(self.clear)
 
@@ -188,12 +188,12 @@ class ReferenceSection(QWidget):
     def _on_read(self, path: Path, found: Segmentation | ChoiceNeededError) -> None:
         self._tell_age()
         if isinstance(found, ChoiceNeededError):
-            self._around.safely(lambda: self._ask_scheme(path, found))()
+            self._context.safely(lambda: self._ask_scheme(path, found))()
             return
         layer = self._add(path, found)
         self.chooser.choose(layer)
-        if self._around.in_hand.layer is not None:
-            self._around.safely(self.run)()
+        if self._context.active_mask.layer is not None:
+            self._context.safely(self.run)()
 
     def _ask_scheme(self, path: Path, question: ChoiceNeededError) -> None:
         picked = ask.choose("Label scheme", f"What do the labels of {path.name} mean?", question.options)
@@ -203,7 +203,7 @@ class ReferenceSection(QWidget):
 
     def _add(self, path: Path, seg: Segmentation) -> LabelsLayer:
         """Add the reference, hidden, to the case of the mask in hand."""
-        mine = self._around.in_hand.layer
+        mine = self._context.active_mask.layer
         origin = origin_of(mine) if mine is not None else None
         data, arguments, _ = labels_layer(
             seg,
@@ -213,7 +213,7 @@ class ReferenceSection(QWidget):
             group=origin.group if origin else "",
         )
         layer = LabelsLayer(data, **arguments)
-        add_view(self._around.viewer, layer)
+        add_view(self._context.viewer, layer)
         return layer
 
     def _on_found(self, found: Agreement, pair: tuple[Segmentation, Segmentation]) -> None:
@@ -223,7 +223,7 @@ class ReferenceSection(QWidget):
         self._tell_age()
         self._offer_regions([row.name for row in rows if row.kind == "region"])
         self._after.setVisible(True)
-        self._around.safely(self._follow_region)()
+        self._context.safely(self._follow_region)()
 
     def _offer_regions(self, names: Sequence[str]) -> None:
         """Offer these regions; the one that was chosen stays so."""
@@ -236,19 +236,19 @@ class ReferenceSection(QWidget):
 
     def _follow_region(self) -> None:
         """Show another region, or the same one of another comparison, where an overlay is seen."""
-        if is_agreement_shown(self._around.viewer):
+        if is_agreement_shown(self._context.viewer):
             self._show_overlay()
 
     def _show_pressed(self, event: Any = None) -> None:
         """Let button and legend follow the overlay, which can be taken away in napari's list, too."""
-        is_shown = is_agreement_shown(self._around.viewer)
+        is_shown = is_agreement_shown(self._context.viewer)
         self.show_map.setText(_HIDE if is_shown else _SHOW)
         if not is_shown:
             self.legend.hide()
 
     def _on_failed(self, why: str) -> None:
         self._tell_age()
-        self._around.complain(why)
+        self._context.complain(why)
 
     def _tell_age(self) -> None:
         """Say so if what is shown is out of date, else what is odd about it."""
@@ -257,7 +257,7 @@ class ReferenceSection(QWidget):
         self.note.value = STALE if self.found is not None and self.fresh is None else "; ".join(flags)
 
     def _name(self) -> str:
-        layer = self._around.in_hand.layer
+        layer = self._context.active_mask.layer
         return layer.name if layer is not None else "this mask"
 
 

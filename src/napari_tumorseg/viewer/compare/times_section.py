@@ -15,7 +15,7 @@ from napari_tumorseg.measure.rano import rano
 from napari_tumorseg.measure.registration import Rigid, register
 from napari_tumorseg.scan import Scan, Segmentation
 from napari_tumorseg.viewer.compare.preview import hide_preview, in_words, show_preview
-from napari_tumorseg.viewer.state.context import Surroundings
+from napari_tumorseg.viewer.state.context import PanelContext
 from napari_tumorseg.viewer.state.mask_chooser import MaskChooser
 from napari_tumorseg.viewer.widgets.background import Background
 from napari_tumorseg.viewer.widgets.numbers_table import NumbersTable, number, signed
@@ -41,15 +41,15 @@ class _Pair:
 class TimesSection(QWidget):
     """Two masks, their volumes and diameters; lesions only after a registration that was looked at."""
 
-    def __init__(self, around: Surroundings) -> None:
+    def __init__(self, context: PanelContext) -> None:
         super().__init__()
-        self._around = around
+        self._context = context
         self._work = Background(self)
         self.found: Change | None = None
         self._pair: _Pair | None = None  # asked for last
         self._shown: _Pair | None = None  # that `found` is of
         self._offered: Rigid | None = None
-        layers = around.viewer.layers
+        layers = context.viewer.layers
         self.before = MaskChooser(layers, "choose the earlier mask")
         self.after = MaskChooser(layers, "choose the later mask")
         self.compare = QPushButton("Compare")
@@ -95,7 +95,7 @@ class TimesSection(QWidget):
         if self._shown is None:
             return None
         pairs = (self._shown.before, self.before.layer), (self._shown.after, self.after.layer)
-        return self.found if all(self._around.is_still(*pair) for pair in pairs) else None
+        return self.found if all(self._context.is_still(*pair) for pair in pairs) else None
 
     def run(self) -> None:
         """Compare the two, with the registration if one was approved."""
@@ -106,7 +106,7 @@ class TimesSection(QWidget):
     def start_registration(self) -> None:
         """Bring the later scan onto the earlier one, in the background, to be looked at."""
         before, after = self._layers()
-        fixed, moving = self._around.scan_of(before), self._around.scan_of(after)
+        fixed, moving = self._context.scan_of(before), self._context.scan_of(after)
         self.note.value = "Registering… this takes up to a minute."
         self._work.start(
             lambda: register(fixed, moving), lambda rigid: self._offer(rigid, fixed), self._on_failed
@@ -148,7 +148,7 @@ class TimesSection(QWidget):
             column.addWidget(widget)
 
     def _connect(self) -> None:
-        safely = self._around.safely
+        safely = self._context.safely
         self.compare.clicked.connect(safely(self.run))
         self.register.clicked.connect(safely(self.start_registration))
         self.aligned.clicked.connect(safely(self.take_as_aligned))
@@ -168,7 +168,7 @@ class TimesSection(QWidget):
         return before, after
 
     def _named(self, layer: LabelsLayer) -> Segmentation:
-        return replace(self._around.mask_of(layer), name=layer.name)
+        return replace(self._context.mask_of(layer), name=layer.name)
 
     def _compute(self, pair: _Pair) -> None:
         self._pair = pair
@@ -177,14 +177,14 @@ class TimesSection(QWidget):
 
     def _offer(self, rigid: Rigid, fixed: Scan) -> None:
         self._offered = rigid
-        show_preview(self._around.viewer, rigid, fixed)
+        show_preview(self._context.viewer, rigid, fixed)
         self.note.value = in_words(rigid)
         self._verdict.setVisible(True)
 
     def _drop_offer(self) -> None:
         self._offered = None
         self._verdict.setVisible(False)
-        hide_preview(self._around.viewer)
+        hide_preview(self._context.viewer)
 
     def _on_found(self, found: Change, pair: _Pair) -> None:
         self.found, self._shown = found, pair
@@ -196,7 +196,7 @@ class TimesSection(QWidget):
 
     def _on_failed(self, why: str) -> None:
         self._tell_age()
-        self._around.complain(why)
+        self._context.complain(why)
 
     def _tell_age(self) -> None:
         """Say so if what is shown is out of date: a mask may have been edited while they were compared."""

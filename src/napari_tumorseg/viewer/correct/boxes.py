@@ -13,7 +13,7 @@ from napari_tumorseg.errors import InputError
 from napari_tumorseg.geometry import Array
 from napari_tumorseg.viewer.layers.axes import Index
 from napari_tumorseg.viewer.layers.views import view_metadata, views
-from napari_tumorseg.viewer.state.tracked_mask import HeldMask
+from napari_tumorseg.viewer.state.tracked_mask import TrackedMask
 
 if TYPE_CHECKING:
     from napari import Viewer
@@ -22,7 +22,7 @@ Box = tuple[slice, slice, slice]
 KIND = "box"
 
 
-def start_drawing(viewer: Viewer, mask: HeldMask) -> ShapesLayer:
+def start_drawing(viewer: Viewer, mask: TrackedMask) -> ShapesLayer:
     """Return the layer that boxes are drawn in, ready for a rectangle; made if it is not there."""
     layer = next((x for x in views(viewer, KIND) if isinstance(x, ShapesLayer)), None)
     if layer is None:
@@ -40,14 +40,14 @@ def start_drawing(viewer: Viewer, mask: HeldMask) -> ShapesLayer:
     return layer
 
 
-def drawn_box(viewer: Viewer, mask: HeldMask, slices_around: int) -> Box:
+def drawn_box(viewer: Viewer, mask: TrackedMask, slices_around: int) -> Box:
     """Return the box of the rectangle that was drawn last, canonical.
 
     Parameters
     ----------
     viewer : napari Viewer
         Whose Shapes layers are looked at: the one for boxes first.
-    mask : HeldMask
+    mask : TrackedMask
         In whose voxels the box is.
     slices_around : int
         How many slices on each side of the rectangle's own belong to it.
@@ -87,7 +87,7 @@ def box_around(labels: Array, index: Index, mm: float, spacing: tuple[float, flo
     return _clipped(low, high, labels.shape, "the box")
 
 
-def _voxel(mask: HeldMask, world: tuple[float, ...]) -> Array:
+def _voxel(mask: TrackedMask, world: tuple[float, ...]) -> Array:
     """Return the canonical index of a place, which may lie outside the mask."""
     layer = mask.layer
     there = np.asarray(layer.world_to_data(world[-layer.ndim :]), dtype=float)

@@ -12,7 +12,7 @@ from qtpy.QtWidgets import QButtonGroup, QCheckBox, QGridLayout, QLabel, QRadioB
 
 from napari_tumorseg.regions import Scheme
 from napari_tumorseg.viewer.layers.colours import shown_colour
-from napari_tumorseg.viewer.state.active_mask import MaskInHand
+from napari_tumorseg.viewer.state.active_mask import ActiveMask
 
 _NO_MASK = "No mask yet: segment the scan, or select a Labels layer."
 _NO_SCHEME = "It is not known what the labels of this mask mean, so they have no names."
@@ -27,9 +27,9 @@ class LabelPicker(QWidget):
     spared_changed = Signal()
     """Another set of labels is spared."""
 
-    def __init__(self, in_hand: MaskInHand) -> None:
+    def __init__(self, active_mask: ActiveMask) -> None:
         super().__init__()
-        self._in_hand = in_hand
+        self._active_mask = active_mask
         self._layer: LabelsLayer | None = None
         self.choices: dict[int, QRadioButton] = {}
         self.ticks: dict[int, QCheckBox] = {}
@@ -42,10 +42,10 @@ class LabelPicker(QWidget):
         self._grid.setVerticalSpacing(2)
         self._grid.setColumnStretch(0, 1)
         self._grid.addWidget(self._note, 0, 0, 1, 2)
-        in_hand.switched.connect(self._on_switched)
-        in_hand.changed.connect(self._on_changed)
+        active_mask.switched.connect(self._on_switched)
+        active_mask.changed.connect(self._on_changed)
         self._scheme: Scheme | None = None
-        self._on_switched(in_hand.layer)
+        self._on_switched(active_mask.layer)
 
     @property
     def spared(self) -> frozenset[int]:
@@ -58,17 +58,17 @@ class LabelPicker(QWidget):
 
     def let_go(self) -> None:
         """Follow no layer any more."""
-        self._in_hand.switched.disconnect(self._on_switched)
-        self._in_hand.changed.disconnect(self._on_changed)
+        self._active_mask.switched.disconnect(self._on_switched)
+        self._active_mask.changed.disconnect(self._on_changed)
         self._follow(None)
 
     def _on_switched(self, layer: LabelsLayer | None) -> None:
         self._follow(layer)
-        self._show_scheme(self._in_hand.scheme, layer is not None)
+        self._show_scheme(self._active_mask.scheme, layer is not None)
 
     def _on_changed(self, layer: LabelsLayer, change: Any) -> None:
-        if self._in_hand.scheme is not self._scheme:  # what was painted can tell which scheme it is
-            self._show_scheme(self._in_hand.scheme, True)
+        if self._active_mask.scheme is not self._scheme:  # what was painted can tell which scheme it is
+            self._show_scheme(self._active_mask.scheme, True)
 
     def _follow(self, layer: LabelsLayer | None) -> None:
         if self._layer is not None:

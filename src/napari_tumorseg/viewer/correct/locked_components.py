@@ -12,7 +12,7 @@ from napari_tumorseg.edit import ANY, Component, component_at
 from napari_tumorseg.geometry import Array
 from napari_tumorseg.viewer.layers.axes import Index
 from napari_tumorseg.viewer.layers.views import add_view, remove_views, view_metadata, views
-from napari_tumorseg.viewer.state.active_mask import MaskInHand
+from napari_tumorseg.viewer.state.active_mask import ActiveMask
 
 if TYPE_CHECKING:
     from napari import Viewer
@@ -26,25 +26,25 @@ class KeptMarks:
     The marks lie with the edits of the mask, so that they are autosaved and recovered as those are.
     """
 
-    def __init__(self, viewer: Viewer, in_hand: MaskInHand) -> None:
+    def __init__(self, viewer: Viewer, active_mask: ActiveMask) -> None:
         self._viewer = viewer
-        self._in_hand = in_hand
-        self._soon = QTimer(in_hand)  # a mask may be switched while its layer is being added
+        self._active_mask = active_mask
+        self._soon = QTimer(active_mask)  # a mask may be switched while its layer is being added
         self._soon.setSingleShot(True)
         self._soon.setInterval(0)
         self._soon.timeout.connect(self.show)
-        in_hand.switched.connect(self._show_soon)
-        in_hand.changed.connect(self._on_changed)
+        active_mask.switched.connect(self._show_soon)
+        active_mask.changed.connect(self._on_changed)
 
     @property
     def seeds(self) -> tuple[Index, ...]:
         """A voxel of each kept component of the mask in hand."""
-        mask = self._in_hand.mask
+        mask = self._active_mask.mask
         return mask.edits.kept if mask is not None else ()
 
     def toggle(self, found: Component) -> bool:
         """Mark a component as kept, or take its marks away; return whether it is marked now."""
-        mask = self._in_hand.mask
+        mask = self._active_mask.mask
         assert mask is not None
         others = tuple(seed for seed in self.seeds if not holds(found, seed))
         is_marked = len(others) < len(self.seeds)
@@ -54,8 +54,8 @@ class KeptMarks:
 
     def show(self) -> None:
         """Show a point at each kept component of the mask in hand that is there, and none of other masks."""
-        there = [seed for seed in self.seeds if self._in_hand.labels()[seed]]
-        points = [self._in_hand.position_of(seed) for seed in there]
+        there = [seed for seed in self.seeds if self._active_mask.labels()[seed]]
+        points = [self._active_mask.position_of(seed) for seed in there]
         layer = next((x for x in views(self._viewer, KIND) if isinstance(x, PointsLayer)), None)
         if layer is not None and (not points or layer.ndim == len(points[0])):
             places = np.asarray(points, dtype=float).reshape(-1, layer.ndim)
@@ -72,7 +72,7 @@ class KeptMarks:
             self._soon.start()
 
     def _make_layer(self, points: list[tuple[float, ...]]) -> PointsLayer:
-        mask = self._in_hand.layer
+        mask = self._active_mask.layer
         assert mask is not None
         scale = np.asarray(mask.scale, dtype=float)  # as the mask's, else the slider would count mm
         return PointsLayer(

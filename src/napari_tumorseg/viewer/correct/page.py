@@ -18,8 +18,8 @@ from napari_tumorseg.viewer.correct.tools import Corrector, voxels_of
 from napari_tumorseg.viewer.correct.tools_section import LESION, ToolsSection
 from napari_tumorseg.viewer.correct.uncertainty_section import LookWhereSection
 from napari_tumorseg.viewer.segment.run import Job
-from napari_tumorseg.viewer.state.context import Surroundings
-from napari_tumorseg.viewer.state.tracked_mask import HeldMask
+from napari_tumorseg.viewer.state.context import PanelContext
+from napari_tumorseg.viewer.state.tracked_mask import TrackedMask
 from napari_tumorseg.viewer.widgets.section import Section, wrapping_label
 from napari_tumorseg.viewer.widgets.toasts import ForAWhile
 
@@ -33,33 +33,33 @@ class CorrectPage(QObject):
 
     Parameters
     ----------
-    around : Surroundings
+    context : PanelContext
         The window around it.
     job : callable
         Returns what a run would be, as the page Segment is set.
     """
 
-    def __init__(self, around: Surroundings, job: Callable[[], Job]) -> None:
+    def __init__(self, context: PanelContext, job: Callable[[], Job]) -> None:
         super().__init__()
         self.status = wrapping_label()
         two_lines = round(2.3 * self.status.native.fontMetrics().lineSpacing())  # napari's letters are larger
         self.status.native.setMinimumHeight(two_lines)  # else buttons would move while one uses them
         self._for_a_while = ForAWhile(self.status)
-        self._complain_too = around.complain
-        around = self._around = Surroundings(around.viewer, around.in_hand, self.complain)
-        self.labels = LabelPicker(around.in_hand)
+        self._complain_too = context.complain
+        context = self._context = PanelContext(context.viewer, context.active_mask, self.complain)
+        self.labels = LabelPicker(context.active_mask)
         self.tools = ToolsSection()
-        self.restrict = RestrictSection(around)
-        self.corrector = Corrector(around, self.labels)
-        self.guard = StrokeGuard(around.in_hand)
+        self.restrict = RestrictSection(context)
+        self.corrector = Corrector(context, self.labels)
+        self.guard = StrokeGuard(context.active_mask)
         self.rerun = RerunSection(
-            around, job, self.corrector.grid, lambda: self.labels.spared, self.corrector.apply
+            context, job, self.corrector.grid, lambda: self.labels.spared, self.corrector.apply
         )
-        self.where = LookWhereSection(around, self.corrector.kept, lambda: self.guard.is_painting)
-        self.pointing = Pointing(around)
+        self.where = LookWhereSection(context, self.corrector.kept, lambda: self.guard.is_painting)
+        self.pointing = Pointing(context)
         self._connect()
         self._set_rule()
-        self._unbind = keys.bind(around.viewer, {n: around.safely(a) for n, a in self._actions().items()})
+        self._unbind = keys.bind(context.viewer, {n: context.safely(a) for n, a in self._actions().items()})
 
     def parts(self) -> list[QWidget]:
         """Return the page from top to bottom; to be asked once, since it makes the sections."""
@@ -92,7 +92,7 @@ class CorrectPage(QObject):
     def let_go(self) -> None:
         """Let go of the viewer: its keys, its layers, what runs."""
         self._unbind()
-        self._around.in_hand.edited.disconnect(self._on_edited)
+        self._context.active_mask.edited.disconnect(self._on_edited)
         self.pointing.stop()
         self.rerun.rerun.cancel()
         for part in (self.labels, self.restrict, self.guard, self.where):
@@ -100,7 +100,7 @@ class CorrectPage(QObject):
 
     def _connect(self) -> None:
         self.tools.pointed.connect(self._wait_for)
-        self.tools.pressed.connect(lambda action: self._around.safely(self._actions()[action])())
+        self.tools.pressed.connect(lambda action: self._context.safely(self._actions()[action])())
         self.tools.scope.changed.connect(self._on_scope)
         self.tools.mm.changed.connect(self._on_mm)
         self.labels.spared_changed.connect(self._set_rule)
@@ -109,7 +109,7 @@ class CorrectPage(QObject):
         self.pointing.given_up.connect(lambda: self.say(""))
         for part in (self.corrector, self.guard, self.rerun, self.where):
             part.said.connect(self.say)
-        self._around.in_hand.edited.connect(self._on_edited)
+        self._context.active_mask.edited.connect(self._on_edited)
 
     def _actions(self) -> dict[str, Callable[[], None]]:
         return {
@@ -147,13 +147,13 @@ class CorrectPage(QObject):
         self._wait(self._pointed()[action])
 
     def _wait(self, use: Use) -> None:
-        self._around.safely(lambda: self.pointing.wait(use))()
+        self._context.safely(lambda: self.pointing.wait(use))()
         if self.pointing.is_waiting:
             self.say(_POINT)
 
-    def _on_edited(self, mask: HeldMask, change: Change, action: str) -> None:
+    def _on_edited(self, mask: TrackedMask, change: Change, action: str) -> None:
         """Say no more what was done last: it may be undone now. Tools tell of themselves after this."""
-        if mask.layer is self._around.in_hand.layer and not self.guard.is_at_work:
+        if mask.layer is self._context.active_mask.layer and not self.guard.is_at_work:
             text = _TAKEN_BACK.get(action, "")
             self.say(text.format(voxels_of(change)) if text else "")
 

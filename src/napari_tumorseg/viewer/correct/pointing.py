@@ -12,7 +12,7 @@ from qtpy.QtCore import QObject
 
 from napari_tumorseg.errors import InputError
 from napari_tumorseg.viewer.layers.axes import Index
-from napari_tumorseg.viewer.state.context import Surroundings
+from napari_tumorseg.viewer.state.context import PanelContext
 
 Use = Callable[[Index], None]
 
@@ -26,16 +26,16 @@ class Pointing(QObject):
 
     Parameters
     ----------
-    around : Surroundings
+    context : PanelContext
         The window around it.
     """
 
     given_up = Signal()
     """The click is not waited for any more."""
 
-    def __init__(self, around: Surroundings) -> None:
+    def __init__(self, context: PanelContext) -> None:
         super().__init__()
-        self._around, self._viewer, self._in_hand = around, around.viewer, around.in_hand
+        self._context, self._viewer, self._active_mask = context, context.viewer, context.active_mask
         self._use: Use | None = None
         self._mode: tuple[LabelsLayer, str] | None = None
         self._escape: Any = None
@@ -54,7 +54,7 @@ class Pointing(QObject):
             In 3-D.
         """
         self._refuse_3d()
-        return self._in_hand.index_of(self._viewer.cursor.position)
+        return self._active_mask.index_of(self._viewer.cursor.position)
 
     def wait(self, use: Use) -> None:
         """Give the voxel that is clicked next to `use`; asked for the same again, give up.
@@ -69,7 +69,7 @@ class Pointing(QObject):
         if is_again:
             return
         self._refuse_3d()
-        layer = self._in_hand.layer
+        layer = self._active_mask.layer
         if layer is None:
             raise InputError("No mask is selected: select a Labels layer first.")
         self._use, self._mode = use, (layer, str(layer.mode))
@@ -77,7 +77,7 @@ class Pointing(QObject):
         layer.events.mode.connect(self._on_mode)
         self._viewer.mouse_drag_callbacks.append(self._on_press)
         self._viewer.dims.events.ndisplay.connect(self.give_up)
-        self._in_hand.switched.connect(self.give_up)
+        self._active_mask.switched.connect(self.give_up)
         self._escape = self._viewer.keymap.get(_ESCAPE)
         self._viewer.bind_key("Escape", self.give_up, overwrite=True)
 
@@ -96,7 +96,7 @@ class Pointing(QObject):
         layer.mode = mode
         self._viewer.mouse_drag_callbacks.remove(self._on_press)
         self._viewer.dims.events.ndisplay.disconnect(self.give_up)
-        self._in_hand.switched.disconnect(self.give_up)
+        self._active_mask.switched.disconnect(self.give_up)
         self._viewer.bind_key("Escape", self._escape, overwrite=True)
 
     def _refuse_3d(self) -> None:
@@ -116,9 +116,9 @@ class Pointing(QObject):
         while event.type == "mouse_move":
             moved = True
             yield
-        use, index = self._use, self._in_hand.index_of(event.position)
+        use, index = self._use, self._active_mask.index_of(event.position)
         if moved or use is None:  # the picture was moved: the click is still to come
             return
         self.stop()
         if index is not None:
-            self._around.safely(lambda: use(index))()
+            self._context.safely(lambda: use(index))()

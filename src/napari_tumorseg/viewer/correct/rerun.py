@@ -22,7 +22,7 @@ from napari_tumorseg.scan import Segmentation
 from napari_tumorseg.viewer.correct.boxes import Box
 from napari_tumorseg.viewer.correct.locked_components import kept_mask
 from napari_tumorseg.viewer.segment.run import Failure, Job, sentence
-from napari_tumorseg.viewer.state.tracked_mask import HeldMask
+from napari_tumorseg.viewer.state.tracked_mask import TrackedMask
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,7 +31,7 @@ class Target:
 
     Attributes
     ----------
-    mask : HeldMask
+    mask : TrackedMask
         The mask.
     labels : (Z, Y, X) array
         A copy of its labels.
@@ -50,7 +50,7 @@ class Target:
         What it is called in the history of edits.
     """
 
-    mask: HeldMask
+    mask: TrackedMask
     labels: Array
     grid: Grid
     scheme: Scheme | None

@@ -29,9 +29,9 @@ from napari_tumorseg.viewer.correct.tools_section import tool_button
 from napari_tumorseg.viewer.layers.axes import Index
 from napari_tumorseg.viewer.segment.run import EVIDENCE_KEY, Job
 from napari_tumorseg.viewer.segment.run_section import told
-from napari_tumorseg.viewer.state.context import Surroundings
+from napari_tumorseg.viewer.state.context import PanelContext
 from napari_tumorseg.viewer.state.navigation import sliced_axis
-from napari_tumorseg.viewer.state.tracked_mask import HeldMask
+from napari_tumorseg.viewer.state.tracked_mask import TrackedMask
 
 DRAWN = "the rectangle drawn"
 COMPONENT = "the component pointed at"
@@ -47,14 +47,14 @@ class RerunSection(QWidget):
 
     def __init__(
         self,
-        around: Surroundings,
+        context: PanelContext,
         job: Callable[[], Job],
         grid: Callable[[], Grid],
         spared: Callable[[], frozenset[int]],
-        write: Callable[[Change | None, str, HeldMask], None],
+        write: Callable[[Change | None, str, TrackedMask], None],
     ) -> None:
         super().__init__()
-        self._around, self._job, self._grid = around, job, grid
+        self._context, self._job, self._grid = context, job, grid
         self._spared, self._write = spared, write
         self.rerun = Rerun()
         self.slice = tool_button("rerun_slice", "This slice")
@@ -72,14 +72,14 @@ class RerunSection(QWidget):
         )
         self.progress = QProgressBar()
         self._lay_out()
-        self.slice.clicked.connect(around.safely(self.run_slice))
-        self.box.clicked.connect(around.safely(self.ask_box))
-        self.draw.clicked.connect(around.safely(self.start_box))
+        self.slice.clicked.connect(context.safely(self.run_slice))
+        self.box.clicked.connect(context.safely(self.ask_box))
+        self.draw.clicked.connect(context.safely(self.start_box))
         self.cancel.clicked.connect(self.stop)
         self.what.changed.connect(self._show_fields)
         self.rerun.progressed.connect(self._on_step)
         self.rerun.succeeded.connect(self._on_success)
-        self.rerun.failed.connect(around.complain)
+        self.rerun.failed.connect(context.complain)
         self.rerun.ended.connect(lambda: self._show_running(False))
         self._show_fields()
         self._show_running(False)
@@ -90,12 +90,12 @@ class RerunSection(QWidget):
         plane = job.model.card.input.plane
         axis = SLICINGS[plane].axes[0]
         mask = self._mask()
-        dims = self._around.viewer.dims
+        dims = self._context.viewer.dims
         if sliced_axis(dims, mask) != axis:
             raise InputError(
                 f"{job.model.name} works on {plane} slices: turn the viewer to one, or take a box."
             )
-        place = self._around.in_hand.index_of(dims.point)
+        place = self._context.active_mask.index_of(dims.point)
         if place is None:
             raise InputError("The slice that is shown lies outside of the mask: go to one inside.")
         sides = [slice(0, n) for n in mask.axes.shape]
@@ -105,13 +105,13 @@ class RerunSection(QWidget):
     def ask_box(self) -> None:
         """Run the model in the box that is chosen; that of a component waits for a click."""
         if self.what.value == DRAWN:
-            self.run_box(drawn_box(self._around.viewer, self._mask(), self.slices.value))
+            self.run_box(drawn_box(self._context.viewer, self._mask(), self.slices.value))
         else:
             self.wants_click.emit(self.run_around)
 
     def run_around(self, index: Index) -> None:
         """Run the model in the box around the component at a voxel."""
-        labels = self._around.in_hand.labels()
+        labels = self._context.active_mask.labels()
         self.run_box(box_around(labels, index, self.margin.value, self._grid().spacing_mm))
 
     def run_box(self, box: Box) -> None:
@@ -122,7 +122,7 @@ class RerunSection(QWidget):
     def start_box(self) -> None:
         """Let the user draw a rectangle."""
         self.what.value = DRAWN
-        start_drawing(self._around.viewer, self._mask())
+        start_drawing(self._context.viewer, self._mask())
 
     def stop(self) -> None:
         """Cancel the run, if one is on."""
@@ -131,14 +131,14 @@ class RerunSection(QWidget):
             self.said.emit("Cancelled: the mask is as it was.")
 
     def _start(self, job: Job, box: Box, action: str) -> None:
-        in_hand, mask = self._around.in_hand, self._mask()
-        labels = np.array(in_hand.labels())
+        active_mask, mask = self._context.active_mask, self._mask()
+        labels = np.array(active_mask.labels())
         given = self._given(mask) if self.keep.value else None
-        target = Target(mask, labels, self._grid(), in_hand.scheme, box, self._spared(), given, action)
+        target = Target(mask, labels, self._grid(), active_mask.scheme, box, self._spared(), given, action)
         self.rerun.start(job, target)
         self._show_running(True)
 
-    def _given(self, mask: HeldMask) -> Callable[[], Sequence[Array]]:
+    def _given(self, mask: TrackedMask) -> Callable[[], Sequence[Array]]:
         """Return what gives the model's labels: at the thresholds that the mask has, and at the run's."""
         evidence = mask.layer.metadata.get(EVIDENCE_KEY)
         if not isinstance(evidence, Evidence):
@@ -154,8 +154,8 @@ class RerunSection(QWidget):
 
         return given
 
-    def _mask(self) -> HeldMask:
-        mask = self._around.in_hand.mask
+    def _mask(self) -> TrackedMask:
+        mask = self._context.active_mask.mask
         if mask is None:
             raise InputError("No mask is selected: select a Labels layer first.")
         return mask
@@ -169,7 +169,7 @@ class RerunSection(QWidget):
         self.said.emit(text)
 
     def _on_success(self, target: Target, change: Change | None) -> None:
-        self._around.safely(lambda: self._write(change, target.action, target.mask))()
+        self._context.safely(lambda: self._write(change, target.action, target.mask))()
 
     def _show_running(self, running: bool) -> None:
         self.progress.setVisible(running)

@@ -16,8 +16,8 @@ from napari_tumorseg.geometry import Array
 from napari_tumorseg.regions import Scheme
 from napari_tumorseg.viewer.correct.strokes import StrokeRule
 from napari_tumorseg.viewer.layers.inputs import usable
-from napari_tumorseg.viewer.state.active_mask import MaskInHand
-from napari_tumorseg.viewer.state.context import Surroundings
+from napari_tumorseg.viewer.state.active_mask import ActiveMask
+from napari_tumorseg.viewer.state.context import PanelContext
 
 _ANY_INTENSITY = "any intensity"
 _ANYWHERE = "anywhere"
@@ -31,9 +31,9 @@ class RestrictSection(QWidget):
     edited = Signal()
     """The rule is another one."""
 
-    def __init__(self, around: Surroundings) -> None:
+    def __init__(self, context: PanelContext) -> None:
         super().__init__()
-        self._around = around
+        self._context = context
         self._images: list[ImageLayer] = []
         self._wanted: ImageLayer | None = None
         self._scheme: Scheme | None = None
@@ -61,11 +61,11 @@ class RestrictSection(QWidget):
         self._later.setSingleShot(True)
         self._later.setInterval(0)
         self._later.timeout.connect(self._offer)
-        layers, in_hand = around.viewer.layers, around.in_hand
+        layers, active_mask = context.viewer.layers, context.active_mask
         layers.events.inserted.connect(self._soon)
         layers.events.removed.connect(self._soon)
         layers.events.renamed.connect(self._soon)
-        in_hand.switched.connect(self._soon)
+        active_mask.switched.connect(self._soon)
         self._offer()
 
     def rule(self, spare: frozenset[int]) -> StrokeRule:
@@ -81,11 +81,11 @@ class RestrictSection(QWidget):
 
     def let_go(self) -> None:
         """Follow the viewer no more."""
-        layers = self._around.viewer.layers
+        layers = self._context.viewer.layers
         layers.events.inserted.disconnect(self._soon)
         layers.events.removed.disconnect(self._soon)
         layers.events.renamed.disconnect(self._soon)
-        self._around.in_hand.switched.disconnect(self._soon)
+        self._context.active_mask.switched.disconnect(self._soon)
         self._later.stop()
 
     def _inside(self) -> frozenset[int] | None:
@@ -100,26 +100,26 @@ class RestrictSection(QWidget):
         return frozenset(x.value for x in scheme.labels if x.short == value) if scheme else None
 
     def _canonical(self, layer: ImageLayer | None) -> Array | None:
-        mask = self._around.in_hand.mask
+        mask = self._context.active_mask.mask
         return mask.axes.canonical(np.asarray(layer.data)) if layer is not None and mask else None
 
     def _soon(self, event: Any = None) -> None:
         self._later.start()
 
     def _offer(self) -> None:
-        in_hand: MaskInHand = self._around.in_hand
-        self._scheme = in_hand.scheme
-        layer = in_hand.layer
+        active_mask: ActiveMask = self._context.active_mask
+        self._scheme = active_mask.scheme
+        layer = active_mask.layer
         self._images = [
             image
-            for image in self._around.viewer.layers
+            for image in self._context.viewer.layers
             if layer is not None
             and usable(image)
             and not image.rgb
             and np.shape(image.data) == np.shape(layer.data)
             and np.allclose(image.translate, layer.translate)
         ]
-        if self._wanted not in self._around.viewer.layers:
+        if self._wanted not in self._context.viewer.layers:
             self._wanted = None
         self.inside.reset_choices()
         with self.image.changed.blocked():  # the choice is of a layer, whatever its name is now

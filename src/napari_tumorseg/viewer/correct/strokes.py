@@ -18,8 +18,8 @@ from qtpy.QtCore import QObject, QTimer
 
 from napari_tumorseg.edit import Change, allowed, change_to, find_change, repair_stroke
 from napari_tumorseg.geometry import Array
-from napari_tumorseg.viewer.state.active_mask import BY_MODE, MaskInHand
-from napari_tumorseg.viewer.state.tracked_mask import HeldMask
+from napari_tumorseg.viewer.state.active_mask import BY_MODE, ActiveMask
+from napari_tumorseg.viewer.state.tracked_mask import TrackedMask
 
 _ALL_TAKEN_BACK = "The stroke was taken back: all of it lay where strokes may not go, or on spared labels."
 
@@ -73,10 +73,10 @@ class StrokeGuard(QObject):
     said = Signal(str)
     """A sentence on a stroke of which nothing is left."""
 
-    def __init__(self, in_hand: MaskInHand) -> None:
+    def __init__(self, active_mask: ActiveMask) -> None:
         super().__init__()
         self.rule = StrokeRule()
-        self._in_hand = in_hand
+        self._active_mask = active_mask
         self._layer: LabelsLayer | None = None
         self._steps = 0  # of the history that were not looked at
         self._before: Array | None = None
@@ -85,9 +85,9 @@ class StrokeGuard(QObject):
         self._timer.setSingleShot(True)
         self._timer.setInterval(0)
         self._timer.timeout.connect(self.mend)
-        in_hand.edited.connect(self._on_edited)
-        in_hand.switched.connect(self._follow)
-        self._follow(in_hand.layer)
+        active_mask.edited.connect(self._on_edited)
+        active_mask.switched.connect(self._follow)
+        self._follow(active_mask.layer)
 
     @property
     def is_waiting(self) -> bool:
@@ -106,8 +106,8 @@ class StrokeGuard(QObject):
 
     def let_go(self) -> None:
         """Guard nothing any more."""
-        self._in_hand.edited.disconnect(self._on_edited)
-        self._in_hand.switched.disconnect(self._follow)
+        self._active_mask.edited.disconnect(self._on_edited)
+        self._active_mask.switched.disconnect(self._follow)
         self._follow(None)
 
     def mend(self) -> None:
@@ -121,23 +121,23 @@ class StrokeGuard(QObject):
             return
         self._is_busy = True
         try:
-            with self._in_hand.replacing():
+            with self._active_mask.replacing():
                 self._replace(layer, steps)
         finally:
             self._is_busy = False
 
     def _is_kept(self, before: Array) -> bool:
         """Tell whether all that changed since then keeps to the rule."""
-        change = find_change(before, self._in_hand.labels())
+        change = find_change(before, self._active_mask.labels())
         return change is None or np.array_equal(self.rule.repaired(change), change.after)
 
     def _replace(self, layer: LabelsLayer, steps: int) -> None:
         """Undo the last steps and write what was allowed of each."""
         strokes = []
         for _ in range(steps):
-            after = np.array(self._in_hand.labels())
+            after = np.array(self._active_mask.labels())
             layer.undo()
-            strokes.append(find_change(self._in_hand.labels(), after))
+            strokes.append(find_change(self._active_mask.labels(), after))
         whole = [stroke for stroke in reversed(strokes) if stroke is not None]
         blocks = [self.rule.repaired(stroke) for stroke in whole]
         if all(np.array_equal(b, stroke.after) for b, stroke in zip(blocks, whole, strict=True)):
@@ -147,10 +147,10 @@ class StrokeGuard(QObject):
         if all(np.array_equal(b, stroke.before) for b, stroke in zip(blocks, whole, strict=True)):
             self.said.emit(_ALL_TAKEN_BACK)
         for stroke, block in zip(whole, blocks, strict=True):
-            labels = self._in_hand.labels()
+            labels = self._active_mask.labels()
             painted = block != stroke.before  # of strokes over each other, each counts where it painted
             new = np.where(painted, block, labels[stroke.box])
-            self._in_hand.apply(change_to(labels, stroke.box, new), "paint")
+            self._active_mask.apply(change_to(labels, stroke.box, new), "paint")
 
     def _follow(self, layer: LabelsLayer | None) -> None:
         if self._layer is not None:
@@ -167,7 +167,7 @@ class StrokeGuard(QObject):
     def _on_drag(self, layer: LabelsLayer, event: Any) -> Generator[None, None, None]:
         self._is_pressed = True
         if not self.rule.idle and str(layer.mode) in BY_MODE and self._before is None:
-            self._before = np.array(self._in_hand.labels())
+            self._before = np.array(self._active_mask.labels())
         yield
         while event.type == "mouse_move":
             yield
@@ -182,7 +182,7 @@ class StrokeGuard(QObject):
             self._steps += 1
             self._timer.start()
 
-    def _on_edited(self, mask: HeldMask, change: Change, action: str) -> None:
+    def _on_edited(self, mask: TrackedMask, change: Change, action: str) -> None:
         """Let go of steps that a tool made, or that were undone."""
         is_stroke = action in BY_MODE.values() or action == "edit"
         if not self._is_busy and mask.layer is self._layer and not is_stroke:

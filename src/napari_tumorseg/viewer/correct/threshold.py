@@ -18,8 +18,8 @@ from napari_tumorseg.inference.stored_probabilities import Evidence
 from napari_tumorseg.viewer.correct.locked_components import kept_mask
 from napari_tumorseg.viewer.layers.axes import Index
 from napari_tumorseg.viewer.layers.edits import Edits, Move
-from napari_tumorseg.viewer.state.active_mask import MaskInHand
-from napari_tumorseg.viewer.state.tracked_mask import HeldMask
+from napari_tumorseg.viewer.state.active_mask import ActiveMask
+from napari_tumorseg.viewer.state.tracked_mask import TrackedMask
 from napari_tumorseg.viewer.widgets.background import Background
 
 Thresholds = Mapping[str, float]
@@ -89,7 +89,7 @@ class Rethreshold(QObject):
 
     Parameters
     ----------
-    in_hand : MaskInHand
+    active_mask : ActiveMask
         Whose thresholds are moved.
     is_painting : callable
         Tells whether a stroke is under way, which is not to be disturbed.
@@ -100,9 +100,9 @@ class Rethreshold(QObject):
     moved = Signal()
     """The thresholds of the mask in hand are others than were asked for last."""
 
-    def __init__(self, in_hand: MaskInHand, is_painting: Callable[[], bool]) -> None:
+    def __init__(self, active_mask: ActiveMask, is_painting: Callable[[], bool]) -> None:
         super().__init__()
-        self._in_hand = in_hand
+        self._active_mask = active_mask
         self._is_painting = is_painting
         self._states: WeakKeyDictionary[LabelsLayer, _State] = WeakKeyDictionary()
         self._drag: _Drag | None = None
@@ -111,8 +111,8 @@ class Rethreshold(QObject):
         self._wanted: tuple[dict[str, float], tuple[Index, ...]] | None = None
         self._soon = _timer(self, _PAUSE_MS, self._start)
         self._quiet = _timer(self, _QUIET_MS, self.finish)
-        in_hand.edited.connect(self._on_edited)
-        in_hand.switched.connect(self._on_switched)
+        active_mask.edited.connect(self._on_edited)
+        active_mask.switched.connect(self._on_switched)
 
     @property
     def is_busy(self) -> bool:
@@ -122,7 +122,7 @@ class Rethreshold(QObject):
     @property
     def thresholds(self) -> Thresholds:
         """Those of the mask in hand, by output; empty where it has no probabilities."""
-        state, mask = self._state(), self._in_hand.mask
+        state, mask = self._state(), self._active_mask.mask
         return state.now(mask.edits) if state and mask else {}
 
     def attach(self, layer: LabelsLayer, evidence: Evidence) -> None:
@@ -163,20 +163,20 @@ class Rethreshold(QObject):
         self._quiet.stop()
         self._background.drop()
         self._let_slider_go()
-        self._in_hand.edited.disconnect(self._on_edited)
-        self._in_hand.switched.disconnect(self._on_switched)
+        self._active_mask.edited.disconnect(self._on_edited)
+        self._active_mask.switched.disconnect(self._on_switched)
 
     def _state(self) -> _State | None:
-        layer = self._in_hand.layer
+        layer = self._active_mask.layer
         return self._states.get(layer) if layer is not None else None
 
     def _start(self) -> None:
-        state, mask, wanted = self._state(), self._in_hand.mask, self._wanted
+        state, mask, wanted = self._state(), self._active_mask.mask, self._wanted
         self._wanted = None
         if state is None or mask is None or wanted is None:
             return
         if self._drag is None:
-            self._drag = _Drag(mask.edits, np.array(self._in_hand.labels()), state.now(mask.edits))
+            self._drag = _Drag(mask.edits, np.array(self._active_mask.labels()), state.now(mask.edits))
         drag, (goal, seeds) = self._drag, wanted
 
         def work() -> tuple[Outcome, tuple[dict[str, float], Array]]:
@@ -198,7 +198,7 @@ class Rethreshold(QObject):
         self._background.start(work, done, self.told.emit)
 
     def _write(self, state: _State, drag: _Drag, outcome: Outcome, goal: dict[str, float]) -> None:
-        layer = self._in_hand.layer
+        layer = self._active_mask.layer
         assert layer is not None
         if self._is_painting() or not self._is_newest(drag):
             self._end()
@@ -206,12 +206,12 @@ class Rethreshold(QObject):
             return
         self._is_writing = True
         try:
-            with self._in_hand.replacing(drag.step is not None):
+            with self._active_mask.replacing(drag.step is not None):
                 if drag.step is not None:
                     layer.undo()
                     drag.end()
                     drag.edits.undo_move()  # where nothing takes its place, it can be redone
-                if self._in_hand.apply(outcome.change, ACTION):
+                if self._active_mask.apply(outcome.change, ACTION):
                     drag.step = outcome.change
         finally:
             self._is_writing = False
@@ -219,9 +219,9 @@ class Rethreshold(QObject):
         state.settle(drag.edits, goal)
         self.told.emit(in_words(goal, drag.step, outcome.kept))
 
-    def _on_edited(self, mask: HeldMask, change: Change, action: str) -> None:
+    def _on_edited(self, mask: TrackedMask, change: Change, action: str) -> None:
         """Follow undo and redo of a threshold; anything else that is edited ends the move."""
-        if self._is_writing or mask.layer is not self._in_hand.layer:
+        if self._is_writing or mask.layer is not self._active_mask.layer:
             return
         self._end()
         state = self._state()
@@ -257,7 +257,7 @@ class Rethreshold(QObject):
 
     def _is_newest(self, drag: _Drag) -> bool:
         """Tell whether the step of a move is the last thing that was done to the labels."""
-        done = find_change(drag.start, self._in_hand.labels())
+        done = find_change(drag.start, self._active_mask.labels())
         if done is None or drag.step is None:
             return done is drag.step
         return same(done, drag.step)

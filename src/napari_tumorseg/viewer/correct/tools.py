@@ -19,9 +19,9 @@ from napari_tumorseg.regions import Scheme
 from napari_tumorseg.viewer.correct.label_section import LabelPicker, name_in
 from napari_tumorseg.viewer.correct.locked_components import KeptMarks, holds, kept_mask
 from napari_tumorseg.viewer.layers.axes import Index
-from napari_tumorseg.viewer.state.context import Surroundings
+from napari_tumorseg.viewer.state.context import PanelContext
 from napari_tumorseg.viewer.state.navigation import sliced_axis
-from napari_tumorseg.viewer.state.tracked_mask import HeldMask
+from napari_tumorseg.viewer.state.tracked_mask import TrackedMask
 from napari_tumorseg.viewer.widgets.background import Background
 
 Compute = Callable[[Array], Change | None]
@@ -35,7 +35,7 @@ class Corrector(QObject):
 
     Parameters
     ----------
-    around : Surroundings
+    context : PanelContext
         The window around it.
     picker : LabelPicker
         Tells which labels are spared, and their names.
@@ -44,13 +44,13 @@ class Corrector(QObject):
     said = Signal(str)
     """A sentence on what was done."""
 
-    def __init__(self, around: Surroundings, picker: LabelPicker) -> None:
+    def __init__(self, context: PanelContext, picker: LabelPicker) -> None:
         super().__init__()
-        self._around = around
-        self._in_hand = around.in_hand
+        self._context = context
+        self._active_mask = context.active_mask
         self._picker = picker
         self._background = Background(self)
-        self.kept = KeptMarks(around.viewer, around.in_hand)
+        self.kept = KeptMarks(context.viewer, context.active_mask)
         self.whole_lesion = True
         self.mm = 1.0
 
@@ -149,7 +149,7 @@ class Corrector(QObject):
 
     def erase_outside(self) -> None:
         """Erase all labels outside the brain: a mask that was given, or the tissue if the skull is gone."""
-        scan = self._around.scan()
+        scan = self._context.scan()
         spare = self._picker.spared
 
         def compute(labels: Array) -> Change | None:
@@ -165,12 +165,12 @@ class Corrector(QObject):
 
     # ---- how
 
-    def apply(self, change: Change | None, action: str, mask: HeldMask) -> None:
+    def apply(self, change: Change | None, action: str, mask: TrackedMask) -> None:
         """Write a change to a mask, in hand or not any more, as one undo step, and tell what it did."""
         if change is not None and not np.array_equal(mask.canonical()[change.box], change.before):
             raise InputError("The mask was edited meanwhile: try again.")
-        done = self._in_hand.apply(change, action, mask)
-        where = "" if mask is self._in_hand.mask else f"{mask.layer.name}: "
+        done = self._active_mask.apply(change, action, mask)
+        where = "" if mask is self._active_mask.mask else f"{mask.layer.name}: "
         what = _told(action, change, mask.scheme) if done and change else f"{action}: nothing to change."
         self.said.emit(f"{where}{_capital(what)}")
 
@@ -178,17 +178,17 @@ class Corrector(QObject):
         """Find a change in the background, on a copy that no stroke alters, and write it."""
         if self.is_busy:
             raise InputError("The tool before is still at work: wait a moment.")
-        labels, seeds, mask = np.array(self._labels()), self.kept.seeds, self._in_hand.mask
+        labels, seeds, mask = np.array(self._labels()), self.kept.seeds, self._active_mask.mask
         assert mask is not None
 
         def work() -> Change | None:
             return spared(compute(labels), kept_mask(labels, seeds))
 
         def done(change: Change | None) -> None:
-            self._around.safely(lambda: self.apply(change, action, mask))()
+            self._context.safely(lambda: self.apply(change, action, mask))()
 
         self.said.emit(f"{_capital(action)}…")
-        self._background.start(work, done, self._around.complain)
+        self._background.start(work, done, self._context.complain)
 
     @property
     def _region(self) -> Any:
@@ -201,14 +201,14 @@ class Corrector(QObject):
         return found
 
     def _labels(self) -> Array:
-        return self._in_hand.labels()
+        return self._active_mask.labels()
 
     def _selected(self, background: bool = False) -> int:
-        layer = self._in_hand.layer
+        layer = self._active_mask.layer
         if layer is None:
             raise InputError(_NO_MASK)
         label = int(layer.selected_label)
-        known = self._in_hand.scheme
+        known = self._active_mask.scheme
         if label == 0 and not background:
             raise InputError("The background is selected: choose a label first.")
         if label and known is not None and label not in known.values:
@@ -220,23 +220,23 @@ class Corrector(QObject):
 
     def grid(self) -> Grid:
         """Return where the mask in hand lies."""
-        grid = self._in_hand.grid()
+        grid = self._active_mask.grid()
         if grid is None:
             raise InputError(_NO_MASK)
         return grid
 
     def _slice_axis(self) -> int:
         """Return the canonical axis along which the viewer steps."""
-        mask = self._in_hand.mask
+        mask = self._active_mask.mask
         if mask is None:
             raise InputError(_NO_MASK)
-        axis = sliced_axis(self._around.viewer.dims, mask)
+        axis = sliced_axis(self._context.viewer.dims, mask)
         if axis is None:
             raise InputError("In 3-D there is no slice to fill between: turn to slices first.")
         return axis
 
     def _shown_slice(self, axis: int) -> int:
-        place = self._in_hand.index_of(self._around.viewer.dims.point)
+        place = self._active_mask.index_of(self._context.viewer.dims.point)
         return place[axis] if place is not None else -1
 
 

@@ -24,7 +24,7 @@ from napari_tumorseg.viewer.correct.maps import UNCERTAINTY, is_shown, show_map
 from napari_tumorseg.viewer.correct.threshold import Rethreshold
 from napari_tumorseg.viewer.correct.tools_section import tool_button
 from napari_tumorseg.viewer.segment.run import EVIDENCE_KEY
-from napari_tumorseg.viewer.state.context import Surroundings
+from napari_tumorseg.viewer.state.context import PanelContext
 from napari_tumorseg.viewer.state.navigation import sliced_axis, turn_to
 from napari_tumorseg.viewer.widgets.background import Background
 from napari_tumorseg.viewer.widgets.section import wrapping_label
@@ -43,14 +43,14 @@ class LookWhereSection(QWidget):
     said = Signal(str)
     """A sentence on what was done."""
 
-    def __init__(self, around: Surroundings, kept: KeptMarks, is_painting: Callable[[], bool]) -> None:
+    def __init__(self, context: PanelContext, kept: KeptMarks, is_painting: Callable[[], bool]) -> None:
         super().__init__()
-        self._around, self._kept = around, kept
+        self._context, self._kept = context, kept
         self._maps: dict[tuple[int, str], Any] = {}
         self._background, self._finder = Background(self), Background(self)
         self._uncertainty: tuple[Evidence, Array] | None = None
         self._visited: dict[int, set[int]] = defaultdict(set)
-        self.rethreshold = Rethreshold(around.in_hand, is_painting)
+        self.rethreshold = Rethreshold(context.active_mask, is_painting)
         self.words = wrapping_label()
         self.buttons: dict[str, QPushButton] = {}
         self._maps_row = QHBoxLayout()
@@ -60,12 +60,12 @@ class LookWhereSection(QWidget):
         self.reset = QPushButton("Reset")
         self._lay_out()
         self._connect()
-        self._on_switched(around.in_hand.layer)
+        self._on_switched(context.active_mask.layer)
 
     @property
     def evidence(self) -> Evidence | None:
         """What the run that made the mask in hand kept."""
-        layer = self._around.in_hand.layer
+        layer = self._context.active_mask.layer
         found = layer.metadata.get(EVIDENCE_KEY) if layer is not None else None
         return found if isinstance(found, Evidence) else None
 
@@ -78,11 +78,11 @@ class LookWhereSection(QWidget):
 
     def show_one(self, name: str) -> None:
         """Show a map, or take it away if it is there."""
-        evidence, layer = self.evidence, self._around.in_hand.layer
+        evidence, layer = self.evidence, self._context.active_mask.layer
         if evidence is None or layer is None:
             raise InputError(_NO_MAPS)
         key = (id(evidence), name)
-        viewer = self._around.viewer
+        viewer = self._context.viewer
         if is_shown(viewer, self._maps.get(key)):
             viewer.layers.remove(self._maps.pop(key))
         elif name == UNCERTAINTY:
@@ -93,10 +93,10 @@ class LookWhereSection(QWidget):
 
     def go_on(self) -> None:
         """Go to the most uncertain slice that was not visited yet; after the last to the first again."""
-        mask = self._around.in_hand.mask
+        mask = self._context.active_mask.mask
         if mask is None or self.evidence is None:
             raise InputError(_NO_MAPS)
-        axis = sliced_axis(self._around.viewer.dims, mask)
+        axis = sliced_axis(self._context.viewer.dims, mask)
         if axis is None:
             raise InputError("In 3-D there is no slice to go to: turn to slices first.")
         self._with_uncertainty(lambda found: self._go(found, axis))
@@ -118,10 +118,10 @@ class LookWhereSection(QWidget):
 
     def let_go(self) -> None:
         """Follow nothing any more."""
-        in_hand = self._around.in_hand
-        in_hand.switched.disconnect(self._on_switched)
-        in_hand.changed.disconnect(self._on_changed)
-        self._around.viewer.layers.events.removed.disconnect(self._show_pressed)
+        active_mask = self._context.active_mask
+        active_mask.switched.disconnect(self._on_switched)
+        active_mask.changed.disconnect(self._on_changed)
+        self._context.viewer.layers.events.removed.disconnect(self._show_pressed)
         self.rethreshold.let_go()
         for one in (self._background, self._finder):
             one.drop()
@@ -155,7 +155,7 @@ class LookWhereSection(QWidget):
         evidence = self.evidence
         if evidence is None:
             return
-        labels = np.array(self._around.in_hand.labels())
+        labels = np.array(self._context.active_mask.labels())
 
         def work() -> str:
             return in_words(find(labels, evidence.probabilities, evidence.box, evidence.output))
@@ -177,14 +177,14 @@ class LookWhereSection(QWidget):
             self._uncertainty = (evidence, found)
             use(found)
 
-        self._background.start(evidence.uncertainty, done, self._around.complain)
+        self._background.start(evidence.uncertainty, done, self._context.complain)
 
     def _show(self, evidence: Evidence, name: str, values: Array) -> None:
-        mask = self._around.in_hand.mask
+        mask = self._context.active_mask.mask
         if mask is None or self.evidence is not evidence:
             return
-        viewer = self._around.viewer
-        grid = self._around.in_hand.grid() or evidence.grid  # the voxel size may be stated since the run
+        viewer = self._context.viewer
+        grid = self._context.active_mask.grid() or evidence.grid  # the voxel size may be stated since the run
         layer = show_map(viewer, name, values, evidence.box, grid, mask.layer.name)
         self._maps[id(evidence), name] = layer
         self._show_pressed()
@@ -206,7 +206,7 @@ class LookWhereSection(QWidget):
         visited.add(left[0])
         place = [side.start for side in evidence.box]
         place[axis] = left[0]
-        turn_to(self._around.viewer.dims, self._around.in_hand, place)
+        turn_to(self._context.viewer.dims, self._context.active_mask, place)
         self.said.emit(
             f"Slice {left[0]}: number {ranked.index(left[0]) + 1} of {len(ranked)} uncertain ones."
         )
@@ -230,12 +230,12 @@ class LookWhereSection(QWidget):
             button.setMinimumWidth(40)
             what = "how unsure the model is" if name == UNCERTAINTY else f"the probability of {name}"
             button.setToolTip(f"Show {what}, 0 to 255, over the scan; press again to take it away")
-            button.clicked.connect(self._around.safely(lambda name=name: self.show_one(name)))  # type: ignore[misc]
+            button.clicked.connect(self._context.safely(lambda name=name: self.show_one(name)))  # type: ignore[misc]
             self._maps_row.addWidget(button, stretch=2 if name == UNCERTAINTY else 1)
             self.buttons[name] = button
 
     def _show_pressed(self, event: Any = None) -> None:
-        evidence, viewer = self.evidence, self._around.viewer
+        evidence, viewer = self.evidence, self._context.viewer
         self._maps = {key: layer for key, layer in self._maps.items() if is_shown(viewer, layer)}
         for name, button in self.buttons.items():
             button.setChecked(evidence is not None and (id(evidence), name) in self._maps)
@@ -252,21 +252,21 @@ class LookWhereSection(QWidget):
         self.slider.blockSignals(False)
 
     def _connect(self) -> None:
-        around = self._around
+        context = self._context
         self._pause = QTimer(self)
         self._pause.setSingleShot(True)
         self._pause.setInterval(_PAUSE_MS)
         self._pause.timeout.connect(self._count)
-        self.next.clicked.connect(around.safely(self.go_on))
+        self.next.clicked.connect(context.safely(self.go_on))
         self.slider.valueChanged.connect(self.move_threshold)
         self.slider.sliderReleased.connect(self.rethreshold.finish)
-        self.reset.clicked.connect(around.safely(self.back_to_model))
+        self.reset.clicked.connect(context.safely(self.back_to_model))
         self.which.changed.connect(lambda _: self._show_thresholds())
         self.rethreshold.told.connect(self.said.emit)
         self.rethreshold.moved.connect(self._show_thresholds)
-        around.in_hand.switched.connect(self._on_switched)
-        around.in_hand.changed.connect(self._on_changed)
-        around.viewer.layers.events.removed.connect(self._show_pressed)
+        context.active_mask.switched.connect(self._on_switched)
+        context.active_mask.changed.connect(self._on_changed)
+        context.viewer.layers.events.removed.connect(self._show_pressed)
 
     def _lay_out(self) -> None:
         self.slider.setRange(0.01, 0.99)

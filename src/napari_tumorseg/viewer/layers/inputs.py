@@ -32,7 +32,7 @@ EVERYTHING = "all image layers"
 
 
 @dataclass(frozen=True, eq=False)
-class Group:
+class LayerGroup:
     """Image layers that belong together.
 
     Attributes
@@ -65,11 +65,11 @@ class Inputs:
         """Keep the user's choice."""
         self._chosen[layer] = role
 
-    def roles(self, group: Group) -> dict[ImageLayer, Role]:
+    def roles(self, group: LayerGroup) -> dict[ImageLayer, Role]:
         """Return the role of every layer of a group."""
         return {layer: self.role(layer) for layer in group.layers}
 
-    def group_of(self, layer: Layer, layers: Sequence[Layer]) -> Group | None:
+    def group_of(self, layer: Layer, layers: Sequence[Layer]) -> LayerGroup | None:
         """Return the images among `layers` of the case that a mask belongs to, if they make a scan."""
         return group_of(layer, [g for g in groups_of(layers) if not problem_with(self.roles(g))])
 
@@ -87,7 +87,7 @@ def guessed_role(layer: ImageLayer) -> Role:
     return role if role in TITLES else Role.OTHER
 
 
-def groups_of(layers: Sequence[Layer]) -> list[Group]:
+def groups_of(layers: Sequence[Layer]) -> list[LayerGroup]:
     """Return the cases that lie in a viewer, the last one opened first, and all layers as the last choice."""
     found: dict[str, list[ImageLayer]] = {}
     for layer in layers:
@@ -96,21 +96,21 @@ def groups_of(layers: Sequence[Layer]) -> list[Group]:
             origin = origin_of(layer)
             found.setdefault(origin.group if origin else "", []).append(layer)
     titles = {key: _title(key, members) for key, members in found.items()}
-    groups = [Group(key, titles[key], tuple(members)) for key, members in reversed(found.items())]
+    groups = [LayerGroup(key, titles[key], tuple(members)) for key, members in reversed(found.items())]
     if len(groups) > 1:
         everything = tuple(layer for members in found.values() for layer in members)
-        groups.append(Group("*", EVERYTHING, everything))
+        groups.append(LayerGroup("*", EVERYTHING, everything))
     return groups
 
 
-def group_of(layer: Layer, groups: Sequence[Group]) -> Group | None:
+def group_of(layer: Layer, groups: Sequence[LayerGroup]) -> LayerGroup | None:
     """Return the case of a mask: the one it was made for, else the first one on whose voxels it lies."""
     origin = origin_of(layer)
     own = next((group for group in groups if origin is not None and group.key == origin.group), None)
     return own or next((group for group in groups if _lies_on(layer, group)), None)
 
 
-def members_of(group: Group, layers: Sequence[Layer]) -> list[Layer]:
+def members_of(group: LayerGroup, layers: Sequence[Layer]) -> list[Layer]:
     """Return the images of a case and the masks that belong to it, be they drawn or opened by themselves."""
     masks = [x for x in layers if isinstance(x, LabelsLayer) and x.ndim == 3 and not is_view(x)]
     cases = [(mask, group_of(mask, groups_of(layers))) for mask in masks]
@@ -130,7 +130,7 @@ def problem_with(roles: Mapping[ImageLayer, Role]) -> str:
     return ""
 
 
-def case_of(group: Group, roles: Mapping[ImageLayer, Role]) -> Case:
+def case_of(group: LayerGroup, roles: Mapping[ImageLayer, Role]) -> Case:
     """Return the layers that are used as a case: views of their data, nothing is computed yet."""
     images = tuple(to_image(layer, role) for layer, role in roles.items() if role in MODALITIES)
     brain = next((layer for layer, role in roles.items() if role is Role.BRAIN_MASK), None)
@@ -142,19 +142,19 @@ def case_of(group: Group, roles: Mapping[ImageLayer, Role]) -> Case:
     )
 
 
-def case_name(group: Group) -> str:
+def case_name(group: LayerGroup) -> str:
     """Return the name under which results of a group are kept."""
     origins = [origin for origin in map(origin_of, group.layers) if origin]
     return origins[0].case if origins else group.layers[0].name
 
 
-def folder_of(group: Group) -> Path | None:
+def folder_of(group: LayerGroup) -> Path | None:
     """Return the folder that the files of a group come from."""
     sources = [origin.source for origin in map(origin_of, group.layers) if origin and origin.source]
     return sources[0].parent if sources else None
 
 
-def _lies_on(layer: Layer, group: Group) -> bool:
+def _lies_on(layer: Layer, group: LayerGroup) -> bool:
     own = origin_of(layer) or same_voxels(layer, group.layers)
     grid = own.grid if own else grid_of(layer)
     return any(grid.same_space(origin.grid) for origin in map(origin_of, group.layers) if origin)

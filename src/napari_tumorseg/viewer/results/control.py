@@ -26,7 +26,7 @@ from napari_tumorseg.viewer.results.live_table import LiveRow, LiveTable
 from napari_tumorseg.viewer.results.measuring import Measuring
 from napari_tumorseg.viewer.results.section import NOTICE, ResultsSection
 from napari_tumorseg.viewer.state import saving
-from napari_tumorseg.viewer.state.active_mask import MaskInHand
+from napari_tumorseg.viewer.state.active_mask import ActiveMask
 from napari_tumorseg.viewer.state.navigation import Stepping
 
 if TYPE_CHECKING:
@@ -61,7 +61,7 @@ class ResultsControl(QObject):
     ----------
     viewer : Viewer
         Which is turned to lesions.
-    in_hand : MaskInHand
+    active_mask : ActiveMask
         Whose numbers are shown.
     section : ResultsSection
         Where they are shown.
@@ -72,12 +72,12 @@ class ResultsControl(QObject):
     failed = Signal(str)
     """What went wrong, in a sentence."""
 
-    def __init__(self, viewer: Viewer, in_hand: MaskInHand, section: ResultsSection) -> None:
+    def __init__(self, viewer: Viewer, active_mask: ActiveMask, section: ResultsSection) -> None:
         super().__init__()
-        self._in_hand, self._section = in_hand, section
-        self.table = LiveTable(in_hand)
-        self.measuring = Measuring(in_hand)
-        self.stepping = Stepping(viewer, in_hand)
+        self._active_mask, self._section = active_mask, section
+        self.table = LiveTable(active_mask)
+        self.measuring = Measuring(active_mask)
+        self.stepping = Stepping(viewer, active_mask)
         self.table.shown.connect(self._on_shown)
         self.table.emptied.connect(section.clear)
         self.measuring.failed.connect(self.failed)
@@ -111,7 +111,7 @@ class ResultsControl(QObject):
     @_told
     def copy_table(self) -> None:
         """Put the whole table on the clipboard once it is measured."""
-        layer = self._in_hand.layer
+        layer = self._active_mask.layer
         if layer is not None:
             name = layer.name
             self.measuring.ask(lambda measured, _: self._copy(name, measured))
@@ -119,7 +119,7 @@ class ResultsControl(QObject):
     @_told
     def save_table(self, path: Path | None = None) -> None:
         """Save the numbers, to a file that is asked for if none is named."""
-        layer = self._in_hand.layer
+        layer = self._active_mask.layer
         if layer is None or not self.table.rows:
             return
         path = path or self._ask_where("Save table", layer, ".csv", saving.TABLE_FORMATS)
@@ -131,15 +131,15 @@ class ResultsControl(QObject):
     def save_mask(self, path: Path | None = None, layer: LabelsLayer | None = None) -> None:
         """Save a mask, the one in hand if none is named, to a file that is asked for if none is named."""
         if layer is not None:
-            self._in_hand.watch(layer)
-        layer = self._in_hand.layer
+            self._active_mask.watch(layer)
+        layer = self._active_mask.layer
         if layer is None:
             return
         path = path or self._ask_where("Save mask", layer, ".nii.gz", saving.MASK_FORMATS)
         if path is None:
             return
-        self._in_hand.look()
-        written = saving.save_mask(self._in_hand.segmentation(), path)
+        self._active_mask.look()
+        written = saving.save_mask(self._active_mask.segmentation(), path)
         edits = edits_of(layer)
         if edits is not None:
             edits.note_saved()
@@ -148,12 +148,12 @@ class ResultsControl(QObject):
     @_told
     def tell_result(self) -> None:
         """Say what was found, once it is measured, and what to do with results of earlier runs."""
-        if self._in_hand.layer is not None:  # else it was removed at once, or the window is closing
+        if self._active_mask.layer is not None:  # else it was removed at once, or the window is closing
             self.measuring.ask(lambda measured, _: self.said.emit(in_words(measured) + self._earlier()))
 
     def _earlier(self) -> str:
         """Return what to do with other results of the same scan that lie over this one."""
-        names = [layer.name for layer in self._in_hand.beside() if layer.visible and is_result(layer)]
+        names = [layer.name for layer in self._active_mask.beside() if layer.visible and is_result(layer)]
         if not names:
             return ""
         are = "are" if len(names) > 1 else "is"
@@ -175,7 +175,7 @@ class ResultsControl(QObject):
         self._section.show_rows(layer.name, scheme, rows, colours)
 
     def _ask_where(self, title: str, layer: LabelsLayer, ending: str, formats: str) -> Path | None:
-        origin, group = origin_of(layer), self._in_hand.group()
+        origin, group = origin_of(layer), self._active_mask.group()
         folder = saving.start_folder(folder_of(group) if group else None)
         name = saving.suggested_name(origin.case if origin else layer.name, ending)
         return saving.ask_where(self._section, title, folder / name, formats)

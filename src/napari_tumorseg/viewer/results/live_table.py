@@ -14,8 +14,8 @@ from napari_tumorseg.edit import Change
 from napari_tumorseg.geometry import Grid
 from napari_tumorseg.measure.volumes import listed
 from napari_tumorseg.regions import Scheme
-from napari_tumorseg.viewer.state.active_mask import MaskInHand
-from napari_tumorseg.viewer.state.tracked_mask import HeldMask
+from napari_tumorseg.viewer.state.active_mask import ActiveMask
+from napari_tumorseg.viewer.state.tracked_mask import TrackedMask
 
 _SECONDS_AT_A_TIME = 0.02
 """Components are counted row by row as long as this lasts; then the window has its turn."""
@@ -61,9 +61,9 @@ class LiveTable(QObject):
     emptied = Signal(str)
     """There are no rows; why, in a sentence."""
 
-    def __init__(self, in_hand: MaskInHand) -> None:
+    def __init__(self, active_mask: ActiveMask) -> None:
         super().__init__()
-        self._in_hand = in_hand
+        self._active_mask = active_mask
         self._components: dict[str, int] = {}
         self._missing: list[str] = []
         self._timer = QTimer()
@@ -71,10 +71,10 @@ class LiveTable(QObject):
         self._timer.setInterval(0)
         self._timer.timeout.connect(self._go_on)
         self.rows: tuple[LiveRow, ...] = ()
-        in_hand.switched.connect(self._on_switched)
-        in_hand.changed.connect(self._on_changed)
-        in_hand.refused.connect(self._on_refused)
-        in_hand.renamed.connect(self._on_renamed)
+        active_mask.switched.connect(self._on_switched)
+        active_mask.changed.connect(self._on_changed)
+        active_mask.refused.connect(self._on_refused)
+        active_mask.renamed.connect(self._on_renamed)
 
     @property
     def is_complete(self) -> bool:
@@ -83,7 +83,7 @@ class LiveTable(QObject):
 
     def refresh(self) -> None:
         """Tell the rows again, such as when the voxel size has changed."""
-        mask = self._in_hand.mask
+        mask = self._active_mask.mask
         if mask is None:
             self._empty("No mask yet.")
         elif mask.why or mask.scheme is None:
@@ -98,7 +98,7 @@ class LiveTable(QObject):
 
     def _on_switched(self, layer: LabelsLayer | None) -> None:
         self._components = {}
-        mask = self._in_hand.mask
+        mask = self._active_mask.mask
         if mask is None or mask.why or mask.scheme is None:
             self.refresh()
         else:
@@ -111,7 +111,7 @@ class LiveTable(QObject):
         self.refresh()
 
     def _on_refused(self, layer: LabelsLayer, why: str) -> None:
-        if layer is self._in_hand.layer or self._in_hand.layer is None:
+        if layer is self._active_mask.layer or self._active_mask.layer is None:
             self._empty(f"{layer.name}: {why}")
 
     def _empty(self, why: str) -> None:
@@ -119,17 +119,17 @@ class LiveTable(QObject):
         self._missing, self.rows = [], ()
         self.emptied.emit(why)
 
-    def _count(self, mask: HeldMask, at_once: bool = True) -> None:
+    def _count(self, mask: TrackedMask, at_once: bool = True) -> None:
         self._timer.stop()
         self._missing = [name for name, *_ in listed(_scheme_of(mask))]
         self._count_some(mask, _SECONDS_AT_A_TIME if at_once else 0.0)
 
     def _go_on(self) -> None:
-        mask = self._in_hand.mask
+        mask = self._active_mask.mask
         if mask is not None and not mask.why:
             self._count_some(mask)
 
-    def _count_some(self, mask: HeldMask, seconds: float = _SECONDS_AT_A_TIME) -> None:
+    def _count_some(self, mask: TrackedMask, seconds: float = _SECONDS_AT_A_TIME) -> None:
         """Count components as long as the window can wait, tell what there is, and go on later."""
         end = time.perf_counter() + seconds
         while self._missing and time.perf_counter() < end:
@@ -140,15 +140,15 @@ class LiveTable(QObject):
         if self._missing:
             self._timer.start()
 
-    def _rows(self, mask: HeldMask) -> list[LiveRow]:
-        grid = self._in_hand.grid()
+    def _rows(self, mask: TrackedMask) -> list[LiveRow]:
+        grid = self._active_mask.grid()
         return [
             self._row(mask, grid, name, title, members)
             for name, _, title, members in listed(_scheme_of(mask))
         ]
 
     def _row(
-        self, mask: HeldMask, grid: Grid | None, name: str, title: str, members: tuple[int, ...]
+        self, mask: TrackedMask, grid: Grid | None, name: str, title: str, members: tuple[int, ...]
     ) -> LiveRow:
         volume = grid.voxel_volume_mm3 if grid else None
         voxels = mask.counts.voxels(name)
@@ -165,6 +165,6 @@ class LiveTable(QObject):
         )
 
 
-def _scheme_of(mask: HeldMask) -> Scheme:
+def _scheme_of(mask: TrackedMask) -> Scheme:
     assert mask.scheme is not None
     return mask.scheme

@@ -14,7 +14,7 @@ from superqt.utils import create_worker
 from napari_tumorseg.measure import Measurements, measure
 from napari_tumorseg.scan import Segmentation
 from napari_tumorseg.viewer.segment.run import Failure, sentence
-from napari_tumorseg.viewer.state.active_mask import MaskInHand
+from napari_tumorseg.viewer.state.active_mask import ActiveMask
 
 Answer = Callable[[Measurements, Segmentation], None]
 
@@ -28,15 +28,15 @@ class Measuring(QObject):
     failed = Signal(str)
     """What went wrong, in a sentence."""
 
-    def __init__(self, in_hand: MaskInHand) -> None:
+    def __init__(self, active_mask: ActiveMask) -> None:
         super().__init__()
-        self._in_hand = in_hand
+        self._active_mask = active_mask
         self._turn = 0
         self._last: tuple[Measurements, Segmentation] | None = None
         self._open: dict[int, tuple[int, Answer, Any]] = {}
         self._number = 0
-        in_hand.changed.connect(self.forget)
-        in_hand.switched.connect(self.forget)
+        active_mask.changed.connect(self.forget)
+        active_mask.switched.connect(self.forget)
 
     def forget(self, *_: object) -> None:
         """Measure anew the next time."""
@@ -58,7 +58,7 @@ class Measuring(QObject):
         if self._last is not None:
             answer(*self._last)
             return
-        seg = self._in_hand.segmentation()
+        seg = self._active_mask.segmentation()
         copy = replace(seg, labels=np.array(seg.labels))
         self._number += 1
         worker = create_worker(_measured, copy, self._number, _start_thread=False, _ignore_errors=True)

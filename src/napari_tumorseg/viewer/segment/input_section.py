@@ -11,7 +11,7 @@ from psygnal import Signal
 from qtpy.QtWidgets import QFormLayout, QLabel, QWidget
 
 from napari_tumorseg.scan import Role
-from napari_tumorseg.viewer.layers.inputs import TITLES, Group, Inputs, groups_of, problem_with
+from napari_tumorseg.viewer.layers.inputs import TITLES, Inputs, LayerGroup, groups_of, problem_with
 from napari_tumorseg.viewer.layers.origin import origin_of
 from napari_tumorseg.viewer.widgets.section import wrapping_label
 from napari_tumorseg.viewer.widgets.spacing_row import SpacingRow
@@ -60,7 +60,7 @@ class InputSection(QWidget):
         super().__init__()
         self._layers = layers
         self.inputs = Inputs()
-        self.groups: list[Group] = []
+        self.groups: list[LayerGroup] = []
         self._rows: list[RoleRow] = []
         self._state: list[tuple[int, str, Role]] | None = None
         # choices come from a function: magicgui resets a plain list whenever the panel is docked anew
@@ -79,7 +79,7 @@ class InputSection(QWidget):
         self._follow()
 
     @property
-    def group(self) -> Group | None:
+    def group(self) -> LayerGroup | None:
         """The chosen scan's layers, or None while there are none."""
         return next((group for group in self.groups if group.key == self.scan.value), None)
 

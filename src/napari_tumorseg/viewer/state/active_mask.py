@@ -19,16 +19,16 @@ from napari_tumorseg.regions import Scheme
 from napari_tumorseg.scan import Scan, Segmentation
 from napari_tumorseg.viewer.layers.axes import Index
 from napari_tumorseg.viewer.layers.from_layers import grid_of, same_voxels
-from napari_tumorseg.viewer.layers.inputs import Group, Inputs, case_of
+from napari_tumorseg.viewer.layers.inputs import Inputs, LayerGroup, case_of
 from napari_tumorseg.viewer.layers.origin import origin_of
-from napari_tumorseg.viewer.state.tracked_mask import HeldMask
+from napari_tumorseg.viewer.state.tracked_mask import TrackedMask
 from napari_tumorseg.viewer.writers import segmentation_of
 
 BY_MODE = {"paint": "paint", "erase": "erase", "fill": "fill", "polygon": "polygon"}
 """What a stroke is called in each mode of a Labels layer."""
 
 
-class MaskInHand(QObject):
+class ActiveMask(QObject):
     """Follows the edits of masks; one of them is in hand.
 
     Strokes emit `paint` once they are whole, polygons and painting by code just before they are written;
@@ -56,16 +56,16 @@ class MaskInHand(QObject):
     changed = Signal(object, object)
     """Voxels of the mask in hand changed: its layer and the `Change`."""
     edited = Signal(object, object, str)
-    """Voxels of any mask that is followed changed: its `HeldMask`, the `Change`, and the action.
+    """Voxels of any mask that is followed changed: its `TrackedMask`, the `Change`, and the action.
 
     The action is empty where the change belongs to the one before.
     """
     renamed = Signal(object)
     """The layer in hand has another name."""
     held = Signal(object)
-    """A mask is followed from now on: its `HeldMask`."""
+    """A mask is followed from now on: its `TrackedMask`."""
     dropped = Signal(object)
-    """The layer of a mask is gone: its `HeldMask`."""
+    """The layer of a mask is gone: its `TrackedMask`."""
     refused = Signal(object, str)
     """A layer and why it cannot be followed, in a sentence."""
 
@@ -73,11 +73,11 @@ class MaskInHand(QObject):
         super().__init__()
         self._layers = layers
         self.inputs = inputs
-        self._held: dict[LabelsLayer, HeldMask] = {}
-        self._current: HeldMask | None = None
+        self._held: dict[LabelsLayer, TrackedMask] = {}
+        self._current: TrackedMask | None = None
         self._named = ""
         self._is_replacing = False
-        self._awaited: tuple[HeldMask, str] | None = None
+        self._awaited: tuple[TrackedMask, str] | None = None
         self._timer = QTimer(self)
         self._timer.setSingleShot(True)
         self._timer.setInterval(0)
@@ -92,7 +92,7 @@ class MaskInHand(QObject):
         return self._current.layer if self._current else None
 
     @property
-    def mask(self) -> HeldMask | None:
+    def mask(self) -> TrackedMask | None:
         """What is known of the mask in hand."""
         return self._current
 
@@ -107,7 +107,7 @@ class MaskInHand(QObject):
         return self._current.scheme if self._current else None
 
     @property
-    def all_held(self) -> list[HeldMask]:
+    def all_held(self) -> list[TrackedMask]:
         """Every mask that is followed."""
         return list(self._held.values())
 
@@ -195,7 +195,7 @@ class MaskInHand(QObject):
         except TumorSegError:
             return None
 
-    def group(self) -> Group | None:
+    def group(self) -> LayerGroup | None:
         """Return the image layers of the case that the mask in hand belongs to."""
         return self.inputs.group_of(self.layer, self._layers) if self.layer is not None else None
 
@@ -222,7 +222,7 @@ class MaskInHand(QObject):
 
     # ---- what is done to it
 
-    def apply(self, change: Change | None, action: str, mask: HeldMask | None = None) -> bool:
+    def apply(self, change: Change | None, action: str, mask: TrackedMask | None = None) -> bool:
         """Write a change to a mask (the one in hand) as one step that can be undone; False if there is none.
 
         Raises
@@ -271,14 +271,14 @@ class MaskInHand(QObject):
 
     # ---- what happens
 
-    def _hold(self, layer: LabelsLayer) -> HeldMask:
+    def _hold(self, layer: LabelsLayer) -> TrackedMask:
         found = self._held.get(layer)
         if found is not None and found.shape == tuple(np.shape(layer.data)):
             self._look(found, "")
             return found
         if found is not None:
             self._drop(found)
-        mask = self._held[layer] = HeldMask(layer, list(self._layers))
+        mask = self._held[layer] = TrackedMask(layer, list(self._layers))
         layer.events.paint.connect(self._on_paint)
         layer.events.set_data.connect(self._on_set_data)
         layer.events.labels_update.connect(self._look_for_awaited)
@@ -315,7 +315,7 @@ class MaskInHand(QObject):
         else:
             self._look(mask, self._named)
 
-    def _look(self, mask: HeldMask, action: str) -> bool:
+    def _look(self, mask: TrackedMask, action: str) -> bool:
         """Take in what is new, and tell whether anything is."""
         try:
             change = mask.look()
@@ -335,7 +335,7 @@ class MaskInHand(QObject):
             self.changed.emit(mask.layer, change)
         return True
 
-    def _begin_anew(self, mask: HeldMask) -> None:
+    def _begin_anew(self, mask: TrackedMask) -> None:
         """Follow a layer whose array has another shape now."""
         was_current = mask is self._current
         self._drop(mask)
@@ -352,12 +352,12 @@ class MaskInHand(QObject):
         if mask is self._current:
             self.watch(None)
 
-    def _drop(self, mask: HeldMask) -> None:
+    def _drop(self, mask: TrackedMask) -> None:
         self._disconnect(mask)
         self._held.pop(mask.layer, None)
         self.dropped.emit(mask)
 
-    def _disconnect(self, mask: HeldMask) -> None:
+    def _disconnect(self, mask: TrackedMask) -> None:
         mask.layer.events.paint.disconnect(self._on_paint)
         mask.layer.events.set_data.disconnect(self._on_set_data)
         mask.layer.events.labels_update.disconnect(self._look_for_awaited)

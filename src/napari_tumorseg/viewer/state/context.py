@@ -23,25 +23,25 @@ from napari_tumorseg.viewer.writers import segmentation_of
 if TYPE_CHECKING:
     from napari import Viewer
 
-    from napari_tumorseg.viewer.state.active_mask import MaskInHand
+    from napari_tumorseg.viewer.state.active_mask import ActiveMask
 
 
 @dataclass(frozen=True, eq=False)
-class Surroundings:
+class PanelContext:
     """What a section sees of the window around it.
 
     Attributes
     ----------
     viewer : napari Viewer
         Whose layers these are.
-    in_hand : MaskInHand
+    active_mask : ActiveMask
         The mask that is looked at and corrected.
     complain : callable
         Tells the user what went wrong, in a sentence.
     """
 
     viewer: Viewer
-    in_hand: MaskInHand
+    active_mask: ActiveMask
     complain: Callable[[str], None]
 
     def safely(self, action: Callable[[], None]) -> Callable[..., None]:
@@ -65,9 +65,9 @@ class Surroundings:
         InputError
             If there is none.
         """
-        if self.in_hand.layer is None:
+        if self.active_mask.layer is None:
             raise InputError("There is no mask yet: segment the scan, or select a Labels layer.")
-        return frozen(self.in_hand.segmentation())
+        return frozen(self.active_mask.segmentation())
 
     def scan(self) -> Scan:
         """Return the images of the case that the mask in hand belongs to.
@@ -77,7 +77,7 @@ class Surroundings:
         InputError
             If there are none.
         """
-        found = self.in_hand.scan()
+        found = self.active_mask.scan()
         if found is None:
             raise InputError("There are no images on the grid of this mask: open its scan, too.")
         return found
@@ -111,7 +111,7 @@ class Surroundings:
         InputError
             If there are none.
         """
-        inputs = self.in_hand.inputs
+        inputs = self.active_mask.inputs
         group = inputs.group_of(layer, list(self.viewer.layers))
         if group is None:
             raise InputError(f"There are no images that belong to {layer.name}: open its scan, too.")

@@ -11,8 +11,8 @@ from qtpy.QtCore import QObject
 
 from napari_tumorseg.edit import Component, largest_slice, list_components
 from napari_tumorseg.viewer.layers.axes import Index
-from napari_tumorseg.viewer.state.active_mask import MaskInHand
-from napari_tumorseg.viewer.state.tracked_mask import HeldMask
+from napari_tumorseg.viewer.state.active_mask import ActiveMask
+from napari_tumorseg.viewer.state.tracked_mask import TrackedMask
 
 if TYPE_CHECKING:
     from napari import Viewer
@@ -26,26 +26,26 @@ class Stepping(QObject):
     ----------
     viewer : Viewer
         To be moved.
-    in_hand : MaskInHand
+    active_mask : ActiveMask
         Whose regions are gone to.
     """
 
     said = Signal(str)
     """Where the viewer is now, in a sentence."""
 
-    def __init__(self, viewer: Viewer, in_hand: MaskInHand) -> None:
+    def __init__(self, viewer: Viewer, active_mask: ActiveMask) -> None:
         super().__init__()
-        self._viewer, self._in_hand = viewer, in_hand
+        self._viewer, self._active_mask = viewer, active_mask
         self._row = ""
         self._number = -1
         self._found: list[Component] | None = None
-        in_hand.changed.connect(self._forget)
-        in_hand.switched.connect(self._on_switched)
+        active_mask.changed.connect(self._forget)
+        active_mask.switched.connect(self._on_switched)
 
     def show_row(self, name: str) -> None:
         """Turn the viewer to the largest slice of a label or region; the camera moves only if it must."""
         self._row, self._number = name, -1
-        place = largest_slice(self._in_hand.labels(), self._members(name), self.axis)
+        place = largest_slice(self._active_mask.labels(), self._members(name), self.axis)
         if place is None:
             self.said.emit(f"There is no {name} in this mask.")
         else:
@@ -59,7 +59,7 @@ class Stepping(QObject):
         if name != self._row:
             self._row, self._number, self._found = name, -1, None
         if self._found is None:
-            self._found = list_components(self._in_hand.labels(), self._members(name))
+            self._found = list_components(self._active_mask.labels(), self._members(name))
         count = len(self._found)
         if not count:
             self.said.emit(f"There is no {name} in this mask.")
@@ -73,7 +73,7 @@ class Stepping(QObject):
     @property
     def axis(self) -> int:
         """The canonical axis along which the viewer slices; the one towards the head in 3-D."""
-        mask = self._in_hand.mask
+        mask = self._active_mask.mask
         axis = sliced_axis(self._viewer.dims, mask) if mask is not None else None
         return axis if axis is not None else 0
 
@@ -85,7 +85,7 @@ class Stepping(QObject):
 
     def turn_to(self, index: Index) -> None:
         """Show the slice of a voxel of the mask in hand; the camera stays."""
-        turn_to(self._viewer.dims, self._in_hand, index)
+        turn_to(self._viewer.dims, self._active_mask, index)
 
     def is_in_sight(self, index: Index) -> bool:
         """Tell whether a voxel of the slice that is shown lies within the canvas; in 3-D none is said to."""
@@ -99,11 +99,11 @@ class Stepping(QObject):
 
     def _on_screen(self, index: Index) -> tuple[float, ...]:
         """Return what the camera's centre is when it looks at a voxel."""
-        dims, place = self._viewer.dims, self._in_hand.position_of(index)
+        dims, place = self._viewer.dims, self._active_mask.position_of(index)
         return _seen(dims.displayed, dims.ndim - len(place), place, self._viewer.scene.camera.center)
 
     def _members(self, name: str) -> Sequence[int]:
-        scheme = self._in_hand.scheme
+        scheme = self._active_mask.scheme
         assert scheme is not None
         found = {label.short: (label.value,) for label in scheme.labels} | dict(scheme.regions)
         return found[name]
@@ -115,7 +115,7 @@ class Stepping(QObject):
         self._row, self._number, self._found = "", -1, None
 
 
-def sliced_axis(dims: Dims, mask: HeldMask) -> int | None:
+def sliced_axis(dims: Dims, mask: TrackedMask) -> int | None:
     """Return the canonical axis along which the viewer cuts a mask, None where it shows all slices at once.
 
     A picture is its own only slice.
@@ -125,9 +125,9 @@ def sliced_axis(dims: Dims, mask: HeldMask) -> int | None:
     return int(mask.axes.view.axes.index(axes[0])) if dims.ndisplay == 2 and len(axes) == 1 else None
 
 
-def turn_to(dims: Dims, in_hand: MaskInHand, index: Sequence[float]) -> None:
+def turn_to(dims: Dims, active_mask: ActiveMask, index: Sequence[float]) -> None:
     """Show the slice of a voxel of the mask in hand."""
-    place = in_hand.position_of(index)
+    place = active_mask.position_of(index)
     first = dims.ndim - len(place)
     for axis in dims.not_displayed:
         if axis >= first:

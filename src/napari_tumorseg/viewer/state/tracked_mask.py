@@ -27,7 +27,7 @@ _REMEMBERED = 200
 Mark = tuple[object, int, int]
 
 
-class HeldMask:
+class TrackedMask:
     """A Labels layer, its labels as they were last seen, and the counts of those.
 
     Parameters
