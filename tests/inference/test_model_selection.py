@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from napari_tumorseg.errors import RoleError
-from napari_tumorseg.inference.model_selection import choose_model, missing_roles, warnings
+from napari_tumorseg.inference.model_selection import choose_model, missing_roles, suitability_warnings
 from napari_tumorseg.models import get_model
 from napari_tumorseg.scan import Role
 from tests.builders import card_of, head, make_scan, save_model, threshold_net
@@ -54,22 +54,22 @@ def test_without_flair_nothing_runs() -> None:
 
 def test_a_scan_as_the_card_expects_raises_no_warning() -> None:
     scan = make_scan({"flair": head(), "t1c": head()})
-    assert warnings(scan, get_model("brats-regions").card) == []
+    assert suitability_warnings(scan, get_model("brats-regions").card) == []
 
 
 def test_warnings_tell_the_skull() -> None:
     noise = np.random.default_rng(0).uniform(1, 8, (6, 40, 48)).astype(np.float32)
     skull = make_scan({"flair": head() + noise, "t1c": head()})
-    told = warnings(skull, get_model("brats-regions").card)
+    told = suitability_warnings(skull, get_model("brats-regions").card)
     assert len(told) == 1
     assert "seems to have its skull" in told[0]
-    assert warnings(replace(skull, brain_mask=head() > 0), get_model("brats-regions").card) == []
+    assert suitability_warnings(replace(skull, brain_mask=head() > 0), get_model("brats-regions").card) == []
     stripped = make_scan({"t1": head(), "flair": head(), "t1c": head()})
-    assert any("brain-extracted" in w for w in warnings(stripped, get_model("lgg-flair").card))
+    assert any("brain-extracted" in w for w in suitability_warnings(stripped, get_model("lgg-flair").card))
 
 
 def test_warnings_tell_what_stands_in() -> None:
-    told = warnings(make_scan({"flair": head()}), get_model("lgg-flair").card)
+    told = suitability_warnings(make_scan({"flair": head()}), get_model("lgg-flair").card)
     assert [w for w in told if "has no T1; FLAIR takes its place" in w]
     card = card_of(input={"roles": ["t1", "t2"], "accepts": [["t2"]], "substitute": {"t1": "flair"}})
-    assert warnings(make_scan({"t2": head()}), card) == ["case has no T1; zeros take its place"]
+    assert suitability_warnings(make_scan({"t2": head()}), card) == ["case has no T1; zeros take its place"]

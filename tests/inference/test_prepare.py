@@ -10,7 +10,7 @@ import pytest
 from napari_tumorseg.errors import InputError
 from napari_tumorseg.geometry import Array
 from napari_tumorseg.inference.prepare import Prepared, Statistics, normalise, prepare
-from napari_tumorseg.inference.slice_plane import SLICINGS
+from napari_tumorseg.inference.slice_plane import PLANES
 from napari_tumorseg.models.card import Normalisation
 from napari_tumorseg.scan import Role
 from tests.builders import card_of, head, make_scan
@@ -210,12 +210,12 @@ def places_of(part: Array, whole: Array) -> int:
 
 def test_planes_show_people_upright() -> None:
     z, y, x = np.indices((3, 4, 5))
-    axial = SLICINGS["axial"]
+    axial = PLANES["axial"]
     assert axial.apply(y)[0, :, 0].tolist() == [0, 1, 2, 3]  # anterior on top
-    coronal = SLICINGS["coronal"]
+    coronal = PLANES["coronal"]
     assert coronal.apply(z)[0, :, 0].tolist() == [2, 1, 0]  # head on top
     assert coronal.apply(x)[0, 0].tolist() == [0, 1, 2, 3, 4]
-    sagittal = SLICINGS["sagittal"]
+    sagittal = PLANES["sagittal"]
     assert sagittal.apply(z)[0, :, 0].tolist() == [2, 1, 0]
     assert sagittal.apply(y)[0, 0].tolist() == [0, 1, 2, 3]
     assert sagittal.reorder((1, 2, 3)) == (3, 1, 2)
@@ -223,12 +223,12 @@ def test_planes_show_people_upright() -> None:
 
 @pytest.mark.parametrize("plane", ["axial", "coronal", "sagittal"])
 def test_boxes_go_back_to_where_they_were_cut(plane: Any) -> None:
-    slicing = SLICINGS[plane]
+    slice_plane = PLANES[plane]
     data = np.arange(3 * 4 * 5).reshape(3, 4, 5)
-    cut = slicing.apply(data)
+    cut = slice_plane.apply(data)
     box = (slice(1, 2), slice(0, 2), slice(1, 3))
-    inside = data[slicing.canonical_box(box, cut.shape)]
-    np.testing.assert_array_equal(slicing.apply(inside), cut[box])
+    inside = data[slice_plane.canonical_box(box, cut.shape)]
+    np.testing.assert_array_equal(slice_plane.apply(inside), cut[box])
 
 
 def test_statistics_of_nothing_change_nothing() -> None:

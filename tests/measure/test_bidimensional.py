@@ -8,7 +8,7 @@ import pytest
 from scipy import ndimage
 
 from napari_tumorseg.measure import bidimensional
-from napari_tumorseg.measure.bidimensional import longest_pair
+from napari_tumorseg.measure.bidimensional import bidimensional_diameters
 
 # spacings as fractions, so that the oracle decides everything exactly
 SPACINGS = [(1, 1), (Fraction(3, 4), Fraction(5, 4)), (Fraction(2), Fraction(1, 2)), (Fraction(15, 16), 1)]
@@ -119,7 +119,7 @@ def length(step, basis):
 def test_random_shapes_against_brute_force(seed, spacing):
     mask = shape(seed)
     brute = Brute(mask, spacing)
-    found = longest_pair(mask, np.diag([float(s) for s in spacing]))
+    found = bidimensional_diameters(mask, np.diag([float(s) for s in spacing]))
     assert found.longest.length == pytest.approx(float(brute.longest) ** 0.5, rel=1e-9)
     assert found.perpendicular.length == pytest.approx(brute.perpendicular(), rel=1e-7)
 
@@ -128,7 +128,7 @@ def test_random_shapes_against_brute_force(seed, spacing):
 def test_ends_lengths_and_the_angle_belong_together(seed):
     mask = shape(seed)
     basis = np.array([[1.0, 0.2], [0.0, 0.8], [0.3, 0.0]])  # oblique and sheared
-    found = longest_pair(mask, basis)
+    found = bidimensional_diameters(mask, basis)
     steps = [chord.end - chord.start for chord in found]
     for chord, step in zip(found, steps, strict=True):
         assert length(step, basis) == pytest.approx(chord.length)
@@ -140,9 +140,9 @@ def test_ends_lengths_and_the_angle_belong_together(seed):
 @pytest.mark.parametrize("seed", range(6))
 def test_a_shape_that_is_turned_or_mirrored_has_the_same_diameters(seed):
     mask, basis = shape(seed), np.diag([0.7, 1.3])
-    wanted = longest_pair(mask, basis)
+    wanted = bidimensional_diameters(mask, basis)
     for other, its in ((mask[::-1], basis), (mask[:, ::-1], basis), (mask.T, basis[::-1, ::-1])):
-        found = longest_pair(other, its)
+        found = bidimensional_diameters(other, its)
         assert found.longest.length == pytest.approx(wanted.longest.length)
         assert found.product == pytest.approx(wanted.product)
 
@@ -150,27 +150,27 @@ def test_a_shape_that_is_turned_or_mirrored_has_the_same_diameters(seed):
 @pytest.mark.parametrize("seed", range(6))
 def test_pairs_in_blocks(seed, monkeypatch):
     mask, basis = shape(seed), np.diag([0.7, 1.3])
-    wanted = longest_pair(mask, basis)
+    wanted = bidimensional_diameters(mask, basis)
     monkeypatch.setattr(chords, "_PAIRS", 1)
-    assert longest_pair(mask, basis).product == pytest.approx(wanted.product)
+    assert bidimensional_diameters(mask, basis).product == pytest.approx(wanted.product)
 
 
 def test_a_rectangle_by_hand():
-    found = longest_pair(np.ones((3, 4), bool), np.eye(2))
+    found = bidimensional_diameters(np.ones((3, 4), bool), np.eye(2))
     assert found.longest.length == pytest.approx(5)
     # through a corner, at right angles to the diagonal: 3 high, 9/4 wide
     assert found.perpendicular.length == pytest.approx(np.hypot(3, 9 / 4))
 
 
 def test_a_rectangle_is_perpendicular_in_mm_not_in_pixels():
-    found = longest_pair(np.ones((3, 4), bool), np.diag([4.0, 3.0]))
+    found = bidimensional_diameters(np.ones((3, 4), bool), np.diag([4.0, 3.0]))
     # a square of 12 mm
     assert found.longest.length == pytest.approx(12 * np.sqrt(2))
     assert found.perpendicular.length == pytest.approx(12 * np.sqrt(2))
 
 
 def test_one_pixel():
-    found = longest_pair(np.ones((1, 1), bool), np.diag([3.0, 4.0]))
+    found = bidimensional_diameters(np.ones((1, 1), bool), np.diag([3.0, 4.0]))
     assert found.longest.length == pytest.approx(5)
     assert found.perpendicular.length == pytest.approx(np.hypot(3, 9 / 4))
 
@@ -178,7 +178,7 @@ def test_one_pixel():
 def test_a_chord_does_not_cross_a_hole():
     ring = np.ones((9, 9), bool)
     ring[2:7, 2:7] = False
-    found = longest_pair(ring, np.eye(2))
+    found = bidimensional_diameters(ring, np.eye(2))
     # past a corner of the hole, from the side of one arm to the end of another
     assert found.longest.length == pytest.approx(float(Brute(ring, (1, 1)).longest) ** 0.5)
     assert found.longest.length < np.hypot(9, 9) - 2
@@ -187,38 +187,38 @@ def test_a_chord_does_not_cross_a_hole():
 def test_a_chord_does_not_leap_from_piece_to_piece():
     mask = np.zeros((3, 20), bool)
     mask[1, 2:6] = mask[1, 10:17] = True
-    assert longest_pair(mask, np.eye(2)).longest.length == pytest.approx(np.hypot(7, 1))
+    assert bidimensional_diameters(mask, np.eye(2)).longest.length == pytest.approx(np.hypot(7, 1))
 
 
 def test_pixels_that_touch_at_a_corner_are_one_shape():
-    found = longest_pair(np.eye(5, dtype=bool), np.eye(2))
+    found = bidimensional_diameters(np.eye(5, dtype=bool), np.eye(2))
     assert found.longest.length == pytest.approx(5 * np.sqrt(2))
     assert found.perpendicular.length == pytest.approx(np.sqrt(2))
 
 
 def test_a_disc():
     y, x = np.indices((41, 41)) - 20
-    found = longest_pair(y**2 + x**2 <= 400, np.eye(2))
+    found = bidimensional_diameters(y**2 + x**2 <= 400, np.eye(2))
     assert found.longest.length == pytest.approx(41, abs=1)
     assert found.perpendicular.length == pytest.approx(41, abs=1)
 
 
 def test_what_cannot_be_larger_is_not_looked_for():
     mask = np.ones((3, 4), bool)
-    product = longest_pair(mask, np.eye(2)).product
-    assert longest_pair(mask, np.eye(2), above=product * 0.999).product == pytest.approx(product)
-    assert longest_pair(mask, np.eye(2), above=product * 1.001) is None
-    assert longest_pair(mask, np.eye(2), above=1000.0) is None
+    product = bidimensional_diameters(mask, np.eye(2)).product
+    assert bidimensional_diameters(mask, np.eye(2), above=product * 0.999).product == pytest.approx(product)
+    assert bidimensional_diameters(mask, np.eye(2), above=product * 1.001) is None
+    assert bidimensional_diameters(mask, np.eye(2), above=1000.0) is None
 
 
 def test_an_empty_mask():
-    assert longest_pair(np.zeros((4, 4), bool), np.eye(2)) is None
+    assert bidimensional_diameters(np.zeros((4, 4), bool), np.eye(2)) is None
 
 
 @pytest.mark.parametrize("seed", range(8))
 def test_the_bound_holds(seed):
     mask, basis = shape(seed), np.diag([0.7, 1.3])
-    found = longest_pair(mask, basis)
+    found = bidimensional_diameters(mask, basis)
     outline = bidimensional._Shape(np.pad(mask, 1), basis.T @ basis)
     assert outline.bound >= found.product
     assert outline.longest_possible >= found.longest.length

@@ -9,7 +9,7 @@ import pytest
 from napari_tumorseg.errors import InputError
 from napari_tumorseg.geometry import Grid
 from napari_tumorseg.io import read_mask
-from napari_tumorseg.measure.bidimensional import longest_pair
+from napari_tumorseg.measure.bidimensional import bidimensional_diameters
 from napari_tumorseg.measure.rano import Rano, rano, warn_of_angle, with_ends
 from napari_tumorseg.regions import SCHEMES
 from napari_tumorseg.scan import Segmentation
@@ -98,7 +98,7 @@ def test_every_slice_is_looked_at_as_brute_force_does():
     seg.labels[:, 2:10, 2:10] = 3 * (rng.random((5, 8, 8)) < 0.8)
     found = rano(seg)
     assert len(found.lesions) == 1
-    best = max(longest_pair(plane > 0, np.diag([0.8, 1.3])).product for plane in seg.labels)
+    best = max(bidimensional_diameters(plane > 0, np.diag([0.8, 1.3])).product for plane in seg.labels)
     assert found.lesions[0].product_mm2 == pytest.approx(best)
 
 

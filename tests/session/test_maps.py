@@ -10,7 +10,7 @@ import pytest
 
 from napari_tumorseg.errors import InputError
 from napari_tumorseg.geometry import Grid
-from napari_tumorseg.inference import Evidence, PostSettings
+from napari_tumorseg.inference import PostSettings, StoredProbabilities
 from napari_tumorseg.models.card import Output
 from napari_tumorseg.session.maps import pack_maps, unpack_maps
 
@@ -24,7 +24,7 @@ def grid(shape=SHAPE) -> Grid:
     return Grid.from_file(shape, affine, "mm")
 
 
-def evidence(brain=True, **output) -> Evidence:
+def stored(brain=True, **output) -> StoredProbabilities:
     """Probabilities that fall off from a middle, in three nested regions."""
     z, y, x = np.ogrid[:4, :16, :16]
     far = np.sqrt(4 * (z - 2) ** 2 + (y - 8) ** 2 + (x - 8) ** 2)
@@ -37,7 +37,7 @@ def evidence(brain=True, **output) -> Evidence:
     labels[2:4, 6:12, 8:14] = 3  # what no threshold gives: as the run had it
     inside = np.zeros(SHAPE, bool)
     inside[:, 1:-1, 1:-1] = True
-    return Evidence(
+    return StoredProbabilities(
         maps,
         BOX,
         grid(),
@@ -52,7 +52,7 @@ def evidence(brain=True, **output) -> Evidence:
 
 @pytest.mark.parametrize("brain", [True, False])
 def test_what_was_kept_comes_back(brain):
-    before = evidence(brain)
+    before = stored(brain)
     after = unpack_maps(pack_maps(before), grid())
     assert list(after.probabilities) == ["WT", "TC", "ET"]
     for name, values in before.probabilities.items():
@@ -70,13 +70,13 @@ def test_what_was_kept_comes_back(brain):
 
 
 def test_a_run_that_found_nothing_comes_back():
-    before = replace(evidence(), _result=None)
+    before = replace(stored(), _result=None)
     assert not unpack_maps(pack_maps(before), grid()).result().any()
 
 
 @pytest.mark.parametrize("place", range(0, 2000, 61))
 def test_what_is_damaged_is_one_sentence_or_harmless(place):
-    content = bytearray(pack_maps(evidence()))
+    content = bytearray(pack_maps(stored()))
     whole = bytes(content)
     content[place % len(content)] ^= 0x5A
     for bad in (bytes(content), whole[: place % len(whole)]):
@@ -85,13 +85,13 @@ def test_what_is_damaged_is_one_sentence_or_harmless(place):
         except InputError as error:
             assert "run the model again" in str(error) and "\n" not in str(error)
         else:
-            np.testing.assert_array_equal(found.probabilities["WT"], evidence().probabilities["WT"])
+            np.testing.assert_array_equal(found.probabilities["WT"], stored().probabilities["WT"])
 
 
 def test_maps_of_another_scan_or_format_are_refused():
     with pytest.raises(InputError, match="run the model again"):
-        unpack_maps(pack_maps(evidence()), grid((4, 20, 24)))
-    with np.load(io.BytesIO(pack_maps(evidence()))) as found:
+        unpack_maps(pack_maps(stored()), grid((4, 20, 24)))
+    with np.load(io.BytesIO(pack_maps(stored()))) as found:
         arrays = dict(found)
     for bad in (
         {"map 1": arrays["map 1"][:2]},

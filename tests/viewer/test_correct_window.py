@@ -29,7 +29,7 @@ from napari_tumorseg.viewer.correct.maps import UNCERTAINTY
 from napari_tumorseg.viewer.keys import KEYS
 from napari_tumorseg.viewer.layers.to_layers import case_layers, group_key, labels_layer
 from napari_tumorseg.viewer.layers.views import views
-from napari_tumorseg.viewer.segment.run import EVIDENCE_KEY
+from napari_tumorseg.viewer.segment.run import PROBABILITIES_KEY
 from napari_tumorseg.viewer.widgets import ask
 from tests.builders import card_of, save_model, threshold_net
 from tests.viewer.conftest import NEEDS_SCREEN, case, grid, image
@@ -537,7 +537,7 @@ def ran(with_model, wait):
     panel.segment()
     wait(lambda: not panel.is_running)
     with_model.layer = panel.active_mask.layer
-    assert EVIDENCE_KEY in with_model.layer.metadata
+    assert PROBABILITIES_KEY in with_model.layer.metadata
     with_model.settle()
     with_model.told.clear()
     return with_model
@@ -557,10 +557,10 @@ def test_maps_are_shown_in_their_place_on_demand(ran):
         ran.settle()
     shown = views(ran.viewer, MAP)
     assert len(shown) == 2 and ran.viewer.layers.selection.active is active
-    evidence = where.evidence
-    for layer, values in zip(shown, (evidence.probabilities["WT"], evidence.uncertainty()), strict=True):
+    stored = where.stored
+    for layer, values in zip(shown, (stored.probabilities["WT"], stored.uncertainty()), strict=True):
         np.testing.assert_array_equal(layer.data, values)
-        corner = [side.start for side in evidence.box]
+        corner = [side.start for side in stored.box]
         np.testing.assert_allclose(layer.data_to_world((0, 0, 0)), world(ran.layer, corner))
     assert len(ran.panel.inputs.groups) == 1  # a map is no input
     where.buttons["WT"].click()
@@ -598,7 +598,7 @@ def test_the_threshold_is_one_step_and_keeps_corrections(ran, wait):
         where.slider.setValue(value)
         ran.settle()
     where.slider.sliderReleased.emit()
-    expected = where.evidence.labels_at(0.9)
+    expected = where.stored.labels_at(0.9)
     expected[mine] = corrected[mine]
     assert (expected != corrected).any()
     assert_one_step(ran, corrected, expected)

@@ -6,13 +6,13 @@ import numpy as np
 import pytest
 from napari.layers import Image, Labels, Surface
 
-from napari_tumorseg.inference.stored_probabilities import Evidence
+from napari_tumorseg.inference.stored_probabilities import StoredProbabilities
 from napari_tumorseg.regions import region_mask
 from napari_tumorseg.scan import Role
 from napari_tumorseg.viewer.compare.presets import KIND
 from napari_tumorseg.viewer.compare.presets_surfaces import find_surfaces
 from napari_tumorseg.viewer.layers.views import views
-from napari_tumorseg.viewer.segment.run import EVIDENCE_KEY
+from napari_tumorseg.viewer.segment.run import PROBABILITIES_KEY
 from tests.builders import card_of
 from tests.viewer.conftest import NEEDS_SCREEN
 from tests.viewer.studies import head_case, mask_on, show_case
@@ -143,7 +143,7 @@ def test_probability_is_made_where_no_map_was_asked_for(shown):
     box = (slice(2, 6), slice(0, 40), slice(0, 48))
     maps = {name: np.full((4, 40, 48), value, np.uint8) for name, value in (("WT", 200), ("TC", 100))}
     output = card_of(output={"names": ["WT", "TC"], "labels": [2, 1], "scheme": "brats-2023"}).output
-    mine.metadata[EVIDENCE_KEY] = Evidence(maps, box, on, output)
+    mine.metadata[PROBABILITIES_KEY] = StoredProbabilities(maps, box, on, output)
     before = state(viewer)
     section.probability.click()
     (layer,) = views(viewer, KIND)

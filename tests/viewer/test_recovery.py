@@ -8,7 +8,7 @@ from napari.layers import Layer
 from qtpy.QtCore import QTimer
 
 from napari_tumorseg.errors import InputError
-from napari_tumorseg.inference.stored_probabilities import Evidence
+from napari_tumorseg.inference.stored_probabilities import StoredProbabilities
 from napari_tumorseg.models.card import Output
 from napari_tumorseg.regions import SCHEMES
 from napari_tumorseg.scan import Segmentation
@@ -22,7 +22,7 @@ from napari_tumorseg.viewer.layers.origin import origin_of
 from napari_tumorseg.viewer.layers.to_layers import labels_layer
 from napari_tumorseg.viewer.layers.views import views
 from napari_tumorseg.viewer.readers import read_layers
-from napari_tumorseg.viewer.segment.run import EVIDENCE_KEY
+from napari_tumorseg.viewer.segment.run import PROBABILITIES_KEY
 from tests.builders import head, write_case
 from tests.viewer.conftest import NEEDS_SCREEN
 from tests.viewer.test_window import add
@@ -39,7 +39,7 @@ def result(shape) -> np.ndarray:
     return labels
 
 
-def segmented(viewer, folder, evidence=True):
+def segmented(viewer, folder, stored=True):
     """Open a case, and stand in for a run of a model on it."""
     add(viewer, read_layers(str(folder)))
     origin = next(o for o in map(origin_of, viewer.layers) if o)
@@ -49,13 +49,15 @@ def segmented(viewer, folder, evidence=True):
     )
     data = labels_layer(seg, name="case seg", case="case", group=origin.group, model=True)
     layer = Layer.create(*data)
-    if evidence:
+    if stored:
         maps = {
             n: np.random.default_rng(0).integers(0, 256, (4, 20, 24)).astype(np.uint8) for n in ("WT", "TC")
         }
         output = Output(names=("WT", "TC"), labels=(2, 1), scheme="brats-2023")
         made = (tuple(slice(0, n) for n in labels.shape), labels.copy())
-        layer.metadata[EVIDENCE_KEY] = Evidence(maps, BOX, origin.grid, output, flipped=True, _result=made)
+        layer.metadata[PROBABILITIES_KEY] = StoredProbabilities(
+            maps, BOX, origin.grid, output, flipped=True, _result=made
+        )
     viewer.add_layer(layer)
     viewer.layers.selection.active = layer
     return layer
@@ -87,7 +89,7 @@ def recovered(open_panel, folder, wait):
 def test_marks_and_maps_come_back_however_often(open_panel, folder, wait, complaints):
     viewer, panel = open_panel()
     layer = segmented(viewer, folder)
-    corrector, evidence = panel.correct.corrector, layer.metadata[EVIDENCE_KEY]
+    corrector, stored = panel.correct.corrector, layer.metadata[PROBABILITIES_KEY]
     corrector.accept(ONE)  # before the first edit
     layer.paint((4, 20, 20), 1)
     corrector.accept(OTHER)  # and after it
@@ -102,10 +104,10 @@ def test_marks_and_maps_come_back_however_often(open_panel, folder, wait, compla
         (shown,) = views(viewer, KEPT)
         np.testing.assert_allclose(shown.data_to_world(shown.data[0]), layer.data_to_world(first))
         assert len(shown.data) == 2 and viewer.layers.selection.active is layer
-        found = layer.metadata[EVIDENCE_KEY]
+        found = layer.metadata[PROBABILITIES_KEY]
         assert found.grid is origin_of(layer).grid and found.flipped
-        np.testing.assert_array_equal(found.probabilities["WT"], evidence.probabilities["WT"])
-        np.testing.assert_array_equal(found.result(), evidence.result())
+        np.testing.assert_array_equal(found.probabilities["WT"], stored.probabilities["WT"])
+        np.testing.assert_array_equal(found.result(), stored.result())
         assert set(panel.correct.where.buttons) >= {"WT", "TC"}
         assert layer.name == "case seg (recovered)" and not complaints
         assert len(list(journal_folder().glob("*.maps"))) == 1
@@ -122,9 +124,9 @@ def test_a_threshold_that_was_moved_comes_back(open_panel, folder, wait):
     where.slider.setValue(0.8)
     wait(lambda: where.rethreshold.thresholds == {"WT": 0.8, "TC": 0.8} and not where.rethreshold.is_busy)
     where.rethreshold.finish()
-    evidence, labels = layer.metadata[EVIDENCE_KEY], np.array(layer.data)
-    mine = labels != evidence.labels_at(0.8)
-    assert mine[4, 20, 20] and (labels != evidence.result()).sum() > mine.sum()
+    stored, labels = layer.metadata[PROBABILITIES_KEY], np.array(layer.data)
+    mine = labels != stored.labels_at(0.8)
+    assert mine[4, 20, 20] and (labels != stored.result()).sum() > mine.sum()
     crash(panel)
     viewer, panel, layer = recovered(open_panel, folder, wait)
     np.testing.assert_array_equal(layer.data, labels)
@@ -133,7 +135,7 @@ def test_a_threshold_that_was_moved_comes_back(open_panel, folder, wait):
     assert where.slider.value() == pytest.approx(0.8)
     where.slider.setValue(0.3)
     wait(lambda: where.rethreshold.thresholds == {"WT": 0.3, "TC": 0.3})
-    expected = evidence.labels_at(0.3)
+    expected = stored.labels_at(0.3)
     expected[mine] = labels[mine]
     np.testing.assert_array_equal(layer.data, expected)
 
@@ -161,17 +163,17 @@ def test_maps_that_are_damaged_cost_no_edit(open_panel, folder, wait, complaints
     maps.write_bytes(maps.read_bytes()[:100])
     _, panel, layer = recovered(open_panel, folder, wait)
     np.testing.assert_array_equal(layer.data, labels)
-    assert EVIDENCE_KEY not in layer.metadata
+    assert PROBABILITIES_KEY not in layer.metadata
     assert ["run the model again" in text for text in complaints] == [True]
 
 
 @NEEDS_SCREEN
 def test_without_maps_there_are_none(open_panel, folder, wait, complaints):
     viewer, panel = open_panel()
-    segmented(viewer, folder, evidence=False).paint((4, 20, 20), 1)
+    segmented(viewer, folder, stored=False).paint((4, 20, 20), 1)
     crash(panel)
     _, panel, layer = recovered(open_panel, folder, wait)
-    assert EVIDENCE_KEY not in layer.metadata and not complaints
+    assert PROBABILITIES_KEY not in layer.metadata and not complaints
     assert "no probability maps" in panel.correct.where.words.value
 
 

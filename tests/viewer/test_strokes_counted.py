@@ -7,10 +7,10 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from napari_tumorseg.inference.stored_probabilities import Evidence
+from napari_tumorseg.inference.stored_probabilities import StoredProbabilities
 from napari_tumorseg.session import journal_folder, recover
 from napari_tumorseg.viewer.layers.edits import edits_of
-from napari_tumorseg.viewer.segment.run import EVIDENCE_KEY
+from napari_tumorseg.viewer.segment.run import PROBABILITIES_KEY
 from napari_tumorseg.viewer.widgets import ask
 from tests.builders import card_of
 from tests.viewer.conftest import NEEDS_SCREEN
@@ -30,7 +30,9 @@ def drawn(open_panel, wait, monkeypatch):
     box = tuple(slice(0, n) for n in mine.data.shape)
     output = card_of(output={"names": ["WT"], "labels": [2], "scheme": "brats-2023"}).output
     ramp = np.broadcast_to(np.linspace(0, 255, 48).astype(np.uint8), mine.data.shape)
-    mine.metadata[EVIDENCE_KEY] = Evidence({"WT": ramp}, box, mine.metadata["tumorseg"].grid, output)
+    mine.metadata[PROBABILITIES_KEY] = StoredProbabilities(
+        {"WT": ramp}, box, mine.metadata["tumorseg"].grid, output
+    )
     viewer.layers.selection.active = None
     panel.active_mask.watch(None)
     viewer.layers.selection.active = mine

@@ -104,13 +104,13 @@ def test_a_move_ends_where_another_mask_is_selected(moved):
 
 def test_steps_outlive_a_panel(moved):
     moved.page.where.rethreshold.finish()
-    window, evidence = moved.viewer.window, moved.page.where.evidence
+    window, stored = moved.viewer.window, moved.page.where.stored
     window.remove_dock_widget(moved.panel)
     _, panel = window.add_plugin_dock_widget("napari-tumorseg", "Segment brain tumour")
     moved.viewer.layers.selection.active = moved.layer
     moved.settle()
     where = panel.correct.where
-    assert where.evidence is evidence and where.slider.value() == pytest.approx(0.7)
+    assert where.stored is stored and where.slider.value() == pytest.approx(0.7)
     moved.layer.undo()
     np.testing.assert_array_equal(moved.layer.data, moved.before)
     assert where.slider.value() == pytest.approx(0.5) and panel.active_mask.mask.edits.thresholds == {}

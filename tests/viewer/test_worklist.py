@@ -335,9 +335,9 @@ def answers(monkeypatch, what):
 
 
 def test_everything_that_was_made_of_a_case_goes_with_it(new_panel, wait, tmp_path):
-    from napari_tumorseg.inference.stored_probabilities import Evidence
+    from napari_tumorseg.inference.stored_probabilities import StoredProbabilities
     from napari_tumorseg.models.card import Output
-    from napari_tumorseg.viewer.segment.run import EVIDENCE_KEY
+    from napari_tumorseg.viewer.segment.run import PROBABILITIES_KEY
 
     viewer, panel = new_panel(show=True)
     section = panel.cases
@@ -352,7 +352,7 @@ def test_everything_that_was_made_of_a_case_goes_with_it(new_panel, wait, tmp_pa
     box = tuple(slice(0, n) for n in layer.data.shape)
     maps = {"WT": (200 * layer.data).astype(np.uint8)}
     output = Output(names=("WT",), labels=(1,), scheme="binary")
-    layer.metadata[EVIDENCE_KEY] = Evidence(maps, box, origin_of(layer).grid, output)
+    layer.metadata[PROBABILITIES_KEY] = StoredProbabilities(maps, box, origin_of(layer).grid, output)
     panel.active_mask.watch(None)
     panel.active_mask.watch(layer)
     kept = [layer]

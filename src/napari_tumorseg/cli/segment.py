@@ -109,9 +109,9 @@ def _scan(case: Case, reference: str | None, same_voxels: bool, spacing: str | N
 
 def _segmented(scan: Scan, model: Model, settings: Settings, quiet: bool) -> Segmentation:
     """Run a model; every warning is shown once, those that are known before it before it."""
-    from napari_tumorseg.inference import warnings
+    from napari_tumorseg.inference import suitability_warnings
 
-    said = [*scan.warnings, *warnings(scan, model.card)]
+    said = [*scan.suitability_warnings, *suitability_warnings(scan, model.card)]
     show_warnings(said)
     result = run_with_progress(scan, model, settings, quiet)
     show_warnings(w for w in result.provenance["warnings"] if w not in said)

@@ -19,7 +19,7 @@ from napari_tumorseg.evaluation.slicewise import slice_counts
 from napari_tumorseg.geometry import Array
 from napari_tumorseg.inference.model_selection import SHOWN
 from napari_tumorseg.inference.run import run
-from napari_tumorseg.inference.slice_plane import SLICINGS
+from napari_tumorseg.inference.slice_plane import PLANES
 from napari_tumorseg.io.dataset import CaseRef, as_wanted
 from napari_tumorseg.measure import LESION_RULES, LesionScores, agreement, lesion_wise
 from napari_tumorseg.models.store import Model
@@ -153,7 +153,7 @@ class CaseScorer:
         only: frozenset[int] | None,
     ) -> Generator[Done, None, _Cut]:
         """Count the slices that are wanted, at the size that is wanted."""
-        slicing = SLICINGS[self.model.card.input.plane]
+        slicing = PLANES[self.model.card.input.plane]
         ours, theirs = slicing.apply(seg.labels), slicing.apply(reference.labels)
         tumour = tumour_slices(theirs, reference.scheme)
         wanted = [i for i, has in enumerate(tumour) if has or self.settings.slices == "all"]

@@ -17,7 +17,7 @@ from napari_tumorseg.geometry import Array
 from napari_tumorseg.inference.prepare import Prepared, prepare
 from napari_tumorseg.inference.run import decode
 from napari_tumorseg.inference.settings import Settings
-from napari_tumorseg.inference.slice_plane import SLICINGS
+from napari_tumorseg.inference.slice_plane import PLANES
 from napari_tumorseg.inference.slice_resampling import apply_maps
 from napari_tumorseg.models.card import ModelCard
 from napari_tumorseg.regions import region_mask
@@ -50,7 +50,7 @@ class NetworkSize:
         from napari_tumorseg.inference import predict  # torch
 
         wants_flip = card.output.flip if settings.flip is None else settings.flip
-        flip = wants_flip and SLICINGS[card.input.plane].left_right
+        flip = wants_flip and PLANES[card.input.plane].left_right
         self.card, self.settings, self.stride = card, settings, net.stride
         self._runner = predict.Runner(net, predict.choose_device(settings.device), flip, settings.batch)
 

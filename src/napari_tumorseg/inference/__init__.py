@@ -1,11 +1,11 @@
 """A model over a scan, slice by slice. Importing this package does not import torch."""
 
-from napari_tumorseg.inference.confidence import Finding, find
-from napari_tumorseg.inference.model_selection import choose_model, missing_roles, warnings
+from napari_tumorseg.inference.confidence import RegionConfidence, find
+from napari_tumorseg.inference.model_selection import choose_model, missing_roles, suitability_warnings
 from napari_tumorseg.inference.postprocess import PostSettings
 from napari_tumorseg.inference.run import run, segment
 from napari_tumorseg.inference.settings import Progress, Settings
-from napari_tumorseg.inference.stored_probabilities import Evidence
+from napari_tumorseg.inference.stored_probabilities import StoredProbabilities
 from napari_tumorseg.inference.uncertainty import entropy_map, uncertain_slices
 
 __all__ = [

@@ -13,7 +13,7 @@ from napari_tumorseg.regions import SCHEMES, region_mask
 
 
 @dataclass(frozen=True)
-class Finding:
+class RegionConfidence:
     """One output of a model.
 
     Attributes
@@ -41,7 +41,7 @@ class Finding:
 
 def find(
     labels: Array, probabilities: Mapping[str, Array], box: tuple[slice, ...], output: Output
-) -> list[Finding]:
+) -> list[RegionConfidence]:
     """Return what a mask holds of each output of a model, and what its probabilities say of it.
 
     Parameters
@@ -67,11 +67,11 @@ def find(
         levels = _levels(probabilities[name], mask[box])
         mean = levels[1] / levels[0] / 255 if levels[0] else None
         largest = float(probabilities[name].max(initial=0)) / 255
-        found.append(Finding(name, int(np.count_nonzero(mask)), mean, largest))
+        found.append(RegionConfidence(name, int(np.count_nonzero(mask)), mean, largest))
     return found
 
 
-def in_words(found: Sequence[Finding]) -> str:
+def in_words(found: Sequence[RegionConfidence]) -> str:
     """Return one sentence: what was found, and of what was not, how near the model came to it.
 
     A probability is what the model says, not how often it is right.
@@ -88,7 +88,7 @@ def in_words(found: Sequence[Finding]) -> str:
     return "; ".join(parts)
 
 
-def as_dict(found: Sequence[Finding]) -> dict[str, dict[str, float | int | None]]:
+def as_dict(found: Sequence[RegionConfidence]) -> dict[str, dict[str, float | int | None]]:
     """Return findings by name, for JSON."""
     return {
         one.name: {

@@ -39,7 +39,7 @@ TCGA scans with skull and one healthy T1 0.15 to 3.2.
 
 
 @dataclass(frozen=True)
-class Levels:
+class IntensityRange:
     """Intensities that tell tissue from background in a volume.
 
     Attributes
@@ -58,7 +58,7 @@ class Levels:
     maximum: float
 
     @classmethod
-    def of(cls, data: Array) -> Levels:
+    def of(cls, data: Array) -> IntensityRange:
         """Look at a volume; what is not a number does not count."""
         sample = _sample(data)
         if not sample.size:
@@ -84,7 +84,7 @@ def background_value(data: Array) -> float:
     return float(corners[(corners.size - 1) // 2]) if corners.size else 0.0
 
 
-def foreground(values: Array, rule: Foreground, levels: Levels) -> Array:
+def foreground(values: Array, rule: Foreground, intensity_range: IntensityRange) -> Array:
     """Return where an array (or a slice of it) is foreground.
 
     Parameters
@@ -93,14 +93,14 @@ def foreground(values: Array, rule: Foreground, levels: Levels) -> Array:
         Intensities.
     rule : Foreground
         The card's.
-    levels : Levels
+    intensity_range : IntensityRange
         Of the whole volume.
     """
-    background = levels.background
-    if rule.rule == "fraction-of-max" and not levels.tissue_on_both_sides:
+    background = intensity_range.background
+    if rule.rule == "fraction-of-max" and not intensity_range.tissue_on_both_sides:
         # a background near zero counts as zero, as it did where models were trained by this rule
-        base = 0.0 if abs(background) <= _NEAR_ZERO * abs(levels.maximum) else background
-        return np.asarray(values > base + rule.fraction * (levels.maximum - base))
+        base = 0.0 if abs(background) <= _NEAR_ZERO * abs(intensity_range.maximum) else background
+        return np.asarray(values > base + rule.fraction * (intensity_range.maximum - base))
     if values.dtype.kind in "iu" and rule.tolerance < 1:
         return np.asarray(values != background)
     return np.asarray(np.abs(values - np.float32(background)) > rule.tolerance)
@@ -112,16 +112,16 @@ def looks_stripped(data: Array) -> bool:
     Where tissue lies on both sides of the background, dim says nothing; then the background must be one
     exact value in more than half of the voxels, as after masking.
     """
-    levels = Levels.of(data)
+    intensity_range = IntensityRange.of(data)
     thick = data[data.shape[0] // 5 : -(data.shape[0] // 5) or None]  # the ends are dim in any scan
     sample = _sample(thick)
-    bright = levels.high - levels.background
+    bright = intensity_range.high - intensity_range.background
     if not sample.size or bright == 0:
         return False
-    if levels.tissue_on_both_sides:
+    if intensity_range.tissue_on_both_sides:
         whole = _sample(data)
-        return bool(np.count_nonzero(whole == np.float32(levels.background)) > whole.size / 2)
-    relative = np.abs(sample - levels.background) / abs(bright)
+        return bool(np.count_nonzero(whole == np.float32(intensity_range.background)) > whole.size / 2)
+    relative = np.abs(sample - intensity_range.background) / abs(bright)
     dim = np.count_nonzero((relative > 0.002) & (relative <= _DIM))
     tissue = np.count_nonzero(relative > _DIM)
     return bool(dim < _STRIPPED_SHARE * tissue)
@@ -145,7 +145,7 @@ def brain_of(scan: Scan) -> Array | None:
     if not scan_is_stripped(scan):
         return None
     data = scan.reference.data
-    return foreground(data, Foreground(), Levels.of(data))
+    return foreground(data, Foreground(), IntensityRange.of(data))
 
 
 def _sample(data: Array) -> Array:

@@ -55,7 +55,7 @@ def choose_model(scan: Scan, stripped: bool | None = None) -> Model:
     return max(suited, key=lambda m: (len(set(m.card.output.labels) - {0}), m.origin == "built-in"))
 
 
-def warnings(scan: Scan, card: ModelCard, stripped: bool | None = None) -> list[str]:
+def suitability_warnings(scan: Scan, card: ModelCard, stripped: bool | None = None) -> list[str]:
     """Return what about a scan does not look as the card expects, a sentence each.
 
     Whether the skull is gone is found out where it is not told.

@@ -13,8 +13,8 @@ import numpy as np
 
 from napari_tumorseg.errors import InputError
 from napari_tumorseg.geometry import Array
-from napari_tumorseg.inference.foreground import Levels, foreground, scan_is_stripped
-from napari_tumorseg.inference.slice_plane import SLICINGS, Slicing
+from napari_tumorseg.inference.foreground import IntensityRange, foreground, scan_is_stripped
+from napari_tumorseg.inference.slice_plane import PLANES, SlicePlane
 from napari_tumorseg.inference.slice_resampling import AxisMap, apply_maps, axis_map, shrink_factor
 from napari_tumorseg.models.card import Foreground, ModelCard, Normalisation
 from napari_tumorseg.scan import Image, Role, Scan
@@ -84,7 +84,7 @@ class Channel:
         What it is; it may stand in for another one.
     data : (slice, row, column) array
         A view of the scan.
-    levels : Levels
+    intensity_range : IntensityRange
         Background and range of the whole volume.
     finite : bool
         Whether all voxels are numbers.
@@ -92,24 +92,26 @@ class Channel:
 
     role: Role
     data: Array
-    levels: Levels
+    intensity_range: IntensityRange
     finite: bool
 
     @classmethod
-    def of(cls, role: Role, image: Image, slicing: Slicing) -> Channel:
+    def of(cls, role: Role, image: Image, slice_plane: SlicePlane) -> Channel:
         """Look once over an image."""
         low, high = image.data.min(), image.data.max()
         finite = bool(np.isfinite(low) and np.isfinite(high))
         if not finite and not np.isfinite(image.data).any():
             raise InputError(f"{image.source or image.name} holds no numbers")
-        return cls(role, slicing.apply(image.data), Levels.of(image.data), finite)
+        return cls(role, slice_plane.apply(image.data), IntensityRange.of(image.data), finite)
 
     def slice(self, index: int) -> Array:
         """Return a slice, what is not a number replaced by the background."""
         values: Array = self.data[index]
         if self.finite:
             return values
-        return np.where(np.isfinite(values), values, np.asarray(self.levels.background, values.dtype))
+        return np.where(
+            np.isfinite(values), values, np.asarray(self.intensity_range.background, values.dtype)
+        )
 
 
 @dataclass(frozen=True, eq=False)
@@ -129,7 +131,7 @@ class Prepared:
     ----------
     card : ModelCard
         The model's.
-    slicing : Slicing
+    slice_plane : SlicePlane
         How the scan is cut.
     shape : (slices, rows, columns)
         Of the cut scan.
@@ -146,7 +148,7 @@ class Prepared:
     """
 
     card: ModelCard
-    slicing: Slicing
+    slice_plane: SlicePlane
     shape: tuple[int, int, int]
     channels: tuple[Channel | None, ...]
     statistics: tuple[Statistics | None, ...]
@@ -219,13 +221,15 @@ class Prepared:
             chosen = values[tissue] if wanted.statistics == "foreground" else values.ravel()
             stats = Statistics.of(chosen, wanted)
         if self.brain is not None:
-            values = np.where(self.brain[index], values, np.asarray(channel.levels.background, values.dtype))
+            values = np.where(
+                self.brain[index], values, np.asarray(channel.intensity_range.background, values.dtype)
+            )
         ready = normalise(values, stats, wanted)
         ground = 0.0
         if wanted.background == "zero":
             ready *= tissue
         else:  # what lies outside the slice is background, too
-            ground = float(normalise(np.asarray([channel.levels.background]), stats, wanted)[0])
+            ground = float(normalise(np.asarray([channel.intensity_range.background]), stats, wanted)[0])
             ready -= ground
         rows, columns = window
         return apply_maps(rows.down, columns.down, ready) + np.float32(ground)
@@ -248,11 +252,11 @@ def prepare(scan: Scan, card: ModelCard, stride: int, margin: int = MARGIN) -> P
     margin : int
         Pixels of the network kept around the tissue.
     """
-    slicing = SLICINGS[card.input.plane]
-    channels = _channels(scan, card, slicing)
+    slice_plane = PLANES[card.input.plane]
+    channels = _channels(scan, card, slice_plane)
     given = [c for c in channels if c is not None]
     shape = given[0].data.shape
-    brain = _brain(scan, card, slicing)
+    brain = _brain(scan, card, slice_plane)
     surveys = {id(c): _survey(c, card, brain) for c in given}
     normalisation = card.input.normalisation
     statistics = tuple(
@@ -264,17 +268,17 @@ def prepare(scan: Scan, card: ModelCard, stride: int, margin: int = MARGIN) -> P
     columns = np.any([s.columns for s in found], axis=0)
     return Prepared(
         card,
-        slicing,
+        slice_plane,
         (shape[0], shape[1], shape[2]),
         channels,
         statistics,
         brain,
         tuple(int(i) for i in np.flatnonzero(rows.any(axis=1))),
-        _windows(scan, card, slicing, (rows, columns), stride, margin),
+        _windows(scan, card, slice_plane, (rows, columns), stride, margin),
     )
 
 
-def _channels(scan: Scan, card: ModelCard, slicing: Slicing) -> tuple[Channel | None, ...]:
+def _channels(scan: Scan, card: ModelCard, slice_plane: SlicePlane) -> tuple[Channel | None, ...]:
     """Return a channel for each role; one that stands in for another is looked over only once."""
     made: dict[Role, Channel] = {}
     channels: list[Channel | None] = []
@@ -284,20 +288,20 @@ def _channels(scan: Scan, card: ModelCard, slicing: Slicing) -> tuple[Channel | 
             channels.append(None)
             continue
         if source not in made:
-            made[source] = Channel.of(source, scan.roles[source], slicing)
+            made[source] = Channel.of(source, scan.roles[source], slice_plane)
         channels.append(made[source])
     return tuple(channels)
 
 
-def _brain(scan: Scan, card: ModelCard, slicing: Slicing) -> Array | None:
+def _brain(scan: Scan, card: ModelCard, slice_plane: SlicePlane) -> Array | None:
     """Return the brain mask that takes the skull away for a model that wants it gone."""
     if card.input.skull != "stripped" or scan.brain_mask is None or scan_is_stripped(scan):
         return None
-    return slicing.apply(scan.brain_mask)
+    return slice_plane.apply(scan.brain_mask)
 
 
 def _tissue(channel: Channel, rule: Foreground, brain: Array | None, index: int) -> Array:
-    found = foreground(channel.slice(index), rule, channel.levels)
+    found = foreground(channel.slice(index), rule, channel.intensity_range)
     return found if brain is None else found & brain[index]
 
 
@@ -320,12 +324,17 @@ def _survey(channel: Channel, card: ModelCard, brain: Array | None) -> Survey:
 
 
 def _windows(
-    scan: Scan, card: ModelCard, slicing: Slicing, tissue: tuple[Array, Array], stride: int, margin: int
+    scan: Scan,
+    card: ModelCard,
+    slice_plane: SlicePlane,
+    tissue: tuple[Array, Array],
+    stride: int,
+    margin: int,
 ) -> tuple[tuple[AxisMap, AxisMap], ...]:
     """Return the maps of each slice, its window holding the tissue of the neighbours that share it."""
     size = card.input.size
     known = scan.grid.spacing_mm
-    spacing = slicing.reorder(known)[1:] if known else (None, None)
+    spacing = slice_plane.reorder(known)[1:] if known else (None, None)
     shrink = shrink_factor((tissue[0].shape[1], tissue[1].shape[1]), spacing[0], size)
 
     def map_of(axis: int, near: slice) -> AxisMap:

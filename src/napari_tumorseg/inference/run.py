@@ -18,7 +18,7 @@ from napari_tumorseg.errors import InputError, RoleError
 from napari_tumorseg.geometry import Array
 from napari_tumorseg.inference.confidence import as_dict, find
 from napari_tumorseg.inference.foreground import brain_of
-from napari_tumorseg.inference.model_selection import choose_model, missing_roles, warnings
+from napari_tumorseg.inference.model_selection import choose_model, missing_roles, suitability_warnings
 from napari_tumorseg.inference.postprocess import PostSettings, postprocess
 from napari_tumorseg.inference.prepare import Prepared, prepare
 from napari_tumorseg.inference.settings import Progress, Settings
@@ -81,7 +81,7 @@ def run(
     net = chosen.load()
     prepared = prepare(scan, card, net.stride)
     wants_flip = card.output.flip if settings.flip is None else settings.flip
-    flip = wants_flip and prepared.slicing.left_right
+    flip = wants_flip and prepared.slice_plane.left_right
     runner = predict.Runner(net, device, flip, settings.batch)
     todo = _wanted(prepared, settings.slices)
     canvas = _Canvas(scan, prepared, settings, todo)
@@ -90,8 +90,8 @@ def run(
     for done, result in enumerate(predict.slices(prepared, runner, todo), start=1):
         labels = canvas.draw(result.index, result.logits)
         note, told = " ".join(runner.notes[told:]), len(runner.notes)
-        yield Progress(done, len(todo), prepared.slicing.axes[0], result.index, labels, left(done), note)
-    notes = (*warnings(scan, card), *_unused(card, settings, todo), *runner.notes)
+        yield Progress(done, len(todo), prepared.slice_plane.axes[0], result.index, labels, left(done), note)
+    notes = (*suitability_warnings(scan, card), *_unused(card, settings, todo), *runner.notes)
     return _finish(scan, chosen, settings, canvas, _Ran(runner.device, flip, notes))
 
 
@@ -122,7 +122,7 @@ class _Canvas:
             )
             self.start = (rows.start, columns.start)
             box = (slice(self.todo[0], self.todo[-1] + 1), rows, columns)
-            self.box = self.prepared.slicing.canonical_box(box, self.prepared.shape)
+            self.box = self.prepared.slice_plane.canonical_box(box, self.prepared.shape)
             shape = tuple(side.stop - side.start for side in self.box)
             self.probabilities = {
                 name: np.zeros(shape, dtype=np.uint8) for name in self.prepared.card.output.names
@@ -130,9 +130,9 @@ class _Canvas:
 
     def draw(self, index: int, logits: Array) -> Array:
         """Turn the logits of a slice into labels, in place, and return them in canonical in-plane order."""
-        output, slicing, place = (
+        output, slice_plane, place = (
             self.prepared.card.output,
-            self.prepared.slicing,
+            self.prepared.slice_plane,
             self.prepared.covered(index),
         )
         found = decode(logits, output, self.settings.threshold)
@@ -140,15 +140,15 @@ class _Canvas:
         may = None if allowed is None else allowed[place]
         if may is not None:
             found = np.where(may, found, np.uint8(0))
-        slicing.apply(self.labels)[index][place] = found
+        slice_plane.apply(self.labels)[index][place] = found
         if self.certain is not None:
-            slicing.apply(self.certain)[index][place] = is_certain(logits, output)
+            slice_plane.apply(self.certain)[index][place] = is_certain(logits, output)
         if self.probabilities:
             inside = tuple(slice(p.start - s, p.stop - s) for p, s in zip(place, self.start, strict=True))
             kept = zip(self.probabilities.values(), probabilities(logits, output, may), strict=True)
             for volume, values in kept:
-                slicing.apply(volume)[index - self.todo[0]][inside] = values
-        return np.asarray(np.take(self.labels, index, axis=slicing.axes[0]))
+                slice_plane.apply(volume)[index - self.todo[0]][inside] = values
+        return np.asarray(np.take(self.labels, index, axis=slice_plane.axes[0]))
 
 
 def _hull(sides: Sequence[slice]) -> slice:
@@ -243,7 +243,7 @@ def _finish(scan: Scan, model: Model, settings: Settings, canvas: _Canvas, ran: 
         "model": _about_model(model),
         "settings": _about_settings(card, settings, post, ran),
         "inputs": _about_inputs(scan, card),
-        "warnings": [*scan.warnings, *ran.notes, *more],
+        "warnings": [*scan.suitability_warnings, *ran.notes, *more],
         "versions": _versions(),
     }
     if canvas.box is not None:

@@ -12,7 +12,7 @@ from napari_tumorseg.models.card import Plane
 
 
 @dataclass(frozen=True)
-class Slicing:
+class SlicePlane:
     """How a canonical (Z, Y, X) array is cut: slice axis first, then rows downwards and columns rightwards.
 
     Axial slices have anterior on top and the patient's left on the right; coronal and sagittal ones have
@@ -45,9 +45,9 @@ class Slicing:
         return tuple(values[a] for a in self.axes)
 
 
-SLICINGS: dict[Plane, Slicing] = {
-    "axial": Slicing((0, 1, 2), False, True),
-    "coronal": Slicing((1, 0, 2), True, True),
-    "sagittal": Slicing((2, 0, 1), True, False),
+PLANES: dict[Plane, SlicePlane] = {
+    "axial": SlicePlane((0, 1, 2), False, True),
+    "coronal": SlicePlane((1, 0, 2), True, True),
+    "sagittal": SlicePlane((2, 0, 1), True, False),
 }
 """How each plane is cut."""

@@ -19,7 +19,7 @@ Box = tuple[slice, ...]
 
 
 @dataclass(frozen=True, eq=False)
-class Evidence:
+class StoredProbabilities:
     """Probabilities of a run and how labels are made of them.
 
     Attributes
@@ -55,7 +55,7 @@ class Evidence:
     @classmethod
     def of(
         cls, result: Segmentation, card: ModelCard, post: PostSettings | None, brain: Array | None = None
-    ) -> Evidence | None:
+    ) -> StoredProbabilities | None:
         """Return what a run kept, or None if it kept no probabilities.
 
         Parameters

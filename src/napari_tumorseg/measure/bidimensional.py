@@ -47,7 +47,7 @@ class Pair(NamedTuple):
         return self.longest.length * self.perpendicular.length
 
 
-def longest_pair(mask: Array, basis: Affine, above: float = 0.0) -> Pair | None:
+def bidimensional_diameters(mask: Array, basis: Affine, above: float = 0.0) -> Pair | None:
     """Return the longest chord inside a shape, and the longest one inside it that is perpendicular to that.
 
     The longest chord runs from one pixel corner of the outline to another one. The perpendicular one may end

@@ -13,7 +13,7 @@ _LARGE = 500_000
 """Of a larger volume, only some voxels are looked at for the range of intensities."""
 
 
-def levelled(data: Array) -> Array:
+def normalise_intensity(data: Array) -> Array:
     """Return an image as float32 with tissue from 0.3 to 1 and background 0, whatever its scale and offset.
 
     Parameters

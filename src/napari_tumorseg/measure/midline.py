@@ -20,7 +20,7 @@ import numpy as np
 from scipy import ndimage
 
 from napari_tumorseg.geometry import Affine, Array, Grid, Unit
-from napari_tumorseg.measure.levels import DARKEST, levelled
+from napari_tumorseg.measure.levels import DARKEST, normalise_intensity
 from napari_tumorseg.measure.volumes import Point
 from napari_tumorseg.scan import Scan
 
@@ -282,7 +282,7 @@ def _reduced(scan: Scan) -> tuple[Array, Affine]:
     steps = [min(step, n) for step, n in zip(steps, grid.shape, strict=True)]
     blocks = [n // step for n, step in zip(grid.shape, steps, strict=True)]
     box = tuple(slice(0, n * step) for n, step in zip(blocks, steps, strict=True))
-    tissue = levelled(scan.reference.data[box])
+    tissue = normalise_intensity(scan.reference.data[box])
     shape = [size for pair in zip(blocks, steps, strict=True) for size in pair]
     affine = grid.affine @ np.diag([*steps, 1.0])
     affine[:3, 3] = grid.to_world((np.array(steps) - 1) / 2)

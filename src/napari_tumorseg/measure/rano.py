@@ -20,7 +20,7 @@ from scipy import ndimage
 
 from napari_tumorseg.errors import InputError
 from napari_tumorseg.geometry import Array, Grid, Unit, bounding_box
-from napari_tumorseg.measure.bidimensional import TOLERANCE_DEGREES, Pair, longest_pair
+from napari_tumorseg.measure.bidimensional import TOLERANCE_DEGREES, Pair, bidimensional_diameters
 from napari_tumorseg.measure.max_diameter import components
 from napari_tumorseg.measure.volumes import Point
 from napari_tumorseg.regions import region_mask
@@ -283,7 +283,7 @@ def _largest(part: Array, grid: Grid) -> tuple[int, Pair]:
     basis = grid.affine[:3, 1:3]
     best: tuple[int, Pair] | None = None
     for index in np.argsort(-part.sum(axis=(1, 2)), kind="stable"):
-        pair = longest_pair(part[index], basis, above=best[1].product if best else 0.0)
+        pair = bidimensional_diameters(part[index], basis, above=best[1].product if best else 0.0)
         if pair is not None:
             best = int(index), pair
     assert best is not None

@@ -15,7 +15,7 @@ import numpy as np
 from napari_tumorseg.errors import GeometryError, InputError, TumorSegError
 from napari_tumorseg.geometry import Affine, Grid
 from napari_tumorseg.io.resample import onto
-from napari_tumorseg.measure.levels import levelled
+from napari_tumorseg.measure.levels import normalise_intensity
 from napari_tumorseg.scan import Image, Scan, Segmentation
 
 _STEP_MM = 2.0
@@ -205,7 +205,7 @@ def _reduced(sitk: Any, image: Image) -> Any:
     if not np.allclose(linear.T @ linear, np.eye(3), atol=1e-3):
         raise InputError(f"{image.name} cannot be registered: its axes are not at right angles to each other")
     # (z, y, x) arrays become images with x first; their world is LPS
-    found = sitk.GetImageFromArray(levelled(image.data))
+    found = sitk.GetImageFromArray(normalise_intensity(image.data))
     found.SetSpacing(grid.spacing[::-1])
     found.SetDirection(np.ascontiguousarray((_LPS @ linear)[:, ::-1]).ravel())
     found.SetOrigin(_LPS @ grid.affine[:3, 3])

@@ -15,7 +15,7 @@ import numpy as np
 from napari_tumorseg.errors import InputError
 from napari_tumorseg.geometry import Array, Grid, bounding_box
 from napari_tumorseg.inference.postprocess import PostSettings
-from napari_tumorseg.inference.stored_probabilities import Box, Evidence
+from napari_tumorseg.inference.stored_probabilities import Box, StoredProbabilities
 from napari_tumorseg.models.card import Output
 
 _FORMAT = 1
@@ -33,35 +33,35 @@ _BROKEN = (
 )
 
 
-def pack_maps(evidence: Evidence) -> bytes:
+def pack_maps(stored: StoredProbabilities) -> bytes:
     """Return what a run kept as a compressed archive of arrays (NPZ) with a description in JSON.
 
     The grid is left out: that of the scan, which has to be open anyway, takes its place.
     """
-    labels = evidence.result()
+    labels = stored.result()
     where = bounding_box(labels) or (slice(0, 0),) * 3
     told = {
         "format": _FORMAT,
-        "box": _ends(evidence.box),
+        "box": _ends(stored.box),
         "result_box": _ends(where),
-        "output": evidence.output.model_dump(mode="json"),
-        "post": asdict(evidence.post),
-        "threshold": evidence.threshold,
-        "flipped": evidence.flipped,
+        "output": stored.output.model_dump(mode="json"),
+        "post": asdict(stored.post),
+        "threshold": stored.threshold,
+        "flipped": stored.flipped,
     }
     arrays = {
         "told": np.frombuffer(json.dumps(told).encode(), dtype=np.uint8),
         "result": labels[where],
-        **{f"map {i}": evidence.probabilities[name] for i, name in enumerate(evidence.output.names)},
+        **{f"map {i}": stored.probabilities[name] for i, name in enumerate(stored.output.names)},
     }
-    if evidence.brain is not None:
-        arrays["brain"] = np.packbits(evidence.brain)
+    if stored.brain is not None:
+        arrays["brain"] = np.packbits(stored.brain)
     file = BytesIO()
     np.savez_compressed(file, allow_pickle=False, **arrays)  # type: ignore[arg-type,unused-ignore]
     return file.getvalue()
 
 
-def unpack_maps(content: bytes, grid: Grid) -> Evidence:
+def unpack_maps(content: bytes, grid: Grid) -> StoredProbabilities:
     """Return what `pack_maps` packed, on the grid of the scan.
 
     Raises
@@ -81,11 +81,11 @@ def unpack_maps(content: bytes, grid: Grid) -> Evidence:
         ) from error
 
 
-def _evidence(told: Mapping[str, Any], arrays: Mapping[str, Array], grid: Grid) -> Evidence:
+def _evidence(told: Mapping[str, Any], arrays: Mapping[str, Array], grid: Grid) -> StoredProbabilities:
     output = Output.model_validate(told["output"])
     box, where = _box(told["box"], grid.shape), _box(told["result_box"], grid.shape)
     brain = arrays.get("brain")
-    return Evidence(
+    return StoredProbabilities(
         probabilities={
             name: _checked(arrays[f"map {i}"], _shape(box)) for i, name in enumerate(output.names)
         },

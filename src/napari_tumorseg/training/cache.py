@@ -167,7 +167,7 @@ def _make(case: CaseRef, recipe: Recipe, card: ModelCard, place: Path) -> Cached
     prepared = prepare(scan, card, recipe.stride, _WHOLE)
     _check(prepared, case)
     wanted = range(prepared.shape[0]) if card.input.neighbours else prepared.todo
-    masks = prepared.slicing.apply_each(output_masks(reference, card.output))
+    masks = prepared.slice_plane.apply_each(output_masks(reference, card.output))
     with np.errstate(over="ignore"):  # told below, in a sentence
         whole = np.stack([prepared.slice_input(index).astype(np.float16) for index in wanted])
     if not np.isfinite(whole).all():

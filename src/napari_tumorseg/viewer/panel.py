@@ -15,7 +15,7 @@ from superqt.utils import create_worker
 
 from napari_tumorseg.errors import CancelledError, InputError, TumorSegError
 from napari_tumorseg.inference import Settings, available_devices
-from napari_tumorseg.inference.slice_plane import SLICINGS
+from napari_tumorseg.inference.slice_plane import PLANES
 from napari_tumorseg.models import Model
 from napari_tumorseg.scan import Scan
 from napari_tumorseg.viewer.autosave.manager import Safety
@@ -392,7 +392,7 @@ class SegmentPanel(QWidget):
         if self.options.region.value != SLICE or scan is None:
             return None
         plane = model.card.input.plane
-        axis = SLICINGS[plane].axes[0]
+        axis = PLANES[plane].axes[0]
         index = shown_slice(self._viewer.dims, scan.grid, axis)
         if index is None:
             raise InputError(

@@ -12,12 +12,12 @@ from psygnal import Signal
 from qtpy.QtCore import QObject
 
 from napari_tumorseg.edit import Change
-from napari_tumorseg.inference.stored_probabilities import Evidence
+from napari_tumorseg.inference.stored_probabilities import StoredProbabilities
 from napari_tumorseg.session import journal_folder
 from napari_tumorseg.session.maps import pack_maps
 from napari_tumorseg.viewer.autosave.case_files import about
 from napari_tumorseg.viewer.autosave.journal_thread import Journals, Writer
-from napari_tumorseg.viewer.segment.run import EVIDENCE_KEY
+from napari_tumorseg.viewer.segment.run import PROBABILITIES_KEY
 from napari_tumorseg.viewer.state.active_mask import ActiveMask
 from napari_tumorseg.viewer.state.tracked_mask import TrackedMask
 
@@ -131,9 +131,9 @@ class Autosave(QObject):
             writer.keep(mask.edits.kept)
         if mask.edits.thresholds:
             writer.set_thresholds(mask.edits.thresholds)
-        evidence = mask.layer.metadata.get(EVIDENCE_KEY)
-        if isinstance(evidence, Evidence):
-            writer.attach(partial(pack_maps, evidence))
+        stored = mask.layer.metadata.get(PROBABILITIES_KEY)
+        if isinstance(stored, StoredProbabilities):
+            writer.attach(partial(pack_maps, stored))
 
     def _end_earlier(self, mask: TrackedMask, path: Path | None) -> None:
         """End the journal that held these edits before."""

@@ -18,7 +18,7 @@ from qtpy.QtCore import QObject, QTimer
 
 from napari_tumorseg.errors import InputError, TumorSegError
 from napari_tumorseg.geometry import Grid
-from napari_tumorseg.inference.stored_probabilities import Evidence
+from napari_tumorseg.inference.stored_probabilities import StoredProbabilities
 from napari_tumorseg.regions import get_scheme
 from napari_tumorseg.scan import Segmentation
 from napari_tumorseg.session import Recovered, Unfinished, attached, discard, recover, unfinished
@@ -30,7 +30,7 @@ from napari_tumorseg.viewer.layers.edits import EDITS_KEY, Edits
 from napari_tumorseg.viewer.layers.from_layers import grid_of
 from napari_tumorseg.viewer.layers.origin import METADATA_KEY, Origin, origin_of
 from napari_tumorseg.viewer.layers.to_layers import labels_layer
-from napari_tumorseg.viewer.segment.run import EVIDENCE_KEY
+from napari_tumorseg.viewer.segment.run import PROBABILITIES_KEY
 from napari_tumorseg.viewer.state.tracked_mask import TrackedMask
 from napari_tumorseg.viewer.widgets.background import Background
 from napari_tumorseg.viewer.widgets.offers import Offer, OfferBar
@@ -119,10 +119,10 @@ class Recovery(QObject):
         grid = grid_of(self._place_of(one))
         self._answered.add(one.path)
 
-        def work() -> tuple[Recovered, Evidence | InputError | None]:
+        def work() -> tuple[Recovered, StoredProbabilities | InputError | None]:
             return recover(one.path), _maps(one.path, grid)
 
-        def done(read: tuple[Recovered, Evidence | InputError | None]) -> None:
+        def done(read: tuple[Recovered, StoredProbabilities | InputError | None]) -> None:
             try:
                 self._show(one, read)
             except TumorSegError as error:
@@ -140,11 +140,11 @@ class Recovery(QObject):
         discard(one.path)
         self._answered.add(one.path)
 
-    def _show(self, one: Unfinished, read: tuple[Recovered, Evidence | InputError | None]) -> None:
+    def _show(self, one: Unfinished, read: tuple[Recovered, StoredProbabilities | InputError | None]) -> None:
         found, maps = read
         layer = recovered_layer(found, self._place_of(one), one.path)
-        if isinstance(maps, Evidence) and origin_of(layer) is not None:
-            layer.metadata[EVIDENCE_KEY] = maps
+        if isinstance(maps, StoredProbabilities) and origin_of(layer) is not None:
+            layer.metadata[PROBABILITIES_KEY] = maps
         self._viewer.add_layer(layer)
         self._viewer.layers.selection.active = layer
         self.recovered.emit(layer)
@@ -258,7 +258,7 @@ def _plain(found: Recovered, place: Layer, name: str) -> LabelsLayer:
     return LabelsLayer(labels[0] if axes.is_flat else labels, name=name, **shown)
 
 
-def _maps(journal: Path, grid: Grid) -> Evidence | InputError | None:
+def _maps(journal: Path, grid: Grid) -> StoredProbabilities | InputError | None:
     """Return the probability maps beside a journal; in their place, why they cannot be had."""
     try:
         content = attached(journal)

@@ -5,14 +5,14 @@ from __future__ import annotations
 from qtpy.QtWidgets import QGridLayout, QPushButton, QVBoxLayout, QWidget
 
 from napari_tumorseg.errors import InputError
-from napari_tumorseg.inference.stored_probabilities import Evidence
+from napari_tumorseg.inference.stored_probabilities import StoredProbabilities
 from napari_tumorseg.viewer.compare.presets import KIND as LOOK
 from napari_tumorseg.viewer.compare.presets import DisplayPreset
 from napari_tumorseg.viewer.compare.presets_surfaces import find_surfaces
 from napari_tumorseg.viewer.correct.maps import KIND as PROBABILITY
 from napari_tumorseg.viewer.correct.maps import UNCERTAINTY, map_of, show_map
 from napari_tumorseg.viewer.layers.views import view_metadata, views
-from napari_tumorseg.viewer.segment.run import EVIDENCE_KEY
+from napari_tumorseg.viewer.segment.run import PROBABILITIES_KEY
 from napari_tumorseg.viewer.state.context import PanelContext
 from napari_tumorseg.viewer.widgets.background import Background
 from napari_tumorseg.viewer.widgets.section import Note
@@ -73,16 +73,16 @@ class PresetsSection(QWidget):
         """
         viewer, mask = self._context.viewer, self._context.active_mask.layer
         layers = [layer for layer in views(viewer, PROBABILITY) if map_of(layer) != UNCERTAINTY]
-        evidence = mask.metadata.get(EVIDENCE_KEY) if mask is not None else None
+        stored = mask.metadata.get(PROBABILITIES_KEY) if mask is not None else None
         if layers:
             self.look.show_only_with(layers, PROBABILITY)
-        elif mask is not None and isinstance(evidence, Evidence):
+        elif mask is not None and isinstance(stored, StoredProbabilities):
             self.look.show_only_with([], PROBABILITY)
-            name, values = next(iter(evidence.shown.items()))
+            name, values = next(iter(stored.shown.items()))
             grid = (
-                self._context.active_mask.grid() or evidence.grid
+                self._context.active_mask.grid() or stored.grid
             )  # the voxel size may be stated since the run
-            made = show_map(viewer, name, values, evidence.box, grid, mask.name)
+            made = show_map(viewer, name, values, stored.box, grid, mask.name)
             made.metadata.update(view_metadata(LOOK))
         else:
             raise InputError(

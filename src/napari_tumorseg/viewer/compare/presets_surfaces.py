@@ -13,7 +13,7 @@ from scipy import ndimage
 from skimage import measure as skmeasure
 
 from napari_tumorseg.geometry import Affine, Array, Grid, bounding_box
-from napari_tumorseg.measure.levels import levelled
+from napari_tumorseg.measure.levels import normalise_intensity
 from napari_tumorseg.regions import region_mask
 from napari_tumorseg.scan import Scan, Segmentation
 from napari_tumorseg.viewer.layers.colours import colour_of
@@ -124,7 +124,7 @@ def _regions(seg: Segmentation) -> Iterator[Surface]:
 
 
 def _head(scan: Scan) -> Surface | None:
-    coarse = levelled(scan.reference.data)[::1, ::_HEAD_STEP, ::_HEAD_STEP]
+    coarse = normalise_intensity(scan.reference.data)[::1, ::_HEAD_STEP, ::_HEAD_STEP]
     tissue = ndimage.binary_closing(coarse > 0, iterations=2)
     numbers, count = ndimage.label(tissue)
     if not count:

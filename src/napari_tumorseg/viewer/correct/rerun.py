@@ -16,7 +16,7 @@ from napari_tumorseg.errors import InputError
 from napari_tumorseg.geometry import Array, Grid
 from napari_tumorseg.inference import PostSettings
 from napari_tumorseg.inference.settings import Progress, Settings
-from napari_tumorseg.inference.slice_plane import SLICINGS
+from napari_tumorseg.inference.slice_plane import PLANES
 from napari_tumorseg.regions import Scheme, convert, get_scheme
 from napari_tumorseg.scan import Segmentation
 from napari_tumorseg.viewer.correct.boxes import Box
@@ -103,7 +103,7 @@ class Rerun(QObject):
         """
         if self.is_running:
             raise InputError("The model is running already: wait, or cancel it.")
-        axis = SLICINGS[job.model.card.input.plane].axes[0]
+        axis = PLANES[job.model.card.input.plane].axes[0]
         side = target.box[axis]
         settings = replace(job.settings, slices=range(side.start, side.stop), probabilities=False)
         self._target = target

@@ -21,13 +21,13 @@ from napari_tumorseg.edit import Change
 from napari_tumorseg.errors import InputError
 from napari_tumorseg.geometry import Array, Grid
 from napari_tumorseg.inference.settings import Progress
-from napari_tumorseg.inference.slice_plane import SLICINGS
-from napari_tumorseg.inference.stored_probabilities import Evidence
+from napari_tumorseg.inference.slice_plane import PLANES
+from napari_tumorseg.inference.stored_probabilities import StoredProbabilities
 from napari_tumorseg.viewer.correct.boxes import Box, box_around, drawn_box, start_drawing
 from napari_tumorseg.viewer.correct.rerun import Rerun, Target
 from napari_tumorseg.viewer.correct.tools_section import tool_button
 from napari_tumorseg.viewer.layers.axes import Index
-from napari_tumorseg.viewer.segment.run import EVIDENCE_KEY, Job
+from napari_tumorseg.viewer.segment.run import PROBABILITIES_KEY, Job
 from napari_tumorseg.viewer.segment.run_section import told
 from napari_tumorseg.viewer.state.context import PanelContext
 from napari_tumorseg.viewer.state.navigation import sliced_axis
@@ -88,7 +88,7 @@ class RerunSection(QWidget):
         """Run the model on the slice that is shown, which must be one of its plane."""
         job = self._job()
         plane = job.model.card.input.plane
-        axis = SLICINGS[plane].axes[0]
+        axis = PLANES[plane].axes[0]
         mask = self._mask()
         dims = self._context.viewer.dims
         if sliced_axis(dims, mask) != axis:
@@ -140,8 +140,8 @@ class RerunSection(QWidget):
 
     def _given(self, mask: TrackedMask) -> Callable[[], Sequence[Array]]:
         """Return what gives the model's labels: at the thresholds that the mask has, and at the run's."""
-        evidence = mask.layer.metadata.get(EVIDENCE_KEY)
-        if not isinstance(evidence, Evidence):
+        stored = mask.layer.metadata.get(PROBABILITIES_KEY)
+        if not isinstance(stored, StoredProbabilities):
             raise InputError(
                 "It is not known what was corrected in this mask, since its model's result was not kept: "
                 "take the tick away."
@@ -149,8 +149,8 @@ class RerunSection(QWidget):
         thresholds = dict(mask.edits.thresholds)
 
         def given() -> Sequence[Array]:
-            run = evidence.result()
-            return (run, evidence.labels_at(thresholds)) if thresholds else (run,)
+            run = stored.result()
+            return (run, stored.labels_at(thresholds)) if thresholds else (run,)
 
         return given
 

@@ -14,7 +14,7 @@ from qtpy.QtCore import QObject, QTimer
 
 from napari_tumorseg.edit import Change, find_change
 from napari_tumorseg.geometry import Array
-from napari_tumorseg.inference.stored_probabilities import Evidence
+from napari_tumorseg.inference.stored_probabilities import StoredProbabilities
 from napari_tumorseg.viewer.correct.locked_components import kept_mask
 from napari_tumorseg.viewer.layers.axes import Index
 from napari_tumorseg.viewer.layers.edits import Edits, Move
@@ -33,17 +33,17 @@ _QUIET_MS = 800
 class _State:
     """Of one mask: what its run kept, and the labels at the thresholds that were asked for last."""
 
-    evidence: Evidence
+    stored: StoredProbabilities
     base: tuple[dict[str, float], Array] | None = None
 
     def now(self, edits: Edits) -> dict[str, float]:
         """Return the thresholds that uncorrected voxels have: the run's, or those they were moved to."""
-        run = dict.fromkeys(self.evidence.output.names, self.evidence.threshold)
+        run = dict.fromkeys(self.stored.output.names, self.stored.threshold)
         return run | {name: t for name, t in edits.thresholds.items() if name in run}
 
     def settle(self, edits: Edits, thresholds: Thresholds) -> None:
         """Take note of the thresholds that they have now."""
-        are_moved = any(t != self.evidence.threshold for t in thresholds.values())
+        are_moved = any(t != self.stored.threshold for t in thresholds.values())
         edits.set_thresholds(dict(thresholds) if are_moved else {})
 
 
@@ -125,11 +125,11 @@ class Rethreshold(QObject):
         state, mask = self._state(), self._active_mask.mask
         return state.now(mask.edits) if state and mask else {}
 
-    def attach(self, layer: LabelsLayer, evidence: Evidence) -> None:
+    def attach(self, layer: LabelsLayer, stored: StoredProbabilities) -> None:
         """Take note of what the run that made a mask kept."""
         known = self._states.get(layer)
-        if known is None or known.evidence is not evidence:
-            self._states[layer] = _State(evidence)
+        if known is None or known.stored is not stored:
+            self._states[layer] = _State(stored)
 
     def set(self, thresholds: Thresholds, seeds: tuple[Index, ...] = ()) -> None:
         """Ask for other thresholds; several in short order are one.
@@ -182,8 +182,8 @@ class Rethreshold(QObject):
         def work() -> tuple[Outcome, tuple[dict[str, float], Array]]:
             base = state.base
             if base is None or base[0] != drag.since:
-                base = (drag.since, state.evidence.labels_at(drag.since))
-            new = state.evidence.labels_at(goal)
+                base = (drag.since, state.stored.labels_at(drag.since))
+            new = state.stored.labels_at(goal)
             return rethresholded(drag.start, base[1], new, kept_mask(drag.start, seeds)), base
 
         def done(found: tuple[Outcome, tuple[dict[str, float], Array]]) -> None:

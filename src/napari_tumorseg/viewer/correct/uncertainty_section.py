@@ -17,13 +17,13 @@ from superqt import QLabeledDoubleSlider
 from napari_tumorseg.errors import InputError
 from napari_tumorseg.geometry import Array
 from napari_tumorseg.inference.confidence import find, in_words
-from napari_tumorseg.inference.stored_probabilities import Evidence
+from napari_tumorseg.inference.stored_probabilities import StoredProbabilities
 from napari_tumorseg.inference.uncertainty import uncertain_slices
 from napari_tumorseg.viewer.correct.locked_components import KeptMarks
 from napari_tumorseg.viewer.correct.maps import UNCERTAINTY, is_shown, show_map
 from napari_tumorseg.viewer.correct.threshold import Rethreshold
 from napari_tumorseg.viewer.correct.tools_section import tool_button
-from napari_tumorseg.viewer.segment.run import EVIDENCE_KEY
+from napari_tumorseg.viewer.segment.run import PROBABILITIES_KEY
 from napari_tumorseg.viewer.state.context import PanelContext
 from napari_tumorseg.viewer.state.navigation import sliced_axis, turn_to
 from napari_tumorseg.viewer.widgets.background import Background
@@ -48,7 +48,7 @@ class LookWhereSection(QWidget):
         self._context, self._kept = context, kept
         self._maps: dict[tuple[int, str], Any] = {}
         self._background, self._finder = Background(self), Background(self)
-        self._uncertainty: tuple[Evidence, Array] | None = None
+        self._uncertainty: tuple[StoredProbabilities, Array] | None = None
         self._visited: dict[int, set[int]] = defaultdict(set)
         self.rethreshold = Rethreshold(context.active_mask, is_painting)
         self.words = wrapping_label()
@@ -63,11 +63,11 @@ class LookWhereSection(QWidget):
         self._on_switched(context.active_mask.layer)
 
     @property
-    def evidence(self) -> Evidence | None:
+    def stored(self) -> StoredProbabilities | None:
         """What the run that made the mask in hand kept."""
         layer = self._context.active_mask.layer
-        found = layer.metadata.get(EVIDENCE_KEY) if layer is not None else None
-        return found if isinstance(found, Evidence) else None
+        found = layer.metadata.get(PROBABILITIES_KEY) if layer is not None else None
+        return found if isinstance(found, StoredProbabilities) else None
 
     @property
     def is_busy(self) -> bool:
@@ -78,23 +78,23 @@ class LookWhereSection(QWidget):
 
     def show_one(self, name: str) -> None:
         """Show a map, or take it away if it is there."""
-        evidence, layer = self.evidence, self._context.active_mask.layer
-        if evidence is None or layer is None:
+        stored, layer = self.stored, self._context.active_mask.layer
+        if stored is None or layer is None:
             raise InputError(_NO_MAPS)
-        key = (id(evidence), name)
+        key = (id(stored), name)
         viewer = self._context.viewer
         if is_shown(viewer, self._maps.get(key)):
             viewer.layers.remove(self._maps.pop(key))
         elif name == UNCERTAINTY:
-            self._with_uncertainty(lambda found: self._show(evidence, name, found))
+            self._with_uncertainty(lambda found: self._show(stored, name, found))
         else:
-            self._show(evidence, name, evidence.probabilities[name])
+            self._show(stored, name, stored.probabilities[name])
         self._show_pressed()
 
     def go_on(self) -> None:
         """Go to the most uncertain slice that was not visited yet; after the last to the first again."""
         mask = self._context.active_mask.mask
-        if mask is None or self.evidence is None:
+        if mask is None or self.stored is None:
             raise InputError(_NO_MAPS)
         axis = sliced_axis(self._context.viewer.dims, mask)
         if axis is None:
@@ -103,18 +103,18 @@ class LookWhereSection(QWidget):
 
     def move_threshold(self, value: float) -> None:
         """Set the threshold of the regions that are chosen."""
-        evidence = self.evidence
-        if evidence is None:
+        stored = self.stored
+        if stored is None:
             return
-        names = evidence.output.names if self.which.value == ALL else (self.which.value,)
+        names = stored.output.names if self.which.value == ALL else (self.which.value,)
         self.rethreshold.set(dict.fromkeys(names, round(value, 2)), self._kept.seeds)
 
     def back_to_model(self) -> None:
         """Set all thresholds to those of the run."""
-        evidence = self.evidence
-        if evidence is not None:
-            self.rethreshold.set(dict.fromkeys(evidence.output.names, evidence.threshold), self._kept.seeds)
-            self._show_threshold(evidence.threshold)
+        stored = self.stored
+        if stored is not None:
+            self.rethreshold.set(dict.fromkeys(stored.output.names, stored.threshold), self._kept.seeds)
+            self._show_threshold(stored.threshold)
 
     def let_go(self) -> None:
         """Follow nothing any more."""
@@ -130,35 +130,35 @@ class LookWhereSection(QWidget):
     # ---- what happens
 
     def _on_switched(self, layer: LabelsLayer | None) -> None:
-        evidence = self.evidence
+        stored = self.stored
         self._visited.clear()
-        if layer is not None and evidence is not None:
-            self.rethreshold.attach(layer, evidence)
-        self._make_buttons(evidence)
+        if layer is not None and stored is not None:
+            self.rethreshold.attach(layer, stored)
+        self._make_buttons(stored)
         self.which.reset_choices()
         for widget in (self.next, self._threshold_row):
-            widget.setVisible(evidence is not None)
-        self._threshold_row.setVisible(evidence is not None and evidence.adjustable)
+            widget.setVisible(stored is not None)
+        self._threshold_row.setVisible(stored is not None and stored.adjustable)
         self._show_thresholds()
         self._show_pressed()
-        if evidence is None:
+        if stored is None:
             self.words.value = _NO_MAPS
         else:
             self._count()
 
     def _on_changed(self, layer: LabelsLayer, change: Any) -> None:
-        if self.evidence is not None:
+        if self.stored is not None:
             self._pause.start()
 
     def _count(self) -> None:
         """Tell anew what was found; in the background, since it reads the whole of the maps."""
-        evidence = self.evidence
-        if evidence is None:
+        stored = self.stored
+        if stored is None:
             return
         labels = np.array(self._context.active_mask.labels())
 
         def work() -> str:
-            return in_words(find(labels, evidence.probabilities, evidence.box, evidence.output))
+            return in_words(find(labels, stored.probabilities, stored.box, stored.output))
 
         def done(text: str) -> None:
             self.words.value = f"{text[:1].upper()}{text[1:]}."
@@ -167,33 +167,33 @@ class LookWhereSection(QWidget):
 
     def _with_uncertainty(self, use: Any) -> None:
         """Give the uncertainty map to `use`, made in the background when it is first needed."""
-        evidence = self.evidence
-        assert evidence is not None
-        if self._uncertainty is not None and self._uncertainty[0] is evidence:
+        stored = self.stored
+        assert stored is not None
+        if self._uncertainty is not None and self._uncertainty[0] is stored:
             use(self._uncertainty[1])
             return
 
         def done(found: Array) -> None:
-            self._uncertainty = (evidence, found)
+            self._uncertainty = (stored, found)
             use(found)
 
-        self._background.start(evidence.uncertainty, done, self._context.complain)
+        self._background.start(stored.uncertainty, done, self._context.complain)
 
-    def _show(self, evidence: Evidence, name: str, values: Array) -> None:
+    def _show(self, stored: StoredProbabilities, name: str, values: Array) -> None:
         mask = self._context.active_mask.mask
-        if mask is None or self.evidence is not evidence:
+        if mask is None or self.stored is not stored:
             return
         viewer = self._context.viewer
-        grid = self._context.active_mask.grid() or evidence.grid  # the voxel size may be stated since the run
-        layer = show_map(viewer, name, values, evidence.box, grid, mask.layer.name)
-        self._maps[id(evidence), name] = layer
+        grid = self._context.active_mask.grid() or stored.grid  # the voxel size may be stated since the run
+        layer = show_map(viewer, name, values, stored.box, grid, mask.layer.name)
+        self._maps[id(stored), name] = layer
         self._show_pressed()
 
     def _go(self, uncertainty: Array, axis: int) -> None:
-        evidence = self.evidence
-        if evidence is None:
+        stored = self.stored
+        if stored is None:
             return
-        start = evidence.box[axis].start
+        start = stored.box[axis].start
         ranked = [index + start for index in uncertain_slices(uncertainty, axis)]
         if not ranked:
             self.said.emit("The model is certain of every voxel: no slice is uncertain.")
@@ -204,7 +204,7 @@ class LookWhereSection(QWidget):
             visited.clear()
             left = ranked
         visited.add(left[0])
-        place = [side.start for side in evidence.box]
+        place = [side.start for side in stored.box]
         place[axis] = left[0]
         turn_to(self._context.viewer.dims, self._context.active_mask, place)
         self.said.emit(
@@ -214,17 +214,17 @@ class LookWhereSection(QWidget):
     # ---- how it looks
 
     def _outputs(self, widget: Any) -> list[str]:
-        evidence = self.evidence
-        names = list(evidence.output.names) if evidence else []
+        stored = self.stored
+        names = list(stored.output.names) if stored else []
         return [ALL, *names] if len(names) != 1 else names
 
-    def _make_buttons(self, evidence: Evidence | None) -> None:
+    def _make_buttons(self, stored: StoredProbabilities | None) -> None:
         for button in self.buttons.values():
             self._maps_row.removeWidget(button)
             button.hide()
             button.deleteLater()
         self.buttons = {}
-        for name in (*evidence.shown, UNCERTAINTY) if evidence else ():
+        for name in (*stored.shown, UNCERTAINTY) if stored else ():
             button = QPushButton(name)
             button.setCheckable(True)
             button.setMinimumWidth(40)
@@ -235,10 +235,10 @@ class LookWhereSection(QWidget):
             self.buttons[name] = button
 
     def _show_pressed(self, event: Any = None) -> None:
-        evidence, viewer = self.evidence, self._context.viewer
+        stored, viewer = self.stored, self._context.viewer
         self._maps = {key: layer for key, layer in self._maps.items() if is_shown(viewer, layer)}
         for name, button in self.buttons.items():
-            button.setChecked(evidence is not None and (id(evidence), name) in self._maps)
+            button.setChecked(stored is not None and (id(stored), name) in self._maps)
 
     def _show_thresholds(self) -> None:
         thresholds = self.rethreshold.thresholds

@@ -9,7 +9,7 @@ from psygnal import Signal
 from qtpy.QtWidgets import QDialog, QDialogButtonBox, QPlainTextEdit, QSizePolicy, QVBoxLayout, QWidget
 
 from napari_tumorseg.errors import RoleError
-from napari_tumorseg.inference.model_selection import choose_model, missing_roles, warnings
+from napari_tumorseg.inference.model_selection import choose_model, missing_roles, suitability_warnings
 from napari_tumorseg.models import Model, ModelCard, list_models
 from napari_tumorseg.scan import Scan
 from napari_tumorseg.viewer.widgets.section import wrapping_label
@@ -83,7 +83,7 @@ class ModelSection(Container):  # type: ignore[type-arg]
         if model is not None:
             lines = [model.card.title or model.name, f"Licence: {model.card.about.licence}"]
             if self._scan is not None and self._stripped is not None and not self.problem:
-                noted = warnings(self._scan, model.card, self._stripped)
+                noted = suitability_warnings(self._scan, model.card, self._stripped)
                 lines += [f"Note: {sentence}." for sentence in noted]
             self.chooser.tooltip = model.card.summary
         self.note.value = "\n".join(lines)

@@ -20,7 +20,7 @@ from napari_tumorseg.geometry import Array
 from napari_tumorseg.inference.foreground import brain_of
 from napari_tumorseg.inference.run import post_settings
 from napari_tumorseg.inference.settings import Progress, Settings
-from napari_tumorseg.inference.stored_probabilities import Evidence
+from napari_tumorseg.inference.stored_probabilities import StoredProbabilities
 from napari_tumorseg.io.case import Case
 from napari_tumorseg.models import Model
 from napari_tumorseg.regions import get_scheme
@@ -32,8 +32,8 @@ from napari_tumorseg.viewer.layers.to_layers import labels_layer
 if TYPE_CHECKING:
     from napari import Viewer
 
-EVIDENCE_KEY = "tumorseg-evidence"
-"""Where a layer keeps, in its metadata, the `Evidence` of the run that made it."""
+PROBABILITIES_KEY = "tumorseg-evidence"
+"""Where a layer keeps, in its metadata, the `StoredProbabilities` of the run that made it."""
 
 _LOG = logging.getLogger(__name__)
 _SECONDS_BETWEEN_REFRESHES = 0.25
@@ -77,7 +77,7 @@ class Success:
 
     labels: Array
     origin: Origin
-    evidence: Evidence | None
+    stored: StoredProbabilities | None
 
 
 Step = str | Progress
@@ -260,7 +260,9 @@ def _work(job: Job) -> Generator[Step, None, Success | Failure]:
 
         result = yield from run(scan, job.model, job.settings)
         labels, arguments, _ = labels_layer(result, case=job.case.name, group=job.group, model=True)
-        return Success(labels, arguments["metadata"][METADATA_KEY], evidence_of(job, scan, result))
+        return Success(
+            labels, arguments["metadata"][METADATA_KEY], stored_probabilities_of(job, scan, result)
+        )
     except Exception as error:  # told to the user by the panel, and logged there
         return Failure(error)
 
@@ -273,16 +275,16 @@ def sentence(error: Exception) -> str:
     return f"It failed unexpectedly ({type(error).__name__}: {error}); details are in the log."
 
 
-def evidence_of(job: Job, scan: Scan, result: Segmentation) -> Evidence | None:
+def stored_probabilities_of(job: Job, scan: Scan, result: Segmentation) -> StoredProbabilities | None:
     """Return what a run kept of its probabilities."""
     card = job.model.card
     post = post_settings(job.settings, card)
-    return Evidence.of(result, card, post, brain_of(scan) if post.inside_brain else None)
+    return StoredProbabilities.of(result, card, post, brain_of(scan) if post.inside_brain else None)
 
 
 def _put_result(layer: LabelsLayer, success: Success) -> None:
     layer.metadata[METADATA_KEY] = replace(success.origin, name=layer.name)
-    if success.evidence is not None:
-        layer.metadata[EVIDENCE_KEY] = success.evidence
+    if success.stored is not None:
+        layer.metadata[PROBABILITIES_KEY] = success.stored
     layer.editable = True
     layer.data = success.labels
