@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from napari_tumorseg.errors import InputError
-from napari_tumorseg.evaluation import EvaluationSettings, Failure, Split, Step, evaluate, plan
+from napari_tumorseg.evaluation import EvaluationSettings, FailedCase, SavedSplit, Step, evaluate, plan
 from napari_tumorseg.evaluation.run import reason
 from napari_tumorseg.inference import PostSettings, Settings
 from napari_tumorseg.io.dataset import CaseRef
@@ -136,14 +136,14 @@ def test_cases_that_were_trained_on(model: Model, data: Path) -> None:
 
 
 def test_a_split_chooses_and_tells_what_was_seen(model: Model, data: Path) -> None:
-    split = Split(train=("a",), validation=("b",), test=("c",))
+    split = SavedSplit(train=("a",), validation=("b",), test=("c",))
     assert [case.name for case in evaluate(model, data, split=split).cases] == ["c"]
     (case,) = evaluate(model, data, split=split, part="train").cases
     assert case.trained_on
 
 
 def test_a_split_of_slices_limits_per_slice_figures(model: Model, data: Path) -> None:
-    split = Split(train=("b#0", "b#3"), test=("b#2", "b#5"))
+    split = SavedSplit(train=("b#0", "b#3"), test=("b#2", "b#5"))
     for settings in (EvaluationSettings(), EvaluationSettings(at_network_size=True)):
         (case,) = evaluate(model, data, settings, split=split).cases
         assert case.slices == (2, 5)
@@ -247,7 +247,7 @@ def test_memory_that_runs_out_is_a_failure(model: Model, data: Path, monkeypatch
     monkeypatch.setattr(CaseRef, "load", fail)
     found = evaluate(model, data)
     assert [f.error for f in found.failures] == ["memory ran out"]
-    assert isinstance(found.failures[0], Failure)
+    assert isinstance(found.failures[0], FailedCase)
     assert len(found.cases) == 2
 
 

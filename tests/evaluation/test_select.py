@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from napari_tumorseg.errors import InputError
-from napari_tumorseg.evaluation.select import Split, read_split, seen, select
+from napari_tumorseg.evaluation.select import SavedSplit, read_split, seen, select
 from napari_tumorseg.io.dataset import CaseRef, DataSet
 from tests.builders import card_of
 
@@ -22,7 +22,7 @@ def names(data: DataSet) -> list[str]:
 def test_a_split_is_read(tmp_path: Path) -> None:
     path = tmp_path / "split.json"
     path.write_text(json.dumps({"train": ["a"], "test": ["b"], "seed": 3}))
-    assert read_split(path) == Split(("a",), (), ("b",))
+    assert read_split(path) == SavedSplit(("a",), (), ("b",))
 
 
 @pytest.mark.parametrize("text", ["", "[]", "{}", '{"test": "a"}', '{"test": [1]}', "[" * 100_000])
@@ -43,19 +43,19 @@ def test_parts_by_name_and_by_patient() -> None:
     with pytest.raises(InputError, match="no case to evaluate"):
         select(DataSet(()), (), None, None)
     with pytest.raises(InputError, match="has the parts"):
-        Split().part("all")
+        SavedSplit().part("all")
     with pytest.raises(InputError, match=r"no case for validation \(train: 1, validation: 0, test: 1\)"):
-        Split(train=("a",), test=("b",)).part("validation")
+        SavedSplit(train=("a",), test=("b",)).part("validation")
 
 
 def test_who_was_seen() -> None:
     card = card_of(about={"trained_on": ["TCGA_DU_7294_19890104"]})
     assert seen(card) == {"TCGA-DU-7294"}
-    assert seen(card, Split(train=("b",))) == {"TCGA-DU-7294", "b"}
+    assert seen(card, SavedSplit(train=("b",))) == {"TCGA-DU-7294", "b"}
 
 
 def test_a_split_of_slices() -> None:
-    split = Split(train=("b#1", "TCGA_DU_7294_19890104#3"), test=("b#2", "b#4", "c", "c#1", "d#x"))
+    split = SavedSplit(train=("b#1", "TCGA_DU_7294_19890104#3"), test=("b#2", "b#4", "c", "c#1", "d#x"))
     assert split.slices("test") == {"b": {2, 4}}
     assert names(select(DATA, (), split.test, None)) == ["b", "c"]
     assert seen(card_of(), split) == {"b", "TCGA-DU-7294"}

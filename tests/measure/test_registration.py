@@ -11,7 +11,7 @@ from scipy.spatial.transform import Rotation
 from napari_tumorseg.errors import GeometryError, InputError, TumorSegError
 from napari_tumorseg.geometry import Grid
 from napari_tumorseg.io import read
-from napari_tumorseg.measure.registration import Rigid, apply, register
+from napari_tumorseg.measure.registration import Rigid, apply_transform, register
 from napari_tumorseg.regions import SCHEMES
 from napari_tumorseg.scan import Image, Role, Scan, Segmentation
 
@@ -71,7 +71,7 @@ def test_a_known_motion_is_found(angles, shift):
     brain = fixed > 0
     assert np.corrcoef(found.preview.data[brain], fixed[brain])[0, 1] > 0.9
     seg = Segmentation(moved, MOVING, SCHEMES["brats-2023"], "later")
-    ours = apply(found, seg)
+    ours = apply_transform(found, seg)
     assert ours.grid is FIXED
     both = np.count_nonzero((ours.labels > 0) & (labels > 0))
     assert 2 * both / (np.count_nonzero(ours.labels) + np.count_nonzero(labels)) > 0.9
@@ -90,7 +90,7 @@ def test_apply_with_a_motion_by_whole_voxels():
     motion = np.eye(4)
     motion[:3, 3] = (-2, 0, 2)  # two voxels to the left, one up
     seg = Segmentation(labels, grid, SCHEMES["brats-2023"], "later")
-    found = apply(Rigid(motion, grid, grid), seg)
+    found = apply_transform(Rigid(motion, grid, grid), seg)
     wanted = np.zeros(grid.shape, np.uint8)
     wanted[2, 2, 5], wanted[1, 0, 2] = 3, 1
     assert np.array_equal(found.labels, wanted)
@@ -103,14 +103,14 @@ def test_no_motion_changes_nothing():
     seg = Segmentation(labels, FIXED, SCHEMES["brats-2023"], "later")
     same = Rigid.same_space(FIXED, FIXED)
     assert same.approved
-    assert np.array_equal(apply(same, seg).labels, labels)
+    assert np.array_equal(apply_transform(same, seg).labels, labels)
     assert same.rotation_degrees == same.shift_mm == 0
 
 
 def test_a_segmentation_on_another_grid():
     seg = Segmentation(np.zeros(FIXED.shape, np.uint8), FIXED, SCHEMES["brats-2023"], "later")
     with pytest.raises(GeometryError, match="scan that was moved"):
-        apply(Rigid(np.eye(4), FIXED, MOVING), seg)
+        apply_transform(Rigid(np.eye(4), FIXED, MOVING), seg)
 
 
 def test_one_modality_is_compared_where_both_have_it():

@@ -16,9 +16,9 @@ from PIL import Image
 from rich.console import Console
 
 from napari_tumorseg.errors import InputError, OutputError
-from napari_tumorseg.evaluation import Evaluation, EvaluationSettings, Failure, evaluate
+from napari_tumorseg.evaluation import Evaluation, EvaluationSettings, FailedCase, evaluate
 from napari_tumorseg.io.dataset import CaseRef
-from napari_tumorseg.report.charts import Group, Series, bars, shortened
+from napari_tumorseg.report.charts import BarGroup, Series, bars, shortened
 from napari_tumorseg.report.evaluation import page
 from napari_tumorseg.report.evaluation_files import FILES, draw_pictures, write_evaluation
 from napari_tumorseg.report.evaluation_tables import (
@@ -51,7 +51,7 @@ def found(tmp_path_factory: pytest.TempPathFactory) -> Evaluation:
 
 def renamed(found: Evaluation, name: str) -> Evaluation:
     cases = tuple(replace(c, ref=CaseRef(c.ref.path, name), warnings=(name,)) for c in found.cases)
-    failures = (Failure(CaseRef(Path("x"), name), False, f"{name} cannot be read"),)
+    failures = (FailedCase(CaseRef(Path("x"), name), False, f"{name} cannot be read"),)
     model = {**found.model, "name": name, "licence": name}
     return replace(found, cases=cases, failures=failures, model=model, data=(name,), stopped=name)
 
@@ -281,7 +281,7 @@ def test_a_log_without_figures(found: Evaluation, tmp_path: Path) -> None:
 
 def test_bars_are_as_long_as_their_values() -> None:
     svg = bars(
-        [Group("x", [0.5, None]), Group("y", [1.0, 0.0], pale=True)],
+        [BarGroup("x", [0.5, None]), BarGroup("y", [1.0, 0.0], pale=True)],
         [Series("WT", "#000", 0.75), Series("ET", "#fff")],
         "t",
     )

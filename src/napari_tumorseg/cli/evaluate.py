@@ -14,7 +14,7 @@ from napari_tumorseg.cli.output import console, show_warnings
 from napari_tumorseg.cli.parse import parse_names, parse_post
 
 if TYPE_CHECKING:
-    from napari_tumorseg.evaluation import CaseScores, Evaluation, Failure, Plan
+    from napari_tumorseg.evaluation import CaseScores, Evaluation, FailedCase, Plan
     from napari_tumorseg.inference import PostSettings
     from napari_tumorseg.models import ModelCard
     from napari_tumorseg.report.learning import Learning
@@ -159,11 +159,11 @@ def _go_through(
     """Evaluate case by case and show how far it is; whatever stops it, what is finished is kept."""
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-    from napari_tumorseg.evaluation import Failure
+    from napari_tumorseg.evaluation import FailedCase
     from napari_tumorseg.io import write_mask
     from napari_tumorseg.report.html import count
 
-    results: list[CaseScores | Failure] = []
+    results: list[CaseScores | FailedCase] = []
     start, stopped = time.perf_counter(), ""
     failed: Exception | None = None
     columns = (TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn())
@@ -180,7 +180,7 @@ def _go_through(
                     write_mask(step.segmentation, _mask_path(masks_out, step.name), overwrite=overwrite)
                 results.append(step.result)
                 bars.update(cases, completed=len(results))
-                if isinstance(step.result, Failure):
+                if isinstance(step.result, FailedCase):
                     show_warnings([f"{step.name} is left out: {step.result.error}"])
         except KeyboardInterrupt:
             stopped = f"cancelled after {len(results)} of {count(len(planned.data.cases), 'case')}"

@@ -2,8 +2,8 @@
 
 from napari_tumorseg.evaluation.result import Evaluation
 from napari_tumorseg.evaluation.run import Plan, Step, evaluate, plan
-from napari_tumorseg.evaluation.scores import CaseScores, Failure, PackedMask, RowScores
-from napari_tumorseg.evaluation.select import Split, read_split
+from napari_tumorseg.evaluation.scores import CaseScores, FailedCase, PackedMask, RowScores
+from napari_tumorseg.evaluation.select import SavedSplit, read_split
 from napari_tumorseg.evaluation.settings import EvaluationSettings
 from napari_tumorseg.evaluation.statistics import RegionSummary, Stats, by_dice, groups, summarise
 

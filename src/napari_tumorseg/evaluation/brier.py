@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from napari_tumorseg.evaluation.compared_regions import Row, outputs_of
+from napari_tumorseg.evaluation.compared_regions import ComparedRegion, outputs_of
 from napari_tumorseg.geometry import Array
 from napari_tumorseg.models.card import Output
 from napari_tumorseg.regions import region_mask
@@ -14,7 +14,7 @@ from napari_tumorseg.scan import Segmentation
 
 
 def squared_errors(
-    seg: Segmentation, reference: Segmentation, rows: Sequence[Row], output: Output
+    seg: Segmentation, reference: Segmentation, rows: Sequence[ComparedRegion], output: Output
 ) -> list[float | None]:
     """Return for each row the mean of ``(p - r)^2`` over all voxels; None where the model gives no ``p``.
 
@@ -24,7 +24,7 @@ def squared_errors(
         With probabilities (uint8, 255 for 1) in its box; outside it ``p`` is 0.
     reference : Segmentation
         On the same grid; ``r`` is 1 in the row's labels, else 0.
-    rows : sequence of Row
+    rows : sequence of ComparedRegion
         What is compared.
     output : Output
         Of the model's card.
@@ -34,7 +34,7 @@ def squared_errors(
 
 
 def _error(
-    seg: Segmentation, labels: Array, inside: Array | None, row: Row, names: Sequence[str]
+    seg: Segmentation, labels: Array, inside: Array | None, row: ComparedRegion, names: Sequence[str]
 ) -> float | None:
     if not names:
         return None

@@ -11,7 +11,7 @@ import numpy as np
 
 from napari_tumorseg.errors import ModelError
 from napari_tumorseg.evaluation.brier import squared_errors
-from napari_tumorseg.evaluation.compared_regions import Row, rows_of, tumour_slices
+from napari_tumorseg.evaluation.compared_regions import ComparedRegion, rows_of, tumour_slices
 from napari_tumorseg.evaluation.network import NetworkSize
 from napari_tumorseg.evaluation.scores import CaseScores, PackedMask, RowScores
 from napari_tumorseg.evaluation.settings import EvaluationSettings
@@ -149,7 +149,7 @@ class CaseScorer:
         scan: Scan,
         seg: Segmentation,
         reference: Segmentation,
-        rows: Sequence[Row],
+        rows: Sequence[ComparedRegion],
         only: frozenset[int] | None,
     ) -> Generator[Done, None, _Cut]:
         """Count the slices that are wanted, at the size that is wanted."""
@@ -172,7 +172,9 @@ class CaseScorer:
             counts = np.stack(found, axis=1)
         return _Cut(counts, pixels, tuple(wanted), tumour[wanted])
 
-    def _lesions(self, row: Row, seg: Segmentation, reference: Segmentation) -> LesionScores | None:
+    def _lesions(
+        self, row: ComparedRegion, seg: Segmentation, reference: Segmentation
+    ) -> LesionScores | None:
         if row.kind != "region":
             return None
         masks = region_mask(seg.labels, row.ours), region_mask(reference.labels, row.theirs)

@@ -16,7 +16,7 @@ Numbers = tuple[int, ...]
 
 
 @dataclass(frozen=True)
-class Row:
+class ComparedRegion:
     """One label or region.
 
     Attributes
@@ -35,7 +35,7 @@ class Row:
     theirs: Numbers
 
 
-def rows_of(agreed: Agreement) -> tuple[Row, ...]:
+def rows_of(agreed: Agreement) -> tuple[ComparedRegion, ...]:
     """Return the rows of an agreement, in its order."""
     ours, theirs = get_scheme(agreed.scheme), get_scheme(agreed.reference_scheme)
     common = get_scheme(agreed.label_scheme) if agreed.label_scheme else None
@@ -45,7 +45,7 @@ def rows_of(agreed: Agreement) -> tuple[Row, ...]:
             numbers = ours.regions[row.name], theirs.regions[row.name]
         else:
             numbers = _sources(row.name, ours, common), _sources(row.name, theirs, common)
-        found.append(Row(row.name, row.kind, *numbers))
+        found.append(ComparedRegion(row.name, row.kind, *numbers))
     return tuple(found)
 
 
@@ -65,7 +65,7 @@ def tumour_slices(labels: Array, scheme: Scheme) -> Array:
     return np.array([table[plane].any() for plane in labels], dtype=bool)
 
 
-def outputs_of(row: Row, output: Output) -> tuple[str, ...]:
+def outputs_of(row: ComparedRegion, output: Output) -> tuple[str, ...]:
     """Return the model's outputs whose probabilities add up to that of a row; none where it gives none.
 
     A softmax class counts for every row that its label is in; a sigmoid output only for the one it is named

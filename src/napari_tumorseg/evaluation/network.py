@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from napari_tumorseg.evaluation.compared_regions import Row
+from napari_tumorseg.evaluation.compared_regions import ComparedRegion
 from napari_tumorseg.evaluation.slicewise import mask_counts
 from napari_tumorseg.geometry import Array
 from napari_tumorseg.inference.prepare import Prepared, prepare
@@ -55,7 +55,7 @@ class NetworkSize:
         self._runner = predict.Runner(net, predict.choose_device(settings.device), flip, settings.batch)
 
     def counts(
-        self, scan: Scan, reference: Segmentation, rows: Sequence[Row], wanted: Sequence[int]
+        self, scan: Scan, reference: Segmentation, rows: Sequence[ComparedRegion], wanted: Sequence[int]
     ) -> Iterator[tuple[Array, tuple[int, int]]]:
         """Yield, for each slice that is wanted, (rows, 4) counts of TP, FP, FN, TN and the size in pixels.
 

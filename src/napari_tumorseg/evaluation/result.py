@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from napari_tumorseg.evaluation.scores import CaseScores, Failure
+from napari_tumorseg.evaluation.scores import CaseScores, FailedCase
 from napari_tumorseg.evaluation.settings import EvaluationSettings
 
 
@@ -28,7 +28,7 @@ class Evaluation:
         Cases that were to be evaluated.
     cases : tuple of CaseScores
         Those that were.
-    failures : tuple of Failure
+    failures : tuple of FailedCase
         Those that could not be.
     seconds : float
         How long it took.
@@ -46,7 +46,7 @@ class Evaluation:
     settings: EvaluationSettings
     planned: int
     cases: tuple[CaseScores, ...]
-    failures: tuple[Failure, ...]
+    failures: tuple[FailedCase, ...]
     seconds: float
     created: str
     stopped: str = ""
@@ -59,12 +59,12 @@ class Evaluation:
         return scored + tuple(failure.name for failure in self.failures if failure.trained_on)
 
     @property
-    def failed(self) -> tuple[Failure, ...]:
+    def failed(self) -> tuple[FailedCase, ...]:
         """Failures of cases that were to be scored."""
         return tuple(failure for failure in self.failures if not failure.unlabelled)
 
     @property
-    def unlabelled(self) -> tuple[Failure, ...]:
+    def unlabelled(self) -> tuple[FailedCase, ...]:
         """Cases without a reference (or an image): there was nothing to score."""
         return tuple(failure for failure in self.failures if failure.unlabelled)
 

@@ -14,8 +14,8 @@ from napari_tumorseg._version import __version__
 from napari_tumorseg.errors import TumorSegError
 from napari_tumorseg.evaluation.case import CaseScorer, Loaded
 from napari_tumorseg.evaluation.result import Evaluation
-from napari_tumorseg.evaluation.scores import CaseScores, Failure
-from napari_tumorseg.evaluation.select import Split, seen, select
+from napari_tumorseg.evaluation.scores import CaseScores, FailedCase
+from napari_tumorseg.evaluation.select import SavedSplit, seen, select
 from napari_tumorseg.evaluation.settings import EvaluationSettings
 from napari_tumorseg.io.dataset import CaseRef, DataSet, UnlabelledError
 from napari_tumorseg.models.store import Model, get_model
@@ -45,7 +45,7 @@ class Step:
     name: str
     done: int = 0
     slices: int = 0
-    result: CaseScores | Failure | None = None
+    result: CaseScores | FailedCase | None = None
     segmentation: Segmentation | None = None
 
 
@@ -81,7 +81,7 @@ class Plan:
     def run(self) -> Iterator[Step]:
         """Evaluate case by case; close it, or leave it, to stop between two slices.
 
-        A case that cannot be evaluated gives a `Failure`, and the others go on.
+        A case that cannot be evaluated gives a `FailedCase`, and the others go on.
         """
         scorer = CaseScorer(self.model, self.settings)
         for number, case in enumerate(self.data.cases, start=1):
@@ -100,12 +100,12 @@ class Plan:
                 return
             except (TumorSegError, MemoryError, OSError) as error:
                 unlabelled = isinstance(error, UnlabelledError)
-                yield replace(here, result=Failure(case, known, reason(error, case), unlabelled))
+                yield replace(here, result=FailedCase(case, known, reason(error, case), unlabelled))
                 return
             yield replace(here, done=done, slices=slices)
 
     def conclude(
-        self, results: Sequence[CaseScores | Failure], seconds: float, stopped: str = ""
+        self, results: Sequence[CaseScores | FailedCase], seconds: float, stopped: str = ""
     ) -> Evaluation:
         """Return the evaluation of what is finished.
 
@@ -125,7 +125,7 @@ class Plan:
             settings=self.settings,
             planned=len(self.data.cases),
             cases=tuple(r for r in results if isinstance(r, CaseScores)),
-            failures=tuple(r for r in results if isinstance(r, Failure)),
+            failures=tuple(r for r in results if isinstance(r, FailedCase)),
             seconds=seconds,
             created=datetime.now(UTC).isoformat(timespec="seconds"),
             stopped=stopped,
@@ -139,7 +139,7 @@ def plan(
     settings: EvaluationSettings | None = None,
     *,
     cases: Sequence[str] = (),
-    split: Split | None = None,
+    split: SavedSplit | None = None,
     part: str = "test",
     limit: int | None = None,
     masks: Sequence[str] = (),
@@ -164,7 +164,7 @@ def evaluate(
     settings: EvaluationSettings | None = None,
     *,
     cases: Sequence[str] = (),
-    split: Split | None = None,
+    split: SavedSplit | None = None,
     part: str = "test",
     limit: int | None = None,
     masks: Sequence[str] = (),
@@ -182,7 +182,7 @@ def evaluate(
         How it is run and scored.
     cases : sequence of str
         Names of the cases to take; all where none is named.
-    split : Split, optional
+    split : SavedSplit, optional
         Of a training: only cases of its `part` are taken, and those of its ``train`` count as trained on.
         Where it split single slices, per-slice figures are limited to its own; those in 3-D are not.
     part : {"test", "validation", "train"}

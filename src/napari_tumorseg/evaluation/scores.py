@@ -205,7 +205,7 @@ class CaseScores:
 
 
 @dataclass(frozen=True)
-class Failure:
+class FailedCase:
     """A case that could not be scored.
 
     Attributes

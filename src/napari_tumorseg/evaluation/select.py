@@ -16,7 +16,7 @@ _MOST_BYTES = 64 << 20
 
 
 @dataclass(frozen=True)
-class Split:
+class SavedSplit:
     """Which cases a training used for what.
 
     Attributes
@@ -56,7 +56,7 @@ class Split:
         return {case: frozenset(numbers) for case, numbers in found.items() if case not in whole}
 
 
-def read_split(path: Path) -> Split:
+def read_split(path: Path) -> SavedSplit:
     """Read a split from JSON: ``{"train": [...], "validation": [...], "test": [...]}``, names of cases.
 
     Raises
@@ -74,7 +74,7 @@ def read_split(path: Path) -> Split:
         raise InputError(f"the split {path} is not valid JSON: {error}") from error
     if not isinstance(content, dict) or not any(part in content for part in PARTS):
         raise InputError(f"{path} is no split: it has none of the parts {', '.join(PARTS)}")
-    return Split(*(_names(content.get(part, []), part, path) for part in PARTS))
+    return SavedSplit(*(_names(content.get(part, []), part, path) for part in PARTS))
 
 
 def select(data: DataSet, names: Sequence[str], among: Sequence[str] | None, limit: int | None) -> DataSet:
@@ -109,7 +109,7 @@ def select(data: DataSet, names: Sequence[str], among: Sequence[str] | None, lim
     return DataSet(cases)
 
 
-def seen(card: ModelCard, split: Split | None = None) -> frozenset[str]:
+def seen(card: ModelCard, split: SavedSplit | None = None) -> frozenset[str]:
     """Return the patients that a model was trained on, as its card and the split tell."""
     names = (*card.about.trained_on, *(split.train if split else ()))
     return frozenset(patient_of(_slice_of(name)[0]) for name in names)

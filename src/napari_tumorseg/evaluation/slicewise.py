@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from napari_tumorseg.evaluation.compared_regions import Row
+from napari_tumorseg.evaluation.compared_regions import ComparedRegion
 from napari_tumorseg.geometry import Array
 from napari_tumorseg.measure import Confusion
 from napari_tumorseg.regions import region_mask
@@ -15,14 +15,14 @@ _LABELS = 8
 """Label numbers of all schemes are below."""
 
 
-def slice_counts(seg: Array, reference: Array, rows: Sequence[Row]) -> Array:
+def slice_counts(seg: Array, reference: Array, rows: Sequence[ComparedRegion]) -> Array:
     """Count every slice of two masks, at once for all rows.
 
     Parameters
     ----------
     seg, reference : (S, H, W) array of uint8
         Labels, slices first.
-    rows : sequence of Row
+    rows : sequence of ComparedRegion
         What is compared.
 
     Returns
@@ -57,7 +57,7 @@ def _table(seg: Array, reference: Array) -> Array:
     return np.bincount(pairs, minlength=_LABELS**2).reshape(_LABELS, _LABELS)
 
 
-def _of_tables(tables: Array, row: Row) -> Array:
+def _of_tables(tables: Array, row: ComparedRegion) -> Array:
     numbers = np.arange(_LABELS)
     ours, theirs = region_mask(numbers, row.ours), region_mask(numbers, row.theirs)
     both = tables[:, ours][:, :, theirs].sum(axis=(1, 2))

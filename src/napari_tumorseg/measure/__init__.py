@@ -1,7 +1,7 @@
 """Measuring a segmentation: volumes, diameters, sides, what changed, and how it agrees with a reference."""
 
 from napari_tumorseg.measure.agreement import Agreement, RegionAgreement, agreement
-from napari_tumorseg.measure.change import Change, LesionChange, ProductChange, RegionChange, change
+from napari_tumorseg.measure.change import ChangeOverTime, LesionChange, ProductChange, RegionChange, change
 from napari_tumorseg.measure.confusion import Confusion
 from napari_tumorseg.measure.error_map import AGREEMENT_COLOURS, AGREEMENT_NAMES, agreement_map
 from napari_tumorseg.measure.intensity import Distribution, intensities
@@ -10,7 +10,7 @@ from napari_tumorseg.measure.lesionwise import LESION_RULES, LesionRules, Lesion
 from napari_tumorseg.measure.max_diameter import longest_diameter
 from napari_tumorseg.measure.midline import Midline, find_midline
 from napari_tumorseg.measure.rano import LesionDiameters, Line, Rano, rano, with_ends
-from napari_tumorseg.measure.registration import Rigid, apply, register
+from napari_tumorseg.measure.registration import Rigid, apply_transform, register
 from napari_tumorseg.measure.volumes import Measurements, RegionStats, measure
 
 __all__ = [

@@ -23,7 +23,7 @@ from napari_tumorseg.regions import region_mask
 from napari_tumorseg.scan import Segmentation
 
 FORMAT = 1
-"""Version of what `Change.to_dict` gives."""
+"""Version of what `ChangeOverTime.to_dict` gives."""
 
 Status = Literal["new", "vanished", "matched"]
 
@@ -94,7 +94,7 @@ class LesionChange:
 
 
 @dataclass(frozen=True)
-class Change:
+class ChangeOverTime:
     """What changed between two time points.
 
     Attributes
@@ -148,7 +148,7 @@ def change(
     rigid: Rigid | None = None,
     diameters: tuple[Rano, Rano] | None = None,
     region: str | None = None,
-) -> Change:
+) -> ChangeOverTime:
     """Compare two time points of one patient.
 
     Parameters
@@ -184,7 +184,7 @@ def change(
         _check(rigid, before, after)
         lesions = tuple(_lesions(before, after, rigid, name))
     told = rigid.to_dict() if rigid is not None and rigid.approved else None
-    return Change(before.name, after.name, rows, product, name, lesions, told, tuple(notes))
+    return ChangeOverTime(before.name, after.name, rows, product, name, lesions, told, tuple(notes))
 
 
 def _rows(before: Segmentation, after: Segmentation) -> Iterator[RegionChange]:

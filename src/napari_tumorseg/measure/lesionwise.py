@@ -17,7 +17,7 @@ from scipy import ndimage
 from napari_tumorseg.errors import GeometryError
 from napari_tumorseg.geometry import Affine, Array, Grid
 from napari_tumorseg.measure.confusion import Confusion
-from napari_tumorseg.measure.max_diameter import Parts, components
+from napari_tumorseg.measure.max_diameter import LabelledComponents, components
 from napari_tumorseg.measure.surface_distance import union_box, weighted_hd95
 
 _CONNECTED_18 = ndimage.generate_binary_structure(3, 2)
@@ -175,7 +175,7 @@ def _dilate(mask: Array, times: int) -> Array:
     return np.asarray(ndimage.binary_dilation(mask, _CONNECTED_18, times)) if times else mask
 
 
-def _touching(dilated: Parts, predicted: Parts) -> tuple[Array, Array]:
+def _touching(dilated: LabelledComponents, predicted: LabelledComponents) -> tuple[Array, Array]:
     """Return the pairs of a lesion and a predicted component that touches its dilation, by number."""
     both = (dilated.numbers > 0) & (predicted.numbers > 0)
     width = predicted.count + 1
@@ -184,7 +184,7 @@ def _touching(dilated: Parts, predicted: Parts) -> tuple[Array, Array]:
 
 
 def _matched(
-    ref: Array, dilated: Parts, predicted: Parts, touching: tuple[Array, Array]
+    ref: Array, dilated: LabelledComponents, predicted: LabelledComponents, touching: tuple[Array, Array]
 ) -> Iterator[tuple[Array, Array, int]]:
     """Yield each lesion, the predicted components that touch its dilation, in one box, and their number."""
     dilated_boxes = ndimage.find_objects(dilated.numbers, dilated.count)

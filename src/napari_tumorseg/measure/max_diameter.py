@@ -21,20 +21,20 @@ _BLOCK = 512
 
 
 @dataclass(frozen=True, eq=False)
-class Parts:
+class LabelledComponents:
     """The 26-connected components of a mask: numbers from 1 on, and how many there are."""
 
     numbers: Array
     count: int
 
 
-def components(mask: Array) -> Parts:
+def components(mask: Array) -> LabelledComponents:
     """Return the 26-connected components of a mask."""
     numbers, count = ndimage.label(mask, structure=_CONNECTED_26)
-    return Parts(numbers, int(count))
+    return LabelledComponents(numbers, int(count))
 
 
-def longest_diameter(mask: Array, affine: Affine, parts: Parts | None = None) -> float | None:
+def longest_diameter(mask: Array, affine: Affine, parts: LabelledComponents | None = None) -> float | None:
     """Return the longest 3-D diameter of any one component of a mask, in the unit of the affine.
 
     Parameters
@@ -43,7 +43,7 @@ def longest_diameter(mask: Array, affine: Affine, parts: Parts | None = None) ->
         The body.
     affine : (4, 4) array
         Maps (z, y, x, 1) to space; oblique or sheared as it may be.
-    parts : Parts, optional
+    parts : LabelledComponents, optional
         Its components, where they are known already.
 
     Returns

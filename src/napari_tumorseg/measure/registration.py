@@ -142,7 +142,7 @@ def register(fixed: Scan, moving: Scan, seed: int = 1) -> Rigid:
     return replace(rigid, preview=replace(other, data=data, grid=fixed.grid, note=note))
 
 
-def apply(rigid: Rigid, seg: Segmentation) -> Segmentation:
+def apply_transform(rigid: Rigid, seg: Segmentation) -> Segmentation:
     """Return a segmentation of the moving scan on the fixed one's grid, each voxel the nearest label.
 
     Volumes are to be taken before this, since resampling changes them a little.

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from napari_tumorseg.io.atomic import check_target, write_text
 from napari_tumorseg.measure.agreement import Agreement
-from napari_tumorseg.measure.change import Change
+from napari_tumorseg.measure.change import ChangeOverTime
 from napari_tumorseg.measure.intensity import Distribution, intensities
 from napari_tumorseg.measure.laterality import Laterality
 from napari_tumorseg.measure.rano import Rano
@@ -44,7 +44,7 @@ class CaseReport:
         Diameters.
     agreement : Agreement, optional
         How it agrees with a reference.
-    change : Change, optional
+    change : ChangeOverTime, optional
         What changed since an earlier scan.
     laterality : sequence of Laterality
         On which side the regions lie.
@@ -59,7 +59,7 @@ class CaseReport:
     measurements: Measurements
     rano: Rano | None = None
     agreement: Agreement | None = None
-    change: Change | None = None
+    change: ChangeOverTime | None = None
     laterality: Sequence[Laterality] = ()
     distributions: Sequence[Distribution] | None = None
     card: ModelCard | None = None
@@ -73,7 +73,7 @@ def write_case_report(
     *,
     rano: Rano | None = None,
     agreement: Agreement | None = None,
-    change: Change | None = None,
+    change: ChangeOverTime | None = None,
     laterality: Sequence[Laterality] = (),
     distributions: Sequence[Distribution] | None = None,
     card: ModelCard | None = None,

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from html import escape
 
 from napari_tumorseg.measure.agreement import Agreement
-from napari_tumorseg.measure.change import Change, Status
+from napari_tumorseg.measure.change import ChangeOverTime, Status
 from napari_tumorseg.measure.laterality import Laterality
 from napari_tumorseg.measure.rano import Rano, warn_of_angle
 from napari_tumorseg.measure.volumes import Measurements, RegionStats
@@ -105,7 +105,7 @@ def agreement(found: Agreement) -> Iterator[str]:
     yield table(heads, rows)
 
 
-def change(found: Change) -> Iterator[str]:
+def change(found: ChangeOverTime) -> Iterator[str]:
     """Yield what changed since an earlier time point."""
     yield f"<h2>Change from {escape(found.before or 'before')} to {escape(found.after or 'after')}</h2>"
     rows = [
@@ -123,7 +123,7 @@ def change(found: Change) -> Iterator[str]:
     yield f'<p class="small">{escape(told)}</p>'
 
 
-def _about_change(found: Change) -> Iterator[str]:
+def _about_change(found: ChangeOverTime) -> Iterator[str]:
     if found.product is not None:
         p = found.product
         yield (

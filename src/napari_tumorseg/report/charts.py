@@ -31,7 +31,7 @@ class Series:
 
 
 @dataclass(frozen=True)
-class Group:
+class BarGroup:
     """The bars of one case.
 
     Attributes
@@ -58,7 +58,7 @@ class Curve:
     points: Sequence[tuple[float, float]]
 
 
-def bars(groups: Sequence[Group], series: Sequence[Series], title: str) -> str:
+def bars(groups: Sequence[BarGroup], series: Sequence[Series], title: str) -> str:
     """Return horizontal bars from 0 to 1, a group of them for each case, from the top downwards."""
     step = len(series) * (_BAR + _GAP) + _BETWEEN
     top = 26
@@ -169,7 +169,7 @@ def _axis(top: float, bottom: float) -> str:
     return "".join(parts)
 
 
-def _bar_group(group: Group, series: Sequence[Series], top: float) -> str:
+def _bar_group(group: BarGroup, series: Sequence[Series], top: float) -> str:
     middle = top + len(series) * (_BAR + _GAP) / 2 + 3
     name = shortened(group.name) + (" \N{DAGGER}" if group.pale else "")
     parts = [_text(_LABEL - 8, middle, name, _INK, "end", hint=group.name)]

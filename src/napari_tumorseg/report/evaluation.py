@@ -13,11 +13,11 @@ from html import escape
 from typing import Any
 
 from napari_tumorseg.evaluation.result import Evaluation
-from napari_tumorseg.evaluation.scores import CaseScores, Failure
+from napari_tumorseg.evaluation.scores import CaseScores, FailedCase
 from napari_tumorseg.evaluation.settings import AT_NETWORK_SIZE, CONVENTIONS
 from napari_tumorseg.evaluation.statistics import unseen_first
 from napari_tumorseg.regions import REGION_NAMES, get_scheme
-from napari_tumorseg.report.charts import Curve, Group, Series, bars, curves
+from napari_tumorseg.report.charts import BarGroup, Curve, Series, bars, curves
 from napari_tumorseg.report.evaluation_summary import METRICS, slice_section, volume_section
 from napari_tumorseg.report.evaluation_tables import region_names, shown
 from napari_tumorseg.report.html import box, count, folded, table
@@ -160,7 +160,7 @@ def _bar_section(found: Evaluation) -> Iterator[str]:
     unseen = " of the cases not trained on" if 0 < len(known) < len(values) else ""
     told = f"The worst first; dashed: the mean{unseen}." if len(ordered) > 1 else ""
     yield f'<p class="small">{told}{keys}</p>'
-    rows = [Group(c.name, [values[c.name].get(n) for n in names], c.trained_on) for c in ordered]
+    rows = [BarGroup(c.name, [values[c.name].get(n) for n in names], c.trained_on) for c in ordered]
     yield f"<figure>{bars(rows, series, '3-D Dice of each case')}</figure>"
 
 
@@ -230,7 +230,7 @@ def _case_section(found: Evaluation) -> Iterator[str]:
         yield folded(count(len(warnings), "warning"), f"<ul>{listed}</ul>")
 
 
-def _failure_section(title: str, failures: Sequence[Failure]) -> Iterator[str]:
+def _failure_section(title: str, failures: Sequence[FailedCase]) -> Iterator[str]:
     if not failures:
         return
     yield f"<h2>{title}</h2>"

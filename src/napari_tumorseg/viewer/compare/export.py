@@ -11,7 +11,7 @@ from napari_tumorseg.errors import OutputError, TumorSegError
 from napari_tumorseg.io import side_file, write_mask
 from napari_tumorseg.io.atomic import check_target, write_text
 from napari_tumorseg.measure.agreement import Agreement
-from napari_tumorseg.measure.change import Change
+from napari_tumorseg.measure.change import ChangeOverTime
 from napari_tumorseg.measure.laterality import laterality
 from napari_tumorseg.measure.midline import Midline, find_midline
 from napari_tumorseg.measure.rano import Rano, rano
@@ -42,7 +42,7 @@ class ExportContent:
         Found anew if left out.
     agreement : Agreement or None
         With a reference, if one was compared.
-    change : Change or None
+    change : ChangeOverTime or None
         Since an earlier time, if that was compared.
     """
 
@@ -51,7 +51,7 @@ class ExportContent:
     rano: Rano | None = None
     midline: Midline | None = None
     agreement: Agreement | None = None
-    change: Change | None = None
+    change: ChangeOverTime | None = None
 
 
 def targets(

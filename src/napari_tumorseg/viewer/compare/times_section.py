@@ -10,7 +10,7 @@ from napari.layers import Labels as LabelsLayer
 from qtpy.QtWidgets import QFormLayout, QHBoxLayout, QPushButton, QVBoxLayout, QWidget
 
 from napari_tumorseg.errors import InputError
-from napari_tumorseg.measure.change import Change, LesionChange, change
+from napari_tumorseg.measure.change import ChangeOverTime, LesionChange, change
 from napari_tumorseg.measure.rano import rano
 from napari_tumorseg.measure.registration import Rigid, register
 from napari_tumorseg.scan import Scan, Segmentation
@@ -33,7 +33,7 @@ class _Pair:
     after: Segmentation
     rigid: Rigid | None = None
 
-    def changed(self) -> Change:
+    def changed(self) -> ChangeOverTime:
         diameters = rano(self.before), rano(self.after)
         return change(self.before, self.after, rigid=self.rigid, diameters=diameters)
 
@@ -45,7 +45,7 @@ class TimesSection(QWidget):
         super().__init__()
         self._context = context
         self._work = Background(self)
-        self.found: Change | None = None
+        self.found: ChangeOverTime | None = None
         self._pair: _Pair | None = None  # asked for last
         self._shown: _Pair | None = None  # that `found` is of
         self._offered: Rigid | None = None
@@ -90,7 +90,7 @@ class TimesSection(QWidget):
             self.note.value = _STALE
 
     @property
-    def fresh(self) -> Change | None:
+    def fresh(self) -> ChangeOverTime | None:
         """What was found, unless one of both masks is another one since or lies on another grid."""
         if self._shown is None:
             return None
@@ -186,7 +186,7 @@ class TimesSection(QWidget):
         self._verdict.setVisible(False)
         hide_preview(self._context.viewer)
 
-    def _on_found(self, found: Change, pair: _Pair) -> None:
+    def _on_found(self, found: ChangeOverTime, pair: _Pair) -> None:
         self.found, self._shown = found, pair
         self._tell_age()
         self.table.show_rows(("", "before, mL", "after, mL", "change, mL", "%"), _volume_rows(found))
@@ -211,13 +211,13 @@ def _row(*widgets: QWidget) -> QHBoxLayout:
     return row
 
 
-def _volume_rows(found: Change) -> Iterator[list[str]]:
+def _volume_rows(found: ChangeOverTime) -> Iterator[list[str]]:
     for row in found.rows:
         volumes = number(row.before_ml, 2), number(row.after_ml, 2), signed(row.change_ml, 2)
         yield [row.name, *volumes, signed(row.change_percent)]
 
 
-def _sentences(found: Change) -> Iterator[str]:
+def _sentences(found: ChangeOverTime) -> Iterator[str]:
     if found.product is not None:
         p = found.product
         percent = "" if p.change_percent is None else f" ({p.change_percent:+.1f} %)"
