@@ -18,8 +18,8 @@ from hypothesis import strategies as st
 from napari_tumorseg.edit import change_to
 from napari_tumorseg.errors import InputError, OutputError
 from napari_tumorseg.session import (
+    EditCounts,
     Journal,
-    Tally,
     attached,
     discard,
     fingerprint,
@@ -68,9 +68,9 @@ def test_gives_back_the_labels_and_what_was_done(tmp_path):
     found = recover(journal.path)
     assert np.array_equal(found.labels, labels)
     assert (found.key, found.about) == ("scan", {"title": "Scan 1"})
-    assert found.tally == journal.tally
-    assert found.tally.total == len(found.actions) <= 20
-    assert before <= found.tally.first <= found.tally.last <= time.time()
+    assert found.edit_counts == journal.edit_counts
+    assert found.edit_counts.total == len(found.actions) <= 20
+    assert before <= found.edit_counts.first <= found.edit_counts.last <= time.time()
     assert (found.lost_bytes, found.base_sha256) == (0, fingerprint(start_labels()))
 
 
@@ -100,7 +100,7 @@ def test_only_what_nobody_works_on_is_offered(tmp_path):
     journal.close(saved=False)
     (left,) = unfinished(tmp_path)
     assert (left.key, left.about, left.problem) == ("scan", {"title": "Scan 1"}, "")
-    assert left.tally == journal.tally and left.started <= left.tally.first
+    assert left.edit_counts == journal.edit_counts and left.started <= left.edit_counts.first
     assert unfinished(tmp_path, "another") == []
     assert np.array_equal(recover(left.path).labels, labels)
     discard(left.path)
@@ -134,7 +134,7 @@ def test_two_viewers_on_one_mask_do_not_meet(tmp_path):
 
 def test_after_saving_the_session_goes_on(tmp_path):
     labels, journal = write_journal(tmp_path)
-    count = journal.tally.total
+    count = journal.edit_counts.total
     journal.restart()
     assert unfinished(tmp_path) == [] and not journal.path.exists()
     saved = labels.copy()
@@ -143,7 +143,7 @@ def test_after_saving_the_session_goes_on(tmp_path):
     found = recover(journal.path)
     assert np.array_equal(found.labels, labels)
     assert found.base_sha256 == fingerprint(saved)
-    assert found.tally.actions["paint"] == count
+    assert found.edit_counts.actions["paint"] == count
     journal.close(saved=False)
     assert len(unfinished(tmp_path)) == 1
 
@@ -152,18 +152,20 @@ def test_a_recovered_session_is_safe_at_once(tmp_path):
     labels, journal = write_journal(tmp_path)
     journal.close(saved=False)
     found = recover(journal.path)
-    again = Journal.start(tmp_path, found.key, found.labels, found.about, tally=found.tally, at_once=True)
+    again = Journal.start(
+        tmp_path, found.key, found.labels, found.about, edit_counts=found.edit_counts, at_once=True
+    )
     discard(journal.path)
     again.close(saved=False)
     (left,) = unfinished(tmp_path)
-    assert left.tally == found.tally and np.array_equal(recover(left.path).labels, labels)
+    assert left.edit_counts == found.edit_counts and np.array_equal(recover(left.path).labels, labels)
 
 
 def test_labels_that_nothing_else_holds_are_offered_without_an_edit(tmp_path):
     journal = Journal.start(tmp_path, "scan", start_labels(), at_once=True)
     journal.close(saved=False)
     (left,) = unfinished(tmp_path)
-    assert not left.tally.total and np.array_equal(recover(left.path).labels, start_labels())
+    assert not left.edit_counts.total and np.array_equal(recover(left.path).labels, start_labels())
 
 
 def test_a_large_journal_starts_anew(tmp_path):
@@ -171,7 +173,7 @@ def test_a_large_journal_starts_anew(tmp_path):
     assert journal.path.stat().st_size < 2000 + 2500
     found = recover(journal.path)
     assert np.array_equal(found.labels, labels)
-    assert found.tally == journal.tally and len(found.actions) < found.tally.total
+    assert found.edit_counts == journal.edit_counts and len(found.actions) < found.edit_counts.total
     assert found.base_sha256 == fingerprint(start_labels())
     assert not list(tmp_path.glob("*.part"))
 
@@ -204,7 +206,9 @@ def test_a_torn_or_damaged_tail_costs_only_itself(tmp_path_factory, data):
 @given(st.data())
 def test_a_damaged_beginning_is_one_sentence(tmp_path_factory, data):
     folder = tmp_path_factory.mktemp("head")
-    journal = Journal.start(folder, "scan", start_labels(), at_once=True, tally=Tally({"paint": 1}, 1.0, 1.0))
+    journal = Journal.start(
+        folder, "scan", start_labels(), at_once=True, edit_counts=EditCounts({"paint": 1}, 1.0, 1.0)
+    )
     journal.close(saved=False)
     content = bytearray(journal.path.read_bytes())
     place = data.draw(st.integers(0, 1 << 20)) % len(content)
@@ -284,7 +288,7 @@ def test_a_full_disk_is_told_and_spoils_nothing(tmp_path, monkeypatch):
     later.apply(good)
     found = recover(journal.path)
     assert np.array_equal(found.labels, good)  # both of them
-    assert found.tally == journal.tally
+    assert found.edit_counts == journal.edit_counts
 
 
 def test_a_disk_that_is_full_from_the_start(tmp_path, monkeypatch):
@@ -304,7 +308,7 @@ def test_a_disk_that_is_full_from_the_start(tmp_path, monkeypatch):
     first.apply(expected)
     second.apply(expected)
     assert np.array_equal(recover(journal.path).labels, expected)
-    assert recover(journal.path).tally.total == 2
+    assert recover(journal.path).edit_counts.total == 2
     journal.close()
     assert list(tmp_path.iterdir()) == []
 
@@ -340,7 +344,7 @@ def test_threads_may_write(tmp_path):
     changes = [c for c in strokes(labels.copy(), 100) if c is not None]
     with ThreadPoolExecutor(4) as pool:
         list(pool.map(lambda change: journal.append(change, "paint"), changes))
-    assert recover(journal.path).tally.actions == {"paint": len(changes)}
+    assert recover(journal.path).edit_counts.actions == {"paint": len(changes)}
 
 
 def test_the_state_folder_can_be_named(tmp_path, monkeypatch):
@@ -351,14 +355,14 @@ def test_the_state_folder_can_be_named(tmp_path, monkeypatch):
 
 
 def test_provenance_of_a_tally():
-    tally = Tally().plus("paint", 100.0).plus("paint", 50.0).plus("undo", 160.4)
-    assert tally.to_dict() == {
+    edit_counts = EditCounts().plus("paint", 100.0).plus("paint", 50.0).plus("undo", 160.4)
+    assert edit_counts.to_dict() == {
         "total": 3,
         "actions": {"paint": 2, "undo": 1},
         "first": "1970-01-01T00:00:50+00:00",
         "last": "1970-01-01T00:02:40+00:00",
     }
-    assert json.dumps(Tally().to_dict())
+    assert json.dumps(EditCounts().to_dict())
 
 
 PAINTER = """
@@ -420,7 +424,7 @@ def test_a_journal_of_the_first_format_still_opens(tmp_path):
     expected[2, :2, :2] = 3
     found = recover(path)
     assert np.array_equal(found.labels, expected)
-    assert (found.tally.actions, found.kept, found.lost_bytes) == ({"paint": 1}, (), 0)
+    assert (found.edit_counts.actions, found.kept, found.lost_bytes) == ({"paint": 1}, (), 0)
     assert unfinished(tmp_path)[0].about == {"layer": "mask"}
 
 
@@ -466,7 +470,7 @@ def test_marks_alone_are_no_edit(tmp_path):
     assert not (tmp_path / "new").exists()
     journal.append(next(strokes(labels, 1)), "paint")
     assert recover(journal.path).kept == MARKS
-    assert recover(journal.path).tally.total == 1
+    assert recover(journal.path).edit_counts.total == 1
 
 
 def test_marks_outlive_compaction_and_saving(tmp_path):
@@ -475,7 +479,7 @@ def test_marks_outlive_compaction_and_saving(tmp_path):
     for change in strokes(labels, 300, seed=4):
         journal.append(change, "paint")
     found = recover(journal.path)
-    assert found.kept == MARKS and len(found.actions) < found.tally.total
+    assert found.kept == MARKS and len(found.actions) < found.edit_counts.total
     journal.restart()
     for change in strokes(labels, 2, seed=5):
         journal.append(change, "paint")
@@ -529,14 +533,14 @@ def test_thresholds_come_back_as_they_were_last(tmp_path):
     journal.set_thresholds(MOVED)
     found = recover(journal.path)
     assert found.thresholds == MOVED and not found.lost_bytes
-    assert np.array_equal(found.labels, labels) and found.tally.actions == {"paint": 1}
+    assert np.array_equal(found.labels, labels) and found.edit_counts.actions == {"paint": 1}
     for change in strokes(labels, 300, seed=4):
         journal.append(change, "paint")
     found = recover(journal.path)
-    assert found.thresholds == MOVED and len(found.actions) < found.tally.total
+    assert found.thresholds == MOVED and len(found.actions) < found.edit_counts.total
     assert unfinished(tmp_path) == []  # in work
     journal.close(saved=False)
-    assert unfinished(tmp_path)[0].tally == found.tally
+    assert unfinished(tmp_path)[0].edit_counts == found.edit_counts
 
 
 @pytest.mark.parametrize(
@@ -551,7 +555,7 @@ def test_thresholds_that_cannot_be_are_passed_over(tmp_path, payload):
     content = journal.path.read_bytes() + records.framed(payload) + records.framed(edit)
     journal.path.write_bytes(content)
     found = recover(journal.path)
-    assert np.array_equal(found.labels, labels) and found.tally.actions["erase"] == 1
+    assert np.array_equal(found.labels, labels) and found.edit_counts.actions["erase"] == 1
     assert found.thresholds == {} and not found.lost_bytes
 
 

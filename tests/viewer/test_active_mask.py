@@ -72,8 +72,8 @@ def test_every_way_to_edit_is_seen_once_and_named(viewer, active_mask):
     assert names == ["paint", "undo", "redo", "erase", "fill", "polygon", "edit", "edit"]
     assert all(voxels for _, voxels in found)
     np.testing.assert_array_equal(active_mask.counts.labels, layer.data)
-    assert active_mask.mask.edits.tally.actions["paint"] == 1
-    assert active_mask.mask.edits.tally.total == 8
+    assert active_mask.mask.edits.edit_counts.actions["paint"] == 1
+    assert active_mask.mask.edits.edit_counts.total == 8
 
 
 def test_moving_to_another_slice_is_no_edit(viewer, active_mask):
@@ -209,10 +209,10 @@ def test_edits_in_the_place_of_another_are_counted_once(viewer, active_mask):
         layer.undo()
         assert fill(active_mask, 2)
     assert [name for name, _ in found] == ["fill between", "", ""]
-    assert active_mask.mask.edits.tally.actions == {"fill between": 1}
+    assert active_mask.mask.edits.edit_counts.actions == {"fill between": 1}
     layer.undo()
     layer.redo()
-    assert active_mask.mask.edits.tally.actions == {"fill between": 1, "undo": 1, "redo": 1}
+    assert active_mask.mask.edits.edit_counts.actions == {"fill between": 1, "undo": 1, "redo": 1}
     np.testing.assert_array_equal(active_mask.counts.labels, layer.data)
 
 

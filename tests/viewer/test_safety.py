@@ -105,7 +105,7 @@ def test_strokes_come_back_after_a_kill(open_panel, brats, wait, own_state):
     painted = int(rest[-1]) if rest else told
 
     (left,) = unfinished(journal_folder())
-    assert painted - 3 <= left.tally.actions["paint"] <= painted + 1
+    assert painted - 3 <= left.edit_counts.actions["paint"] <= painted + 1
     expected = recover(left.path).labels
 
     viewer, panel = open_panel()
@@ -237,7 +237,7 @@ def test_a_removed_layer_can_be_put_back(open_panel, wait):
     assert panel.safety.autosave.unsaved
     panel.safety.autosave.journals.flush()
     assert len(list(journal_folder().glob("*.journal"))) == 1
-    assert panel.active_mask.mask.edits.tally.total == 1
+    assert panel.active_mask.mask.edits.edit_counts.total == 1
     viewer.layers.remove(layer)
     panel.safety.bar.reject.click()
     panel.safety.autosave.journals.flush()
@@ -272,4 +272,4 @@ def test_edits_outlive_a_panel_that_is_closed_and_opened(open_panel, wait):
     assert [m.layer for m in again.safety.autosave.unsaved] == [layer]
     again.safety.autosave.journals.flush()
     assert not unfinished(journal_folder())  # the one there is is in work again
-    assert again.active_mask.mask.edits.tally.total == 1
+    assert again.active_mask.mask.edits.edit_counts.total == 1

@@ -47,7 +47,7 @@ def drawn(open_panel, wait, monkeypatch):
 
 
 def counted(at) -> dict[str, int]:
-    return dict(edits_of(at.layer).tally.actions)
+    return dict(edits_of(at.layer).edit_counts.actions)
 
 
 def test_a_stroke_is_one_edit_of_its_name_and_so_is_its_undo(drawn):
@@ -76,5 +76,7 @@ def test_a_slider_that_is_moved_is_counted_once_in_the_journal_too(drawn):
     drawn.panel.safety.autosave.journals.flush()
     (journal,) = journal_folder().glob("*.journal")
     found = recover(journal)
-    assert found.tally.actions == {"threshold": 1} and [name for name, _ in found.actions] == ["threshold"]
+    assert found.edit_counts.actions == {"threshold": 1} and [name for name, _ in found.actions] == [
+        "threshold"
+    ]
     np.testing.assert_array_equal(found.labels, drawn.layer.data)

@@ -63,11 +63,11 @@ def _is_tally(value: Any) -> bool:
     return isinstance(value, Mapping) and {"total", "actions"} <= set(value)
 
 
-def _edits(tally: Mapping[str, Any]) -> str:
+def _edits(edit_counts: Mapping[str, Any]) -> str:
     """Return how often the result was edited."""
-    actions = tally["actions"]
+    actions = edit_counts["actions"]
     kinds = ", ".join(f"{n} {name}" for name, n in actions.items()) if isinstance(actions, Mapping) else ""
-    times = [str(tally[key]) for key in ("first", "last") if tally.get(key)]
+    times = [str(edit_counts[key]) for key in ("first", "last") if edit_counts.get(key)]
     return f"{tally['total']} actions by a person" + "".join(
         (f" ({kinds})" if kinds else "", f", {' to '.join(dict.fromkeys(times))}" if times else "")
     )

@@ -1,7 +1,7 @@
 """What outlives a window: a journal of edits (autosave, recovery) and a list of cases to go through."""
 
 from napari_tumorseg.session.case_status import State
-from napari_tumorseg.session.edit_counts import Tally
+from napari_tumorseg.session.edit_counts import EditCounts
 from napari_tumorseg.session.journal import Journal
 from napari_tumorseg.session.recent import LastWorklist, last_worklist, note_worklist
 from napari_tumorseg.session.records import fingerprint

@@ -9,7 +9,7 @@ from typing import Any
 
 
 @dataclass(frozen=True)
-class Tally:
+class EditCounts:
     """Editor actions by kind.
 
     Attributes
@@ -29,12 +29,12 @@ class Tally:
         """How many actions there were."""
         return sum(self.actions.values())
 
-    def plus(self, action: str, time: float) -> Tally:
+    def plus(self, action: str, time: float) -> EditCounts:
         """Return the tally with one more action; an empty one goes on with the one before, uncounted."""
         more = {action: self.actions.get(action, 0) + 1} if action else {}
         actions = {**self.actions, **more}
         first = time if self.first is None else min(self.first, time)
-        return Tally(actions, first, time if self.last is None else max(self.last, time))
+        return EditCounts(actions, first, time if self.last is None else max(self.last, time))
 
     def to_dict(self) -> dict[str, Any]:
         """Return it as what the JSON beside a mask holds: counts, and times in ISO 8601, UTC."""

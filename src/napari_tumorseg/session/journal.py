@@ -27,7 +27,7 @@ from napari_tumorseg.edit.change import Change
 from napari_tumorseg.errors import OutputError
 from napari_tumorseg.geometry import Array
 from napari_tumorseg.session import records
-from napari_tumorseg.session.edit_counts import Tally
+from napari_tumorseg.session.edit_counts import EditCounts
 from napari_tumorseg.session.files import (
     BINARY,
     ENDING,
@@ -56,7 +56,7 @@ class Journal:
         self._head = head
         self._labels = np.array(labels, dtype=np.uint8)
         self._compact_at = compact_at
-        self._tally = head.tally
+        self._tally = head.edit_counts
         self._lock = lock_of(path)
         self._turn = threading.RLock()
         self._handle: int | None = None
@@ -74,7 +74,7 @@ class Journal:
         labels: Array,
         about: Mapping[str, Any] | None = None,
         *,
-        tally: Tally | None = None,
+        edit_counts: EditCounts | None = None,
         at_once: bool = False,
         compact_at: int = _COMPACT_AT,
     ) -> Journal:
@@ -90,7 +90,7 @@ class Journal:
             As they are now; a copy is kept.
         about : mapping, optional
             What is needed to offer the session again (what JSON can hold). It stays in that folder.
-        tally : Tally, optional
+        edit_counts : EditCounts, optional
             What was done to the labels before, such as that of a session that was recovered.
         at_once : bool
             Write now, not only at the first edit: for labels that nothing else holds, such as recovered ones.
@@ -106,7 +106,7 @@ class Journal:
         path = Path(folder) / f"{short}-{secrets.token_hex(4)}{ENDING}"
         z, y, x = (int(n) for n in labels.shape)
         base = records.fingerprint(labels)
-        head = records.Head(key, (z, y, x), time.time(), dict(about or {}), base, tally or Tally())
+        head = records.Head(key, (z, y, x), time.time(), dict(about or {}), base, edit_counts or EditCounts())
         journal = cls(path, head, labels, compact_at)
         if at_once:
             with journal._writing():
@@ -114,7 +114,7 @@ class Journal:
         return journal
 
     @property
-    def tally(self) -> Tally:
+    def edit_counts(self) -> EditCounts:
         """What was done so far: for the provenance of what is saved."""
         return self._tally
 
@@ -209,7 +209,9 @@ class Journal:
         """Start from the labels as they are now: they have been saved, and the session goes on."""
         with self._turn:
             self._remove()
-            self._head = replace(self._head, base_sha256=records.fingerprint(self._labels), tally=self._tally)
+            self._head = replace(
+                self._head, base_sha256=records.fingerprint(self._labels), edit_counts=self._tally
+            )
 
     def close(self, saved: bool = True) -> None:
         """End the session.
@@ -278,7 +280,7 @@ class Journal:
 
     def _rewrite(self, durable: bool) -> None:
         """Write the journal anew from the labels as they are now, all or nothing."""
-        self._head = replace(self._head, tally=self._tally)
+        self._head = replace(self._head, edit_counts=self._tally)
         payloads = [records.pack_head(self._head), records.pack_base(self._labels)]
         if self._kept:
             payloads.append(records.pack_kept(self._kept))

@@ -25,7 +25,7 @@ import numpy as np
 
 from napari_tumorseg.edit.boxes import Box
 from napari_tumorseg.geometry import Array, bounding_box
-from napari_tumorseg.session.edit_counts import Tally
+from napari_tumorseg.session.edit_counts import EditCounts
 
 MAGIC = b"TSEGJRN1"
 EDIT = b"E"
@@ -81,7 +81,7 @@ class Head:
         What was told when the session started.
     base_sha256 : str
         `fingerprint` of the labels at the start of the session.
-    tally : Tally
+    edit_counts : EditCounts
         Actions taken before the labels that the journal starts from.
     """
 
@@ -90,7 +90,7 @@ class Head:
     started: float
     about: Mapping[str, Any]
     base_sha256: str
-    tally: Tally = field(default_factory=Tally)
+    edit_counts: EditCounts = field(default_factory=EditCounts)
 
 
 def framed(payload: bytes) -> bytes:
@@ -113,7 +113,7 @@ def payloads(content: bytes) -> Iterator[tuple[bytes, int]]:
 
 def pack_head(head: Head) -> bytes:
     """Return the payload of what a journal is about."""
-    tally = head.tally
+    edit_counts = head.edit_counts
     told = {
         "format": _FORMAT,
         "key": head.key,
@@ -121,7 +121,7 @@ def pack_head(head: Head) -> bytes:
         "shape": list(head.shape),
         "started": head.started,
         "base_sha256": head.base_sha256,
-        "tally": {"actions": dict(tally.actions), "first": tally.first, "last": tally.last},
+        "tally": {"actions": dict(edit_counts.actions), "first": edit_counts.first, "last": edit_counts.last},
     }
     return b"M" + json.dumps(told).encode()
 
@@ -143,8 +143,10 @@ def unpack_head(payload: bytes) -> Head:
         times = (told["tally"]["first"], told["tally"]["last"])
         first, last = (None if t is None else float(t) for t in times)
         actions = {str(name): int(count) for name, count in told["tally"]["actions"].items()}
-        tally, started = Tally(actions, first, last), float(told["started"])
-        head = Head(str(told["key"]), (z, y, x), started, dict(told["about"]), told["base_sha256"], tally)
+        edit_counts, started = EditCounts(actions, first, last), float(told["started"])
+        head = Head(
+            str(told["key"]), (z, y, x), started, dict(told["about"]), told["base_sha256"], edit_counts
+        )
     except (ValueError, OverflowError, RecursionError, KeyError, TypeError, AttributeError) as error:
         raise DamagedError("no description") from error
     if not known:

@@ -11,7 +11,7 @@ from typing import Any
 from napari_tumorseg.errors import InputError, OutputError
 from napari_tumorseg.geometry import Array
 from napari_tumorseg.session import records
-from napari_tumorseg.session.edit_counts import Tally
+from napari_tumorseg.session.edit_counts import EditCounts
 from napari_tumorseg.session.files import ENDING, attached_to, lock_of, part_of
 
 
@@ -27,7 +27,7 @@ class Recovered:
         What was edited.
     about : mapping
         What was told when the session started.
-    tally : Tally
+    edit_counts : EditCounts
         Actions by kind, time of the first and the last.
     actions : tuple of (str, float)
         Actions and times in order; where the journal was compacted, those since then.
@@ -44,7 +44,7 @@ class Recovered:
     labels: Array
     key: str
     about: Mapping[str, Any]
-    tally: Tally
+    edit_counts: EditCounts
     actions: tuple[tuple[str, float], ...]
     lost_bytes: int
     base_sha256: str
@@ -66,7 +66,7 @@ class Unfinished:
         What was told of it.
     started : float or None
         When, in seconds since 1970.
-    tally : Tally
+    edit_counts : EditCounts
         What was done.
     problem : str
         Why it cannot be recovered, in a sentence; else empty.
@@ -76,7 +76,7 @@ class Unfinished:
     key: str = ""
     about: Mapping[str, Any] = field(default_factory=dict)
     started: float | None = None
-    tally: Tally = field(default_factory=Tally)
+    edit_counts: EditCounts = field(default_factory=EditCounts)
     problem: str = ""
 
 
@@ -96,7 +96,7 @@ def recover(path: Path) -> Recovered:
         labels = records.unpack_base(payload, head.shape)
     except records.DamagedError as error:
         raise _damaged(path) from error
-    tally = head.tally
+    edit_counts = head.edit_counts
     kept: tuple[records.Index, ...] = ()
     thresholds: dict[str, float] = {}
     actions: list[tuple[str, float]] = []
@@ -110,7 +110,7 @@ def recover(path: Path) -> Recovered:
             else:
                 edit = records.unpack_edit(payload, head.shape)
                 labels[edit.box] = edit.after
-                tally = tally.plus(edit.action, edit.time)
+                edit_counts = edit_counts.plus(edit.action, edit.time)
                 if edit.action:
                     actions.append((edit.action, edit.time))
         except records.DamagedError:  # what follows builds on it
@@ -118,7 +118,7 @@ def recover(path: Path) -> Recovered:
         end = place
     lost = len(content) - end
     return Recovered(
-        labels, head.key, head.about, tally, tuple(actions), lost, head.base_sha256, kept, thresholds
+        labels, head.key, head.about, edit_counts, tuple(actions), lost, head.base_sha256, kept, thresholds
     )
 
 
@@ -154,7 +154,7 @@ def unfinished(folder: Path, key: str | None = None) -> list[Unfinished]:
     left = [p for p in sorted(Path(folder).glob(f"*{ENDING}")) if not lock_of(p).is_held()]
     found = [_describe(path) for path in left]
     wanted = [one for one in found if key is None or one.key == key]
-    return sorted(wanted, key=lambda one: -(one.tally.last or one.started or 0.0))
+    return sorted(wanted, key=lambda one: -(one.edit_counts.last or one.started or 0.0))
 
 
 def discard(path: Path) -> None:
@@ -211,9 +211,9 @@ def _describe(path: Path) -> Unfinished:
         head, _ = _head(path, found)
     except InputError as error:
         return Unfinished(path, problem=str(error))
-    tally = head.tally
+    edit_counts = head.edit_counts
     for payload, _ in found:
         if payload[:1] == records.EDIT:
             with suppress(records.DamagedError):
-                tally = tally.plus(*records.unpack_action(payload))
-    return Unfinished(path, head.key, head.about, head.started, tally)
+                edit_counts = edit_counts.plus(*records.unpack_action(payload))
+    return Unfinished(path, head.key, head.about, head.started, edit_counts)

@@ -116,7 +116,7 @@ class Autosave(QObject):
         writer = self._writers.pop(mask, None)
         if writer is None or self._is_over:
             return
-        if not mask.edits.unsaved or not mask.edits.tally.total:  # a result can be had again
+        if not mask.edits.unsaved or not mask.edits.edit_counts.total:  # a result can be had again
             writer.close(saved=True)
             return
         self._orphans[mask] = writer
@@ -126,7 +126,7 @@ class Autosave(QObject):
     def _start(self, mask: TrackedMask, labels: Any, at_once: bool = False) -> None:
         told = about(mask, self._layers)
         key = told["files"][0]
-        writer = self._writers[mask] = self.journals.start(key, labels, told, mask.edits.tally, at_once)
+        writer = self._writers[mask] = self.journals.start(key, labels, told, mask.edits.edit_counts, at_once)
         if mask.edits.kept:
             writer.keep(mask.edits.kept)
         if mask.edits.thresholds:

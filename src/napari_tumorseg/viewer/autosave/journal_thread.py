@@ -14,7 +14,7 @@ from qtpy.QtCore import Signal as QtSignal  # type: ignore[attr-defined,unused-i
 from napari_tumorseg.edit import Change
 from napari_tumorseg.errors import TumorSegError
 from napari_tumorseg.geometry import Array
-from napari_tumorseg.session import Journal, Tally, discard
+from napari_tumorseg.session import EditCounts, Journal, discard
 from napari_tumorseg.viewer.layers.axes import Index
 
 SECONDS_BETWEEN_SYNCS = 5.0
@@ -48,11 +48,11 @@ class Journals(QObject):
         self._timer.start(max(100, round(1000 * seconds)))
 
     def start(
-        self, key: str, labels: Array, about: dict[str, Any], tally: Tally, at_once: bool = False
+        self, key: str, labels: Array, about: dict[str, Any], edit_counts: EditCounts, at_once: bool = False
     ) -> Writer:
         """Begin a journal; `labels` are the caller's no more."""
         writer = Writer(self)
-        writer.begin(key, labels, about, tally, at_once)
+        writer.begin(key, labels, about, edit_counts, at_once)
         return writer
 
     def remove(self, path: Path, once_in: Writer) -> None:
@@ -118,15 +118,19 @@ class Writer:
         """The journal's file, once it is known."""
         return self._journal.path if self._journal else None
 
-    def begin(self, key: str, labels: Array, about: dict[str, Any], tally: Tally, at_once: bool) -> None:
+    def begin(
+        self, key: str, labels: Array, about: dict[str, Any], edit_counts: EditCounts, at_once: bool
+    ) -> None:
         """Start it."""
 
         def work() -> None:
             folder = self._journals.folder
             try:
-                self._journal = Journal.start(folder, key, labels, about, tally=tally, at_once=at_once)
+                self._journal = Journal.start(
+                    folder, key, labels, about, edit_counts=edit_counts, at_once=at_once
+                )
             except TumorSegError:  # the first edit tries again
-                self._journal = Journal.start(folder, key, labels, about, tally=tally)
+                self._journal = Journal.start(folder, key, labels, about, edit_counts=edit_counts)
                 raise
 
         self._journals.submit(work)

@@ -179,8 +179,8 @@ class Recovery(QObject):
 
 def told(one: Unfinished) -> str:
     """Return what is left of a session, in a sentence."""
-    name, total = plain_name(one.about.get("layer") or Path(one.key).name), one.tally.total
-    last = one.tally.last or one.started
+    name, total = plain_name(one.about.get("layer") or Path(one.key).name), one.edit_counts.total
+    last = one.edit_counts.last or one.started
     day = datetime.fromtimestamp(last) if last else None
     when = f"on {day.day} {day:%b %Y at %H:%M}" if day else ""
     if not total:
@@ -227,7 +227,7 @@ def recovered_layer(found: Recovered, place: Layer, journal: Path) -> LabelsLaye
     layer = _ours(found, place, name) or _plain(found, place, name)
     at_first = {int(value): int(n) for value, n in found.about.get("at_first", {}).items()}
     layer.metadata[EDITS_KEY] = Edits(
-        found.tally, True, journal, at_first, found.kept, dict(found.thresholds)
+        found.edit_counts, True, journal, at_first, found.kept, dict(found.thresholds)
     )
     return layer
 

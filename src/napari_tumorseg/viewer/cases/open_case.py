@@ -68,7 +68,12 @@ class OpenCase:
 
     def _is_drawn(self, layer: Layer) -> bool:
         edits = edits_of(layer)
-        return origin_of(layer) is None and edits is not None and edits.tally.total > 0 and self.owns(layer)
+        return (
+            origin_of(layer) is None
+            and edits is not None
+            and edits.edit_counts.total > 0
+            and self.owns(layer)
+        )
 
     def _on_inserted(self, event: Any) -> None:
         self._came.setdefault(event.value, self._turn)

@@ -304,7 +304,7 @@ class WorklistSection(QWidget):
         origin, edits = origin_of(layer), edits_of(layer)
         if origin is None or origin.source is None or Path(origin.source).resolve() == kept.resolve():
             return False
-        return edits is None or not edits.tally.total
+        return edits is None or not edits.edit_counts.total
 
     def _keep_now(self, layer: LabelsLayer) -> None:
         """Keep a mask before its case is left, at once."""

@@ -11,7 +11,7 @@ from napari.layers import Layer
 from psygnal import Signal
 
 from napari_tumorseg.edit import Change
-from napari_tumorseg.session import Tally
+from napari_tumorseg.session import EditCounts
 
 EDITS_KEY = "tumorseg-edits"
 """Where a layer's `Edits` are kept in its metadata."""
@@ -32,7 +32,7 @@ class Edits:
 
     Attributes
     ----------
-    tally : Tally
+    edit_counts : EditCounts
         All of them, for the provenance of what is saved.
     unsaved : bool
         Whether the mask as it is now is in no file of the user's: it was edited, or is a model's result.
@@ -55,7 +55,7 @@ class Edits:
     rethresholded = Signal()
     """The thresholds are others."""
 
-    tally: Tally = field(default_factory=Tally)
+    edit_counts: EditCounts = field(default_factory=EditCounts)
     unsaved: bool = False
     journal: Path | None = None
     at_first: dict[int, int] = field(default_factory=dict)
@@ -66,7 +66,7 @@ class Edits:
 
     def note(self, action: str) -> None:
         """Count one more action; an empty one goes on with the one before."""
-        self.tally = self.tally.plus(action, time.time())
+        self.edit_counts = self.edit_counts.plus(action, time.time())
         self.unsaved = True
 
     def keep(self, voxels: tuple[tuple[int, int, int], ...]) -> None:

@@ -68,7 +68,7 @@ def to_segmentation(
             f"the layer {layer.name} holds the labels {strange}, which {chosen.name} does not have"
         )
     edits = edits_of(layer)
-    edited = {"edits": edits.tally.to_dict()} if edits and edits.tally.total else {}
+    edited = {"edits": edits.edit_counts.to_dict()} if edits and edits.edit_counts.total else {}
     if origin is None:
         scan = same_voxels(layer, beside)
         grid, labels = (scan.grid, labels) if scan else _grid_and_canonical(layer, labels)
