@@ -28,10 +28,10 @@ from napari_tumorseg.io.dataset import DataSet
 from napari_tumorseg.models.unet import UNet
 from napari_tumorseg.samples import sample_path
 from napari_tumorseg.training.cache import CachedCase, fill_cache
-from napari_tumorseg.training.datamodule import Parts
+from napari_tumorseg.training.datamodule import SliceDataModule
 from napari_tumorseg.training.losses import Loss
 from napari_tumorseg.training.recipe import Recipe, load_recipe
-from napari_tumorseg.training.split import Division
+from napari_tumorseg.training.split import DataSplit
 
 ROUNDS, BATCHES, PATIENTS = 5, 12, 8
 GEOMETRY = ("flip", "affine", "bias")
@@ -50,8 +50,8 @@ def main() -> None:
         found = DataSet.find([folder])
         data = found.named([case.name for case in found.cases[:PATIENTS]])
         cases = [c for c in fill_cache(data, recipe, Path(cache)) if isinstance(c, CachedCase)]
-        division = Division(tuple(c.name for c in cases), (), ())
-        ours, theirs = loaders(Parts(cases, division, recipe)), monai_loader(data, recipe)
+        data_split = DataSplit(tuple(c.name for c in cases), (), ())
+        ours, theirs = loaders(SliceDataModule(cases, data_split, recipe)), monai_loader(data, recipe)
         times: dict[str, list[float]] = {"ours": [], "MONAI": []}
         for _ in range(ROUNDS):
             for name, batches in (("ours", ours), ("MONAI", theirs)):
@@ -63,7 +63,7 @@ def main() -> None:
             print(f"{name:6s} {rate:8.1f} slices/s")
         print(f"time, ours / MONAI: {ratio:.2f}")
         set_track_meta(False)
-        full = loaders(Parts(cases, division, whole))
+        full = loaders(SliceDataModule(cases, data_split, whole))
         prepare, step = full_step(full, whole)
         rate = whole.fit.batch / (prepare + step)
         print(
@@ -72,9 +72,9 @@ def main() -> None:
         )
 
 
-def loaders(parts: Parts) -> Iterator[Any]:
+def loaders(data_module: SliceDataModule) -> Iterator[Any]:
     """Yield our batches without end."""
-    loader = parts.train_dataloader()
+    loader = data_module.train_dataloader()
     epoch = 0
     while True:
         loader.order.set_epoch(epoch)

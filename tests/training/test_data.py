@@ -13,17 +13,17 @@ from napari_tumorseg.models.card import Input
 from napari_tumorseg.training import cache as cache_module
 from napari_tumorseg.training.augment_config import Affine, Appearance
 from napari_tumorseg.training.augment_transforms import Augmenter, make
-from napari_tumorseg.training.cache import CachedCase, Left, fill_cache
-from napari_tumorseg.training.data import Order, Sample, SliceData, TrainLoader
-from napari_tumorseg.training.datamodule import Parts
+from napari_tumorseg.training.cache import CachedCase, SkippedCase, fill_cache
+from napari_tumorseg.training.data import EpochBatchSampler, Sample, SliceData, TrainLoader
+from napari_tumorseg.training.datamodule import SliceDataModule
 from napari_tumorseg.training.recipe import Recipe
-from napari_tumorseg.training.split import Division
+from napari_tumorseg.training.split import DataSplit
 from tests.training.conftest import tiny
 
 
 def cached(folder: Path, recipe: Recipe, place: Path) -> list[CachedCase]:
     found = list(fill_cache(DataSet.find([folder]), recipe, place))
-    assert not [f for f in found if isinstance(f, Left)]
+    assert not [f for f in found if isinstance(f, SkippedCase)]
     return [f for f in found if isinstance(f, CachedCase)]
 
 
@@ -94,7 +94,7 @@ def samples(tumour: int, others: int) -> list[Sample]:
 
 
 def test_order_draws_the_share_anew_and_all_with_tumour() -> None:
-    order = Order(samples(10, 40), 4, without_tumour=0.25, seed=3)
+    order = EpochBatchSampler(samples(10, 40), 4, without_tumour=0.25, seed=3)
     seen = []
     for epoch in range(3):
         order.set_epoch(epoch)
@@ -104,41 +104,41 @@ def test_order_draws_the_share_anew_and_all_with_tumour() -> None:
         assert len(numbers) == len(set(numbers)) == 20 and set(range(10)) <= set(numbers)
         seen.append(numbers)
     assert seen[0] != seen[1] and set(seen[0]) != set(seen[1])
-    again = Order(samples(10, 40), 4, without_tumour=0.25, seed=3)
+    again = EpochBatchSampler(samples(10, 40), 4, without_tumour=0.25, seed=3)
     assert [n for batch in again for _, n in batch] == seen[0]
 
 
 def test_devices_share_an_epoch() -> None:
-    whole = Order(samples(12, 0), 2, seed=1)
-    parts = [Order(samples(12, 0), 2, seed=1, rank=r, world=3) for r in range(3)]
-    assert [len(p) for p in parts] == [2, 2, 2]
-    taken = [list(p) for p in parts]
+    whole = EpochBatchSampler(samples(12, 0), 2, seed=1)
+    data_module = [EpochBatchSampler(samples(12, 0), 2, seed=1, rank=r, world=3) for r in range(3)]
+    assert [len(p) for p in data_module] == [2, 2, 2]
+    taken = [list(p) for p in data_module]
     assert [taken[i % 3][i // 3] for i in range(6)] == list(whole)
 
 
 def test_no_batch_of_one() -> None:
-    assert [len(b) for b in Order(samples(9, 0), 4)] == [4, 4]
-    assert [len(b) for b in Order(samples(10, 0), 4)] == [4, 4, 2]
-    assert [len(b) for b in Order(samples(1, 0), 4)] == [1]
+    assert [len(b) for b in EpochBatchSampler(samples(9, 0), 4)] == [4, 4]
+    assert [len(b) for b in EpochBatchSampler(samples(10, 0), 4)] == [4, 4, 2]
+    assert [len(b) for b in EpochBatchSampler(samples(1, 0), 4)] == [1]
 
 
-def parts_of(lgg: Path, place: Path, recipe: Recipe, workers: int = 0) -> Parts:
+def parts_of(lgg: Path, place: Path, recipe: Recipe, workers: int = 0) -> SliceDataModule:
     cases = cached(lgg, recipe, place)
     names = [c.name for c in cases]
-    return Parts(cases, Division(tuple(names[:5]), tuple(names[5:]), ()), recipe, workers)
+    return SliceDataModule(cases, DataSplit(tuple(names[:5]), tuple(names[5:]), ()), recipe, workers)
 
 
 @pytest.mark.parametrize("workers", [0, 1])
 def test_loader_goes_on_where_it_was(lgg: Path, tmp_path: Path, workers: int) -> None:
-    parts = parts_of(lgg, tmp_path, tiny(), workers)
-    loader = parts.train_dataloader()
+    data_module = parts_of(lgg, tmp_path, tiny(), workers)
+    loader = data_module.train_dataloader()
     loader.order.set_epoch(2)
     whole = list(loader)
-    stopped = parts.train_dataloader()
+    stopped = data_module.train_dataloader()
     stopped.order.set_epoch(2)
     stream = iter(stopped)
     next(stream), next(stream)
-    resumed: TrainLoader = parts.train_dataloader()
+    resumed: TrainLoader = data_module.train_dataloader()
     resumed.load_state_dict(stopped.state_dict())
     rest = list(resumed)
     assert len(rest) == len(whole) - 2
@@ -345,7 +345,7 @@ def test_slices_have_the_size_of_the_patch_with_a_margin(lgg: Path, tmp_path: Pa
 
 def test_cases_that_are_partly_known_take_part_less() -> None:
     mixed = [Sample(0, i, True, partly=i >= 10) for i in range(30)]
-    keys = [n for batch in Order(mixed, 5, partly_known=0.25) for _, n in batch]
+    keys = [n for batch in EpochBatchSampler(mixed, 5, partly_known=0.25) for _, n in batch]
     assert len(keys) == 15 and set(range(10)) <= set(keys)
 
 

@@ -19,14 +19,14 @@ from napari_tumorseg.inference import segment
 from napari_tumorseg.io import read
 from napari_tumorseg.models import get_model, list_models
 from napari_tumorseg.training import checkpoints, export, fit, trainer
-from napari_tumorseg.training.compute import Machine
+from napari_tumorseg.training.compute import ComputeSettings
 from napari_tumorseg.training.data import Batch
-from napari_tumorseg.training.module import Training
+from napari_tumorseg.training.module import SegmentationModule
 from napari_tumorseg.training.recipe import Recipe
-from napari_tumorseg.training.split import Division
+from napari_tumorseg.training.split import DataSplit
 from tests.training.conftest import tiny
 
-QUIET = Machine(device="cpu", progress=False)
+QUIET = ComputeSettings(device="cpu", progress=False)
 
 
 def weights(run: Path) -> dict[str, torch.Tensor]:
@@ -82,7 +82,7 @@ def test_resume_in_mid_epoch_gives_the_same_weights(
 ) -> None:
     recipe = tiny(**{**changes, "fit": {"epochs": 3, "checkpoint_steps": 1, **changes.get("fit", {})}})
     fit.train(recipe, [lgg], tmp_path / "whole", machine=QUIET, cache=tmp_path / "cache")
-    stopped = Machine(device="cpu", progress=False, max_steps=7)
+    stopped = ComputeSettings(device="cpu", progress=False, max_steps=7)
     fit.train(recipe, [lgg], tmp_path / "parts", machine=stopped, cache=tmp_path / "cache")
     last = torch.load(tmp_path / "parts" / "checkpoints" / "step.ckpt", weights_only=False)
     assert last["global_step"] == 7 and last["epoch"] == 1  # in the middle of the second
@@ -172,15 +172,15 @@ def test_killed_in_validation_and_resumed(
         optimiser={"lr": 1e-5},  # the loss falls by less than the plateau asks for
     )
     fit.train(recipe, [lgg], tmp_path / "whole", machine=QUIET, cache=tmp_path / "cache")
-    validate = Training.validation_step
+    validate = SegmentationModule.validation_step
 
-    def killed(self: Training, batch: Batch, batch_idx: int) -> None:
+    def killed(self: SegmentationModule, batch: Batch, batch_idx: int) -> None:
         if self.global_step == 10:
             raise MemoryError
         validate(self, batch, batch_idx)
 
     with monkeypatch.context() as patch, pytest.raises(MemoryError):
-        patch.setattr(Training, "validation_step", killed)
+        patch.setattr(SegmentationModule, "validation_step", killed)
         fit.train(recipe, [lgg], tmp_path / "parts", machine=QUIET, cache=tmp_path / "cache")
     fit.resume(tmp_path / "parts", machine=QUIET)
     assert_equal_weights(tmp_path / "whole", tmp_path / "parts")
@@ -192,7 +192,7 @@ def test_killed_in_validation_and_resumed(
 def test_stops_anywhere_without_step_checkpoints(lgg: Path, tmp_path: Path, steps: int) -> None:
     recipe = tiny(fit={"epochs": 3}, schedule=PLATEAU, optimiser={"lr": 1e-5})
     fit.train(recipe, [lgg], tmp_path / "whole", machine=QUIET, cache=tmp_path / "cache")
-    stopped = Machine(device="cpu", progress=False, max_steps=steps)
+    stopped = ComputeSettings(device="cpu", progress=False, max_steps=steps)
     fit.train(recipe, [lgg], tmp_path / "parts", machine=stopped, cache=tmp_path / "cache")
     fit.resume(tmp_path / "parts", machine=QUIET)
     last = torch.load(tmp_path / "parts" / "checkpoints" / "last.ckpt", weights_only=False)
@@ -204,7 +204,7 @@ def test_stops_anywhere_without_step_checkpoints(lgg: Path, tmp_path: Path, step
 def test_damaged_checkpoint_is_left_aside(lgg: Path, tmp_path: Path) -> None:
     recipe = tiny(fit={"epochs": 3, "checkpoint_steps": 1})
     fit.train(recipe, [lgg], tmp_path / "whole", machine=QUIET, cache=tmp_path / "cache")
-    stopped = Machine(device="cpu", progress=False, max_steps=7)
+    stopped = ComputeSettings(device="cpu", progress=False, max_steps=7)
     fit.train(recipe, [lgg], tmp_path / "parts", machine=stopped, cache=tmp_path / "cache")
     step = tmp_path / "parts" / "checkpoints" / "step.ckpt"
     step.write_bytes(step.read_bytes()[:-500])
@@ -218,7 +218,7 @@ def test_damaged_checkpoint_is_left_aside(lgg: Path, tmp_path: Path) -> None:
 def test_divergence_is_no_success(lgg: Path, tmp_path: Path, devices: int) -> None:
     plain = {"widths": [4], "bottleneck": 4, "order": "conv-relu"}
     wild = tiny(optimiser={"name": "sgd", "lr": 1e30}, network={"arguments": plain}, loss=[{"name": "bce"}])
-    machine = Machine(device="cpu", devices=devices, progress=False)
+    machine = ComputeSettings(device="cpu", devices=devices, progress=False)
     with pytest.raises(ModelError, match=r"^training diverged.*start anew$"):
         fit.train(wild, [lgg], tmp_path / "run", machine=machine)
     assert not (tmp_path / "run" / "model").exists()
@@ -230,15 +230,15 @@ def test_weights_beyond_float16_stay_float32(lgg: Path, tmp_path: Path) -> None:
     content = torch.load(checkpoint, weights_only=False)
     content["state_dict"]["net.head.weight"][0, 0] = 1e6
     torch.save(content, checkpoint)
-    division = Division.from_json(tmp_path / "run" / "split.json")
-    model = export.export(tiny(), division, checkpoint, tmp_path / "run", None)
+    data_split = DataSplit.from_json(tmp_path / "run" / "split.json")
+    model = export.export(tiny(), data_split, checkpoint, tmp_path / "run", None)
     assert weights(tmp_path / "run")["head.weight"].dtype == torch.float32
     assert weights(tmp_path / "run")["head.bias"].dtype == torch.float16
     assert model.load().state_dict()["head.weight"].max() == 1e6
     content["state_dict"]["net.head.weight"][0, 0] = torch.nan
     torch.save(content, checkpoint)
     with pytest.raises(ModelError, match="diverged"):
-        export.export(tiny(), division, checkpoint, tmp_path / "run", None)
+        export.export(tiny(), data_split, checkpoint, tmp_path / "run", None)
 
 
 def test_failure_before_the_first_step_does_not_block_the_folder(lgg: Path, tmp_path: Path) -> None:
@@ -248,7 +248,9 @@ def test_failure_before_the_first_step_does_not_block_the_folder(lgg: Path, tmp_
     with pytest.raises(InputError, match=r"schedule\.kind.*split\.fractions"):
         fit.train(tiny(**unvalidated), [lgg], tmp_path / "run", machine=QUIET)
     with pytest.raises(InputError, match="too few for 9 devices"):
-        fit.train(tiny(fit={"batch": 16}), [lgg], tmp_path / "run", machine=Machine(device="cpu", devices=9))
+        fit.train(
+            tiny(fit={"batch": 16}), [lgg], tmp_path / "run", machine=ComputeSettings(device="cpu", devices=9)
+        )
     fit.train(tiny(fit={"epochs": 1}), [lgg], tmp_path / "run", machine=QUIET)
 
 
@@ -259,7 +261,7 @@ def test_refuses_what_cannot_be_had(lgg: Path, tmp_path: Path) -> None:
             fit.train(tiny(), [lgg], folder, machine=QUIET)
     if not torch.cuda.is_available():
         with pytest.raises(DeviceError, match="cuda"):
-            fit.train(tiny(), [lgg], tmp_path / "run", machine=Machine(device="cuda"))
+            fit.train(tiny(), [lgg], tmp_path / "run", machine=ComputeSettings(device="cuda"))
 
 
 def test_trains_without_tensorboard(lgg: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -275,7 +277,7 @@ def test_does_not_start_from_a_model_that_has_seen_the_test(lgg: Path, tmp_path:
 
 def test_unknown_outputs_do_not_count_as_found() -> None:
     recipe = tiny(output={"names": ["WT", "TC"], "labels": [2, 1], "scheme": "brats-2023"})
-    module = Training(recipe, torch.tensor([[True, False], [True, True], [False, False]]), 1)
+    module = SegmentationModule(recipe, torch.tensor([[True, False], [True, True], [False, False]]), 1)
     logged: dict[str, float] = {}
     module._over_devices = lambda sums: sums  # type: ignore[method-assign]
     module.log = lambda name, value, **options: logged.update({name: value})  # type: ignore[assignment]
@@ -298,7 +300,7 @@ def test_two_processes_do_what_one_does_with_twice_the_batch(lgg: Path, tmp_path
         "data": {"slices": "tumour"},
     }
     fit.train(tiny(**plain, fit={"batch": 4}), [lgg], tmp_path / "one", machine=QUIET)
-    two = Machine(device="cpu", devices=2, progress=False)
+    two = ComputeSettings(device="cpu", devices=2, progress=False)
     fit.train(tiny(**plain, fit={"batch": 2}), [lgg], tmp_path / "two", machine=two)
     first, second = (
         torch.load(tmp_path / n / "checkpoints" / "last.ckpt", weights_only=False) for n in ("one", "two")
@@ -337,17 +339,17 @@ def test_what_stopped_early_trains_no_further(lgg: Path, tmp_path: Path) -> None
 
 def test_goes_on_only_on_as_many_devices(lgg: Path, tmp_path: Path) -> None:
     run = tmp_path / "run"
-    fit.train(tiny(), [lgg], run, machine=Machine(device="cpu", progress=False, max_steps=5))
+    fit.train(tiny(), [lgg], run, machine=ComputeSettings(device="cpu", progress=False, max_steps=5))
     saved = checkpoints.latest(run)
     assert saved is not None and saved.devices == 1 and not saved.stopped
     with pytest.raises(InputError, match=r"as many devices as before \(1, not 2\): give --devices"):
-        fit.resume(run, machine=Machine(device="cpu", devices=2, progress=False))
+        fit.resume(run, machine=ComputeSettings(device="cpu", devices=2, progress=False))
     fit.resume(run, machine=QUIET)
 
 
 def test_case_names_are_left_out_of_the_card_and_stay_out(lgg: Path, tmp_path: Path) -> None:
     run = tmp_path / "run"
-    stopped = Machine(device="cpu", progress=False, max_steps=5)
+    stopped = ComputeSettings(device="cpu", progress=False, max_steps=5)
     made = fit.train(tiny(), [lgg], run, machine=stopped, case_names=False)
     for model in (made, fit.resume(run, machine=QUIET)):
         assert "TCGA" not in model.weights.with_suffix(".toml").read_text(encoding="utf-8")
@@ -364,9 +366,9 @@ def test_case_names_are_left_out_of_the_card_and_stay_out(lgg: Path, tmp_path: P
 
 
 def test_the_screen_tells_each_epoch(lgg: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
-    machine = Machine(device="cpu", max_steps=7)
+    machine = ComputeSettings(device="cpu", max_steps=7)
     fit.train(tiny(fit={"epochs": 3}), [lgg], tmp_path / "run", machine=machine)
-    fit.resume(tmp_path / "run", machine=Machine(device="cpu"))
+    fit.resume(tmp_path / "run", machine=ComputeSettings(device="cpu"))
     out, err = capfd.readouterr()
     rows = figures(tmp_path / "run")
     told = [line for line in err.splitlines() if line.startswith("epoch ")]

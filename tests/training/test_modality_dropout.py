@@ -10,10 +10,10 @@ import pytest
 from napari_tumorseg.inference.prepare import prepare
 from napari_tumorseg.io.dataset import DataSet
 from napari_tumorseg.scan import Role, Scan
-from napari_tumorseg.training.cache import CachedCase, Left, fill_cache
-from napari_tumorseg.training.datamodule import Parts
+from napari_tumorseg.training.cache import CachedCase, SkippedCase, fill_cache
+from napari_tumorseg.training.datamodule import SliceDataModule
 from napari_tumorseg.training.recipe import Recipe
-from napari_tumorseg.training.split import Division
+from napari_tumorseg.training.split import DataSplit
 from tests.training.conftest import tiny
 
 SHAPE = (32, 32, 4)  # x, y, z
@@ -44,9 +44,9 @@ def recipe(*augmentation: dict[str, object], **wanted: object) -> Recipe:
     return tiny(augmentation=list(augmentation), input=given, data={"labels": "binary"})
 
 
-def parts_of(folder: Path, wanted: Recipe, place: Path) -> Parts:
+def parts_of(folder: Path, wanted: Recipe, place: Path) -> SliceDataModule:
     cases = [c for c in fill_cache(DataSet.find([folder]), wanted, place) if isinstance(c, CachedCase)]
-    return Parts(cases, Division(tuple(c.name for c in cases), (), ()), wanted)
+    return SliceDataModule(cases, DataSplit(tuple(c.name for c in cases), (), ()), wanted)
 
 
 def only(scan: Scan, *roles: Role) -> Scan:
@@ -93,7 +93,7 @@ def test_a_lone_image_takes_the_only_role(tmp_path: Path) -> None:
     assert len(parts_of(tmp_path / "data", wanted, tmp_path / "cache").train_data) == 3
     two = tiny(input={"roles": ["flair", "t1c"], "accepts": [], "substitute": {}}, augmentation=[])
     left = list(fill_cache(DataSet.find([tmp_path / "data"]), two, tmp_path / "cache"))
-    assert all(isinstance(each, Left) and "needs FLAIR and T1c" in each.reason for each in left)
+    assert all(isinstance(each, SkippedCase) and "needs FLAIR and T1c" in each.reason for each in left)
 
 
 def test_a_corrected_mask_in_the_folder_beside_is_noticed(tmp_path: Path) -> None:
@@ -115,7 +115,7 @@ def test_odd_cases_are_left_out_in_a_sentence(tmp_path: Path, patch: list[int] |
         nib.save(nib.Nifti1Image(np.zeros(SHAPE, np.int16), np.diag([-1.0, -1.0, 1.0, 1.0])), file)
     wanted = recipe().model_copy(update={"fit": tiny(fit={"patch": patch}).fit})
     found = list(fill_cache(DataSet.find([tmp_path / "data"]), wanted, tmp_path / "cache"))
-    assert [type(each) for each in found] == [Left, CachedCase]
+    assert [type(each) for each in found] == [SkippedCase, CachedCase]
     small = recipe(size={"canvas": [16, 16]}).model_copy(update={"fit": wanted.fit})
     for each in fill_cache(DataSet.find([tmp_path / "data"]), small, tmp_path / "cache"):
-        assert isinstance(each, Left | CachedCase)
+        assert isinstance(each, SkippedCase | CachedCase)

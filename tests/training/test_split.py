@@ -7,7 +7,7 @@ import pytest
 from napari_tumorseg.errors import InputError
 from napari_tumorseg.io.dataset import patient_of
 from napari_tumorseg.training.recipe import Split, load_recipe
-from napari_tumorseg.training.split import Division, absent, divide
+from napari_tumorseg.training.split import DataSplit, absent, divide
 
 CASES = {f"TCGA_AA_{i:04d}_2000": [0, 1, 2] for i in range(20)}
 
@@ -68,7 +68,7 @@ def test_by_slice_tears_patients_apart(tmp_path: Path) -> None:
     name, _, index = parts.test[0].partition("#")
     assert parts.side_of(name, int(index)) == "test"
     (tmp_path / "split.json").write_text(parts.to_json())
-    assert Division.from_json(tmp_path / "split.json") == parts
+    assert DataSplit.from_json(tmp_path / "split.json") == parts
 
 
 @pytest.mark.parametrize(

@@ -42,10 +42,10 @@ def train(
     """Train a model as a recipe says; Ctrl-C stops it, --resume goes on to the same result."""
     _need_extra()
     from napari_tumorseg.training import fit
-    from napari_tumorseg.training.compute import Machine
+    from napari_tumorseg.training.compute import ComputeSettings
 
     tell = _say_nothing if quiet else _say
-    machine = Machine(device, devices, nodes, workers, max_steps, not quiet)
+    machine = ComputeSettings(device, devices, nodes, workers, max_steps, not quiet)
     if resume:
         begun: dict[str, object] = {"--recipe": recipe, "--data": data, "--set": change, "--fold": fold}
         _refuse_ignored(begun | {"--leave-out": leave_out, "--start-from": start_from, "--cache": cache})

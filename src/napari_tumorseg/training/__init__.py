@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from napari_tumorseg.training.recipe import Recipe, list_recipes, load_recipe
-from napari_tumorseg.training.split import Division
+from napari_tumorseg.training.split import DataSplit
 
 if TYPE_CHECKING:
-    from napari_tumorseg.training.compute import Machine
+    from napari_tumorseg.training.compute import ComputeSettings
     from napari_tumorseg.training.export import install
     from napari_tumorseg.training.fit import resume, train
 
@@ -24,7 +24,7 @@ def __getattr__(name: str) -> object:
     if name == "Machine":
         from napari_tumorseg.training import compute
 
-        return compute.Machine
+        return compute.ComputeSettings
     if name == "install":
         from napari_tumorseg.training import export
 

@@ -46,7 +46,7 @@ class Elastic(_Chance):
     magnitude: Range = (0.0, 3.0)
 
 
-class Gain(_Chance):
+class ScaleShift(_Chance):
     """Multiply each channel by 1 +- `factor` and add +- `offset` (in units of the normalised image)."""
 
     kind: Literal["gain"]
@@ -89,13 +89,13 @@ class Bias(_Chance):
     strength: float = Field(0.3, gt=0, le=1)
 
 
-class Missing(_Chance):
+class ModalityDropout(_Chance):
     """Take modalities away, down to one of the sets that the model accepts; their stand-ins take over."""
 
     kind: Literal["missing"]
 
 
-class Mistaken(_Chance):
+class ModalitySwap(_Chance):
     """Hand over one of `roles` as all of the channels, in which nothing is to be found.
 
     So the network learns what `instead_of` looks like, and not only where the bright is. Slices on which the
@@ -107,7 +107,7 @@ class Mistaken(_Chance):
     instead_of: Role = Role.FLAIR
 
 
-class Paste(_Chance):
+class CopyPaste(_Chance):
     """Lay the tumour of another training slice over the tissue of this one, up to `shift` pixels away.
 
     It comes before all others, whatever its place in the list, and only where both references know all.
@@ -153,15 +153,15 @@ Augmentation = Annotated[
     | Rotate90
     | Affine
     | Elastic
-    | Gain
+    | ScaleShift
     | Gamma
     | Noise
     | Blur
     | LowResolution
     | Bias
-    | Missing
-    | Mistaken
-    | Paste
+    | ModalityDropout
+    | ModalitySwap
+    | CopyPaste
     | Appearance,
     Field(discriminator="kind"),
 ]

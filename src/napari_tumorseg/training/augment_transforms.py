@@ -32,7 +32,7 @@ from napari_tumorseg.training.modality_dropout import Modalities
 
 _BOTH = ("image", "target")
 _IMAGE = ("image",)
-_BEFORE = (known.Paste, known.Missing, known.Mistaken)
+_BEFORE = (known.CopyPaste, known.ModalityDropout, known.ModalitySwap)
 """What is done to a slice before it comes here: it needs more than the slice, or its background."""
 _MOVING = (known.Flip, known.Rotate90, known.Affine, known.Elastic)
 """What brings in pixels from elsewhere."""
@@ -73,7 +73,7 @@ class Augmenter:
     ) -> None:
         self.online = tuple(a for a in online if not isinstance(a, _BEFORE))
         self.modalities = Modalities(online, wanted)
-        pasting = [a for a in online if isinstance(a, known.Paste)]
+        pasting = [a for a in online if isinstance(a, known.CopyPaste)]
         self.paste_chance = pasting[0].probability if pasting else 0.0
         self.paste_shift = pasting[0].shift if pasting else 0
         self.offline = tuple(tuple(copy) for copy in offline)
@@ -215,7 +215,7 @@ def _(wanted: known.Bias, given: Input, size: tuple[int, int]) -> Transform:
 
 
 @make.register
-def _(wanted: known.Gain, given: Input, size: tuple[int, int]) -> Transform:
+def _(wanted: known.ScaleShift, given: Input, size: tuple[int, int]) -> Transform:
     return _GainEach(wanted, len(given.roles))
 
 

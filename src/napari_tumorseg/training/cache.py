@@ -81,14 +81,14 @@ class CachedCase:
 
 
 @dataclass(frozen=True)
-class Left:
+class SkippedCase:
     """A case that cannot be learnt from, and why, in a sentence."""
 
     name: str
     reason: str
 
 
-def fill_cache(data: DataSet, recipe: Recipe, folder: Path) -> Iterator[CachedCase | Left]:
+def fill_cache(data: DataSet, recipe: Recipe, folder: Path) -> Iterator[CachedCase | SkippedCase]:
     """Yield every case as cached, reading only those that are not in the folder yet.
 
     Parameters
@@ -113,7 +113,7 @@ def fill_cache(data: DataSet, recipe: Recipe, folder: Path) -> Iterator[CachedCa
         except OutputError:  # the disk is full, say: no fault of the case
             raise
         except TumorSegError as error:
-            yield Left(case.name, str(error))
+            yield SkippedCase(case.name, str(error))
 
 
 def _key(case: CaseRef, recipe: Recipe, card: ModelCard) -> str:

@@ -12,7 +12,7 @@ from napari_tumorseg.inference.predict import choose_device
 
 
 @dataclass(frozen=True)
-class Machine:
+class ComputeSettings:
     """Where and how long a training runs; none of it changes what a recipe means.
 
     Attributes
@@ -59,7 +59,7 @@ class Machine:
         return kind, [int(number)] if number else self.devices
 
 
-HERE = Machine()
+HERE = ComputeSettings()
 """One device of this computer."""
 
 

@@ -165,7 +165,7 @@ class SliceData(Dataset[dict[str, Any]]):
         return int(row), int(column)
 
 
-class Order(Sampler[list[Key]]):
+class EpochBatchSampler(Sampler[list[Key]]):
     """Batches of an epoch, the same for the same seed and epoch, on one device or several.
 
     All slices with tumour take part in every epoch, and shares of the others that are drawn anew.
@@ -228,7 +228,7 @@ class Order(Sampler[list[Key]]):
 class TrainLoader(DataLoader[dict[str, Any]]):
     """A loader that can say how far it is and go on from there (Lightning asks for both)."""
 
-    def __init__(self, data: SliceData, order: Order, workers: int = 0) -> None:
+    def __init__(self, data: SliceData, order: EpochBatchSampler, workers: int = 0) -> None:
         super().__init__(
             data, batch_sampler=order, num_workers=workers, persistent_workers=workers > 0, collate_fn=collate
         )

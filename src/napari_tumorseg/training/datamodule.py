@@ -10,19 +10,19 @@ import torch
 
 from napari_tumorseg.training.augment_transforms import Augmenter
 from napari_tumorseg.training.cache import CachedCase
-from napari_tumorseg.training.data import Order, Sample, SliceData, TrainLoader, validation_loader
+from napari_tumorseg.training.data import EpochBatchSampler, Sample, SliceData, TrainLoader, validation_loader
 from napari_tumorseg.training.recipe import Recipe
-from napari_tumorseg.training.split import Division
+from napari_tumorseg.training.split import DataSplit
 
 
-class Parts(lightning.LightningDataModule):
+class SliceDataModule(lightning.LightningDataModule):
     """Training and validation slices of cached cases.
 
     Parameters
     ----------
     cases : sequence of CachedCase
         All of them.
-    division : Division
+    data_split : DataSplit
         Which side each is on.
     recipe : Recipe
         Which slices, how they are cut and augmented.
@@ -31,7 +31,7 @@ class Parts(lightning.LightningDataModule):
     """
 
     def __init__(
-        self, cases: Sequence[CachedCase], division: Division, recipe: Recipe, workers: int = 0
+        self, cases: Sequence[CachedCase], data_split: DataSplit, recipe: Recipe, workers: int = 0
     ) -> None:
         super().__init__()
         self.recipe = recipe
@@ -40,18 +40,18 @@ class Parts(lightning.LightningDataModule):
             recipe.augmentation, recipe.offline, recipe.input, recipe.fit.seed, recipe.fit.margin
         )
         copies = len(recipe.offline) + 1
-        training = _samples(cases, division, "train", recipe, copies)
-        validation = _samples(cases, division, "validation", recipe, 1)
+        training = _samples(cases, data_split, "train", recipe, copies)
+        validation = _samples(cases, data_split, "validation", recipe, 1)
         self.train_data = SliceData(cases, training, recipe, recipe.fit.patch, augmenter)
         self.val_data = SliceData(cases, validation, recipe, None)
         self.validation_known = torch.zeros(len(cases), len(recipe.output.names), dtype=torch.bool)
         for number in {s.case for s in validation}:
             self.validation_known[number] = torch.tensor(cases[number].known)
 
-    def order(self, rank: int = 0, world: int = 1) -> Order:
+    def order(self, rank: int = 0, world: int = 1) -> EpochBatchSampler:
         """Return the order of training batches on a device."""
         fit, data = self.recipe.fit, self.recipe.data
-        return Order(
+        return EpochBatchSampler(
             self.train_data.samples, fit.batch, data.without_tumour, data.partly_known, fit.seed, rank, world
         )
 
@@ -69,7 +69,7 @@ class Parts(lightning.LightningDataModule):
 
 
 def _samples(
-    cases: Sequence[CachedCase], division: Division, part: str, recipe: Recipe, copies: int
+    cases: Sequence[CachedCase], data_split: DataSplit, part: str, recipe: Recipe, copies: int
 ) -> list[Sample]:
     """Return the slices of a part that have tissue, and tumour where the recipe wants that."""
     return [
@@ -78,6 +78,6 @@ def _samples(
         for position, (index, tissue, tumour) in enumerate(
             zip(case.slices, case.tissue, case.tumour, strict=True)
         )
-        if tissue and (tumour or recipe.data.slices == "all") and division.side_of(case.name, index) == part
+        if tissue and (tumour or recipe.data.slices == "all") and data_split.side_of(case.name, index) == part
         for copy in range(copies)
     ]

@@ -18,7 +18,7 @@ from napari_tumorseg.io.dataset import patient_of
 from napari_tumorseg.models.store import Model, get_model, list_models, user_folder
 from napari_tumorseg.models.weight_files import save_weights, sha256
 from napari_tumorseg.training.recipe import Recipe
-from napari_tumorseg.training.split import Division
+from napari_tumorseg.training.split import DataSplit
 
 
 @dataclass(frozen=True)
@@ -43,11 +43,11 @@ class Start:
         about = model.card.about
         return cls(model.name, about.licence, about.trained_on)
 
-    def check(self, division: Division) -> None:
+    def check(self, data_split: DataSplit) -> None:
         """Raise `InputError` if the model has seen a patient that this training keeps apart."""
         seen = {patient_of(name) for name in self.trained_on}
         for part in ("validation", "test"):
-            for name in _cases(getattr(division, part)):
+            for name in _cases(getattr(data_split, part)):
                 if patient_of(name) in seen:
                     raise InputError(
                         f"{name} is kept apart for {part}, but {self.name} was trained on that patient: take "
@@ -57,7 +57,7 @@ class Start:
 
 def export(
     recipe: Recipe,
-    division: Division,
+    data_split: DataSplit,
     checkpoint: Path,
     run: Path,
     start: Start | None,
@@ -82,7 +82,7 @@ def export(
     folder.mkdir(exist_ok=True)
     weights = folder / f"{recipe.name}.safetensors"
     save_weights(small, weights)
-    about = _about(recipe, division, content, start)
+    about = _about(recipe, data_split, content, start)
     card = recipe.card(**(about if case_names else about | {"trained_on": ()}))
     card = card.model_copy(update={"sha256": sha256(weights)})
     write_text(weights.with_suffix(".toml"), card.to_toml(), overwrite=True)
@@ -149,17 +149,17 @@ def _smaller(name: str, tensor: Tensor) -> Tensor:
 
 
 def _about(
-    recipe: Recipe, division: Division, content: dict[str, Any], start: Start | None
+    recipe: Recipe, data_split: DataSplit, content: dict[str, Any], start: Start | None
 ) -> dict[str, Any]:
     """Return what the card's table of that name says of this training."""
     training, licence = _training(recipe, content), recipe.about.licence
-    trained_on = _cases(division.train + division.validation)
+    trained_on = _cases(data_split.train + data_split.validation)
     if start is not None:
         training += f" Started from the weights of {start.name}."
         trained_on = _cases(trained_on + start.trained_on)
         if start.licence != licence:
             licence += f"; the weights it started from ({start.name}): {start.licence}"
-    split = _split(recipe, division)
+    split = _split(recipe, data_split)
     return {"training": training, "split": split, "trained_on": trained_on, "licence": licence}
 
 
@@ -170,9 +170,9 @@ def _training(recipe: Recipe, content: dict[str, Any]) -> str:
     return f"{told} {length}".strip()
 
 
-def _split(recipe: Recipe, division: Division) -> str:
+def _split(recipe: Recipe, data_split: DataSplit) -> str:
     rule = recipe.split
-    counts = [len(_cases(part)) for part in (division.train, division.validation, division.test)]
+    counts = [len(_cases(part)) for part in (data_split.train, data_split.validation, data_split.test)]
     fold = "all folds" if rule.fold == "all" else f"fold {rule.fold} of {rule.folds}"
     drawn = fold if rule.folds else "by fractions"
     return (

@@ -20,14 +20,14 @@ from napari_tumorseg.io.dataset import DataSet
 from napari_tumorseg.models.store import Model, get_model
 from napari_tumorseg.training import checkpoints
 from napari_tumorseg.training.checkpoints import Saved, Tell
-from napari_tumorseg.training.compute import HERE, Machine, is_first
-from napari_tumorseg.training.datamodule import Parts
+from napari_tumorseg.training.compute import HERE, ComputeSettings, is_first
+from napari_tumorseg.training.datamodule import SliceDataModule
 from napari_tumorseg.training.export import Start, export
-from napari_tumorseg.training.module import Training
+from napari_tumorseg.training.module import SegmentationModule
 from napari_tumorseg.training.prepare import cached, divided, prepared
 from napari_tumorseg.training.preview import write_preview
 from napari_tumorseg.training.recipe import Recipe, load_recipe
-from napari_tumorseg.training.split import Division
+from napari_tumorseg.training.split import DataSplit
 from napari_tumorseg.training.trainer import make_trainer
 
 RUN = "run.json"
@@ -47,7 +47,7 @@ def train(
     data: Sequence[Path],
     run: Path,
     *,
-    machine: Machine = HERE,
+    machine: ComputeSettings = HERE,
     cache: Path | None = None,
     start_from: str | None = None,
     leave_out: Sequence[str] = (),
@@ -64,7 +64,7 @@ def train(
         Folders or files of cases with reference masks, in any layout that can be read.
     run : Path
         New folder for everything that comes of it.
-    machine : Machine
+    machine : ComputeSettings
         On what.
     cache : Path, optional
         Folder for prepared slices, which trainings can share; ``run/cache`` by default.
@@ -101,10 +101,10 @@ def train(
     found = DataSet.find(data, recipe.data.masks)
     cases = cached(found, recipe, cache or run / "cache", tell)
     recipe = recipe.leaving_out(leave_out) if leave_out else recipe
-    division = divided(cases, recipe, leave_out, tell)
+    data_split = divided(cases, recipe, leave_out, tell)
     if start is not None:
-        _check_start(start, division, tell)
-    parts, module = prepared(recipe, cases, division, machine)
+        _check_start(start, data_split, tell)
+    data_module, module = prepared(recipe, cases, data_split, machine)
     if start_from:
         tell(_start_from(module, start_from))
     if is_first():
@@ -117,15 +117,15 @@ def train(
             "versions": {"napari-tumorseg": __version__, "torch": str(torch.__version__)},
         }
         write_text(run / "recipe.toml", recipe.to_toml(), overwrite=True)
-        write_text(run / "split.json", division.to_json(), overwrite=True)
+        write_text(run / "split.json", data_split.to_json(), overwrite=True)
         write_text(run / RUN, json.dumps(about, indent=2), overwrite=True)  # last: now there is a training
-    return _fit(parts, module, division, run, machine, _Card(start, case_names), tell)
+    return _fit(data_module, module, data_split, run, machine, _Card(start, case_names), tell)
 
 
 def resume(
     run: Path,
     *,
-    machine: Machine = HERE,
+    machine: ComputeSettings = HERE,
     case_names: bool = True,
     tell: Tell = lambda sentence: None,
 ) -> Model:
@@ -146,37 +146,37 @@ def resume(
         If the folder holds no training, its data are no longer where they were, or the devices are not as
         many as before.
     """
-    about, division = _about(run)
+    about, data_split = _about(run)
     machine.choose()
     _check_devices(run, machine)
     recipe = load_recipe(run / "recipe.toml")
     found = DataSet.find([Path(p) for p in about["data"]], recipe.data.masks)
     cases = cached(found, recipe, Path(about["cache"]), tell)
-    named = {n.partition("#")[0] for n in (*division.train, *division.validation)}
+    named = {n.partition("#")[0] for n in (*data_split.train, *data_split.validation)}
     gone = named - {case.name for case in cases}
     if gone:
         raise InputError(f"{run} was trained with {sorted(gone)[0]}, which the data no longer hold")
     names = case_names and about.get("case_names", True)
     if is_first():
         write_text(run / RUN, json.dumps({**about, "case_names": names}, indent=2), overwrite=True)
-    parts, module = prepared(recipe, cases, division, machine)
+    data_module, module = prepared(recipe, cases, data_split, machine)
     told = about.get("start")
     start = Start(told["name"], told["licence"], tuple(told["trained_on"])) if told else None
     if about["start_from"] and checkpoints.latest(run) is None:
         tell(_start_from(module, about["start_from"]))
-    return _fit(parts, module, division, run, machine, _Card(start, names), tell)
+    return _fit(data_module, module, data_split, run, machine, _Card(start, names), tell)
 
 
-def _about(run: Path) -> tuple[dict[str, Any], Division]:
+def _about(run: Path) -> tuple[dict[str, Any], DataSplit]:
     """Return what the folder of a training tells of it."""
     try:
         about = json.loads((run / RUN).read_text(encoding="utf-8"))
-        return about, Division.from_json(run / "split.json")
+        return about, DataSplit.from_json(run / "split.json")
     except (OSError, ValueError, KeyError) as error:
         raise InputError(f"{run} holds no training to go on with ({error})") from error
 
 
-def _check_devices(run: Path, machine: Machine) -> None:
+def _check_devices(run: Path, machine: ComputeSettings) -> None:
     """Raise if a training would go on with other batches than it began with."""
     saved = checkpoints.latest(run)
     if saved is not None and saved.devices not in (None, machine.world):
@@ -186,8 +186,8 @@ def _check_devices(run: Path, machine: Machine) -> None:
         )
 
 
-def _check_start(start: Start, division: Division, tell: Tell) -> None:
-    start.check(division)
+def _check_start(start: Start, data_split: DataSplit, tell: Tell) -> None:
+    start.check(data_split)
     if not start.trained_on:
         tell(f"the card of {start.name} does not tell whom it was trained on; some may be kept apart here")
 
@@ -203,39 +203,49 @@ def _check_new(run: Path) -> None:
 
 
 def _fit(
-    parts: Parts,
-    module: Training,
-    division: Division,
+    data_module: SliceDataModule,
+    module: SegmentationModule,
+    data_split: DataSplit,
     run: Path,
-    machine: Machine,
+    machine: ComputeSettings,
     card: _Card,
     tell: Tell,
 ) -> Model:
     recipe = module.recipe
     if is_first():
-        batches = islice(parts.train_dataloader(), 2)
-        write_preview(run / "first_batches.png", batches, recipe.output.names, parts.train_data.background)
-    validates = len(parts.val_data) > 0
+        batches = islice(data_module.train_dataloader(), 2)
+        write_preview(
+            run / "first_batches.png", batches, recipe.output.names, data_module.train_data.background
+        )
+    validates = len(data_module.val_data) > 0
     last = checkpoints.latest(run, tell)
-    tell(_told(parts, division, recipe))
+    tell(_told(data_module, data_split, recipe))
     if not validates:
         tell("nobody is left to validate on, so no checkpoint is chosen: the last weights are kept")
     if last is not None and last.stopped:
         tell("it has stopped early, so there is nothing left to train")
     else:
         trainer = make_trainer(recipe, run, machine, validates, module.steps // recipe.fit.epochs)
-        _run(trainer, parts, module, run, last)
+        _run(trainer, data_module, module, run, last)
     best = checkpoints.load(run, checkpoints.BEST, tell) if validates else None
     chosen = best or checkpoints.latest(run, tell)
     if chosen is None:
         raise InputError(f"{run} has no checkpoint to make a model of")
-    return export(recipe, division, chosen.path, run, card.start, card.case_names)
+    return export(recipe, data_split, chosen.path, run, card.start, card.case_names)
 
 
-def _run(trainer: lightning.Trainer, parts: Parts, module: Training, run: Path, last: Saved | None) -> None:
+def _run(
+    trainer: lightning.Trainer,
+    data_module: SliceDataModule,
+    module: SegmentationModule,
+    run: Path,
+    last: Saved | None,
+) -> None:
     """Train from a checkpoint on; what ends it is told as one sentence."""
     try:
-        trainer.fit(module, datamodule=parts, ckpt_path=str(last.path) if last else None, weights_only=False)
+        trainer.fit(
+            module, datamodule=data_module, ckpt_path=str(last.path) if last else None, weights_only=False
+        )
     except (KeyboardInterrupt, SystemExit):  # Lightning makes an exit of Ctrl-C and of SIGTERM
         raise CancelledError(f"training was stopped; go on with --resume -o {run}") from None
     except ProcessRaisedException as error:  # what a process of several raised comes as text
@@ -245,7 +255,7 @@ def _run(trainer: lightning.Trainer, parts: Parts, module: Training, run: Path, 
         raise ModelError(sentence.strip()) from None
 
 
-def _start_from(module: Training, name: str) -> str:
+def _start_from(module: SegmentationModule, name: str) -> str:
     """Copy what fits of a model's weights; return a sentence on how much that was."""
     theirs, ours = get_model(name).load().state_dict(), module.net.state_dict()
     fitting = {k: v for k, v in theirs.items() if k in ours and v.shape == ours[k].shape}
@@ -255,9 +265,9 @@ def _start_from(module: Training, name: str) -> str:
     return f"starts from {len(fitting)} of {len(ours)} tensors of {name}"
 
 
-def _told(parts: Parts, division: Division, recipe: Recipe) -> str:
+def _told(data_module: SliceDataModule, data_split: DataSplit, recipe: Recipe) -> str:
     train, validation, test = (
-        len({n.partition("#")[0] for n in names}) for names in asdict(division).values()
+        len({n.partition("#")[0] for n in names}) for names in asdict(data_split).values()
     )
     return (
         f"cases: {train} to train on, {validation} to validate on, {test} kept apart; slices: "

@@ -9,7 +9,7 @@ import numpy as np
 from napari_tumorseg.geometry import Array
 from napari_tumorseg.models.card import Input
 from napari_tumorseg.scan import Role
-from napari_tumorseg.training.augment_config import Augmentation, Missing, Mistaken
+from napari_tumorseg.training.augment_config import Augmentation, ModalityDropout, ModalitySwap
 
 
 class Modalities:
@@ -27,8 +27,8 @@ class Modalities:
         self.roles = wanted.roles
         self.substitute = wanted.substitute
         self.sets = [set(roles) for roles in wanted.sufficient if set(roles) != set(wanted.roles)]
-        self.missing = next((a for a in online if isinstance(a, Missing)), None)
-        self.mistaken = next((a for a in online if isinstance(a, Mistaken)), None)
+        self.missing = next((a for a in online if isinstance(a, ModalityDropout)), None)
+        self.mistaken = next((a for a in online if isinstance(a, ModalitySwap)), None)
 
     def change(
         self, image: Array, ground: Array, target: Array, real: Sequence[bool], rng: np.random.Generator

@@ -18,7 +18,7 @@ from napari_tumorseg.training.muon import Muon, split_parameters
 from napari_tumorseg.training.recipe import Recipe
 
 
-class Training(lightning.LightningModule):
+class SegmentationModule(lightning.LightningModule):
     """A U-Net being trained as a recipe says.
 
     Parameters

@@ -9,13 +9,13 @@ import lightning
 
 from napari_tumorseg.errors import InputError, OutputError
 from napari_tumorseg.io.dataset import DataSet
-from napari_tumorseg.training.cache import CachedCase, Left, fill_cache
+from napari_tumorseg.training.cache import CachedCase, SkippedCase, fill_cache
 from napari_tumorseg.training.checkpoints import Tell
-from napari_tumorseg.training.compute import Machine
-from napari_tumorseg.training.datamodule import Parts
-from napari_tumorseg.training.module import Training
+from napari_tumorseg.training.compute import ComputeSettings
+from napari_tumorseg.training.datamodule import SliceDataModule
+from napari_tumorseg.training.module import SegmentationModule
 from napari_tumorseg.training.recipe import Recipe
-from napari_tumorseg.training.split import Division, absent, divide
+from napari_tumorseg.training.split import DataSplit, absent, divide
 from napari_tumorseg.training.trainer import be_quiet
 
 
@@ -35,7 +35,7 @@ def cached(data: DataSet, recipe: Recipe, folder: Path, tell: Tell) -> list[Cach
         raise OutputError(f"{folder} cannot be a folder for a cache: {error.strerror or error}") from error
     cases = []
     for number, found in enumerate(fill_cache(data, recipe, folder), start=1):
-        if isinstance(found, Left):
+        if isinstance(found, SkippedCase):
             tell(f"left out: {found.reason}")
         else:
             cases.append(found)
@@ -46,7 +46,7 @@ def cached(data: DataSet, recipe: Recipe, folder: Path, tell: Tell) -> list[Cach
     return cases
 
 
-def divided(cases: Sequence[CachedCase], recipe: Recipe, leave_out: Sequence[str], tell: Tell) -> Division:
+def divided(cases: Sequence[CachedCase], recipe: Recipe, leave_out: Sequence[str], tell: Tell) -> DataSplit:
     """Divide; a name that is not there is told where the recipe has it, and a mistake where the user has."""
     slices_of = _taking_part(cases, recipe)
     for name in absent(slices_of, recipe.split):
@@ -70,28 +70,28 @@ def _taking_part(cases: Sequence[CachedCase], recipe: Recipe) -> dict[str, list[
 
 
 def prepared(
-    recipe: Recipe, cases: Sequence[CachedCase], division: Division, machine: Machine
-) -> tuple[Parts, Training]:
+    recipe: Recipe, cases: Sequence[CachedCase], data_split: DataSplit, machine: ComputeSettings
+) -> tuple[SliceDataModule, SegmentationModule]:
     """Return what Lightning takes, having checked that it can be trained."""
     be_quiet()
     lightning.seed_everything(recipe.fit.seed, verbose=False)
-    parts = Parts(cases, division, recipe, machine.workers)
-    if not parts.train_data.samples:
+    data_module = SliceDataModule(cases, data_split, recipe, machine.workers)
+    if not data_module.train_data.samples:
         raise InputError("no slice is left to train on")
-    validates = len(parts.val_data) > 0
+    validates = len(data_module.val_data) > 0
     if recipe.schedule.kind == "plateau" and not validates:
         raise InputError(
             "schedule.kind = plateau goes by the validation, and split.fractions leave nobody to validate "
             "on: change one of them"
         )
     counts = {
-        "training": len(parts.order()),
-        "validation": len(parts.val_dataloader()) if validates else machine.world,
+        "training": len(data_module.order()),
+        "validation": len(data_module.val_dataloader()) if validates else machine.world,
     }
     for part, count in counts.items():
         if count < machine.world:
             raise InputError(
                 f"batches for {part} ({count}) are too few for {machine.world} devices: take fewer devices"
             )
-    steps = len(parts.order(0, machine.world)) * recipe.fit.epochs
-    return parts, Training(recipe, parts.validation_known, steps)
+    steps = len(data_module.order(0, machine.world)) * recipe.fit.epochs
+    return data_module, SegmentationModule(recipe, data_module.validation_known, steps)

@@ -9,10 +9,10 @@ import lightning
 from lightning.pytorch.callbacks import Callback
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, TaskID, TextColumn, TimeRemainingColumn
-from rich.progress import Progress as Bars
+from rich.progress import ProgressReport as Bars
 
 
-class Progress(Callback):
+class ProgressReport(Callback):
     """Shows the epoch, its steps and the loss; where nothing draws bars, the lines alone.
 
     Parameters

@@ -26,7 +26,7 @@ from napari_tumorseg.models.card import (
     first_problem,
 )
 from napari_tumorseg.training.augment_config import Augmentation
-from napari_tumorseg.training.recipe_tables import Data, Fit, LossTerm, Optimiser, Schedule, Split
+from napari_tumorseg.training.recipe_tables import Data, Fit, LossTerm, Optimiser, Schedule, SplitSettings
 
 _FOLDER = Path(__file__).parent / "recipes"
 
@@ -57,7 +57,7 @@ class Recipe(CardPart):
     source: str = ""
     notes: tuple[str, ...] = ()
     data: Data = Data()
-    split: Split = Split()
+    split: SplitSettings = SplitSettings()
     network: Network
     input: Input
     output: Output

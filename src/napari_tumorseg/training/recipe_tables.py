@@ -36,7 +36,7 @@ class Data(CardPart):
     partly_known: Share = 1.0
 
 
-class Split(CardPart):
+class SplitSettings(CardPart):
     """Who trains, who chooses the checkpoint, who is kept apart.
 
     Attributes

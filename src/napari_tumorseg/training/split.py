@@ -12,13 +12,13 @@ import numpy as np
 
 from napari_tumorseg.errors import InputError
 from napari_tumorseg.io.dataset import patient_of
-from napari_tumorseg.training.recipe_tables import Split
+from napari_tumorseg.training.recipe_tables import SplitSettings
 
 PARTS = ("train", "validation", "test")
 
 
 @dataclass(frozen=True)
-class Division:
+class DataSplit:
     """Names on each side: of cases, or ``case#slice`` where slices were drawn."""
 
     train: tuple[str, ...]
@@ -30,7 +30,7 @@ class Division:
         return json.dumps(asdict(self), indent=2)
 
     @classmethod
-    def from_json(cls, path: Path) -> Division:
+    def from_json(cls, path: Path) -> DataSplit:
         """Read what `to_json` gave."""
         content = json.loads(path.read_text(encoding="utf-8"))
         return cls(*(tuple(content[part]) for part in PARTS))
@@ -51,14 +51,14 @@ class Division:
         return made
 
 
-def divide(slices_of: Mapping[str, Sequence[int]], rule: Split) -> Division:
+def divide(slices_of: Mapping[str, Sequence[int]], rule: SplitSettings) -> DataSplit:
     """Draw a division.
 
     Parameters
     ----------
     slices_of : mapping of str to sequence of int
         The cases, each with the slices that take part.
-    rule : Split
+    rule : SplitSettings
         How to draw.
 
     Returns
@@ -86,7 +86,7 @@ def divide(slices_of: Mapping[str, Sequence[int]], rule: Split) -> Division:
         raise InputError(
             f"the patients there are ({len(units)}) leave none to train on; give more data or other fractions"
         )
-    return Division(**parts)
+    return DataSplit(**parts)
 
 
 def _share(count: int, fraction: float) -> int:
@@ -94,7 +94,7 @@ def _share(count: int, fraction: float) -> int:
     return math.ceil(count * fraction - 1e-9)
 
 
-def _fixed(part: str, rule: Split, units: dict[str, list[str]]) -> Iterable[str]:
+def _fixed(part: str, rule: SplitSettings, units: dict[str, list[str]]) -> Iterable[str]:
     for name in getattr(rule, part):
         wanted = (name, patient_of(name))
         for unit, cases in units.items():
@@ -103,7 +103,7 @@ def _fixed(part: str, rule: Split, units: dict[str, list[str]]) -> Iterable[str]
                 yield unit
 
 
-def absent(slices_of: Mapping[str, Sequence[int]], rule: Split) -> list[str]:
+def absent(slices_of: Mapping[str, Sequence[int]], rule: SplitSettings) -> list[str]:
     """Return the names that a rule fixes and the data do not hold."""
     there = {name for case in slices_of for name in (case, patient_of(case))}
     fixed = (*rule.test, *rule.validation)
@@ -115,7 +115,7 @@ def _shuffled(units: Sequence[str], seed: int) -> list[str]:
     return [units[i] for i in order]
 
 
-def _sides(count: int, rule: Split) -> list[str]:
+def _sides(count: int, rule: SplitSettings) -> list[str]:
     """Return the side of each of `count` units in their drawn order."""
     if rule.folds is not None:
         test = [i % rule.folds == rule.fold for i in range(count)]  # none of them, where it is "all"

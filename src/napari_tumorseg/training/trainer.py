@@ -19,13 +19,13 @@ from napari_tumorseg.training.callbacks import (
     Throughput,
 )
 from napari_tumorseg.training.checkpoints import BEST, FOLDER, LAST, STEP
-from napari_tumorseg.training.compute import Machine
-from napari_tumorseg.training.progress import Progress
+from napari_tumorseg.training.compute import ComputeSettings
+from napari_tumorseg.training.progress import ProgressReport
 from napari_tumorseg.training.recipe import Recipe
 
 
 def make_trainer(
-    recipe: Recipe, run: Path, machine: Machine, validates: bool, steps: int
+    recipe: Recipe, run: Path, machine: ComputeSettings, validates: bool, steps: int
 ) -> lightning.Trainer:
     """Return the trainer of a recipe.
 
@@ -35,7 +35,7 @@ def make_trainer(
         How it trains.
     run : Path
         Folder of the training.
-    machine : Machine
+    machine : ComputeSettings
         On what.
     validates : bool
         Whether anybody is left to validate on.
@@ -45,7 +45,7 @@ def make_trainer(
     kind, devices = machine.choose()
     loggers = _loggers(run)
     rates = [LearningRateMonitor(logging_interval="epoch")] if loggers else []
-    shown = [Progress(steps, recipe.fit.monitor)] if machine.progress else []
+    shown = [ProgressReport(steps, recipe.fit.monitor)] if machine.progress else []
     return lightning.Trainer(
         accelerator={"cuda": "gpu"}.get(kind, kind),
         devices=devices,
@@ -76,7 +76,7 @@ def be_quiet() -> None:
     warnings.filterwarnings("ignore", module="monai")
 
 
-def _strategy(machine: Machine) -> str:
+def _strategy(machine: ComputeSettings) -> str:
     if machine.world == 1:
         return "auto"
     launched = "LOCAL_RANK" in os.environ or "SLURM_PROCID" in os.environ
