@@ -46,7 +46,7 @@ for data in read_layers(sys.argv[1]):
 layer = viewer.layers[-1]
 layer.visible = True
 viewer.layers.selection.active = layer
-assert panel.in_hand.layer is layer
+assert panel.active_mask.layer is layer
 rng = np.random.default_rng(0)
 layer.brush_size, layer.mode = 7, "paint"
 count = 0
@@ -178,7 +178,7 @@ def test_closing_asks(open_panel, monkeypatch, tmp_path, wait, answer):
         asked.append(names)
         return answer
 
-    monkeypatch.setattr(closing, "ask_about", ask_about)
+    monkeypatch.setattr(close_guard, "ask_about", ask_about)
     viewer, panel = open_panel(show=True)
     layer = one_mask(viewer)
     window = close_guard.outermost(panel)
@@ -195,7 +195,7 @@ def test_closing_asks(open_panel, monkeypatch, tmp_path, wait, answer):
 
 
 def test_a_save_that_is_not_made_keeps_the_window(open_panel, monkeypatch):
-    monkeypatch.setattr(closing, "ask_about", lambda _: Answer.SAVE)
+    monkeypatch.setattr(close_guard, "ask_about", lambda _: Answer.SAVE)
     monkeypatch.setattr(saving, "ask_where", lambda *_: None)
     viewer, panel = open_panel()
     scribble(one_mask(viewer))
@@ -204,7 +204,7 @@ def test_a_save_that_is_not_made_keeps_the_window(open_panel, monkeypatch):
 
 def test_closing_asks_about_a_result_that_nobody_saved(open_panel, monkeypatch, tmp_path):
     asked = []
-    monkeypatch.setattr(closing, "ask_about", lambda names: asked.append(names) or Answer.DISCARD)
+    monkeypatch.setattr(close_guard, "ask_about", lambda names: asked.append(names) or Answer.DISCARD)
     viewer, panel = open_panel()
     journals = panel.safety.autosave.journals
     one_mask(viewer, model=True)
@@ -220,7 +220,7 @@ def test_closing_asks_about_a_result_that_nobody_saved(open_panel, monkeypatch, 
 
 
 def test_closing_without_edits_asks_nothing(open_panel, monkeypatch):
-    monkeypatch.setattr(closing, "ask_about", lambda _: pytest.fail("asked"))
+    monkeypatch.setattr(close_guard, "ask_about", lambda _: pytest.fail("asked"))
     viewer, panel = open_panel()
     one_mask(viewer)
     assert panel.safety.may_close()

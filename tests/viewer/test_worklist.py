@@ -206,7 +206,7 @@ def test_unsaved_edits_are_asked_about(section, wait, monkeypatch, tmp_path):
             asked.append(list(names))
             return what
 
-        monkeypatch.setattr(closing, "ask_about", ask_about)
+        monkeypatch.setattr(close_guard, "ask_about", ask_about)
 
     answer(close_guard.Answer.CANCEL)
     section.next.click()
@@ -330,7 +330,7 @@ def answers(monkeypatch, what):
         asked.append(list(names))
         return what
 
-    monkeypatch.setattr(closing, "ask_about", ask_about)
+    monkeypatch.setattr(close_guard, "ask_about", ask_about)
     return asked
 
 

@@ -57,7 +57,7 @@ def _describe(case: Case) -> dict[str, Any]:
         "images": [_image(image) for image in case.images],
         "brain_mask": case.brain_mask.name if case.brain_mask else None,
         "masks": [_mask(mask) for mask in case.masks],
-        "warnings": list(case.suitability_warnings),
+        "warnings": list(case.warnings),
         "plan": None,
         "reference": None,
         "model": None,
@@ -80,7 +80,7 @@ def _plan(case: Case, told: dict[str, Any]) -> None:
         told["skull"] = "stripped" if scan_is_stripped(scan) else "present"
         model = choose_model(scan)
         told["model"] = model.name
-        told["warnings"] = [*scan.suitability_warnings, *check(scan, model.card)]
+        told["warnings"] = [*scan.warnings, *check(scan, model.card)]
         told["plan"] = f"{model.name} on the grid of {scan.reference.name}"
     except TumorSegError as error:
         told["plan"] = "cannot be segmented as it is"

@@ -111,7 +111,7 @@ def _segmented(scan: Scan, model: Model, settings: Settings, quiet: bool) -> Seg
     """Run a model; every warning is shown once, those that are known before it before it."""
     from napari_tumorseg.inference import suitability_warnings
 
-    said = [*scan.suitability_warnings, *suitability_warnings(scan, model.card)]
+    said = [*scan.warnings, *suitability_warnings(scan, model.card)]
     show_warnings(said)
     result = run_with_progress(scan, model, settings, quiet)
     show_warnings(w for w in result.provenance["warnings"] if w not in said)

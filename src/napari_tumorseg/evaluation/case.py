@@ -153,8 +153,8 @@ class CaseScorer:
         only: frozenset[int] | None,
     ) -> Generator[Done, None, _Cut]:
         """Count the slices that are wanted, at the size that is wanted."""
-        slicing = PLANES[self.model.card.input.plane]
-        ours, theirs = slicing.apply(seg.labels), slicing.apply(reference.labels)
+        slice_plane = PLANES[self.model.card.input.plane]
+        ours, theirs = slice_plane.apply(seg.labels), slicing.apply(reference.labels)
         tumour = tumour_slices(theirs, reference.scheme)
         wanted = [i for i, has in enumerate(tumour) if has or self.settings.slices == "all"]
         wanted = [i for i in wanted if only is None or i in only]

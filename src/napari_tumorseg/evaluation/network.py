@@ -62,7 +62,7 @@ class NetworkSize:
         A slice without tissue is not run: nothing is found there.
         """
         prepared = prepare(scan, self.card, self.stride, margin=_WHOLE)
-        truth = prepared.slicing.apply(reference.labels)
+        truth = prepared.slice_plane.apply(reference.labels)
         for index, labels in self._labels(prepared, wanted):
             down, across = (axis.down for axis in prepared.windows[index])
             pairs = []

@@ -9,11 +9,11 @@ from napari_tumorseg.inference.stored_probabilities import StoredProbabilities
 from napari_tumorseg.inference.uncertainty import entropy_map, uncertain_slices
 
 __all__ = [
-    "Evidence",
-    "Finding",
     "PostSettings",
     "Progress",
+    "RegionConfidence",
     "Settings",
+    "StoredProbabilities",
     "available_devices",
     "choose_model",
     "entropy_map",
@@ -21,8 +21,8 @@ __all__ = [
     "missing_roles",
     "run",
     "segment",
+    "suitability_warnings",
     "uncertain_slices",
-    "warnings",
 ]
 
 

@@ -243,7 +243,7 @@ def _finish(scan: Scan, model: Model, settings: Settings, canvas: _Canvas, ran: 
         "model": _about_model(model),
         "settings": _about_settings(card, settings, post, ran),
         "inputs": _about_inputs(scan, card),
-        "warnings": [*scan.suitability_warnings, *ran.notes, *more],
+        "warnings": [*scan.warnings, *ran.notes, *more],
         "versions": _versions(),
     }
     if canvas.box is not None:

@@ -68,7 +68,7 @@ def _edits(edit_counts: Mapping[str, Any]) -> str:
     actions = edit_counts["actions"]
     kinds = ", ".join(f"{n} {name}" for name, n in actions.items()) if isinstance(actions, Mapping) else ""
     times = [str(edit_counts[key]) for key in ("first", "last") if edit_counts.get(key)]
-    return f"{tally['total']} actions by a person" + "".join(
+    return f"{edit_counts['total']} actions by a person" + "".join(
         (f" ({kinds})" if kinds else "", f", {' to '.join(dict.fromkeys(times))}" if times else "")
     )
 

@@ -11,12 +11,12 @@ from napari_tumorseg.session.worklist import STATE_FILE, Entry, Worklist
 
 __all__ = [
     "STATE_FILE",
+    "EditCounts",
     "Entry",
     "Journal",
     "LastWorklist",
     "Recovered",
     "State",
-    "Tally",
     "Unfinished",
     "Worklist",
     "attached",

@@ -12,7 +12,16 @@ if TYPE_CHECKING:
     from napari_tumorseg.training.export import install
     from napari_tumorseg.training.fit import resume, train
 
-__all__ = ["Division", "Machine", "Recipe", "install", "list_recipes", "load_recipe", "resume", "train"]
+__all__ = [
+    "ComputeSettings",
+    "DataSplit",
+    "Recipe",
+    "install",
+    "list_recipes",
+    "load_recipe",
+    "resume",
+    "train",
+]
 
 
 def __getattr__(name: str) -> object:
@@ -21,7 +30,7 @@ def __getattr__(name: str) -> object:
         from napari_tumorseg.training import fit
 
         return getattr(fit, name)
-    if name == "Machine":
+    if name == "ComputeSettings":
         from napari_tumorseg.training import compute
 
         return compute.ComputeSettings

@@ -9,7 +9,7 @@ import lightning
 from lightning.pytorch.callbacks import Callback
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, TaskID, TextColumn, TimeRemainingColumn
-from rich.progress import ProgressReport as Bars
+from rich.progress import Progress as Bars
 
 
 class ProgressReport(Callback):

@@ -160,7 +160,7 @@ class Recovery(QObject):
     # ---- of a layer that was removed
 
     def _offer_back(self, mask: TrackedMask) -> None:
-        text = f"{mask.layer.name} was removed with unsaved corrections ({actions(mask.edits.tally.total)})."
+        text = f"{mask.layer.name} was removed with unsaved corrections ({actions(mask.edits.edit_counts.total)})."
         back = partial(self._safely, self._put_back, mask)
         leave = partial(self._autosave.give_up, mask)
         self._bar.add(Offer(mask, text, ("Put back", back), ("Discard", leave)))
