@@ -30,7 +30,7 @@ from napari_tumorseg.inference import PostSettings, Settings, segment
 from napari_tumorseg.io import read
 from napari_tumorseg.models.card import ModelCard
 from napari_tumorseg.models.store import Model, get_model
-from napari_tumorseg.regions import SCHEMES
+from napari_tumorseg.regions import CONVENTIONS
 from napari_tumorseg.scan import Scan
 
 SHIPPED = "brats-regions"
@@ -128,9 +128,9 @@ def compare(title: str, scan: Scan, model: Model, options: argparse.Namespace) -
         print(f"  peak memory above the loaded scan, {side}: {peak:.0f} MB")
 
 
-def _agreement(one: np.ndarray, other: np.ndarray, scheme: str) -> str:
+def _agreement(one: np.ndarray, other: np.ndarray, convention: str) -> str:
     told = []
-    for name, labels in SCHEMES[scheme].regions.items():
+    for name, labels in CONVENTIONS[convention].regions.items():
         a, b = np.isin(one, labels), np.isin(other, labels)
         dice = 2 * np.count_nonzero(a & b) / max(np.count_nonzero(a) + np.count_nonzero(b), 1)
         told.append(f"{name} {dice:.5f} ({np.count_nonzero(a != b)} of {np.count_nonzero(b)} voxels differ)")

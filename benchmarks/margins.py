@@ -20,7 +20,7 @@ from napari_tumorseg.errors import TumorSegError
 from napari_tumorseg.inference.prepare import MARGIN, prepare
 from napari_tumorseg.io import read
 from napari_tumorseg.models.store import get_model
-from napari_tumorseg.regions import SCHEMES
+from napari_tumorseg.regions import CONVENTIONS
 from napari_tumorseg.scan import Scan
 
 MARGINS = (8, 16, 24, 32)
@@ -42,7 +42,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("scans", nargs="*", type=Path, help="folders of skull-stripped cases")
     options = parser.parse_args()
-    regions = SCHEMES[get_model(SHIPPED).card.output.scheme].regions
+    regions = CONVENTIONS[get_model(SHIPPED).card.output.scheme].regions
     print(f"Dice of {', '.join(regions)} against whole slices, share of pixels run; the engine's is {MARGIN}")
     for folder in options.scans or [default_case()]:
         try:

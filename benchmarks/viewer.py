@@ -176,17 +176,17 @@ def strokes_while_alive(layer: Any, count: int, beat: Heartbeat) -> None:
 
 
 def with_four_labels(viewer: Any, layer: Any) -> Any:
-    """Return a copy of a mask with a scheme of four labels, all in use: the table has most rows with it."""
+    """Return a copy of a mask with four labels in use, which gives the longest table."""
     from napari.layers import Labels
 
-    from napari_tumorseg.regions import get_scheme
+    from napari_tumorseg.regions import get_convention
     from napari_tumorseg.scan import Segmentation
     from napari_tumorseg.viewer.layers.origin import origin_of
     from napari_tumorseg.viewer.layers.to_layers import labels_layer
 
     labels = np.array(layer.data)
     labels[:, :, : labels.shape[2] // 2][labels[:, :, : labels.shape[2] // 2] == 2] = 4
-    mask = Segmentation(labels, origin_of(layer).grid, get_scheme("brats-2024"), "four labels")
+    mask = Segmentation(labels, origin_of(layer).grid, get_convention("brats-2024"), "four labels")
     data, arguments, _ = labels_layer(mask)
     made = viewer.add_layer(Labels(data, **arguments))
     viewer.layers.selection.active = made

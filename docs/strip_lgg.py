@@ -56,7 +56,7 @@ def write(case: CaseRef, folder: Path) -> str:
         volume = (data * brain).transpose(2, 1, 0).astype(np.int16)
         nib.save(nib.Nifti1Image(volume, affine), folder / f"{case.name}_{name}.nii.gz")
     grid = Grid.from_codes(brain.shape, spacing=SPACING)
-    seg = Segmentation(reference.labels, grid, reference.scheme, case.name)
+    seg = Segmentation(reference.labels, grid, reference.convention, case.name)
     write_mask(seg, folder / f"{case.name}_seg.nii.gz", overwrite=True)
     return "written"
 

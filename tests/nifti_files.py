@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_tumorseg.geometry import Grid
-from napari_tumorseg.regions import SCHEMES
+from napari_tumorseg.regions import CONVENTIONS
 from napari_tumorseg.scan import Segmentation
 
 SHAPE = (5, 6, 7)  # Z, Y, X: three different lengths, lest a wrong order of axes goes unseen
@@ -89,7 +89,7 @@ def set_fields(path: Path, **fields: object) -> None:
     path.write_bytes(gzip.compress(content) if packed else content)
 
 
-def segmentation(grid: Grid, scheme: str = "brats-2021", name: str = "case") -> Segmentation:
+def segmentation(grid: Grid, convention: str = "brats-2021", name: str = "case") -> Segmentation:
     """Return a few labels on a grid."""
-    values = (0, *sorted(SCHEMES[scheme].values))
-    return Segmentation(labels_like(grid.shape, values), grid, SCHEMES[scheme], name)
+    values = (0, *sorted(CONVENTIONS[convention].values))
+    return Segmentation(labels_like(grid.shape, values), grid, CONVENTIONS[convention], name)

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from napari_tumorseg.errors import InputError
-from napari_tumorseg.geometry import Grid, View, bounding_box
+from napari_tumorseg.geometry import AxisOrder, Grid, bounding_box
 from tests.nifti_files import SHAPE, affine_of, asymmetric, orientations
 
 ALL = list(orientations())
@@ -24,7 +24,7 @@ def test_there_are_48_orientations() -> None:
 @pytest.mark.parametrize("codes", ALL, ids="".join)
 def test_view_is_what_nibabel_does(codes: tuple[str, str, str]) -> None:
     array = asymmetric()
-    view = View.from_affine(affine_of(codes))
+    view = AxisOrder.from_affine(affine_of(codes))
     step = nib.orientations.ornt_transform(
         nib.orientations.axcodes2ornt(codes), nib.orientations.axcodes2ornt(("S", "P", "L"))
     )
@@ -51,8 +51,8 @@ def test_voxels_stay_where_they_are(
     affine = affine_of(codes, spacing, tilt, shear)
     array = asymmetric()
     grid = Grid.from_file(array.shape, affine)
-    assert grid.storage is not None
-    canonical = grid.storage.view.apply(array)
+    assert grid.file_layout is not None
+    canonical = grid.file_layout.axis_order.apply(array)
     assert canonical.shape == grid.shape
     (file_index,) = np.argwhere(
         array == canonical[tuple(min(i, n - 1) for i, n in zip(index, grid.shape, strict=True))]
@@ -98,7 +98,7 @@ def test_grid_without_an_affine(codes: tuple[str, str, str]) -> None:
     assert grid.voxel_volume_mm3 is None
     np.testing.assert_array_equal(grid.directions, np.eye(3))
     np.testing.assert_array_equal(grid.origin_spl, 0)
-    assert nib.aff2axcodes(grid.storage.affine) == codes  # type: ignore[union-attr]
+    assert nib.aff2axcodes(grid.file_layout.affine) == codes  # type: ignore[union-attr]
 
 
 def test_codes_with_a_spacing_along_file_axes() -> None:
@@ -110,10 +110,10 @@ def test_codes_with_a_spacing_along_file_axes() -> None:
 def test_a_stated_spacing_goes_to_the_file_affine_too() -> None:
     grid = Grid.from_codes((7, 6, 5), ("R", "A", "S")).with_spacing((5.5, 0.75, 0.5))
     assert grid.spacing_mm == pytest.approx((5.5, 0.75, 0.5))
-    assert grid.storage is not None
-    np.testing.assert_allclose(nib.affines.voxel_sizes(grid.storage.affine), (0.5, 0.75, 5.5))
-    assert nib.aff2axcodes(grid.storage.affine) == ("R", "A", "S")
-    assert Grid((2, 2, 2), np.eye(4)).with_spacing((3, 2, 1)).storage is None
+    assert grid.file_layout is not None
+    np.testing.assert_allclose(nib.affines.voxel_sizes(grid.file_layout.affine), (0.5, 0.75, 5.5))
+    assert nib.aff2axcodes(grid.file_layout.affine) == ("R", "A", "S")
+    assert Grid((2, 2, 2), np.eye(4)).with_spacing((3, 2, 1)).file_layout is None
 
 
 @pytest.mark.parametrize(
@@ -189,7 +189,7 @@ def test_bounding_box_encloses_all_and_no_more(data: st.DataObject) -> None:
 def test_slice_names_outlive_a_stated_spacing() -> None:
     grid = Grid.from_codes((2, 3, 4)).with_slice_names(["X_5", "X_6"])
     stated = grid.with_spacing((5, 1, 1))
-    assert stated.storage is not None
-    assert stated.storage.slice_names == ("X_5", "X_6")
+    assert stated.file_layout is not None
+    assert stated.file_layout.slice_names == ("X_5", "X_6")
     with pytest.raises(ValueError, match="3 names"):
         grid.with_slice_names(["a", "b", "c"])

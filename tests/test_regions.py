@@ -1,4 +1,4 @@
-"""Label schemes, their regions, and the way from one to another."""
+"""Label conventions, their regions, and the way from one to another."""
 
 from __future__ import annotations
 
@@ -11,9 +11,16 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from napari_tumorseg.errors import ChoiceNeededError, InputError
-from napari_tumorseg.regions import SCHEMES, convert, decide_scheme, get_scheme, region_mask, schemes_for
+from napari_tumorseg.regions import (
+    CONVENTIONS,
+    conventions_for,
+    convert,
+    decide_convention,
+    get_convention,
+    region_mask,
+)
 
-MULTICLASS = [name for name in SCHEMES if name != "binary"]
+MULTICLASS = [name for name in CONVENTIONS if name != "binary"]
 
 
 @pytest.mark.parametrize(
@@ -27,9 +34,9 @@ MULTICLASS = [name for name in SCHEMES if name != "binary"]
         ("msd", {"WT": (1, 2, 3), "TC": (2, 3), "ET": (3,)}),
     ],
 )
-def test_regions_of_each_scheme(name: str, regions: dict[str, tuple[int, ...]]) -> None:
-    assert dict(SCHEMES[name].regions) == regions
-    assert list(SCHEMES[name].regions) == list(regions)  # from the outermost inwards
+def test_regions_of_each_convention(name: str, regions: dict[str, tuple[int, ...]]) -> None:
+    assert dict(CONVENTIONS[name].regions) == regions
+    assert list(CONVENTIONS[name].regions) == list(regions)  # from the outermost inwards
 
 
 @pytest.mark.parametrize(
@@ -44,23 +51,23 @@ def test_regions_of_each_scheme(name: str, regions: dict[str, tuple[int, ...]]) 
     ],
 )
 def test_own_label(name: str, own: dict[str, int]) -> None:
-    assert {region: SCHEMES[name].own_label(region) for region in SCHEMES[name].regions} == own
+    assert {region: CONVENTIONS[name].own_label(region) for region in CONVENTIONS[name].regions} == own
 
 
 def test_labels_are_told_apart() -> None:
-    for scheme in SCHEMES.values():
-        assert 0 not in scheme.values
-        assert len({label.short for label in scheme.labels}) == len(scheme.labels)
-        assert len({label.colour for label in scheme.labels}) == len(scheme.labels)
-        assert all(scheme.label(label.value) is label for label in scheme.labels)
+    for convention in CONVENTIONS.values():
+        assert 0 not in convention.values
+        assert len({label.short for label in convention.labels}) == len(convention.labels)
+        assert len({label.colour for label in convention.labels}) == len(convention.labels)
+        assert all(convention.label(label.value) is label for label in convention.labels)
     with pytest.raises(KeyError):
-        SCHEMES["msd"].label(4)
+        CONVENTIONS["msd"].label(4)
 
 
 def test_schemes_by_name() -> None:
-    assert get_scheme("MSD") is SCHEMES["msd"]
+    assert get_convention("MSD") is CONVENTIONS["msd"]
     with pytest.raises(InputError, match="brats-2021"):
-        get_scheme("brats")
+        get_convention("brats")
 
 
 @pytest.mark.parametrize(
@@ -75,29 +82,29 @@ def test_schemes_by_name() -> None:
     ],
 )
 def test_schemes_that_fit(values: set[int], names: list[str]) -> None:
-    assert [s.name for s in schemes_for(values)] == names
+    assert [s.name for s in conventions_for(values)] == names
 
 
 @pytest.mark.parametrize("values", [[], [0], [0, 1], [1]])
 def test_nothing_but_ones_is_binary(values: list[int]) -> None:
-    assert decide_scheme(values, "x").name == "binary"
+    assert decide_convention(values, "x").name == "binary"
 
 
 @pytest.mark.parametrize("values", [{0, 1, 2, 3}, {1, 2, 4}, {1, 2, 3, 4}, {2}, {3}, {4}, {0, 2}])
 def test_two_schemes_that_fit_are_asked_about(values: set[int]) -> None:
     with pytest.raises(ChoiceNeededError, match="--labels") as raised:
-        decide_scheme(values, "the_mask.nii.gz")
+        decide_convention(values, "the_mask.nii.gz")
     assert "the_mask.nii.gz" in str(raised.value)
     assert len(raised.value.options) > 1
     assert "binary" not in raised.value.options
     for name in raised.value.options:
-        assert values - {0} <= SCHEMES[name].values
+        assert values - {0} <= CONVENTIONS[name].values
 
 
 @pytest.mark.parametrize("values", [{5}, {1, 2, 5}, {255}, {0, 1, 17}])
-def test_labels_of_no_scheme(values: set[int]) -> None:
+def test_labels_of_no_convention(values: set[int]) -> None:
     with pytest.raises(InputError, match="fit none"):
-        decide_scheme(values, "x")
+        decide_convention(values, "x")
 
 
 @given(labels=arrays(np.uint8, (3, 4), elements=st.integers(0, 255)), members=st.sets(st.integers(0, 255)))
@@ -107,7 +114,7 @@ def test_region_mask_is_isin(labels: np.ndarray, members: set[int]) -> None:
 
 @pytest.mark.parametrize(("source", "target"), itertools.permutations(MULTICLASS, 2))
 def test_a_conversion_keeps_the_regions(source: str, target: str) -> None:
-    one, other = SCHEMES[source], SCHEMES[target]
+    one, other = CONVENTIONS[source], CONVENTIONS[target]
     shared = [v for v in sorted(one.values) if one.label(v).tissue != "resection cavity"]
     labels = np.array([0, *shared, *shared], np.uint8)
     converted = convert(labels, one, other)
@@ -120,23 +127,23 @@ def test_a_conversion_keeps_the_regions(source: str, target: str) -> None:
 
 @pytest.mark.parametrize("names", itertools.permutations(["brats-2021", "brats-2023", "msd"], 2))
 def test_there_and_back(names: tuple[str, str]) -> None:
-    one, other = (SCHEMES[n] for n in names)
+    one, other = (CONVENTIONS[n] for n in names)
     labels = np.array([[0, *sorted(one.values)]], np.uint8)
     np.testing.assert_array_equal(convert(convert(labels, one, other), other, one), labels)
 
 
 def test_to_binary_and_never_back() -> None:
     labels = np.array([0, 1, 2, 4], np.uint8)
-    whole = convert(labels, SCHEMES["brats-2021"], SCHEMES["binary"])
+    whole = convert(labels, CONVENTIONS["brats-2021"], CONVENTIONS["binary"])
     np.testing.assert_array_equal(whole, [0, 1, 1, 1])
     with pytest.raises(InputError, match="has no label for whole tumour"):
-        convert(whole, SCHEMES["binary"], SCHEMES["brats-2021"])
+        convert(whole, CONVENTIONS["binary"], CONVENTIONS["brats-2021"])
 
 
 def test_what_cannot_be_converted_is_refused() -> None:
     cavity = np.array([0, 4], np.uint8)
     for target in ("brats-2021", "binary", "msd"):
         with pytest.raises(InputError, match="resection cavity"):
-            convert(cavity, SCHEMES["brats-2024"], SCHEMES[target])
+            convert(cavity, CONVENTIONS["brats-2024"], CONVENTIONS[target])
     with pytest.raises(InputError, match="has no label 3"):
-        convert(np.array([3], np.uint8), SCHEMES["brats-2021"], SCHEMES["msd"])
+        convert(np.array([3], np.uint8), CONVENTIONS["brats-2021"], CONVENTIONS["msd"])

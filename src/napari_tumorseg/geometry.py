@@ -34,7 +34,7 @@ _SAME_SPACE_TOLERANCE = 0.05
 
 
 @dataclass(frozen=True)
-class View:
+class AxisOrder:
     """A transposition and flips that lead from a file's 3-D array to the canonical one.
 
     Attributes
@@ -49,7 +49,7 @@ class View:
     flips: tuple[bool, bool, bool] = (False, False, False)
 
     @classmethod
-    def from_affine(cls, affine: Affine) -> View:
+    def from_affine(cls, affine: Affine) -> AxisOrder:
         """Return the view that makes the axes of a file with this voxel-to-RAS affine canonical."""
         found = nib.orientations.io_orientation(affine)
         wanted = nib.orientations.axcodes2ornt(CANONICAL)
@@ -81,14 +81,14 @@ class View:
 
 
 @dataclass(frozen=True, eq=False)
-class Storage:
+class FileLayout:
     """How a file held an array: what is needed to write a mask that matches it.
 
     Attributes
     ----------
     shape : tuple of int
         Shape of the file's 3-D array.
-    view : View
+    axis_order : AxisOrder
         From the file's array to the canonical one.
     affine : (4, 4) array
         The file's own voxel-to-RAS affine.
@@ -101,7 +101,7 @@ class Storage:
     """
 
     shape: tuple[int, int, int]
-    view: View
+    axis_order: AxisOrder
     affine: Affine
     fields: Mapping[str, Any] = field(default_factory=dict)
     slice_names: tuple[str, ...] = ()
@@ -119,14 +119,14 @@ class Grid:
         Maps canonical (z, y, x, 1) to RAS coordinates, in mm where `unit` is ``"mm"``, else in voxels.
     unit : {"mm", "unknown"}
         Whether the affine is in mm or its spacing means nothing.
-    storage : Storage or None
+    file_layout : FileLayout or None
         How the source file held it; None for a grid that no file holds.
     """
 
     shape: tuple[int, int, int]
     affine: Affine
     unit: Unit = "mm"
-    storage: Storage | None = None
+    file_layout: FileLayout | None = None
 
     @classmethod
     def from_file(
@@ -139,10 +139,10 @@ class Grid:
         """Return the grid of a file-ordered 3-D array with this voxel-to-RAS affine."""
         file_shape = (int(shape[0]), int(shape[1]), int(shape[2]))
         affine = np.asarray(affine, dtype=float)
-        view = View.from_affine(affine)
-        canonical = tuple(file_shape[a] for a in view.axes)
-        storage = Storage(file_shape, view, affine, dict(fields or {}))
-        return cls(canonical, affine @ view.matrix(file_shape), unit, storage)  # type: ignore[arg-type]
+        axis_order = AxisOrder.from_affine(affine)
+        canonical = tuple(file_shape[a] for a in axis_order.axes)
+        file_layout = FileLayout(file_shape, axis_order, affine, dict(fields or {}))
+        return cls(canonical, affine @ axis_order.matrix(file_shape), unit, file_layout)  # type: ignore[arg-type]
 
     @classmethod
     def from_codes(
@@ -171,9 +171,9 @@ class Grid:
         # no file says where it lies: the first canonical voxel is put at the origin
         shift = np.eye(4)
         shift[:3, 3] = -grid.affine[:3, 3]
-        assert grid.storage is not None
-        storage = replace(grid.storage, affine=shift @ grid.storage.affine)
-        return replace(grid, affine=shift @ grid.affine, storage=storage)
+        assert grid.file_layout is not None
+        file_layout = replace(grid.file_layout, affine=shift @ grid.file_layout.affine)
+        return replace(grid, affine=shift @ grid.affine, file_layout=file_layout)
 
     @cached_property
     def spacing(self) -> tuple[float, float, float]:
@@ -236,7 +236,7 @@ class Grid:
         """Return the view of a canonical array in the order in which the source file holds it."""
         if array.shape != self.shape:
             raise ValueError(f"an array of shape {array.shape} is not on a grid of shape {self.shape}")
-        return self.storage.view.undo(array) if self.storage else array
+        return self.file_layout.axis_order.undo(array) if self.file_layout else array
 
     def with_spacing(self, spacing: Sequence[float]) -> Grid:
         """Return the grid with a spacing (Z, Y, X) in mm that the user states.
@@ -251,17 +251,17 @@ class Grid:
             raise InputError(f"a spacing is three positive numbers in mm (Z, Y, X), not {list(spacing)}")
         affine = self.affine.copy()
         affine[:3, :3] *= steps / np.asarray(self.spacing)
-        storage = self.storage
-        if storage is not None:
-            to_canonical = np.linalg.inv(storage.view.matrix(storage.shape))
-            storage = replace(storage, affine=affine @ to_canonical, fields={})
-        return replace(self, affine=affine, unit="mm", storage=storage)
+        file_layout = self.file_layout
+        if file_layout is not None:
+            to_canonical = np.linalg.inv(file_layout.axis_order.matrix(file_layout.shape))
+            file_layout = replace(file_layout, affine=affine @ to_canonical, fields={})
+        return replace(self, affine=affine, unit="mm", file_layout=file_layout)
 
     def with_slice_names(self, names: Sequence[str]) -> Grid:
         """Return the grid of a volume whose slices are files of these names."""
-        if self.storage is None or len(names) != self.shape[0]:
+        if self.file_layout is None or len(names) != self.shape[0]:
             raise ValueError(f"{len(names)} names do not fit a stored grid of {self.shape[0]} slices")
-        return replace(self, storage=replace(self.storage, slice_names=tuple(names)))
+        return replace(self, file_layout=replace(self.file_layout, slice_names=tuple(names)))
 
     def _corners(self) -> Affine:
         last = np.asarray(self.shape) - 1

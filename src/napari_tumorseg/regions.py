@@ -1,6 +1,6 @@
-"""Label schemes: what the numbers in a mask mean, which regions they form, their colours.
+"""Label conventions: what the numbers in a mask mean, which regions they form, their colours.
 
-Schemes overlap ({1, 2, 3} fits MSD and BraTS 2023), so a scheme is stated, never guessed where two fit.
+Conventions overlap ({1, 2, 3} fits MSD and BraTS 2023): where two fit, the user states which one it is.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import numpy as np
 from napari_tumorseg.errors import ChoiceNeededError, InputError
 from napari_tumorseg.geometry import Array
 
-# Tissues that labels stand for; a conversion between schemes goes through them.
+# Tissues that labels stand for; a conversion between conventions goes through them.
 NECROSIS = "necrosis"
 NON_ENHANCING = "non-enhancing"
 CORE = "necrosis or non-enhancing"
@@ -46,7 +46,7 @@ REGION_NAMES = MappingProxyType({"WT": "whole tumour", "TC": "tumour core", "ET"
 
 @dataclass(frozen=True)
 class Label:
-    """One number of a scheme.
+    """One number of a convention.
 
     Attributes
     ----------
@@ -55,7 +55,7 @@ class Label:
     short, name : str
         Abbreviation and full name.
     tissue : str
-        What it stands for, common to all schemes.
+        What it stands for, common to all conventions.
     """
 
     value: int
@@ -70,7 +70,7 @@ class Label:
 
 
 @dataclass(frozen=True)
-class Scheme:
+class LabelConvention:
     """What the labels of a mask mean.
 
     Attributes
@@ -94,7 +94,7 @@ class Scheme:
 
     @property
     def regions(self) -> Mapping[str, tuple[int, ...]]:
-        """Label numbers of each region that the scheme can tell, from the outermost inwards."""
+        """Label numbers of each region that the convention can tell, from the outermost inwards."""
         found = {}
         for region, tissues in _TISSUES_OF_REGION.items():
             members = tuple(label.value for label in self.labels if label.tissue in tissues)
@@ -108,7 +108,7 @@ class Scheme:
         Raises
         ------
         KeyError
-            If the scheme has no such label.
+            If the convention has no such label.
         """
         for label in self.labels:
             if label.value == value:
@@ -122,16 +122,16 @@ class Scheme:
         return next((v for v in self.regions[region] if v not in inner), self.regions[region][0])
 
 
-def _scheme(name: str, title: str, *labels: tuple[int, str, str, str]) -> Scheme:
-    return Scheme(name, title, tuple(Label(*label) for label in labels))
+def _convention(name: str, title: str, *labels: tuple[int, str, str, str]) -> LabelConvention:
+    return LabelConvention(name, title, tuple(Label(*label) for label in labels))
 
 
-SCHEMES: Mapping[str, Scheme] = MappingProxyType(
+CONVENTIONS: Mapping[str, LabelConvention] = MappingProxyType(
     {
-        scheme.name: scheme
-        for scheme in (
-            _scheme("binary", "tumour / no tumour", (1, "WT", "whole tumour", TUMOUR)),
-            _scheme(
+        convention.name: convention
+        for convention in (
+            _convention("binary", "tumour / no tumour", (1, "WT", "whole tumour", TUMOUR)),
+            _convention(
                 "brats-2015",
                 "BraTS 2012-2016",
                 (1, "NCR", "necrosis", NECROSIS),
@@ -139,21 +139,21 @@ SCHEMES: Mapping[str, Scheme] = MappingProxyType(
                 (3, "NET", "non-enhancing tumour", NON_ENHANCING),
                 (4, "ET", "enhancing tumour", ENHANCING),
             ),
-            _scheme(
+            _convention(
                 "brats-2021",
                 "BraTS 2017-2021",
                 (1, "NCR/NET", "necrotic and non-enhancing core", CORE),
                 (2, "ED", "oedema", OEDEMA),
                 (4, "ET", "enhancing tumour", ENHANCING),
             ),
-            _scheme(
+            _convention(
                 "brats-2023",
                 "BraTS 2023",
                 (1, "NCR", "necrotic and non-enhancing core", CORE),
                 (2, "ED", "oedema", OEDEMA),
                 (3, "ET", "enhancing tumour", ENHANCING),
             ),
-            _scheme(
+            _convention(
                 "brats-2024",
                 "BraTS 2024 GLI (after treatment)",
                 (1, "NETC", "non-enhancing tumour core", CORE),
@@ -161,7 +161,7 @@ SCHEMES: Mapping[str, Scheme] = MappingProxyType(
                 (3, "ET", "enhancing tumour", ENHANCING),
                 (4, "RC", "resection cavity", CAVITY),
             ),
-            _scheme(
+            _convention(
                 "msd",
                 "Medical Segmentation Decathlon Task01",
                 (1, "ED", "oedema", OEDEMA),
@@ -171,11 +171,11 @@ SCHEMES: Mapping[str, Scheme] = MappingProxyType(
         )
     }
 )
-"""The schemes known by name; the table in the user guide is made from them."""
+"""The conventions known by name; the table in the user guide is made from them."""
 
 
-def get_scheme(name: str) -> Scheme:
-    """Return the scheme of this name.
+def get_convention(name: str) -> LabelConvention:
+    """Return the convention of this name.
 
     Raises
     ------
@@ -183,21 +183,23 @@ def get_scheme(name: str) -> Scheme:
         If there is none.
     """
     try:
-        return SCHEMES[name.lower()]
+        return CONVENTIONS[name.lower()]
     except KeyError:
-        raise InputError(f"there is no label scheme {name!r}; there are {', '.join(SCHEMES)}") from None
+        raise InputError(
+            f"there is no label convention {name!r}; there are {', '.join(CONVENTIONS)}"
+        ) from None
 
 
-def schemes_for(values: Iterable[int]) -> list[Scheme]:
-    """Return the schemes whose labels include all of `values` (0 is background)."""
+def conventions_for(values: Iterable[int]) -> list[LabelConvention]:
+    """Return the conventions whose labels include all of `values` (0 is background)."""
     wanted = set(values) - {0}
-    return [scheme for scheme in SCHEMES.values() if wanted <= scheme.values]
+    return [convention for convention in CONVENTIONS.values() if wanted <= convention.values]
 
 
-def decide_scheme(values: Iterable[int], where: str) -> Scheme:
-    """Return the one scheme that fits the labels found in a mask.
+def decide_convention(values: Iterable[int], where: str) -> LabelConvention:
+    """Return the one convention that fits the labels found in a mask.
 
-    A mask that holds nothing but 1 is taken as binary. Where several schemes fit, none is taken.
+    A mask that holds nothing but 1 is taken as binary. Where several conventions fit, none is taken.
 
     Parameters
     ----------
@@ -209,22 +211,22 @@ def decide_scheme(values: Iterable[int], where: str) -> Scheme:
     Raises
     ------
     ChoiceNeededError
-        If several schemes fit.
+        If several conventions fit.
     InputError
         If none does.
     """
     found = sorted({int(v) for v in values} - {0})
     if not set(found) - {1}:
-        return SCHEMES["binary"]
-    fitting = [s for s in schemes_for(found) if s.name != "binary"]
+        return CONVENTIONS["binary"]
+    fitting = [s for s in conventions_for(found) if s.name != "binary"]
     if not fitting:
         raise InputError(
-            f"{where} holds the labels {found}, which fit none of the schemes {', '.join(SCHEMES)}"
+            f"{where} holds the labels {found}, which fit none of the conventions {', '.join(CONVENTIONS)}"
         )
     if len(fitting) > 1:
         names = [s.name for s in fitting]
         raise ChoiceNeededError(
-            f"{where} holds the labels {found}, which fit several schemes: say which with --labels "
+            f"{where} holds the labels {found}, which fit several conventions: say which with --labels "
             f"({', '.join(names)})",
             names,
         )
@@ -238,14 +240,14 @@ def region_mask(labels: Array, members: Iterable[int]) -> Array:
     return np.asarray(table[labels])
 
 
-def convert(labels: Array, source: Scheme, target: Scheme) -> Array:
-    """Return a mask in another scheme; tissues that the target lumps together are merged.
+def convert(labels: Array, source: LabelConvention, target: LabelConvention) -> Array:
+    """Return a mask in another convention; tissues that the target lumps together are merged.
 
     Parameters
     ----------
     labels : array of uint8
         A mask in `source`.
-    source, target : Scheme
+    source, target : LabelConvention
         What the numbers mean and shall mean.
 
     Raises
@@ -258,11 +260,11 @@ def convert(labels: Array, source: Scheme, target: Scheme) -> Array:
     present = np.flatnonzero(np.bincount(labels.ravel(), minlength=256)[:256])
     for value in present[present > 0]:
         if value not in source.values:
-            raise InputError(f"the scheme {source.name} has no label {value}")
+            raise InputError(f"the convention {source.name} has no label {value}")
         label = source.label(int(value))
         goal = next((by_tissue[t] for t in _stand_ins(label.tissue) if t in by_tissue), None)
         if goal is None:
-            raise InputError(f"the scheme {target.name} has no label for {label.name} ({source.name})")
+            raise InputError(f"the convention {target.name} has no label for {label.name} ({source.name})")
         table[value] = goal
     return np.asarray(table[labels])
 

@@ -1,4 +1,4 @@
-"""What is segmented and what comes out: images with roles on one grid, and labels with a scheme."""
+"""What is segmented and what comes out: images with roles on one grid, and labels with a convention."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 
 from napari_tumorseg.errors import InputError
 from napari_tumorseg.geometry import Array, Grid
-from napari_tumorseg.regions import Scheme
+from napari_tumorseg.regions import LabelConvention
 
 
 class Role(StrEnum):
@@ -66,8 +66,8 @@ class Segmentation:
     labels : (Z, Y, X) array of uint8
         Canonical; 0 is background.
     grid : Grid
-        Where it lies; its storage tells how the source of the scan held its array.
-    scheme : Scheme
+        Where it lies; its file layout tells how the source of the scan held its array.
+    convention : LabelConvention
         What the numbers mean.
     name : str
         Case or file name.
@@ -83,7 +83,7 @@ class Segmentation:
 
     labels: Array
     grid: Grid
-    scheme: Scheme
+    convention: LabelConvention
     name: str = ""
     source: Path | None = None
     provenance: Mapping[str, Any] = field(default_factory=dict)

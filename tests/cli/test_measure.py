@@ -61,7 +61,7 @@ def test_files(tumorseg: Run, mask: Path, tmp_path: Path) -> None:
     assert tumorseg(*arguments, "--overwrite").code == 0
 
 
-def test_labels_that_fit_several_schemes(tumorseg: Run, mask: Path, tmp_path: Path) -> None:
+def test_labels_that_fit_several_conventions(tumorseg: Run, mask: Path, tmp_path: Path) -> None:
     image = nib.load(mask)
     data = np.asarray(image.dataobj).copy()
     data[5, 5, 2:4] = 2, 3

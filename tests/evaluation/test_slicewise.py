@@ -1,4 +1,4 @@
-"""Counts per slice against counting by hand, for schemes that differ."""
+"""Counts per slice against counting by hand, for conventions that differ."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from napari_tumorseg.evaluation.slicewise import pooled, slice_counts
 from napari_tumorseg.geometry import Grid
 from napari_tumorseg.measure import agreement
 from napari_tumorseg.models.card import Output
-from napari_tumorseg.regions import SCHEMES
+from napari_tumorseg.regions import CONVENTIONS
 from napari_tumorseg.scan import Segmentation
 
 SHAPE = (5, 9, 11)
@@ -20,10 +20,10 @@ def masks(ours: str, theirs: str, seed: int = 0) -> tuple[Segmentation, Segmenta
     rng = np.random.default_rng(seed)
     found = []
     for name in (ours, theirs):
-        values = [0, *sorted(SCHEMES[name].values)]
+        values = [0, *sorted(CONVENTIONS[name].values)]
         labels = rng.choice(values, size=SHAPE).astype(np.uint8)
         labels[0] = 0
-        found.append(Segmentation(labels, Grid.from_codes(SHAPE, spacing=(1, 1, 1)), SCHEMES[name], name))
+        found.append(Segmentation(labels, Grid.from_codes(SHAPE, spacing=(1, 1, 1)), CONVENTIONS[name], name))
     return found[0], found[1]
 
 
@@ -56,17 +56,17 @@ def test_counts_add_up_to_those_in_3d(ours: str, theirs: str) -> None:
 def test_slices_with_tumour_leave_cavities_out() -> None:
     labels = np.zeros((3, 4, 4), np.uint8)
     labels[1, 0, 0], labels[2, 0, 0] = 4, 1
-    assert tumour_slices(labels, SCHEMES["brats-2024"]).tolist() == [False, False, True]
+    assert tumour_slices(labels, CONVENTIONS["brats-2024"]).tolist() == [False, False, True]
 
 
 def test_which_outputs_are_a_row() -> None:
     seg, reference = masks("brats-2023", "brats-2023")
     rows = {row.name: row for row in rows_of(agreement(seg, reference))}
-    nested = Output(names=("WT", "TC", "ET"), labels=(2, 1, 3), scheme="brats-2023")
+    nested = Output(names=("WT", "TC", "ET"), labels=(2, 1, 3), convention="brats-2023")
     assert outputs_of(rows["TC"], nested) == ("TC",)
     assert outputs_of(rows["ED"], nested) == ()
     classes = Output(
-        activation="softmax", names=("none", "NCR", "ED", "ET"), labels=(0, 1, 2, 3), scheme="brats-2023"
+        activation="softmax", names=("none", "NCR", "ED", "ET"), labels=(0, 1, 2, 3), convention="brats-2023"
     )
     assert outputs_of(rows["TC"], classes) == ("NCR", "ET")
     assert outputs_of(rows["ED"], classes) == ("ED",)

@@ -11,9 +11,9 @@ from skimage import morphology
 from napari_tumorseg.errors import InputError
 from napari_tumorseg.geometry import Grid
 from napari_tumorseg.inference.postprocess import PostSettings, postprocess
-from napari_tumorseg.regions import SCHEMES, region_mask
+from napari_tumorseg.regions import CONVENTIONS, region_mask
 
-BINARY, B15, B24, MSD = (SCHEMES[name] for name in ("binary", "brats-2015", "brats-2024", "msd"))
+BINARY, B15, B24, MSD = (CONVENTIONS[name] for name in ("binary", "brats-2015", "brats-2024", "msd"))
 THICK = (3.0, 1.0, 0.7)
 
 
@@ -25,14 +25,14 @@ def unknown(shape):
     return Grid(tuple(shape), np.eye(4)[[2, 1, 0, 3]], "unknown")
 
 
-def run(labels, scheme=BINARY, spacing=(1.0, 1.0, 1.0), brain=None, **settings):
+def run(labels, convention=BINARY, spacing=(1.0, 1.0, 1.0), brain=None, **settings):
     """Post-process and check what must hold whatever is done."""
     before = labels.copy()
-    out, notes = postprocess(labels, grid(labels.shape, spacing), scheme, PostSettings(**settings), brain)
+    out, notes = postprocess(labels, grid(labels.shape, spacing), convention, PostSettings(**settings), brain)
     assert np.array_equal(labels, before)
     assert not np.shares_memory(out, labels)
     assert out.dtype == labels.dtype
-    strangers = [v for v in range(1, 256) if not any(v in m for m in scheme.regions.values())]
+    strangers = [v for v in range(1, 256) if not any(v in m for m in convention.regions.values())]
     kept = np.isin(labels, strangers)
     assert np.array_equal(np.isin(out, strangers), kept)
     if labels.any():
@@ -265,21 +265,21 @@ def test_what_the_whole_tumour_loses_takes_its_inner_regions_along():
 @pytest.mark.parametrize(
     ("scheme", "oedema", "core", "enhancing"), [(B15, 2, 1, 4), (MSD, 1, 2, 3), (B24, 2, 1, 3)]
 )
-def test_a_hole_is_filled_with_the_tissue_of_the_region_that_has_it(scheme, oedema, core, enhancing):
+def test_a_hole_is_filled_with_the_tissue_of_the_region_that_has_it(convention, oedema, core, enhancing):
     labels = np.zeros((9, 9, 12), np.uint8)
     labels[1:8, 1:8, 1:11] = oedema
     labels[2, 2, 2] = 0
     labels[2:7, 2:7, 4:9] = core
     labels[4, 4, 6] = 0
     labels[3, 3, 5] = oedema
-    out, _ = run(labels, scheme, fill_holes=True)
+    out, _ = run(labels, convention, fill_holes=True)
     assert out[2, 2, 2] == oedema
     assert out[4, 4, 6] == core
     assert out[3, 3, 5] == core
     # a shell of enhancing tumour keeps its necrosis
     labels[2:7, 2:7, 4:9] = enhancing
     labels[3:6, 3:6, 5:8] = core
-    out, _ = run(labels, scheme, fill_holes=True)
+    out, _ = run(labels, convention, fill_holes=True)
     assert (out == core).sum() == 27
 
 
@@ -308,15 +308,15 @@ def test_the_resection_cavity_is_left_as_it_is():
 
 @pytest.mark.parametrize("seed", range(5))
 @pytest.mark.parametrize("scheme", [B15, B24, MSD])
-def test_inner_regions_stay_inside_outer_ones(seed, scheme):
+def test_inner_regions_stay_inside_outer_ones(seed, convention):
     rng = np.random.default_rng(seed)
     field = ndimage.gaussian_filter(rng.random((10, 14, 15)), 1.2)
     labels = np.digitize(field, np.quantile(field, [0.5, 0.65, 0.8, 0.9])).astype(np.uint8)
-    labels = np.where(np.isin(labels, list(scheme.values)), labels, 0).astype(np.uint8)
+    labels = np.where(np.isin(labels, list(convention.values)), labels, 0).astype(np.uint8)
     brain = ndimage.gaussian_filter(rng.random(labels.shape), 2) > 0.45
     settings = {"opening_mm": 1.5, "closing_mm": 2, "fill_holes": True, "min_component_mm3": 12}
-    out, _ = run(labels, scheme, THICK, brain, inside_brain=True, **settings)
-    masks = [region_mask(out, members) for members in scheme.regions.values()]
+    out, _ = run(labels, convention, THICK, brain, inside_brain=True, **settings)
+    masks = [region_mask(out, members) for members in convention.regions.values()]
     for outer, inner in pairwise(masks):
         assert not (inner & ~outer).any()
     assert not (masks[0] & ~brain).any()
@@ -414,8 +414,8 @@ def test_parts_that_the_model_is_nowhere_sure_of_go() -> None:
     grid = Grid.from_codes(labels.shape, spacing=None)
     for least, kept in ((0, 18), (3, 18), (4, 9), (5, 0)):
         found, notes = postprocess(
-            labels, grid, SCHEMES["binary"], PostSettings(certain_voxels=least), certain=certain
+            labels, grid, CONVENTIONS["binary"], PostSettings(certain_voxels=least), certain=certain
         )
         assert found.sum() == kept and not notes
-    found, notes = postprocess(labels, grid, SCHEMES["binary"], PostSettings(certain_voxels=5))
+    found, notes = postprocess(labels, grid, CONVENTIONS["binary"], PostSettings(certain_voxels=5))
     assert found.sum() == 18 and "certain_voxels had no effect" in notes[0]

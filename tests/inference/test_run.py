@@ -57,7 +57,7 @@ def test_every_voxel_is_where_it_was(lesion_model: Model) -> None:
     seg = segment(make_scan({"flair": data}), lesion_model)
     assert seg.labels.dtype == np.uint8
     np.testing.assert_array_equal(seg.labels, data > LIMIT)
-    assert seg.scheme.name == "binary"
+    assert seg.convention.name == "binary"
     assert seg.name == "case"
 
 
@@ -92,12 +92,12 @@ def test_how_a_file_holds_its_slices_does_not_matter(codes: str, noisy_model: Mo
     assert np.mean(expected != expected[..., ::-1]) > 0.01
     plain = Grid.from_codes(data.shape, spacing=(2, 1, 1))
     sides = {"S": 2.0, "I": 2.0}
-    probe = Grid.from_codes((1, 1, 1), codes).storage
+    probe = Grid.from_codes((1, 1, 1), codes).file_layout
     assert probe is not None
-    stored = np.ascontiguousarray(probe.view.undo(data))
+    stored = np.ascontiguousarray(probe.axis_order.undo(data))
     grid = Grid.from_codes(stored.shape, codes, [sides.get(c, 1.0) for c in codes])
-    assert grid.storage is not None
-    image = Image("flair", Role.FLAIR, grid.storage.view.apply(stored), grid)
+    assert grid.file_layout is not None
+    image = Image("flair", Role.FLAIR, grid.file_layout.axis_order.apply(stored), grid)
     seg = segment(Scan("case", (image,)), noisy_model)
     assert seg.grid.shape == plain.shape
     np.testing.assert_array_equal(seg.labels, expected)
@@ -439,7 +439,7 @@ def test_cards_of_the_published_recipes_run(recipe: str, tmp_path: Path) -> None
     seg = segment(scan, get_model(model.weights))
     assert seg.labels.shape == data.shape
     assert not seg.labels[1].any()
-    assert set(np.unique(seg.labels)) <= {0, *seg.scheme.values}
+    assert set(np.unique(seg.labels)) <= {0, *seg.convention.values}
 
 
 def test_stretching_brings_labels_back_in_place(tmp_path: Path) -> None:

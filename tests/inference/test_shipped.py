@@ -39,7 +39,7 @@ def test_brats_regions_outlines_the_sample_and_finds_nothing_in_its_healthy_half
     scan, reference = read(folder), read_mask(next(folder.rglob("*seg.nii.gz")))
     found = segment(scan, "brats-regions")
     for name, least in LEAST.items():
-        values = found.scheme.regions[name]
+        values = found.convention.regions[name]
         one, other = region_mask(found.labels, values), region_mask(reference.labels, values)
         assert 2 * (one & other).sum() / (one.sum() + other.sum()) >= least, name
     assert not segment(without_tumour(scan, reference.labels > 0), "brats-regions").labels.any()

@@ -12,9 +12,9 @@ import SimpleITK
 
 from napari_tumorseg import io
 from napari_tumorseg.errors import ChoiceNeededError, GeometryError, InputError
-from napari_tumorseg.geometry import Grid, View
+from napari_tumorseg.geometry import AxisOrder, Grid
 from napari_tumorseg.io.case import Case, Mask, bring, pick_case
-from napari_tumorseg.regions import SCHEMES, region_mask
+from napari_tumorseg.regions import CONVENTIONS, region_mask
 from napari_tumorseg.scan import Image, Role
 from tests.nifti_files import affine_of, asymmetric, labels_like, orientations
 
@@ -38,21 +38,23 @@ def shifted(millimetres: float, shape: tuple[int, int, int] = (7, 6, 5)) -> Grid
 # --- masks -------------------------------------------------------------------------------------
 
 
-def mask(values: tuple[int, ...], scheme: str | None = None) -> Mask:
+def mask(values: tuple[int, ...], convention: str | None = None) -> Mask:
     labels = labels_like((3, 4, 5), values)
-    return Mask("a_seg", labels, Grid.from_codes(labels.shape), SCHEMES[scheme] if scheme else None)
+    return Mask(
+        "a_seg", labels, Grid.from_codes(labels.shape), CONVENTIONS[convention] if convention else None
+    )
 
 
-def test_scheme_named_known_or_the_only_one() -> None:
-    assert mask((0, 1)).segmentation().scheme.name == "binary"
-    assert mask((0, 1, 2, 3), "msd").segmentation().scheme.name == "msd"
-    assert mask((0, 1, 2, 3), "msd").segmentation("brats-2023").scheme.name == "brats-2023"
+def test_convention_named_known_or_the_only_one() -> None:
+    assert mask((0, 1)).segmentation().convention.name == "binary"
+    assert mask((0, 1, 2, 3), "msd").segmentation().convention.name == "msd"
+    assert mask((0, 1, 2, 3), "msd").segmentation("brats-2023").convention.name == "brats-2023"
     with pytest.raises(ChoiceNeededError, match="a_seg"):
         mask((0, 1, 2, 3)).segmentation()
 
 
 @pytest.mark.parametrize(("known", "named"), [("msd", None), (None, "msd"), ("brats-2015", "msd")])
-def test_labels_that_the_scheme_has_not(known: str | None, named: str | None) -> None:
+def test_labels_that_the_convention_has_not(known: str | None, named: str | None) -> None:
     with pytest.raises(InputError, match=r"labels \[4\], which msd does not have"):
         mask((0, 1, 4), known).segmentation(named)
 
@@ -114,8 +116,8 @@ def test_equal_shape_with_another_affine_is_refused(codes: tuple[str, str, str])
     array = asymmetric((7, 6, 5))
     base_grid = Grid.from_file(array.shape, affine_of(LPS))
     other_grid = Grid.from_file(array.shape, affine_of(codes, (1, 1, 1.5)))
-    base = image(data=base_grid.storage.view.apply(array), grid=base_grid)  # type: ignore[union-attr]
-    other = image("t1", data=other_grid.storage.view.apply(array), grid=other_grid)  # type: ignore[union-attr]
+    base = image(data=base_grid.file_layout.axis_order.apply(array), grid=base_grid)  # type: ignore[union-attr]
+    other = image("t1", data=other_grid.file_layout.axis_order.apply(array), grid=other_grid)  # type: ignore[union-attr]
     with pytest.raises(GeometryError, match=r"equal shape .* but another affine.*--same-voxels"):
         bring(other, base)
     found = bring(other, base, same_voxels=True)
@@ -239,8 +241,8 @@ def test_real_msd_label_against_its_brats_case(shared_data: Path) -> None:
     msd = io.read_mask(shared_data / "brats" / "MSD_BRATS_001_label.nii.gz", "msd")
     for region in ("WT", "TC", "ET"):
         np.testing.assert_array_equal(
-            region_mask(msd.labels, msd.scheme.regions[region]),
-            region_mask(expert.labels, expert.scheme.regions[region]),
+            region_mask(msd.labels, msd.convention.regions[region]),
+            region_mask(expert.labels, expert.convention.regions[region]),
         )
     label = Image("label", Role.OTHER, msd.labels, msd.grid, msd.source)
     with pytest.raises(GeometryError, match="another affine"):
@@ -256,8 +258,8 @@ def test_real_mask_whose_header_was_lost(shared_data: Path) -> None:
     found = bring(layer, case.reference(), same_voxels=True)
     assert lost.source is not None
     stored = np.asarray(nib.load(lost.source).dataobj)
-    view = case.reference().grid.storage.view  # type: ignore[union-attr]
-    assert view != View()
+    view = case.reference().grid.file_layout.axis_order  # type: ignore[union-attr]
+    assert view != AxisOrder()
     np.testing.assert_array_equal(found.data, view.apply(stored))
     (right,) = (m for m in case.masks if m.name == "seg-BraTS23_1")
     np.testing.assert_array_equal(found.data > 0, right.labels > 0)  # so the voxels did match

@@ -11,7 +11,7 @@ import pytest
 from napari_tumorseg.errors import ChoiceNeededError, InputError, OutputError, TooLargeError
 from napari_tumorseg.geometry import Grid
 from napari_tumorseg.io import hdf5
-from napari_tumorseg.regions import SCHEMES
+from napari_tumorseg.regions import CONVENTIONS
 from napari_tumorseg.scan import Role, Segmentation
 
 SHARED = Path(__file__).resolve().parents[2].parent / "shared" / "data"
@@ -73,7 +73,7 @@ def test_brats_slices_are_stacked_in_numeric_order_and_oriented(tmp_path: Path) 
     assert case.images[3].data[2, 5, 3] == np.float32(volume[2, 3, 5, 3])
     assert case.images[0].grid.unit == "unknown"
     mask = case.masks[0]
-    assert mask.scheme is SCHEMES["brats-2021"]
+    assert mask.convention is CONVENTIONS["brats-2021"]
     assert (mask.labels[1, 2, 7], mask.labels[1, 4, 5], mask.labels[1, 9, 8]) == (1, 2, 4)
     assert not case.warnings
 
@@ -161,7 +161,7 @@ def test_msd_patch(tmp_path: Path) -> None:
     assert data.shape == (11, 10, 9)
     # X, Y run right and anterior, so both are flipped: canonical runs left and back
     assert data[3, 10 - 1 - 2, 9 - 1 - 1] == x[2, 1, 2, 3]
-    assert case.masks[0].scheme is SCHEMES["msd"]
+    assert case.masks[0].convention is CONVENTIONS["msd"]
     assert case.masks[0].labels[3, 7, 7] == 1
     assert case.masks[0].labels[9, 1, 1] == 3
     assert case.images[0].grid.unit == "unknown"
@@ -177,7 +177,7 @@ def test_real_msd_patches() -> None:
     for image, values in zip(case.images, x, strict=True):
         np.testing.assert_array_equal(image.grid.to_file_order(image.data), values.astype(np.float32))
     np.testing.assert_array_equal(case.images[0].grid.to_file_order(case.masks[0].labels), y.argmax(-1))
-    assert case.masks[0].segmentation().scheme.name == "msd"
+    assert case.masks[0].segmentation().convention.name == "msd"
     with pytest.raises(ChoiceNeededError, match="3 cases"):
         hdf5.open_case(path.parent)
 
@@ -206,7 +206,7 @@ def test_figshare_slice_is_transposed_back(tmp_path: Path) -> None:
     assert case.images[0].role is Role.T1C
     np.testing.assert_array_equal(case.images[0].data, picture[None])
     np.testing.assert_array_equal(case.masks[0].labels, mask[None])
-    assert case.masks[0].scheme is SCHEMES["binary"]
+    assert case.masks[0].convention is CONVENTIONS["binary"]
     assert "100360" not in repr(case)
 
 
@@ -472,22 +472,22 @@ GRIDS = {
     "oblique": Grid.from_file(
         (9, 10, 11), np.array([[0.9, 0.1, 0, 5], [-0.1, 0.9, 0.2, -7], [0, -0.2, 4, 30], [0, 0, 0, 1]])
     ),
-    "no storage": Grid((9, 10, 11), np.diag([1.0, 2.0, 3.0, 1.0]) @ np.eye(4)[[2, 1, 0, 3]]),
+    "no file layout": Grid((9, 10, 11), np.diag([1.0, 2.0, 3.0, 1.0]) @ np.eye(4)[[2, 1, 0, 3]]),
 }
 
 
 @pytest.mark.parametrize("name", GRIDS)
 def test_round_trip(tmp_path: Path, name: str) -> None:
     grid = GRIDS[name]
-    seg = Segmentation(labels(grid.shape), grid, SCHEMES["brats-2021"], "case")
+    seg = Segmentation(labels(grid.shape), grid, CONVENTIONS["brats-2021"], "case")
     path = tmp_path / "case_seg.h5"
     hdf5.write_mask(seg, path)
     found = hdf5.open_case(path)
     assert not found.images
     mask = found.masks[0]
     assert mask.name == "case_seg"
-    assert mask.scheme is SCHEMES["brats-2021"]
-    if name != "no storage":
+    assert mask.convention is CONVENTIONS["brats-2021"]
+    if name != "no file layout":
         np.testing.assert_array_equal(mask.labels, seg.labels)
         np.testing.assert_allclose(mask.grid.affine, grid.affine)
         assert mask.grid.unit == grid.unit
@@ -511,7 +511,7 @@ def test_a_mask_written_for_a_patch_equals_it_index_for_index(tmp_path: Path) ->
 
 
 def test_writing_never_replaces_unasked(tmp_path: Path) -> None:
-    seg = Segmentation(labels((9, 10, 11)), Grid.from_codes((9, 10, 11)), SCHEMES["brats-2021"])
+    seg = Segmentation(labels((9, 10, 11)), Grid.from_codes((9, 10, 11)), CONVENTIONS["brats-2021"])
     hdf5.write_mask(seg, tmp_path / "a.h5")
     with pytest.raises(OutputError, match="exists already"):
         hdf5.write_mask(seg, tmp_path / "a.h5")

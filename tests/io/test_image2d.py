@@ -79,7 +79,7 @@ def test_a_mask_beside_it(tmp_path: Path, word: str) -> None:
     assert image2d.list_cases(tmp_path) == ["brain_tumor_1"]
     case = image2d.open_case(path)
     assert case.masks[0].labels[0, 2, 9] == 1
-    assert case.masks[0].segmentation().scheme.name == "binary"
+    assert case.masks[0].segmentation().convention.name == "binary"
     alone = image2d.open_case(tmp_path / f"brain_tumor_1{word}.png")
     assert not alone.images
     np.testing.assert_array_equal(alone.masks[0].labels, mask[None] // 255)

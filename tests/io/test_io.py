@@ -19,7 +19,7 @@ from napari_tumorseg import io
 from napari_tumorseg.errors import ChoiceNeededError, InputError, OutputError
 from napari_tumorseg.geometry import Grid
 from napari_tumorseg.io import nifti
-from napari_tumorseg.regions import SCHEMES
+from napari_tumorseg.regions import CONVENTIONS
 from napari_tumorseg.scan import Role, Segmentation
 from tests.nifti_files import affine_of, asymmetric, labels_like, save_nifti, segmentation
 
@@ -157,20 +157,20 @@ ENDINGS = (".nii", ".nii.gz", ".tif", ".tiff", ".h5", ".hdf5", ".NII.GZ")
 
 @pytest.mark.parametrize("ending", ENDINGS)
 @pytest.mark.parametrize("scheme", ["binary", "brats-2021", "msd"])
-def test_a_mask_and_its_side_file(tmp_path: Path, ending: str, scheme: str) -> None:
+def test_a_mask_and_its_side_file(tmp_path: Path, ending: str, convention: str) -> None:
     source = save_nifti(tmp_path / "flair.nii", asymmetric(SHAPE), affine_of(("R", "A", "S"), (1, 1, 3)))
-    seg = replace(segmentation(io.read(source).grid, scheme), provenance={"model": "m", "sha256": "0f"})
+    seg = replace(segmentation(io.read(source).grid, convention), provenance={"model": "m", "sha256": "0f"})
     path = tmp_path / f"ä b_seg{ending}"
     written = io.write_mask(seg, path)
     assert written == [path, tmp_path / "ä b_seg.json"]
     assert sorted(p.name for p in tmp_path.iterdir()) == sorted(["flair.nii", *(p.name for p in written)])
     told = json.loads(written[1].read_text(encoding="utf-8"))
-    assert told["scheme"] == scheme
-    assert told["labels"] == {str(label.value): label.name for label in seg.scheme.labels}
+    assert told["scheme"] == convention
+    assert told["labels"] == {str(label.value): label.name for label in seg.convention.labels}
     assert (told["case"], told["unit"], told["model"], told["sha256"]) == ("case", "mm", "m", "0f")
 
     back = io.read_mask(path)
-    assert back.scheme is seg.scheme  # the side file tells, so nobody is asked
+    assert back.convention is seg.convention  # the side file tells, so nobody is asked
     np.testing.assert_array_equal(back.labels, seg.labels)
     assert back.source == path
 
@@ -249,7 +249,7 @@ def test_a_mask_that_its_name_does_not_give_away(tmp_path: Path) -> None:
     for name in ("x_flair_abnormality.nii", "result.nii"):
         save_nifti(tmp_path / name, labels_like(SHAPE, (0, 1)))
         seg = io.read_mask(tmp_path / name)
-        assert seg.scheme.name == "binary"
+        assert seg.convention.name == "binary"
         assert seg.labels.dtype == np.uint8
         assert seg.labels.sum() == 2
 
@@ -263,8 +263,8 @@ def test_what_holds_no_mask_or_too_many(tmp_path: Path) -> None:
         io.read_mask(tmp_path)
     with pytest.raises(ChoiceNeededError, match="--labels"):
         io.read_mask(tmp_path / "a_seg.nii")
-    assert io.read_mask(tmp_path / "a_seg.nii", "brats-2021").scheme.name == "brats-2021"
-    with pytest.raises(InputError, match="no label scheme"):
+    assert io.read_mask(tmp_path / "a_seg.nii", "brats-2021").convention.name == "brats-2021"
+    with pytest.raises(InputError, match="no label convention"):
         io.read_mask(tmp_path / "a_seg.nii", "nonsense")
 
 
@@ -299,7 +299,7 @@ def test_probabilities_lie_on_the_masks_grid(tmp_path: Path) -> None:
     box = (slice(1, 3), slice(2, 4), slice(0, 2))
     values = np.arange(8, dtype=np.uint8).reshape(2, 2, 2) * 36
     seg = Segmentation(
-        np.zeros(grid.shape, np.uint8), grid, SCHEMES["binary"], "c", None, {}, {"WT": values}, box
+        np.zeros(grid.shape, np.uint8), grid, CONVENTIONS["binary"], "c", None, {}, {"WT": values}, box
     )
     (written,) = io.write_probabilities(seg, tmp_path)
     assert written.name == "c_prob_WT.nii.gz"
@@ -316,7 +316,7 @@ def test_lgg_slices_come_with_a_side_file(tmp_path: Path) -> None:
     grid = Grid.from_codes((2, 3, 3))
     labels = np.zeros(grid.shape, np.uint8)
     labels[1, 2, 0] = 1
-    written = io.write_lgg(Segmentation(labels, grid, SCHEMES["binary"], "P"), tmp_path)
+    written = io.write_lgg(Segmentation(labels, grid, CONVENTIONS["binary"], "P"), tmp_path)
     assert [p.name for p in written] == ["P_1_mask.tif", "P_2_mask.tif", "P_mask.json"]
     assert json.loads(written[-1].read_text())["scheme"] == "binary"
     assert tifffile.imread(written[1])[2, 0] == 255
@@ -330,10 +330,10 @@ def slices(folder: Path, numbers: range | list[int]) -> Path:
     return folder
 
 
-def tumour_on(grid: Grid, name: str, scheme: str = "binary", value: int = 1) -> Segmentation:
+def tumour_on(grid: Grid, name: str, convention: str = "binary", value: int = 1) -> Segmentation:
     labels = np.zeros(grid.shape, np.uint8)
     labels[:, 2:5, 3:6] = value
-    return Segmentation(labels, grid, SCHEMES[scheme], name)
+    return Segmentation(labels, grid, CONVENTIONS[convention], name)
 
 
 @pytest.mark.parametrize("spacing", [None, (5.0, 1.0, 1.0)])
@@ -398,20 +398,20 @@ def test_probabilities_are_no_channels(tmp_path: Path) -> None:
     "name", ["result.tif", "t1c_out.tiff", "flair_result.nii.gz", "flair.nii", "x.h5", "a.b_seg.nii.gz"]
 )
 @pytest.mark.parametrize("scheme", ["brats-2024", "binary"])
-def test_a_mask_of_any_name_keeps_its_scheme(tmp_path: Path, name: str, scheme: str) -> None:
-    seg = tumour_on(Grid.from_codes(SHAPE), "c", scheme)
+def test_a_mask_of_any_name_keeps_its_convention(tmp_path: Path, name: str, convention: str) -> None:
+    seg = tumour_on(Grid.from_codes(SHAPE), "c", convention)
     written = io.write_mask(seg, tmp_path / name)
-    assert io.read_mask(written[0]).scheme.name == scheme
+    assert io.read_mask(written[0]).convention.name == convention
     for path in (written[0], tmp_path):
         case = io.open_case(path)
         assert not case.images
-        assert [m.scheme for m in case.masks] == [SCHEMES[scheme]]
+        assert [m.convention for m in case.masks] == [CONVENTIONS[convention]]
 
 
-def test_a_tiff_mask_tells_its_scheme_itself(tmp_path: Path) -> None:
+def test_a_tiff_mask_tells_its_convention_itself(tmp_path: Path) -> None:
     mask, side = io.write_mask(tumour_on(Grid.from_codes(SHAPE), "c", "msd"), tmp_path / "result.tif")
     side.unlink()
-    assert io.read_mask(mask).scheme.name == "msd"
+    assert io.read_mask(mask).convention.name == "msd"
     assert not io.open_case(mask).images
 
 
@@ -421,7 +421,7 @@ def test_the_side_file_of_another_format_makes_no_mask(tmp_path: Path) -> None:
     io.write_mask(tumour_on(scan.grid, "X"), tmp_path / "X.nii.gz")
     assert [i.name for i in io.open_case(tmp_path / "X.tif").images] == ["X"]
     assert [i.name for i in io.open_case(tmp_path).images] == ["X"]
-    assert io.read_mask(tmp_path / "X.nii.gz").scheme.name == "binary"
+    assert io.read_mask(tmp_path / "X.nii.gz").convention.name == "binary"
 
 
 def test_warnings_name_no_folder(tmp_path: Path) -> None:

@@ -135,7 +135,7 @@ def test_codes_are_those_of_the_source(tmp_path: Path, sform: int, qform: int) -
         sform_code=sform, qform_code=qform,
     )  # fmt: skip
     found = nifti.read_file(source)
-    world = found.grid.storage.affine  # type: ignore[union-attr]
+    world = found.grid.file_layout.affine  # type: ignore[union-attr]
     np.testing.assert_allclose(world, nib.load(source).affine, atol=1e-5)
     assert bool(found.warnings) == (sform == qform == 0)
     write_like(source, tmp_path / "a_seg.nii.gz")
@@ -188,7 +188,7 @@ def test_real_scans_and_their_masks(shared_data: Path, tmp_path: Path, pattern: 
     assert not found.warnings
     stored = np.asarray(image.dataobj)
     np.testing.assert_array_equal(found.grid.to_file_order(found.channels[0]), stored.astype(np.float32))
-    np.testing.assert_allclose(found.grid.storage.affine, image.affine, atol=1e-4)  # type: ignore[union-attr]
+    np.testing.assert_allclose(found.grid.file_layout.affine, image.affine, atol=1e-4)  # type: ignore[union-attr]
     write_like(source, tmp_path / "a_seg.nii.gz")
     assert_same_geometry(source, tmp_path / "a_seg.nii.gz")
     assert_same_for_itk(source, tmp_path / "a_seg.nii.gz")
@@ -198,7 +198,7 @@ def test_second_version(tmp_path: Path) -> None:
     affine = affine_of(("R", "A", "S"), (1 / 3, 1, 2), 8)
     source = save_nifti(tmp_path / "a.nii.gz", asymmetric(), affine, second=True)
     found = nifti.read_file(source)
-    np.testing.assert_array_equal(found.grid.storage.affine, affine)  # type: ignore[union-attr]
+    np.testing.assert_array_equal(found.grid.file_layout.affine, affine)  # type: ignore[union-attr]
     write_like(source, tmp_path / "a_seg.nii")
     assert isinstance(nib.load(tmp_path / "a_seg.nii"), nib.Nifti2Image)
     assert_same_geometry(source, tmp_path / "a_seg.nii")
@@ -353,7 +353,7 @@ def odd(tmp_path: Path, **fields: Any) -> nifti.NiftiFile:
 def test_no_codes_at_all_is_method_one(tmp_path: Path) -> None:
     found = odd(tmp_path, sform_code=0, qform_code=0)
     np.testing.assert_allclose(
-        found.grid.storage.affine,
+        found.grid.file_layout.affine,
         nib.load(tmp_path / "a.nii.gz").header.get_base_affine(),  # type: ignore[union-attr]
     )
     assert "tells no orientation" in found.warnings[0]
@@ -398,21 +398,21 @@ def test_quaternion_slightly_too_long(tmp_path: Path) -> None:
     """Rounding by old converters: nibabel refuses it, all others read it."""
     found = odd(tmp_path, sform_code=0, qform_code=1, quatern_b=0, quatern_c=0, quatern_d=1.00001)
     assert not found.warnings
-    np.testing.assert_allclose(np.diag(found.grid.storage.affine)[:3], (-1, -2, 3), rtol=1e-4)  # type: ignore[union-attr]
+    np.testing.assert_allclose(np.diag(found.grid.file_layout.affine)[:3], (-1, -2, 3), rtol=1e-4)  # type: ignore[union-attr]
 
 
 @pytest.mark.parametrize(("qfac", "third"), [(0, 3), (1, 3), (-1, -3), (np.nan, 3)])
 def test_the_sign_of_the_third_axis(tmp_path: Path, qfac: float, third: float) -> None:
     fields = {"quatern_b": 0, "quatern_c": 0, "quatern_d": 0, "pixdim_0": qfac}
     found = odd(tmp_path, sform_code=0, qform_code=1, **fields)
-    np.testing.assert_allclose(np.diag(found.grid.storage.affine)[:3], (1, 2, third))  # type: ignore[union-attr]
+    np.testing.assert_allclose(np.diag(found.grid.file_layout.affine)[:3], (1, 2, third))  # type: ignore[union-attr]
     assert not found.warnings
 
 
 def test_qform_and_sform_that_differ(tmp_path: Path) -> None:
     found = odd(tmp_path, sform_code=1, qform_code=1, qoffset_x=50)
     assert "differ by up to" in found.warnings[0]
-    assert found.grid.storage.affine[0, 3] == pytest.approx(-11.5)  # type: ignore[union-attr]
+    assert found.grid.file_layout.affine[0, 3] == pytest.approx(-11.5)  # type: ignore[union-attr]
 
 
 # --- files that must not hurt ------------------------------------------------------------------

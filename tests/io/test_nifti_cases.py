@@ -70,7 +70,7 @@ def test_brats_of_each_year(
     joint: str,
     words: tuple[str, ...],
     values: tuple[int, ...],
-    scheme: str | None,
+    convention: str | None,
     point: str,
     own_folder: bool,
 ) -> None:
@@ -84,7 +84,7 @@ def test_brats_of_each_year(
             ("flair", "t1", "t1c", "t2") if joint == "_" else ("t1c", "t1", "flair", "t2"), strict=True)
     )  # fmt: skip
     (mask,) = case.masks
-    assert (mask.scheme.name if mask.scheme else None) == scheme
+    assert (mask.convention.name if mask.convention else None) == convention
     assert case.time_point == (point if own_folder else "")
     assert not case.warnings
     scan = case.scan()
@@ -100,7 +100,9 @@ def test_brats_2013(tmp_path: Path) -> None:
     case = io.open_case(tmp_path / "p1")
     assert sorted(found(case).values()) == ["flair", "t1c"]
     assert case.brain_mask is not None
-    assert [(m.name, m.scheme.name) for m in case.masks if m.scheme] == [("OTMultiClass", "brats-2015")]
+    assert [(m.name, m.convention.name) for m in case.masks if m.convention] == [
+        ("OTMultiClass", "brats-2015")
+    ]
     brain = case.scan().brain_mask
     assert brain is not None
     assert brain.dtype == bool
@@ -121,11 +123,11 @@ def test_brats_2013(tmp_path: Path) -> None:
     ],
 )
 def test_the_case_speaks_for_its_own_mask_only(
-    tmp_path: Path, stem: str, values: tuple[int, ...], scheme: str | None
+    tmp_path: Path, stem: str, values: tuple[int, ...], convention: str | None
 ) -> None:
     fill(tmp_path / "BraTS2021_00000", "BraTS2021_00000_flair", stem, values=values)
     (mask,) = io.open_case(tmp_path / "BraTS2021_00000").masks
-    assert (mask.scheme.name if mask.scheme else None) == scheme
+    assert (mask.convention.name if mask.convention else None) == convention
 
 
 @pytest.mark.parametrize(
@@ -144,11 +146,11 @@ def test_the_case_speaks_for_its_own_mask_only(
     ],
     ids=range(10),
 )
-def test_side_file(tmp_path: Path, content: str, scheme: str | None) -> None:
+def test_side_file(tmp_path: Path, content: str, convention: str | None) -> None:
     fill(tmp_path, "x_flair", "x_seg", values=(0, 1, 2, 3))
     (tmp_path / "x_seg.json").write_bytes(content.encode("utf-8", "surrogateescape"))
     (mask,) = io.open_case(tmp_path).masks
-    assert (mask.scheme.name if mask.scheme else None) == scheme
+    assert (mask.convention.name if mask.convention else None) == convention
 
 
 def test_other_names_and_endings(tmp_path: Path) -> None:
@@ -234,7 +236,7 @@ def test_several_masks_are_listed(tmp_path: Path) -> None:
     fill(tmp_path, "flair", "seg", "manual_seg", "seg_old", "brain_mask")
     case = io.open_case(tmp_path)
     assert [m.name for m in case.masks] == ["manual_seg", "seg", "seg_old"]
-    assert all(m.scheme is None for m in case.masks)
+    assert all(m.convention is None for m in case.masks)
     assert case.brain_mask is not None
     assert len(case.images) == 1
 
@@ -386,8 +388,8 @@ def test_msd_task(tmp_path: Path, description: object) -> None:
         assert case.layout == "MSD task"
         assert found(case) == {"FLAIR": "flair", "T1w": "t1", "t1gd": "t1c", "T2w": "t2"}
         (mask,) = case.masks
-        assert mask.scheme is not None
-        assert mask.scheme.name == "msd"
+        assert mask.convention is not None
+        assert mask.convention.name == "msd"
         data = nib.load(task / "imagesTr" / "BRATS_002.nii.gz").get_fdata()
         np.testing.assert_array_equal(case.images[2].data, data[::-1, ::-1, :, 2].T)
     with pytest.raises(ChoiceNeededError):
@@ -399,7 +401,7 @@ def test_msd_by_file(tmp_path: Path) -> None:
     case = io.open_case(task / "imagesTr" / "BRATS_001.nii.gz")
     assert [m.name for m in case.masks] == ["BRATS_001"]
     assert io.open_case(task / "imagesTs" / "BRATS_003.nii.gz").masks == ()
-    assert io.read_mask(task / "labelsTr" / "BRATS_001.nii.gz").scheme.name == "msd"
+    assert io.read_mask(task / "labelsTr" / "BRATS_001.nii.gz").convention.name == "msd"
 
 
 def test_msd_order_is_that_of_the_description(tmp_path: Path) -> None:
@@ -445,8 +447,8 @@ def test_real_brats_2013(shared_data: Path) -> None:
     case = io.open_case(shared_data / "brats" / "brats_2013_pat0001_1")
     assert sorted(found(case).values()) == ["flair", "t1c"]
     (mask,) = case.masks
-    assert mask.scheme is not None
-    assert mask.scheme.name == "brats-2015"
+    assert mask.convention is not None
+    assert mask.convention.name == "brats-2015"
     assert set(np.unique(mask.labels).tolist()) == {0, 1, 2, 3, 4}
     scan = case.scan()
     assert not scan.warnings
@@ -460,7 +462,7 @@ def test_real_gli(shared_data: Path, tmp_path: Path) -> None:
     case = io.open_case(source)
     assert case.time_point == "000"
     assert sorted(found(case).values()) == ["flair", "t1", "t1c", "t2"]
-    assert {m.name: m.scheme and m.scheme.name for m in case.masks} == {
+    assert {m.name: m.convention and m.convention.name for m in case.masks} == {
         "seg-BraTS23_1": "brats-2023",
         "seg-BraTS23_1_mapped": None,
         "seg-bratstoolkit_isen": None,
@@ -479,4 +481,4 @@ def test_real_tcga(shared_data: Path) -> None:
     (mask,) = io.open_case(folder, "algorithmic_segs").masks
     with pytest.raises(ChoiceNeededError):
         mask.segmentation()
-    assert mask.segmentation("brats-2021").scheme.name == "brats-2021"
+    assert mask.segmentation("brats-2021").convention.name == "brats-2021"

@@ -13,7 +13,7 @@ import tifffile
 from napari_tumorseg.errors import ChoiceNeededError, InputError, OutputError, TooLargeError
 from napari_tumorseg.geometry import Grid
 from napari_tumorseg.io import tiff
-from napari_tumorseg.regions import SCHEMES
+from napari_tumorseg.regions import CONVENTIONS
 from napari_tumorseg.scan import Role, Segmentation
 
 SHARED = Path(__file__).resolve().parents[2].parent / "shared" / "data"
@@ -149,7 +149,7 @@ def test_a_mask_beside_a_stack(tmp_path: Path) -> None:
     assert tiff.list_cases(tmp_path) == ["a"]
     case = tiff.open_case(tmp_path)
     np.testing.assert_array_equal(case.masks[0].labels, mask)
-    assert case.masks[0].scheme is SCHEMES["binary"]
+    assert case.masks[0].convention is CONVENTIONS["binary"]
     assert not tiff.open_case(tmp_path / "a_seg.tif").images
     tifffile.imwrite(tmp_path / "a_seg.tif", mask[1:])
     case = tiff.open_case(tmp_path / "a.tif")
@@ -215,7 +215,7 @@ def test_lgg_folder(tmp_path: Path) -> None:
     for c in range(3):
         np.testing.assert_array_equal(case.images[c].data, volume[..., c])
     np.testing.assert_array_equal(case.masks[0].labels, masks // 255)
-    assert case.masks[0].scheme is SCHEMES["binary"]
+    assert case.masks[0].convention is CONVENTIONS["binary"]
     assert case.images[0].grid.unit == "unknown"
     assert not case.warnings
 
@@ -290,7 +290,7 @@ def test_a_real_lgg_patient(tmp_path: Path) -> None:
     # the same voxels come back when they are written
     (tmp_path / "out").mkdir()
     seg = case.masks[0].segmentation()
-    seg = Segmentation(seg.labels, seg.grid, seg.scheme, case.name)
+    seg = Segmentation(seg.labels, seg.grid, seg.convention, case.name)
     written = tiff.write_lgg(seg, tmp_path / "out")
     np.testing.assert_array_equal(tifffile.imread(written), truth)
     assert {p.name for p in written} == {p.name for p in folder.glob("*_mask.tif")}
@@ -402,7 +402,9 @@ def test_entities_in_ome_are_not_expanded(tmp_path: Path) -> None:
 def segmentation(spacing: tuple[float, float, float] | None = (5.0, 0.9375, 0.4)) -> Segmentation:
     labels = np.zeros((7, H, W), np.uint8)
     labels[1, 2, 3], labels[6, 9, 11] = 4, 2
-    return Segmentation(labels, Grid.from_codes(labels.shape, spacing=spacing), SCHEMES["brats-2021"], "case")
+    return Segmentation(
+        labels, Grid.from_codes(labels.shape, spacing=spacing), CONVENTIONS["brats-2021"], "case"
+    )
 
 
 @pytest.mark.parametrize("spacing", [(5.0, 0.9375, 0.4), None])
@@ -413,7 +415,7 @@ def test_round_trip(tmp_path: Path, spacing: tuple[float, float, float] | None) 
     mask = tiff.open_case(path).masks[0]
     np.testing.assert_array_equal(mask.labels, seg.labels)
     assert mask.labels.dtype == np.uint8
-    assert mask.scheme is SCHEMES["brats-2021"]
+    assert mask.convention is CONVENTIONS["brats-2021"]
     assert mask.grid.unit == seg.grid.unit
     np.testing.assert_allclose(mask.grid.spacing, seg.grid.spacing, rtol=1e-6)
     with tifffile.TiffFile(path) as file:
@@ -426,7 +428,7 @@ def test_round_trip(tmp_path: Path, spacing: tuple[float, float, float] | None) 
 def test_masks_from_flipped_files_are_written_canonically(tmp_path: Path) -> None:
     seg = segmentation()
     grid = Grid.from_codes((W, H, 7), "RAS", (0.4, 0.9375, 5.0))
-    tiff.write_mask(Segmentation(seg.labels, grid, seg.scheme), tmp_path / "a_seg.tif")
+    tiff.write_mask(Segmentation(seg.labels, grid, seg.convention), tmp_path / "a_seg.tif")
     np.testing.assert_array_equal(tifffile.imread(tmp_path / "a_seg.tif"), seg.labels)
 
 

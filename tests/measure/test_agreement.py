@@ -15,7 +15,7 @@ from napari_tumorseg.geometry import Grid
 from napari_tumorseg.measure import Confusion, agreement
 from napari_tumorseg.measure.agreement import image_diagonal
 from napari_tumorseg.measure.surface_distance import hd95, nsd, surface_distances
-from napari_tumorseg.regions import SCHEMES, convert
+from napari_tumorseg.regions import CONVENTIONS, convert
 from napari_tumorseg.scan import Segmentation
 from tests.measure.masks import EMPTY, PAIRS, SHAPE, SPACINGS, ball, box, each, grid
 
@@ -24,9 +24,9 @@ RATIOS = ("dice", "iou", "accuracy", "precision", "sensitivity", "specificity", 
 IN_MM = ("hd95_mm", "nsd_1mm", "nsd_2mm", "volume_error_ml")
 
 
-def case(labels, where=None, scheme="binary", name="case 1"):
+def case(labels, where=None, convention="binary", name="case 1"):
     labels = np.asarray(labels, np.uint8)
-    return Segmentation(labels, where or grid(labels.shape), SCHEMES[scheme], name)
+    return Segmentation(labels, where or grid(labels.shape), CONVENTIONS[convention], name)
 
 
 def whole(seg, ref, spacing=(1.0, 1.0, 1.0)):
@@ -220,9 +220,11 @@ def names(found):
     return [(row.name, row.kind) for row in found.rows]
 
 
-def test_rows_of_equal_schemes():
+def test_rows_of_equal_conventions():
     ours, theirs = labelled(1, (1, 2, 3)), labelled(2, (1, 2, 3))
-    found = agreement(case(ours, scheme="brats-2023"), case(theirs, scheme="brats-2023", name="truth"))
+    found = agreement(
+        case(ours, convention="brats-2023"), case(theirs, convention="brats-2023", name="truth")
+    )
     assert names(found) == [
         ("NCR", "label"),
         ("ED", "label"),
@@ -230,7 +232,7 @@ def test_rows_of_equal_schemes():
         ("TC", "region"),
         ("ET", "region"),
     ]
-    assert (found.case, found.reference, found.label_scheme) == ("case 1", "truth", "brats-2023")
+    assert (found.case, found.reference, found.label_convention) == ("case 1", "truth", "brats-2023")
     assert found.row("ED").dice == Confusion.of(ours == 2, theirs == 2).dice
     assert found.row("ED").title == "oedema"
     assert found.row("TC").dice == Confusion.of(np.isin(ours, (1, 3)), np.isin(theirs, (1, 3))).dice
@@ -240,46 +242,49 @@ def test_rows_of_equal_schemes():
 
 
 @pytest.mark.parametrize("turned", [False, True])
-def test_labels_are_compared_in_the_coarser_scheme(turned):
-    masks = [case(labelled(1, (1, 2, 3, 4)), scheme="brats-2015"), case(labelled(2, (1, 2, 3)), scheme="msd")]
+def test_labels_are_compared_in_the_coarser_convention(turned):
+    masks = [
+        case(labelled(1, (1, 2, 3, 4)), convention="brats-2015"),
+        case(labelled(2, (1, 2, 3)), convention="msd"),
+    ]
     seg, ref = masks[::-1] if turned else masks
     found = agreement(seg, ref)
     assert names(found)[:2] == [("ED", "label"), ("NET", "label")]
     core = np.isin(masks[0].labels, (1, 3)), masks[1].labels == 2
-    assert found.label_scheme == "msd"
+    assert found.label_convention == "msd"
     assert found.row("NET").dice == Confusion.of(*(core[::-1] if turned else core)).dice
 
 
-def test_regions_do_not_depend_on_the_scheme():
+def test_regions_do_not_depend_on_the_convention():
     ours, theirs = labelled(1, (1, 2, 4)), labelled(2, (1, 2, 4))
-    same = agreement(case(ours, scheme="brats-2021"), case(theirs, scheme="brats-2021"))
-    as_msd = convert(theirs, SCHEMES["brats-2021"], SCHEMES["msd"])
-    mixed = agreement(case(ours, scheme="brats-2021"), case(as_msd, scheme="msd"))
+    same = agreement(case(ours, convention="brats-2021"), case(theirs, convention="brats-2021"))
+    as_msd = convert(theirs, CONVENTIONS["brats-2021"], CONVENTIONS["msd"])
+    mixed = agreement(case(ours, convention="brats-2021"), case(as_msd, convention="msd"))
     assert mixed.rows[-3:] == same.rows[-3:]
 
 
-def test_a_scheme_that_tells_more_is_kept_where_the_other_cannot_hold_it():
+def test_a_convention_that_tells_more_is_kept_where_the_other_cannot_hold_it():
     # there is no cavity in BraTS 2023, whether or not this mask has one
     found = agreement(
-        case(labelled(1, (1, 2)), scheme="brats-2024"), case(labelled(2, ()), scheme="brats-2023")
+        case(labelled(1, (1, 2)), convention="brats-2024"), case(labelled(2, ()), convention="brats-2023")
     )
     assert names(found)[2] == ("RC", "label")
     assert found.row("RC").flags == ("both empty",)
 
 
 @pytest.mark.parametrize("scheme", ["brats-2024", "brats-2015"])
-def test_a_binary_mask_tells_the_whole_tumour_only(scheme):
+def test_a_binary_mask_tells_the_whole_tumour_only(convention):
     ours, theirs = labelled(1, (1,)), labelled(2, (1, 2, 3, 4))
-    found = agreement(case(ours), case(theirs, scheme=scheme))
+    found = agreement(case(ours), case(theirs, convention=convention))
     assert names(found) == [("WT", "region")]
-    members = SCHEMES[scheme].regions["WT"]
+    members = CONVENTIONS[convention].regions["WT"]
     assert found.row("WT").dice == Confusion.of(ours == 1, np.isin(theirs, members)).dice
 
 
 @pytest.mark.parametrize("scheme", ["msd", "brats-2023", "brats-2015"])
-def test_a_label_that_its_scheme_has_not_is_refused(scheme):
+def test_a_label_that_its_convention_has_not_is_refused(convention):
     with pytest.raises(InputError, match="case 1 holds the label 4, which msd has not"):
-        agreement(case(labelled(1, (1, 4)), scheme="msd"), case(labelled(2, (1,)), scheme=scheme))
+        agreement(case(labelled(1, (1, 4)), convention="msd"), case(labelled(2, (1,)), convention=convention))
 
 
 def test_cutting_out_changes_nothing():
@@ -302,7 +307,7 @@ def test_masks_are_left_alone():
     ours, theirs = labelled(1, (1, 2, 4)), labelled(2, (1, 2, 4))
     before = ours.copy(), theirs.copy()
     ours.flags.writeable = theirs.flags.writeable = False
-    agreement(case(ours, scheme="brats-2021"), case(theirs, scheme="brats-2015"))
+    agreement(case(ours, convention="brats-2021"), case(theirs, convention="brats-2015"))
     np.testing.assert_array_equal(ours, before[0])
     np.testing.assert_array_equal(theirs, before[1])
 

@@ -151,7 +151,7 @@ def test_a_shape_that_is_turned_or_mirrored_has_the_same_diameters(seed):
 def test_pairs_in_blocks(seed, monkeypatch):
     mask, basis = shape(seed), np.diag([0.7, 1.3])
     wanted = bidimensional_diameters(mask, basis)
-    monkeypatch.setattr(chords, "_PAIRS", 1)
+    monkeypatch.setattr(bidimensional, "_PAIRS", 1)
     assert bidimensional_diameters(mask, basis).product == pytest.approx(wanted.product)
 
 

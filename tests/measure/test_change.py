@@ -12,17 +12,17 @@ from napari_tumorseg.measure import measure
 from napari_tumorseg.measure.change import change
 from napari_tumorseg.measure.rano import rano
 from napari_tumorseg.measure.registration import Rigid
-from napari_tumorseg.regions import SCHEMES
+from napari_tumorseg.regions import CONVENTIONS
 from napari_tumorseg.scan import Segmentation
 
 SHAPE = (12, 40, 48)
 
 
-def segmentation(*boxes, spacing=(2.0, 1.0, 1.0), scheme="brats-2023", shape=SHAPE, name="case"):
+def segmentation(*boxes, spacing=(2.0, 1.0, 1.0), convention="brats-2023", shape=SHAPE, name="case"):
     labels = np.zeros(shape, np.uint8)
     for value, *sides in boxes:
         labels[tuple(slice(*side) for side in sides)] = value
-    return Segmentation(labels, Grid.from_codes(shape, "SPL", spacing), SCHEMES[scheme], name)
+    return Segmentation(labels, Grid.from_codes(shape, "SPL", spacing), CONVENTIONS[convention], name)
 
 
 BEFORE = segmentation(
@@ -77,9 +77,9 @@ def test_grids_that_differ_count_in_ml():
 
 
 def test_schemes_that_differ_share_regions_but_no_labels():
-    later = segmentation((4, (3, 7), (8, 22), (8, 20)), scheme="brats-2021")
+    later = segmentation((4, (3, 7), (8, 22), (8, 20)), convention="brats-2021")
     assert [row.name for row in change(BEFORE, later).rows] == ["WT", "TC", "ET"]
-    binary = segmentation((1, (3, 7), (8, 22), (8, 20)), scheme="binary")
+    binary = segmentation((1, (3, 7), (8, 22), (8, 20)), convention="binary")
     found = change(BEFORE, binary)
     assert [row.name for row in found.rows] == ["WT"]
     assert found.region == "WT"

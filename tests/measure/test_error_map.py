@@ -7,15 +7,17 @@ from napari_tumorseg.errors import GeometryError, InputError
 from napari_tumorseg.geometry import Grid
 from napari_tumorseg.measure import agreement
 from napari_tumorseg.measure.error_map import AGREEMENT_COLOURS, AGREEMENT_NAMES, agreement_map
-from napari_tumorseg.regions import SCHEMES
+from napari_tumorseg.regions import CONVENTIONS
 from napari_tumorseg.scan import Segmentation
 
 SHAPE = (4, 6, 8)
 
 
-def segmentation(labels, scheme="brats-2023", spacing=(1.0, 1.0, 1.0)):
+def segmentation(labels, convention="brats-2023", spacing=(1.0, 1.0, 1.0)):
     labels = np.asarray(labels, np.uint8)
-    return Segmentation(labels, Grid.from_codes(labels.shape, "SPL", spacing), SCHEMES[scheme], "case")
+    return Segmentation(
+        labels, Grid.from_codes(labels.shape, "SPL", spacing), CONVENTIONS[convention], "case"
+    )
 
 
 def random(seed, values):

@@ -8,7 +8,7 @@ import pytest
 from napari_tumorseg.errors import GeometryError
 from napari_tumorseg.geometry import Grid
 from napari_tumorseg.measure.intensity import REST, intensities
-from napari_tumorseg.regions import SCHEMES
+from napari_tumorseg.regions import CONVENTIONS
 from napari_tumorseg.scan import Image, Role, Scan, Segmentation
 
 SHAPE = (5, 20, 24)
@@ -32,7 +32,7 @@ def seg():
     labels = np.zeros(SHAPE, np.uint8)
     labels[1:4, 5:12, 5:12] = 2
     labels[2, 7:10, 7:10] = 3
-    return Segmentation(labels, GRID, SCHEMES["brats-2023"], "case")
+    return Segmentation(labels, GRID, CONVENTIONS["brats-2023"], "case")
 
 
 def by_name(found):
@@ -110,14 +110,14 @@ def test_a_constant_image(seg):
 
 
 def test_an_empty_mask(seg):
-    empty = Segmentation(np.zeros(SHAPE, np.uint8), GRID, seg.scheme, "case")
+    empty = Segmentation(np.zeros(SHAPE, np.uint8), GRID, seg.convention, "case")
     assert [row.name for row in intensities(scan_of(noise()), empty)] == [REST]
 
 
 def test_another_grid(seg):
     other = Grid.from_codes(SHAPE, "SPL", (2.0, 1.0, 1.0))
     with pytest.raises(GeometryError, match="does not lie on the grid of case"):
-        intensities(scan_of(noise()), Segmentation(seg.labels, other, seg.scheme, "mask"))
+        intensities(scan_of(noise()), Segmentation(seg.labels, other, seg.convention, "mask"))
 
 
 def test_it_goes_through_json(seg):

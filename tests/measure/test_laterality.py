@@ -9,17 +9,17 @@ from napari_tumorseg.errors import GeometryError
 from napari_tumorseg.geometry import Grid
 from napari_tumorseg.measure.laterality import laterality
 from napari_tumorseg.measure.midline import Midline
-from napari_tumorseg.regions import SCHEMES
+from napari_tumorseg.regions import CONVENTIONS
 from napari_tumorseg.scan import Segmentation
 
 SHAPE = (6, 20, 40)
 
 
-def segmentation(*boxes, spacing=(2.0, 1.0, 1.5), scheme="brats-2023"):
+def segmentation(*boxes, spacing=(2.0, 1.0, 1.5), convention="brats-2023"):
     labels = np.zeros(SHAPE, np.uint8)
     for value, columns in boxes:
         labels[2:4, 5:10, slice(*columns)] = value
-    return Segmentation(labels, Grid.from_codes(SHAPE, "SPL", spacing), SCHEMES[scheme], "case")
+    return Segmentation(labels, Grid.from_codes(SHAPE, "SPL", spacing), CONVENTIONS[convention], "case")
 
 
 def plane(at, unit="mm", confident=True, normal=(-1.0, 0.0, 0.0)):

@@ -7,6 +7,7 @@ from scipy.spatial import QhullError
 from scipy.spatial.distance import pdist
 from skimage.measure import marching_cubes
 
+from napari_tumorseg.measure import max_diameter
 from napari_tumorseg.measure.max_diameter import face_centres, longest_diameter
 
 
@@ -121,5 +122,5 @@ def test_without_a_hull_all_pairs_are_compared(monkeypatch):
 
     mask = np.random.default_rng(3).random((5, 12, 12)) < 0.5
     wanted = longest_diameter(mask, AFFINES[3])
-    monkeypatch.setattr(diameter, "ConvexHull", fail)
+    monkeypatch.setattr(max_diameter, "ConvexHull", fail)
     assert longest_diameter(mask, AFFINES[3]) == pytest.approx(wanted)

@@ -11,15 +11,15 @@ from napari_tumorseg.geometry import Grid
 from napari_tumorseg.io import read_mask
 from napari_tumorseg.measure.bidimensional import bidimensional_diameters
 from napari_tumorseg.measure.rano import Rano, rano, warn_of_angle, with_ends
-from napari_tumorseg.regions import SCHEMES
+from napari_tumorseg.regions import CONVENTIONS
 from napari_tumorseg.scan import Segmentation
 
 
-def segmentation(boxes, spacing=(1.0, 1.0, 1.0), scheme="brats-2023", shape=(8, 40, 50)):
+def segmentation(boxes, spacing=(1.0, 1.0, 1.0), convention="brats-2023", shape=(8, 40, 50)):
     labels = np.zeros(shape, np.uint8)
     for value, *sides in boxes:
         labels[tuple(slice(*side) for side in sides)] = value
-    return Segmentation(labels, Grid.from_codes(shape, "SPL", spacing), SCHEMES[scheme], "case 1")
+    return Segmentation(labels, Grid.from_codes(shape, "SPL", spacing), CONVENTIONS[convention], "case 1")
 
 
 # enhancing tumour 12 x 16 on slices 2 to 4, in oedema; a second, smaller one
@@ -113,7 +113,7 @@ def test_whole_tumour_where_nothing_enhances():
     found = rano(segmentation(BOXES[:1]))
     assert found.region == "WT"
     assert found.notes == ("there is no enhancing tumour, so WT was measured",)
-    found = rano(segmentation([(1, (1, 6), (4, 30), (4, 40))], scheme="binary"))
+    found = rano(segmentation([(1, (1, 6), (4, 30), (4, 40))], convention="binary"))
     assert found.region == "WT"
     assert "tell no enhancing tumour" in found.notes[0]
 

@@ -12,7 +12,7 @@ from napari_tumorseg.errors import GeometryError, InputError, TumorSegError
 from napari_tumorseg.geometry import Grid
 from napari_tumorseg.io import read
 from napari_tumorseg.measure.registration import Rigid, apply_transform, register
-from napari_tumorseg.regions import SCHEMES
+from napari_tumorseg.regions import CONVENTIONS
 from napari_tumorseg.scan import Image, Role, Scan, Segmentation
 
 CENTRE = np.array([-60.0, -70.0, 60.0])
@@ -70,7 +70,7 @@ def test_a_known_motion_is_found(angles, shift):
     assert found.preview.data.shape == FIXED.shape
     brain = fixed > 0
     assert np.corrcoef(found.preview.data[brain], fixed[brain])[0, 1] > 0.9
-    seg = Segmentation(moved, MOVING, SCHEMES["brats-2023"], "later")
+    seg = Segmentation(moved, MOVING, CONVENTIONS["brats-2023"], "later")
     ours = apply_transform(found, seg)
     assert ours.grid is FIXED
     both = np.count_nonzero((ours.labels > 0) & (labels > 0))
@@ -89,7 +89,7 @@ def test_apply_with_a_motion_by_whole_voxels():
     labels[1, 2, 3], labels[0, 0, 0] = 3, 1
     motion = np.eye(4)
     motion[:3, 3] = (-2, 0, 2)  # two voxels to the left, one up
-    seg = Segmentation(labels, grid, SCHEMES["brats-2023"], "later")
+    seg = Segmentation(labels, grid, CONVENTIONS["brats-2023"], "later")
     found = apply_transform(Rigid(motion, grid, grid), seg)
     wanted = np.zeros(grid.shape, np.uint8)
     wanted[2, 2, 5], wanted[1, 0, 2] = 3, 1
@@ -100,7 +100,7 @@ def test_apply_with_a_motion_by_whole_voxels():
 
 def test_no_motion_changes_nothing():
     labels = np.random.default_rng(0).integers(0, 4, FIXED.shape).astype(np.uint8)
-    seg = Segmentation(labels, FIXED, SCHEMES["brats-2023"], "later")
+    seg = Segmentation(labels, FIXED, CONVENTIONS["brats-2023"], "later")
     same = Rigid.same_space(FIXED, FIXED)
     assert same.approved
     assert np.array_equal(apply_transform(same, seg).labels, labels)
@@ -108,7 +108,7 @@ def test_no_motion_changes_nothing():
 
 
 def test_a_segmentation_on_another_grid():
-    seg = Segmentation(np.zeros(FIXED.shape, np.uint8), FIXED, SCHEMES["brats-2023"], "later")
+    seg = Segmentation(np.zeros(FIXED.shape, np.uint8), FIXED, CONVENTIONS["brats-2023"], "later")
     with pytest.raises(GeometryError, match="scan that was moved"):
         apply_transform(Rigid(np.eye(4), FIXED, MOVING), seg)
 

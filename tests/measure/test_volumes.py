@@ -12,7 +12,7 @@ from skimage.measure import regionprops
 
 from napari_tumorseg.geometry import Grid
 from napari_tumorseg.measure import Measurements, RegionStats, longest_diameter, measure
-from napari_tumorseg.regions import SCHEMES
+from napari_tumorseg.regions import CONVENTIONS
 from napari_tumorseg.scan import Segmentation
 
 DATA = Path(__file__).resolve().parents[2].parent / "shared" / "data"
@@ -23,8 +23,8 @@ def lps(shape, spacing=(1.0, 1.0, 1.0)):
     return Grid.from_codes(shape, "SPL", spacing)
 
 
-def case(labels, grid=None, scheme="brats-2015"):
-    return Segmentation(labels, grid or lps(labels.shape), SCHEMES[scheme], "case 1")
+def case(labels, grid=None, convention="brats-2015"):
+    return Segmentation(labels, grid or lps(labels.shape), CONVENTIONS[convention], "case 1")
 
 
 def small():
@@ -54,7 +54,7 @@ def test_counts_by_hand():
     assert found.row("WT").slices == (1, 4)
     assert found.row("NCR").slices == (1, 1)
     assert found.row("TC").labels == (1, 3, 4)
-    assert (found.case, found.scheme, found.unit) == ("case 1", "brats-2015", "mm")
+    assert (found.case, found.convention, found.unit) == ("case 1", "brats-2015", "mm")
     assert found.spacing_mm == (2.0, 1.0, 0.5)
 
 
@@ -80,20 +80,20 @@ def test_an_empty_mask():
 
 def test_a_label_that_is_a_region_is_listed_once():
     labels = (small() > 0).astype(np.uint8)
-    found = measure(case(labels, scheme="binary"))
+    found = measure(case(labels, convention="binary"))
     assert [(r.name, r.kind, r.labels, r.voxels) for r in found.rows] == [("WT", "region", (1,), 21)]
-    for scheme in SCHEMES.values():
-        rows = measure(case(np.zeros((2, 2, 2), np.uint8), scheme=scheme.name)).rows
+    for convention in CONVENTIONS.values():
+        rows = measure(case(np.zeros((2, 2, 2), np.uint8), convention=convention.name)).rows
         names = [r.name for r in rows]
         assert len(set(names)) == len(names)
         assert len({r.labels for r in rows}) == len(rows)
-        assert {v for r in rows for v in r.labels} == scheme.values
+        assert {v for r in rows for v in r.labels} == convention.values
 
 
 def test_the_resection_cavity_is_in_no_region():
     labels = np.zeros((3, 3, 3), np.uint8)
     labels[0, 0, 0], labels[2, 2, 2] = 4, 2
-    found = measure(case(labels, scheme="brats-2024"))
+    found = measure(case(labels, convention="brats-2024"))
     assert found.row("RC").voxels == 1
     assert found.row("WT").voxels == 1
 
@@ -189,7 +189,7 @@ def test_a_row_that_is_not_there():
 def test_a_real_tumour_in_well_under_a_second():
     file = nib.load(DATA / "brats" / "brats_2013_pat0001_1" / "OTMultiClass.nii.gz")
     grid = Grid.from_file(file.shape, file.affine)
-    labels = grid.storage.view.apply(np.rint(np.asarray(file.dataobj)).astype(np.uint8))
+    labels = grid.file_layout.axis_order.apply(np.rint(np.asarray(file.dataobj)).astype(np.uint8))
     start = time.perf_counter()
     found = measure(case(labels, grid))
     assert time.perf_counter() - start < 2  # some 0.07 s; slow machines are not what is tested

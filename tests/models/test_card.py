@@ -12,7 +12,7 @@ import tomli_w
 from napari_tumorseg.errors import ModelError
 from napari_tumorseg.models import ModelCard, get_model
 from napari_tumorseg.models.weight_files import sha256
-from napari_tumorseg.regions import SCHEMES
+from napari_tumorseg.regions import CONVENTIONS
 from napari_tumorseg.scan import Role
 from tests.builders import card_of
 
@@ -147,8 +147,8 @@ def test_round_trip_of_a_card_that_leaves_much_unset(tmp_path: Path) -> None:
         ("input.size.canvas", [96, 10**9], "input.size.canvas.1: "),
         ("input.size.reduce", 0, "input.size.reduce: "),
         ("output.labels", [0, 1], "output: 4 names for 2 labels"),
-        ("output.labels", [0, 1, 2, 9], r"output: the labels \[9\] are not in the scheme brats-2021"),
-        ("output.scheme", "mine", "output: there is no scheme 'mine'"),
+        ("output.labels", [0, 1, 2, 9], r"output: the labels \[9\] are not in the convention brats-2021"),
+        ("output.scheme", "mine", "output: there is no convention 'mine'"),
         ("output.names", ["a", "a", "b", "c"], "output: two outputs have one name"),
         ("output.threshold", 1.0, "output.threshold: "),
         ("postprocessing.closing_mm", -1.0, "postprocessing.closing_mm: "),
@@ -223,7 +223,7 @@ def test_built_in_cards_are_true(name: str) -> None:
     net = model.load()
     assert net.arguments["in_channels"] == len(card.input.roles)
     assert net.arguments["out_channels"] == len(card.output.names)
-    assert set(card.output.labels) == SCHEMES[card.output.scheme].values
+    assert set(card.output.labels) == CONVENTIONS[card.output.scheme].values
     for text in (card.title, card.summary, card.about.training, card.about.metrics, card.about.citation):
         assert text
     assert "CC BY-NC-SA" in card.about.licence

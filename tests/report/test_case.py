@@ -18,7 +18,7 @@ from napari_tumorseg.geometry import Grid
 from napari_tumorseg.io import read, read_mask
 from napari_tumorseg.measure import Rigid, agreement, change, find_midline, laterality, measure, rano
 from napari_tumorseg.measure.laterality import Laterality
-from napari_tumorseg.regions import SCHEMES
+from napari_tumorseg.regions import CONVENTIONS
 from napari_tumorseg.report import write_case_report
 from napari_tumorseg.scan import Image, Role, Scan, Segmentation
 from tests.builders import card_of
@@ -54,7 +54,7 @@ def case(spacing=(1.0, 1.0, 1.0), name="case 1", provenance=None, empty=False, *
     if not empty:
         labels[2:7, 10:30, 22:38] = 2
         labels[3:6, 14:26, 24:36] = 3
-    seg = Segmentation(labels, grid, SCHEMES["brats-2023"], name, None, provenance or {})
+    seg = Segmentation(labels, grid, CONVENTIONS["brats-2023"], name, None, provenance or {})
     return Scan(name, images, **more), seg
 
 
@@ -143,7 +143,7 @@ def test_one_word_for_components(tmp_path):
 def test_the_colours_of_the_montage_are_explained(tmp_path):
     scan, seg = case()
     legend = page(tmp_path, scan, seg).source.split('alt="axial slices', 1)[1].split("</p>")[0]
-    colours = {label.short: label.colour for label in seg.scheme.labels}
+    colours = {label.short: label.colour for label in seg.convention.labels}
     for name in ("ED", "ET"):
         assert f'fill="{colours[name]}"/></svg> {name};' in legend
     assert "NCR" not in legend  # there is none

@@ -10,7 +10,7 @@ from PIL import ImageDraw
 
 from napari_tumorseg.errors import GeometryError, InputError, OutputError
 from napari_tumorseg.geometry import Grid
-from napari_tumorseg.regions import SCHEMES
+from napari_tumorseg.regions import CONVENTIONS
 from napari_tumorseg.report import overlay
 from napari_tumorseg.report.montage import _dashes, _outlines
 from napari_tumorseg.report.overlay import _shortened
@@ -30,10 +30,10 @@ def scan(shape=(12, 40, 40), spacing=(1.0, 1.0, 1.0), background=0.0, **more):
     return Scan("case 1", (Image("fla", Role.FLAIR, data, grid), Image("t1c", Role.T1C, -data, grid)), **more)
 
 
-def mask(of, value=1, box=(slice(3, 9), slice(10, 20), slice(25, 33)), scheme="binary"):
+def mask(of, value=1, box=(slice(3, 9), slice(10, 20), slice(25, 33)), convention="binary"):
     labels = np.zeros(of.grid.shape, np.uint8)
     labels[box] = value
-    return Segmentation(labels, of.grid, SCHEMES[scheme], "mask")
+    return Segmentation(labels, of.grid, CONVENTIONS[convention], "mask")
 
 
 def empty(of):
@@ -89,9 +89,9 @@ def test_the_sides_are_those_of_the_patient_whatever_the_file_order():
     data[:4] = data[-4:] = data[:, :4] = data[:, -4:] = 0
     labels = np.zeros(shape, np.uint8)
     labels[6:14, 26:34, 5] = 1  # in RAS: left, anterior
-    view = grid.storage.view
+    view = grid.file_layout.axis_order
     case = Scan("x", (Image("fla", Role.FLAIR, view.apply(data), grid),))
-    picture = overlay(case, Segmentation(view.apply(labels), grid, SCHEMES["binary"]))
+    picture = overlay(case, Segmentation(view.apply(labels), grid, CONVENTIONS["binary"]))
     hit = np.argwhere(coloured(picture)[80:900])
     assert hit[:, 0].mean() < 450
     assert hit[:, 1].mean() > picture.width / 2
@@ -179,7 +179,7 @@ def test_unknown_units_show_voxels(texts):
 
 def test_labels_and_regions_in_the_legend(texts):
     case = scan()
-    seg = mask(case, 2, scheme="brats-2024")
+    seg = mask(case, 2, convention="brats-2024")
     seg.labels[5, 12:16, 27:30] = 4
     seg.labels[6, 12:16, 27:30] = 3
     overlay(case, seg)
@@ -286,9 +286,9 @@ def test_a_real_case(texts):
     folder = DATA / "brats" / "brats_2013_pat0001_1"
     file = nib.load(folder / "Flair_subtrMeanDivStd.nii.gz")
     grid = Grid.from_file(file.shape, file.affine)
-    data = grid.storage.view.apply(np.asarray(file.dataobj))
+    data = grid.file_layout.axis_order.apply(np.asarray(file.dataobj))
     labels = np.rint(np.asarray(nib.load(folder / "OTMultiClass.nii.gz").dataobj)).astype(np.uint8)
-    seg = Segmentation(grid.storage.view.apply(labels), grid, SCHEMES["brats-2015"])
+    seg = Segmentation(grid.file_layout.axis_order.apply(labels), grid, CONVENTIONS["brats-2015"])
     picture = overlay(Scan("pat0001", (Image("flair", Role.FLAIR, data, grid),)), seg)
     assert picture.width > 900
     assert "WT 111.7 mL" in texts

@@ -13,16 +13,18 @@ from rich.console import Console
 
 from napari_tumorseg.geometry import Grid
 from napari_tumorseg.measure import agreement, measure
-from napari_tumorseg.regions import SCHEMES
+from napari_tumorseg.regions import CONVENTIONS
 from napari_tumorseg.report import agreement_table, summary, to_csv, to_json, to_rich
 from napari_tumorseg.scan import Segmentation
 
 
-def found(scheme="brats-2015", spacing=(1.0, 1.0, 1.0), name="case 1", fill=None):
+def found(convention="brats-2015", spacing=(1.0, 1.0, 1.0), name="case 1", fill=None):
     labels = np.zeros((6, 40, 50), np.uint8)
     for value, where in (fill or {2: slice(5, 35), 4: slice(10, 15)}).items():
         labels[1:5, 5:35, where] = value
-    return measure(Segmentation(labels, Grid.from_codes(labels.shape, "SPL", spacing), SCHEMES[scheme], name))
+    return measure(
+        Segmentation(labels, Grid.from_codes(labels.shape, "SPL", spacing), CONVENTIONS[convention], name)
+    )
 
 
 def rows(text):
@@ -70,7 +72,7 @@ def test_csv_leaves_harmless_text_alone():
 
 
 def test_csv_of_several_cases_is_one_table():
-    table = rows(to_csv(found(name="a"), found(name="b", scheme="binary", fill={1: slice(5, 9)})))
+    table = rows(to_csv(found(name="a"), found(name="b", convention="binary", fill={1: slice(5, 9)})))
     assert [r["case"] for r in table] == ["a"] * 6 + ["b"]
 
 
@@ -139,7 +141,7 @@ def test_rich_takes_no_markup_from_names():
 def test_agreement_names_a_reference_that_has_a_name_of_its_own(name, told):
     labels = np.zeros((4, 8, 8), np.uint8)
     labels[1:3, 2:5, 2:5] = 1
-    seg = Segmentation(labels, Grid.from_codes(labels.shape), SCHEMES["binary"], "P-1")
+    seg = Segmentation(labels, Grid.from_codes(labels.shape), CONVENTIONS["binary"], "P-1")
     title = agreement_table(agreement(seg, replace(seg, name=name))).title
     assert str(title) == told
 

@@ -6,27 +6,32 @@ import pytest
 from napari_tumorseg.errors import InputError
 from napari_tumorseg.geometry import Grid
 from napari_tumorseg.models.card import Output
-from napari_tumorseg.regions import SCHEMES
+from napari_tumorseg.regions import CONVENTIONS
 from napari_tumorseg.scan import Segmentation
 from napari_tumorseg.training.targets import known_outputs, output_masks, pack, unpack
 
-REGIONS = Output(names=("WT", "TC", "ET"), labels=(2, 1, 3), scheme="brats-2023")
+REGIONS = Output(names=("WT", "TC", "ET"), labels=(2, 1, 3), convention="brats-2023")
 CLASSES = Output(
-    names=("background", "NCR", "ED", "ET"), labels=(0, 1, 2, 4), scheme="brats-2021", activation="softmax"
+    names=("background", "NCR", "ED", "ET"),
+    labels=(0, 1, 2, 4),
+    convention="brats-2021",
+    activation="softmax",
 )
 
 
-def reference(labels: list[int], scheme: str) -> Segmentation:
+def reference(labels: list[int], convention: str) -> Segmentation:
     array = np.array(labels, dtype=np.uint8).reshape(1, 1, -1)
-    return Segmentation(array, Grid.from_codes(array.shape, spacing=(1, 1, 1)), SCHEMES[scheme], "ref")
+    return Segmentation(
+        array, Grid.from_codes(array.shape, spacing=(1, 1, 1)), CONVENTIONS[convention], "ref"
+    )
 
 
 @pytest.mark.parametrize(
     ("scheme", "labels"),
     [("brats-2015", [0, 1, 2, 3, 4]), ("msd", [0, 2, 1, 2, 3]), ("brats-2023", [0, 1, 2, 1, 3])],
 )
-def test_regions_of_every_scheme(scheme: str, labels: list[int]) -> None:
-    masks = output_masks(reference(labels, scheme), REGIONS)[:, 0, 0]
+def test_regions_of_every_convention(convention: str, labels: list[int]) -> None:
+    masks = output_masks(reference(labels, convention), REGIONS)[:, 0, 0]
     assert masks.astype(int).tolist() == [[0, 1, 1, 1, 1], [0, 1, 0, 1, 1], [0, 0, 0, 0, 1]]
 
 

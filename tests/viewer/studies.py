@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from napari.layers import Layer
 
-from napari_tumorseg.regions import SCHEMES
+from napari_tumorseg.regions import CONVENTIONS
 from napari_tumorseg.scan import Image, Role, Segmentation
 from napari_tumorseg.viewer.layers.origin import origin_of
 from napari_tumorseg.viewer.layers.to_layers import case_layers, labels_layer
@@ -25,12 +25,12 @@ def head_case(name="case", spacing=(2.0, 1.0, 1.0), unit="mm", seed=0):
     return case(*images, name=name)
 
 
-def mask_on(one, shift=0, scheme="brats-2023") -> Segmentation:
+def mask_on(one, shift=0, convention="brats-2023") -> Segmentation:
     labels = np.zeros(SHAPE, np.uint8)
     labels[2:6, 10 + shift : 26 + shift, 28:42] = 2
     labels[3:5, 13 + shift : 23 + shift, 30:40] = 3
     labels[3:5, 16 + shift : 20 + shift, 33:37] = 1
-    return Segmentation(labels, one.images[0].grid, SCHEMES[scheme], one.name)
+    return Segmentation(labels, one.images[0].grid, CONVENTIONS[convention], one.name)
 
 
 def show_case(viewer, one, *masks, model=False):

@@ -7,7 +7,7 @@ from napari.layers import Labels
 
 from napari_tumorseg.edit import change_to, count_all
 from napari_tumorseg.errors import InputError
-from napari_tumorseg.regions import SCHEMES
+from napari_tumorseg.regions import CONVENTIONS
 from napari_tumorseg.scan import Role, Segmentation
 from napari_tumorseg.viewer.layers.inputs import Inputs
 from napari_tumorseg.viewer.layers.origin import origin_of
@@ -31,9 +31,9 @@ def active_mask(viewer):
     return ActiveMask(viewer.layers, Inputs())
 
 
-def mask(viewer, on=None, scheme="brats-2021", **more) -> Labels:
+def mask(viewer, on=None, convention="brats-2021", **more) -> Labels:
     on = on or grid()
-    seg = Segmentation(np.zeros(on.shape, np.uint8), on, SCHEMES[scheme], "case")
+    seg = Segmentation(np.zeros(on.shape, np.uint8), on, CONVENTIONS[convention], "case")
     data, arguments, _ = labels_layer(seg, name="mask", **more)
     return viewer.add_layer(Labels(data, **arguments))
 
@@ -140,7 +140,7 @@ def test_the_images_of_the_case_are_found(viewer, active_mask):
     assert active_mask.scan() is None
 
 
-def test_labels_that_the_scheme_lacks_leave_no_counts(viewer, active_mask):
+def test_labels_that_the_convention_lacks_leave_no_counts(viewer, active_mask):
     layer = mask(viewer)
     active_mask.watch(layer)
     fill(active_mask, 3)
@@ -149,12 +149,12 @@ def test_labels_that_the_scheme_lacks_leave_no_counts(viewer, active_mask):
     assert active_mask.counts is not None
 
 
-def test_a_drawn_layer_gets_its_scheme_from_what_is_painted(viewer, active_mask):
+def test_a_drawn_layer_gets_its_convention_from_what_is_painted(viewer, active_mask):
     layer = viewer.add_labels(np.zeros((4, 5, 6), np.uint8))
     active_mask.watch(layer)
-    assert active_mask.scheme.name == "binary"
+    assert active_mask.convention.name == "binary"
     layer.data = np.full((4, 5, 6), 2, np.uint8)
-    assert active_mask.counts is None and "several schemes" in active_mask.mask.why
+    assert active_mask.counts is None and "several conventions" in active_mask.mask.why
     layer.data = np.ones((4, 5, 6), np.uint8)
     assert active_mask.counts.voxels("WT") == 120
 
@@ -196,7 +196,7 @@ def test_counts_follow_a_long_random_session(viewer, active_mask):
         else:
             layer.brush_size = int(rng.integers(1, 9))
             layer.paint(rng.integers((9, 40, 40)), int(rng.integers(5)))
-        groups = groups_of(active_mask.scheme)
+        groups = groups_of(active_mask.convention)
         assert active_mask.counts.counts() == count_all(layer.data, groups)
 
 

@@ -55,7 +55,7 @@ def test_the_numbers_are_those_of_the_measure_and_of_monai(compared):
     section = panel.compare.reference
     assert section.found == replace(agreement(seg, reference))
     shown = numbers(section.table)
-    for region, members in seg.scheme.regions.items():
+    for region, members in seg.convention.regions.items():
         pair = [region_mask(x.labels, members)[None, None] for x in (seg, reference)]
         one, other = (torch.from_numpy(x.astype(np.float32)) for x in pair)
         tp, fp, tn, fn = (float(v) for v in get_confusion_matrix(one, other, True)[0, 0])
@@ -106,7 +106,7 @@ def test_the_overlay_is_right_and_touches_no_other_layer(compared):
     section.region.setCurrentText("TC")
     section.show_map.click()
     (layer,) = (x for x in viewer.layers if is_view(x))
-    a, b = (region_mask(x.labels, x.scheme.regions["TC"]) for x in (seg, reference))
+    a, b = (region_mask(x.labels, x.convention.regions["TC"]) for x in (seg, reference))
     np.testing.assert_array_equal(layer.data == BOTH, a & b)
     np.testing.assert_array_equal(layer.data == ONLY_A, a & ~b)
     np.testing.assert_array_equal(layer.data == ONLY_B, b & ~a)

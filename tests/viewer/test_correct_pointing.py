@@ -10,7 +10,7 @@ from napari.components import Dims
 from napari.layers import Labels, Layer
 from napari.utils.key_bindings import coerce_keybinding
 
-from napari_tumorseg.regions import SCHEMES
+from napari_tumorseg.regions import CONVENTIONS
 from napari_tumorseg.scan import Segmentation
 from napari_tumorseg.viewer.correct.locked_components import KIND as KEPT
 from napari_tumorseg.viewer.layers.axes import LayerAxes
@@ -29,7 +29,7 @@ nobody_looks, at_work, with_model, ran = (
 
 
 def other_mask(at) -> Labels:
-    seg = Segmentation(start(), grid(SHAPE, SPACING), SCHEMES["brats-2023"], "case")
+    seg = Segmentation(start(), grid(SHAPE, SPACING), CONVENTIONS["brats-2023"], "case")
     return at.viewer.add_layer(Layer.create(*labels_layer(seg, name="other")))
 
 
@@ -137,7 +137,7 @@ def test_a_picture_is_its_own_only_slice():
 
 @pytest.mark.parametrize(("order", "axis"), [((0, 1, 2), 0), ((1, 0, 2), 1), ((2, 1, 0), 2)])
 def test_the_axis_that_is_cut(order, axis):
-    seg = Segmentation(start(), grid(SHAPE, SPACING), SCHEMES["brats-2023"], "case")
+    seg = Segmentation(start(), grid(SHAPE, SPACING), CONVENTIONS["brats-2023"], "case")
     mask = SimpleNamespace(axes=LayerAxes.of(Layer.create(*labels_layer(seg, name="mask"))))
     dims = Dims(ndim=3, ndisplay=2, order=order)
     assert sliced_axis(dims, mask) == axis

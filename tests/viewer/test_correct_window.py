@@ -20,7 +20,7 @@ from napari.utils.key_bindings import coerce_keybinding
 
 from napari_tumorseg import edit
 from napari_tumorseg.edit import ANY
-from napari_tumorseg.regions import SCHEMES
+from napari_tumorseg.regions import CONVENTIONS
 from napari_tumorseg.scan import Role, Segmentation
 from napari_tumorseg.viewer.correct.boxes import KIND as BOX
 from napari_tumorseg.viewer.correct.locked_components import KIND as KEPT
@@ -68,7 +68,7 @@ def at_work(open_panel, wait):
         viewer.add_layer(Layer.create(*layer))
     group = viewer.layers[0].metadata["tumorseg"].group
     assert group_key(one)
-    seg = Segmentation(start(), on, SCHEMES["brats-2023"], "case")
+    seg = Segmentation(start(), on, CONVENTIONS["brats-2023"], "case")
     viewer.add_layer(Layer.create(*labels_layer(seg, name="case seg", case="case", group=group)))
     layer = viewer.layers[-1]
     viewer.layers.selection.active = layer
@@ -697,7 +697,7 @@ def at_button(at, action: str) -> str:
 
 def test_swatches_are_what_the_mask_shows(at_work):
     colours = {None: "#FF00FF", 0: "transparent", 1: "#123456", 2: "#FEDCBA", 3: "#00FF00"}
-    seg = Segmentation(start(), grid(SHAPE, SPACING), SCHEMES["brats-2023"], "case")
+    seg = Segmentation(start(), grid(SHAPE, SPACING), CONVENTIONS["brats-2023"], "case")
     other = Layer.create(*labels_layer(seg, name="other"))
     other.colormap = DirectLabelColormap(color_dict=colours)
     at_work.viewer.add_layer(other)

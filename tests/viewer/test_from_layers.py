@@ -7,7 +7,7 @@ from napari.layers import Image, Labels, Layer
 
 from napari_tumorseg.errors import ChoiceNeededError, InputError
 from napari_tumorseg.geometry import Grid
-from napari_tumorseg.regions import SCHEMES
+from napari_tumorseg.regions import CONVENTIONS
 from napari_tumorseg.scan import Role, Segmentation
 from napari_tumorseg.viewer.layers.from_layers import grid_of, state_spacing, to_image, to_segmentation
 from napari_tumorseg.viewer.layers.inputs import groups_of, members_of
@@ -16,10 +16,12 @@ from napari_tumorseg.viewer.layers.to_layers import case_layers, labels_layer
 from tests.viewer.conftest import case, grid, image
 
 
-def mask_layer(labels=None, scheme="brats-2021", on=None, **more) -> Labels:
+def mask_layer(labels=None, convention="brats-2021", on=None, **more) -> Labels:
     on = on or grid()
     labels = np.zeros(on.shape, np.uint8) if labels is None else labels
-    made = labels_layer(Segmentation(labels, on, SCHEMES[scheme], "case", provenance={"model": "m"}), **more)
+    made = labels_layer(
+        Segmentation(labels, on, CONVENTIONS[convention], "case", provenance={"model": "m"}), **more
+    )
     layer = Layer.create(*made)
     assert isinstance(layer, Labels)
     return layer
@@ -30,7 +32,7 @@ def test_a_mask_comes_back_on_its_own_grid():
     labels = np.random.default_rng(0).choice([0, 1, 2, 4], on.shape).astype(np.uint8)
     back = to_segmentation(mask_layer(labels.copy(), on=on))
     assert back.grid is on
-    assert back.scheme.name == "brats-2021"
+    assert back.convention.name == "brats-2021"
     np.testing.assert_array_equal(back.labels, labels)
 
 
@@ -43,7 +45,7 @@ def test_corrections_are_told_apart_from_the_models_result():
     assert to_segmentation(layer).provenance["corrected_by_hand"] is False
 
 
-def test_a_label_outside_the_scheme_is_refused_by_name():
+def test_a_label_outside_the_convention_is_refused_by_name():
     layer = mask_layer()
     layer.data_setitem((np.array([1]), np.array([1]), np.array([1])), 7)
     with pytest.raises(InputError, match=r"\[7\].*brats-2021"):
@@ -60,14 +62,14 @@ def test_a_layer_drawn_over_a_scan_gets_the_scans_exact_grid():
     found = to_segmentation(drawn, viewer.layers)
     assert found.grid is origin_of(scan).grid
     assert found.name == "case"
-    assert found.scheme.name == "binary"
+    assert found.convention.name == "binary"
 
 
 def test_labels_of_several_schemes_need_a_choice():
     layer = Labels(np.array([[[1, 2, 3]]]))
     with pytest.raises(ChoiceNeededError):
         to_segmentation(layer)
-    assert to_segmentation(layer, scheme=SCHEMES["msd"]).scheme.name == "msd"
+    assert to_segmentation(layer, convention=CONVENTIONS["msd"]).convention.name == "msd"
 
 
 @pytest.mark.parametrize("value", [-1, 300])

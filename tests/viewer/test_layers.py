@@ -8,7 +8,7 @@ from napari.components import ViewerModel
 from napari.layers import Labels, Layer
 
 from napari_tumorseg.geometry import Grid
-from napari_tumorseg.regions import SCHEMES
+from napari_tumorseg.regions import CONVENTIONS
 from napari_tumorseg.scan import Role, Segmentation
 from napari_tumorseg.viewer.layers.origin import origin_of
 from napari_tumorseg.viewer.layers.to_layers import case_layers, contrast_limits, labels_layer, placement
@@ -59,7 +59,7 @@ def test_units_are_mm_or_pixel():
 def test_image_and_mask_keep_a_viewer_in_mm():
     viewer = ViewerModel()
     on = grid()
-    seg = Segmentation(np.zeros(on.shape, np.uint8), on, SCHEMES["binary"], "case")
+    seg = Segmentation(np.zeros(on.shape, np.uint8), on, CONVENTIONS["binary"], "case")
     for data in [*case_layers(case())[0], labels_layer(seg)]:
         viewer.add_layer(Layer.create(*data))
     assert all(str(u) == "millimeter" for layer in viewer.layers for u in layer.units)
@@ -106,19 +106,19 @@ def test_a_brain_mask_becomes_a_hidden_layer_of_that_role():
     assert origin_of(layers[1]).role is Role.BRAIN_MASK
 
 
-def test_a_mask_has_the_colours_and_names_of_its_scheme():
+def test_a_mask_has_the_colours_and_names_of_its_convention():
     on = grid()
     labels = np.zeros(on.shape, np.uint8)
     labels[1, 2, 3] = 4
-    scheme = SCHEMES["brats-2021"]
-    data, arguments, kind = labels_layer(Segmentation(labels, on, scheme, "case"))
+    convention = CONVENTIONS["brats-2021"]
+    data, arguments, kind = labels_layer(Segmentation(labels, on, convention, "case"))
     layer = Layer.create(data, arguments, kind)
     assert isinstance(layer, Labels)
-    for label in scheme.labels:
+    for label in convention.labels:
         wanted = [int(label.colour[i : i + 2], 16) / 255 for i in (1, 3, 5)]
         np.testing.assert_allclose(layer.get_color(label.value)[:3], wanted, atol=0.01)
     assert layer.colormap.color_dict[0][3] == 0
-    assert layer.colormap.color_dict[None][3] == 1  # a label outside the scheme is seen
+    assert layer.colormap.color_dict[None][3] == 1  # a label outside the convention is seen
     features = layer.features.set_index("index")
     assert features.loc[4, "label"] == "ET"
     assert features.loc[2, "name"] == "oedema"
@@ -128,7 +128,7 @@ def test_a_mask_has_the_colours_and_names_of_its_scheme():
 def test_the_layer_does_not_share_an_array_that_cannot_be_painted_on():
     frozen = np.zeros((4, 5, 6), np.uint8)
     frozen.setflags(write=False)
-    data, _, _ = labels_layer(Segmentation(frozen, grid(), SCHEMES["binary"]))
+    data, _, _ = labels_layer(Segmentation(frozen, grid(), CONVENTIONS["binary"]))
     data[0, 0, 0] = 1
 
 

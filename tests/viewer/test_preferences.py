@@ -8,7 +8,7 @@ import pytest
 from npe2 import PluginManifest
 
 import napari_tumorseg
-from napari_tumorseg.regions import SCHEMES
+from napari_tumorseg.regions import CONVENTIONS
 from napari_tumorseg.viewer import preferences as module
 from napari_tumorseg.viewer.layers.colours import colour_of
 from napari_tumorseg.viewer.preferences import BRATS, COLOUR_BLIND, Preferences, preferences
@@ -47,11 +47,11 @@ def test_nonsense_is_refused(settings):
 
 
 def test_colours_of_labels_follow(settings):
-    scheme = SCHEMES["brats-2023"]
+    convention = CONVENTIONS["brats-2023"]
     assert preferences().colours == COLOUR_BLIND
-    assert [colour_of(label) for label in scheme.labels] == [label.colour for label in scheme.labels]
+    assert [colour_of(label) for label in convention.labels] == [label.colour for label in convention.labels]
     settings.editing.colours = BRATS
-    assert [colour_of(label) for label in scheme.labels] == ["#FF0000", "#00FF00", "#FFFF00"]
+    assert [colour_of(label) for label in convention.labels] == ["#FF0000", "#00FF00", "#FFFF00"]
 
 
 def test_without_settings_there_are_defaults(monkeypatch):

@@ -192,7 +192,7 @@ def test_surfaces_enclose_their_regions():
     one = head_case()
     seg = mask_on(one)
     found = {x.name: x for x in find_surfaces(seg, one.scan())}
-    for region, members in seg.scheme.regions.items():
+    for region, members in seg.convention.regions.items():
         where = np.argwhere(region_mask(seg.labels, members))
         surface = found[f"{region} surface"]
         np.testing.assert_allclose(surface.vertices.min(axis=0), where.min(axis=0) - 0.5, atol=0.6)

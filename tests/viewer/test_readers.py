@@ -59,7 +59,7 @@ def test_a_case_folder_becomes_images_and_its_mask(tmp_path):
     origins = [origin_of(layer) for layer in layers]
     assert {o.group for o in origins} == {origins[0].group}
     assert [o.role for o in origins] == [Role.FLAIR, Role.T1C, Role.TUMOUR_MASK]
-    assert origins[2].scheme.name == "brats-2023"
+    assert origins[2].convention.name == "brats-2023"
     assert origins[2].case == folder.name
 
 
@@ -82,7 +82,7 @@ def test_an_ambiguous_mask_does_not_keep_the_images_from_being_shown(tmp_path, m
     write(folder / "case_seg.nii.gz", labels(1, 2, 4))
     layers = read_layers(str(folder))
     assert len(layers) == 1
-    assert any("left out" in text and "several schemes" in text for text in told)
+    assert any("left out" in text and "several conventions" in text for text in told)
 
 
 def test_an_ambiguous_mask_alone_is_asked_about(tmp_path, monkeypatch):
@@ -92,7 +92,7 @@ def test_an_ambiguous_mask_alone_is_asked_about(tmp_path, monkeypatch):
     monkeypatch.setattr(ask, "choose", lambda title, question, options: "brats-2021")
     (data,) = read_layers(path)
     assert data[1]["visible"]
-    assert origin_of(Layer.create(*data)).scheme.name == "brats-2021"
+    assert origin_of(Layer.create(*data)).convention.name == "brats-2021"
 
 
 def test_of_several_cases_the_user_picks_one(tmp_path, monkeypatch):

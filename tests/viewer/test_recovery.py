@@ -10,7 +10,7 @@ from qtpy.QtCore import QTimer
 from napari_tumorseg.errors import InputError
 from napari_tumorseg.inference.stored_probabilities import StoredProbabilities
 from napari_tumorseg.models.card import Output
-from napari_tumorseg.regions import SCHEMES
+from napari_tumorseg.regions import CONVENTIONS
 from napari_tumorseg.scan import Segmentation
 from napari_tumorseg.session import EditCounts, Unfinished, journal_folder, unfinished
 from napari_tumorseg.viewer.autosave import recovery
@@ -45,7 +45,7 @@ def segmented(viewer, folder, stored=True):
     origin = next(o for o in map(origin_of, viewer.layers) if o)
     labels = result(origin.grid.shape)
     seg = Segmentation(
-        labels, origin.grid, SCHEMES["brats-2023"], "case", provenance={"model": {"name": "x"}}
+        labels, origin.grid, CONVENTIONS["brats-2023"], "case", provenance={"model": {"name": "x"}}
     )
     data = labels_layer(seg, name="case seg", case="case", group=origin.group, model=True)
     layer = Layer.create(*data)
@@ -53,7 +53,7 @@ def segmented(viewer, folder, stored=True):
         maps = {
             n: np.random.default_rng(0).integers(0, 256, (4, 20, 24)).astype(np.uint8) for n in ("WT", "TC")
         }
-        output = Output(names=("WT", "TC"), labels=(2, 1), scheme="brats-2023")
+        output = Output(names=("WT", "TC"), labels=(2, 1), convention="brats-2023")
         made = (tuple(slice(0, n) for n in labels.shape), labels.copy())
         layer.metadata[PROBABILITIES_KEY] = StoredProbabilities(
             maps, BOX, origin.grid, output, flipped=True, _result=made

@@ -9,7 +9,7 @@ import pytest
 from napari.layers import Layer
 
 import napari_tumorseg.inference as inference
-from napari_tumorseg.regions import SCHEMES
+from napari_tumorseg.regions import CONVENTIONS
 from napari_tumorseg.scan import Segmentation
 from napari_tumorseg.viewer.layers.to_layers import labels_layer
 from tests.viewer import test_correct_window as window
@@ -87,7 +87,7 @@ def held_up(with_model, monkeypatch):
 
 def test_the_result_goes_to_its_mask_if_another_is_selected_meanwhile(held_up):
     at = held_up
-    seg = Segmentation(start(), grid(SHAPE, SPACING), SCHEMES["brats-2023"], "case")
+    seg = Segmentation(start(), grid(SHAPE, SPACING), CONVENTIONS["brats-2023"], "case")
     other = at.viewer.add_layer(Layer.create(*labels_layer(seg, name="other")))
     assert at.panel.active_mask.layer is other
     at.go_on()

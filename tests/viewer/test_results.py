@@ -7,7 +7,7 @@ import pytest
 from napari.layers import Labels
 
 from napari_tumorseg.edit import count_all
-from napari_tumorseg.regions import SCHEMES
+from napari_tumorseg.regions import CONVENTIONS
 from napari_tumorseg.scan import Segmentation
 from napari_tumorseg.viewer.layers.to_layers import labels_layer
 from napari_tumorseg.viewer.state.tracked_mask import groups_of
@@ -24,9 +24,9 @@ def nobody_looks(monkeypatch):
     monkeypatch.setattr(ask, "window", lambda: None)
 
 
-def mask(viewer, labels, unit="mm", scheme="brats-2024") -> Labels:
+def mask(viewer, labels, unit="mm", convention="brats-2024") -> Labels:
     on = grid(labels.shape, unit=unit, origin=(5.0, -7.0, 11.0))
-    add(viewer, [labels_layer(Segmentation(labels, on, SCHEMES[scheme], "case"), name="mask")])
+    add(viewer, [labels_layer(Segmentation(labels, on, CONVENTIONS[convention], "case"), name="mask")])
     viewer.layers.selection.active = viewer.layers[-1]
     return viewer.layers[-1]
 
@@ -50,7 +50,7 @@ def test_the_table_follows_200_strokes(open_panel, wait):
     viewer, panel = open_panel()
     rng = np.random.default_rng(5)
     layer = mask(viewer, rng.integers(0, 5, (20, 60, 60)).astype(np.uint8) * (rng.random((20, 60, 60)) > 0.9))
-    first = count_all(layer.data, groups_of(SCHEMES["brats-2024"]))
+    first = count_all(layer.data, groups_of(CONVENTIONS["brats-2024"]))
     layer.mode = "paint"
     for turn in range(200):
         kind = rng.choice(["stroke", "undo", "redo"], p=[0.6, 0.25, 0.15])
@@ -63,7 +63,7 @@ def test_the_table_follows_200_strokes(open_panel, wait):
                 for step in range(4):
                     layer.paint(np.minimum(start + np.array([0, step, step]), 59 if step else 60), label)
         wait(lambda: panel.numbers.table.is_complete)
-        for name, count in count_all(layer.data, groups_of(SCHEMES["brats-2024"])).items():
+        for name, count in count_all(layer.data, groups_of(CONVENTIONS["brats-2024"])).items():
             cells = shown(panel)[name]
             assert (cells[1], cells[2]) == (str(count.voxels), str(count.components)), (turn, name)
             more = next(row.more_voxels for row in panel.results.rows if row.name == name)

@@ -15,7 +15,7 @@ from napari.layers import Labels
 from qtpy.QtGui import QCloseEvent
 from qtpy.QtWidgets import QApplication
 
-from napari_tumorseg.regions import SCHEMES
+from napari_tumorseg.regions import CONVENTIONS
 from napari_tumorseg.scan import Segmentation
 from napari_tumorseg.session import Journal, journal_folder, recover, unfinished
 from napari_tumorseg.viewer.autosave import close_guard
@@ -75,7 +75,7 @@ def nobody_looks(monkeypatch):
 
 def one_mask(viewer, name="mask", model=False, **more) -> Labels:
     on = grid()
-    seg = Segmentation(np.zeros(on.shape, np.uint8), on, SCHEMES["brats-2021"], "case", **more)
+    seg = Segmentation(np.zeros(on.shape, np.uint8), on, CONVENTIONS["brats-2021"], "case", **more)
     add(viewer, [labels_layer(seg, name=name, model=model)])
     viewer.layers.selection.active = viewer.layers[-1]
     return viewer.layers[-1]
@@ -122,7 +122,7 @@ def test_strokes_come_back_after_a_kill(open_panel, brats, wait, own_state):
     for other, data in first.items():  # nothing is overwritten
         np.testing.assert_array_equal(other.data, data)
     assert panel.active_mask.layer is layer and edits_of(layer).unsaved
-    assert origin_of(layer).scheme.name == "brats-2023"
+    assert origin_of(layer).convention.name == "brats-2023"
 
     panel.safety.autosave.journals.flush()
     assert not left.path.exists()  # its edits are in another journal now

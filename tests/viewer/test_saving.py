@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from napari_tumorseg.errors import OutputError
-from napari_tumorseg.regions import SCHEMES
+from napari_tumorseg.regions import CONVENTIONS
 from napari_tumorseg.samples import KINDS, sample_path
 from napari_tumorseg.scan import Segmentation
 from napari_tumorseg.viewer.state import saving
@@ -18,7 +18,7 @@ NIFTI, TIFF, HDF5 = MASK_FORMATS.split(";;")
 
 def mask() -> Segmentation:
     on = grid()
-    return Segmentation(np.zeros(on.shape, np.uint8), on, SCHEMES["binary"], "case")
+    return Segmentation(np.zeros(on.shape, np.uint8), on, CONVENTIONS["binary"], "case")
 
 
 @pytest.mark.parametrize(

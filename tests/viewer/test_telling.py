@@ -15,7 +15,7 @@ from napari_tumorseg.viewer.widgets.telling import short, together
         ("see https://example.org/some/page", "see https://example.org/some/page"),
         ("steps of 1/255, and/or sub/folder/a.nii", "steps of 1/255, and/or sub/folder/a.nii"),
         ("2 cases (p1, p2); say which with --case", "2 cases (p1, p2); open one of them"),
-        ("fit several schemes: say which with --labels (msd)", "fit several schemes (msd)"),
+        ("fit several conventions: say which with --labels (msd)", "fit several conventions (msd)"),
     ],
 )
 def test_what_the_window_says(text, expected):

@@ -14,7 +14,7 @@ from qtpy.QtGui import QGuiApplication
 from napari_tumorseg.errors import InputError
 from napari_tumorseg.inference.settings import Progress
 from napari_tumorseg.measure import measure
-from napari_tumorseg.regions import SCHEMES
+from napari_tumorseg.regions import CONVENTIONS
 from napari_tumorseg.scan import Role, Segmentation
 from napari_tumorseg.viewer.layers.from_layers import to_segmentation
 from napari_tumorseg.viewer.layers.origin import origin_of
@@ -64,7 +64,9 @@ def slow_run(monkeypatch):
             labels[index, 1:3, 1:3] = 1
             yield Progress(done, len(todo), 0, index, labels[index], 0.03 * (len(todo) - done))
         provenance = {"model": {"name": model.name}, "warnings": []}
-        return Segmentation(labels, scan.grid, SCHEMES[model.card.output.scheme], scan.case, None, provenance)
+        return Segmentation(
+            labels, scan.grid, CONVENTIONS[model.card.output.scheme], scan.case, None, provenance
+        )
 
     monkeypatch.setattr(inference, "run", fake)
     return settings_seen
@@ -140,7 +142,7 @@ def test_a_session_from_sample_to_saved_mask(open_panel, brats, wait, tmp_path):
     again = viewer.layers[-1]
     np.testing.assert_array_equal(again.data, layer.data)
     np.testing.assert_allclose(again.extent.world, layer.extent.world)
-    assert origin_of(again).scheme.name == origin_of(layer).scheme.name
+    assert origin_of(again).convention.name == origin_of(layer).convention.name
 
 
 # ---- runs
@@ -445,7 +447,10 @@ def test_selecting_another_mask_shows_its_numbers(open_panel, wait):
     for value in (1, 2):
         labels = np.zeros(on.shape, np.uint8)
         labels[:value] = value
-        add(viewer, [labels_layer(Segmentation(labels, on, SCHEMES["brats-2021"], "case"), name=f"m{value}")])
+        add(
+            viewer,
+            [labels_layer(Segmentation(labels, on, CONVENTIONS["brats-2021"], "case"), name=f"m{value}")],
+        )
     for index, voxels in ((0, "30"), (1, "60")):
         viewer.layers.selection.active = viewer.layers[index]
         wait(lambda voxels=voxels: numbers(panel).get("WT", ("", ""))[1] == voxels)
@@ -456,7 +461,7 @@ def test_selecting_another_mask_shows_its_numbers(open_panel, wait):
 def test_a_mask_that_cannot_be_measured_says_why(open_panel, wait):
     viewer, panel = open_panel()
     viewer.add_labels(np.array([[[1, 2, 3]]]), name="odd")
-    wait(lambda: "several schemes" in panel.results.title.value)
+    wait(lambda: "several conventions" in panel.results.title.value)
 
 
 def test_the_head_is_up_in_every_plane(open_panel):

@@ -13,7 +13,7 @@ import pytest
 from napari.layers import Labels, Layer
 
 from napari_tumorseg.io import read_mask
-from napari_tumorseg.regions import SCHEMES
+from napari_tumorseg.regions import CONVENTIONS
 from napari_tumorseg.scan import Segmentation
 from napari_tumorseg.session import STATE_FILE, State, Worklist
 from napari_tumorseg.viewer.autosave import close_guard
@@ -71,7 +71,7 @@ def segment(section, viewer, monkeypatch=None):
     labels = np.zeros(origin.grid.shape, np.uint8)
     labels[2:5, 10:18, 30:36] = 1
     seg = Segmentation(
-        labels, origin.grid, SCHEMES["binary"], origin.case, provenance={"model": {"name": "tiny"}}
+        labels, origin.grid, CONVENTIONS["binary"], origin.case, provenance={"model": {"name": "tiny"}}
     )
     data = labels_layer(seg, name=f"{origin.case} seg", case=origin.case, group=origin.group, model=True)
     layer = viewer.add_layer(Layer.create(*data))
@@ -351,7 +351,7 @@ def test_everything_that_was_made_of_a_case_goes_with_it(new_panel, wait, tmp_pa
     viewer.layers.selection.active = layer
     box = tuple(slice(0, n) for n in layer.data.shape)
     maps = {"WT": (200 * layer.data).astype(np.uint8)}
-    output = Output(names=("WT",), labels=(1,), scheme="binary")
+    output = Output(names=("WT",), labels=(1,), convention="binary")
     layer.metadata[PROBABILITIES_KEY] = StoredProbabilities(maps, box, origin_of(layer).grid, output)
     panel.active_mask.watch(None)
     panel.active_mask.watch(layer)
@@ -414,7 +414,7 @@ def test_a_mask_of_before_is_refused_even_if_it_is_chosen(section, wait, complai
     place = {name: getattr(image, name) for name in ("scale", "translate", "units")}
     atlas = viewer.add_labels(np.zeros(image.data.shape, np.uint8), name="atlas", **place)
     on = origin_of(image).grid
-    seg = Segmentation(np.zeros(on.shape, np.uint8), on, SCHEMES["binary"], "x", tmp_path / "x.nii.gz")
+    seg = Segmentation(np.zeros(on.shape, np.uint8), on, CONVENTIONS["binary"], "x", tmp_path / "x.nii.gz")
     mine = viewer.add_layer(Layer.create(*labels_layer(seg, name="from a file")))
     mine.paint((3, 14, 32), 1)
     section.save.click()  # opened and corrected while a is open: meant for it

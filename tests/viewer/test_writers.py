@@ -10,7 +10,7 @@ from napari.layers import Layer
 from napari_tumorseg.errors import InputError, OutputError
 from napari_tumorseg.geometry import Grid
 from napari_tumorseg.io import read_mask
-from napari_tumorseg.regions import SCHEMES
+from napari_tumorseg.regions import CONVENTIONS
 from napari_tumorseg.scan import Segmentation
 from napari_tumorseg.viewer.layers.to_layers import labels_layer
 from napari_tumorseg.viewer.widgets import ask
@@ -25,7 +25,7 @@ def nobody_looks(monkeypatch):
 def layer_on(affine) -> Layer:
     on = Grid.from_file((10, 11, 9), affine)
     labels = np.random.default_rng(0).choice([0, 1, 2, 3], on.shape).astype(np.uint8)
-    return Layer.create(*labels_layer(Segmentation(labels, on, SCHEMES["brats-2023"], "case")))
+    return Layer.create(*labels_layer(Segmentation(labels, on, CONVENTIONS["brats-2023"], "case")))
 
 
 OBLIQUE = np.array([[-0.9, 0, 0.5, 1], [0, 0.9, 0, 2], [0.1, 0, 5, 3], [0, 0, 0, 1.0]])
@@ -43,7 +43,7 @@ def test_nifti_is_written_in_the_files_own_order(tmp_path, affine, ending):
     np.testing.assert_allclose(on_disk.affine, affine, atol=1e-6)
     back = read_mask(path)
     np.testing.assert_array_equal(back.labels, layer.data)
-    assert back.scheme.name == "brats-2023"
+    assert back.convention.name == "brats-2023"
     assert json.loads((tmp_path / "case_seg.json").read_text())["case"] == "case"
 
 

@@ -93,13 +93,13 @@ def _image(image: Image) -> dict[str, Any]:
 
     grid = image.grid
     values = image.data[np.isfinite(image.data)] if image.data.dtype.kind == "f" else image.data
-    codes = nib.aff2axcodes(grid.storage.affine if grid.storage else grid.affine)
+    codes = nib.aff2axcodes(grid.file_layout.affine if grid.file_layout else grid.affine)
     return {
         "name": image.name,
         "role": str(image.role),
         "shape_zyx": list(grid.shape),
         "spacing_mm_zyx": [round(s, 4) for s in grid.spacing_mm] if grid.spacing_mm else None,
-        "file_orientation": "".join(codes) if grid.storage else None,
+        "file_orientation": "".join(codes) if grid.file_layout else None,
         "oblique_degrees": round(grid.obliquity_degrees, 1),
         "type": str(image.data.dtype),
         "range": [float(values.min()), float(values.max())] if values.size else None,
@@ -109,14 +109,14 @@ def _image(image: Image) -> dict[str, Any]:
 def _mask(mask: Any) -> dict[str, Any]:
     import numpy as np
 
-    from napari_tumorseg.regions import schemes_for
+    from napari_tumorseg.regions import conventions_for
 
     labels = np.flatnonzero(np.bincount(mask.labels.ravel(), minlength=256)).tolist()
     return {
         "name": mask.name,
         "labels": labels,
-        "scheme": mask.scheme.name if mask.scheme else None,
-        "schemes_that_fit": [s.name for s in schemes_for(labels)],
+        "scheme": mask.convention.name if mask.convention else None,
+        "schemes_that_fit": [s.name for s in conventions_for(labels)],
     }
 
 
@@ -128,8 +128,8 @@ def _show(told: dict[str, Any]) -> None:
         screen.print(f"       {_in_words(image)}", markup=False)
     for mask in told["masks"]:
         fits = ", ".join(mask["schemes_that_fit"]) or "none"
-        scheme = mask["scheme"] or f"not told by the file; fits {fits}"
-        screen.print(f"mask {mask['name']}: labels {mask['labels']}, scheme {scheme}", markup=False)
+        convention = mask["scheme"] or f"not told by the file; fits {fits}"
+        screen.print(f"mask {mask['name']}: labels {mask['labels']}, convention {convention}", markup=False)
     if told["brain_mask"]:
         screen.print(f"brain mask {told['brain_mask']}", markup=False)
     if told["plan"]:

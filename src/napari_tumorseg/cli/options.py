@@ -95,7 +95,9 @@ Probabilities = Annotated[
 Mask = Annotated[Path, typer.Argument(help="A mask file.")]
 Labels = Annotated[
     str | None,
-    typer.Option("--labels", help="Label scheme of a mask: binary, brats-2015, -2021, -2023, -2024 or msd."),
+    typer.Option(
+        "--labels", help="Label convention of a mask: binary, brats-2015, -2021, -2023, -2024 or msd."
+    ),
 ]
 Against = Annotated[
     Path | None,
@@ -104,7 +106,9 @@ Against = Annotated[
         help="Also tell how it agrees with this reference mask (a file, or a case with one mask).",
     ),
 ]
-AgainstLabels = Annotated[str | None, typer.Option("--against-labels", help="Label scheme of the reference.")]
+AgainstLabels = Annotated[
+    str | None, typer.Option("--against-labels", help="Label convention of the reference.")
+]
 Csv = Annotated[Path | None, typer.Option("--csv", help="Write the table to this CSV file.")]
 JsonOutput = Annotated[
     Path | None, typer.Option("--output", "-o", help="Write the measurements to this JSON file.")
@@ -136,7 +140,7 @@ Part = Annotated[str, typer.Option("--part", help="Which part of the split: trai
 Limit = Annotated[int | None, typer.Option("--limit", min=1, help="At most so many cases.")]
 ReferenceLabels = Annotated[
     str | None,
-    typer.Option("--labels", help="Label scheme of reference masks that do not tell theirs."),
+    typer.Option("--labels", help="Label convention of reference masks that do not tell theirs."),
 ]
 Masks = Annotated[
     list[str] | None,

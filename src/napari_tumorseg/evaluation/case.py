@@ -109,8 +109,8 @@ class CaseScorer:
         scores = CaseScores(
             ref=case,
             trained_on=trained_on,
-            scheme=seg.scheme.name,
-            reference_scheme=reference.scheme.name,
+            convention=seg.convention.name,
+            reference_convention=reference.convention.name,
             unit=agreed.unit,
             plane=self.model.card.input.plane,
             pixels=cut.pixels,
@@ -154,8 +154,8 @@ class CaseScorer:
     ) -> Generator[Done, None, _Cut]:
         """Count the slices that are wanted, at the size that is wanted."""
         slice_plane = PLANES[self.model.card.input.plane]
-        ours, theirs = slice_plane.apply(seg.labels), slicing.apply(reference.labels)
-        tumour = tumour_slices(theirs, reference.scheme)
+        ours, theirs = slice_plane.apply(seg.labels), slice_plane.apply(reference.labels)
+        tumour = tumour_slices(theirs, reference.convention)
         wanted = [i for i, has in enumerate(tumour) if has or self.settings.slices == "all"]
         wanted = [i for i in wanted if only is None or i in only]
         counts: Array = np.zeros((len(rows), 0, 4), dtype=np.int64)

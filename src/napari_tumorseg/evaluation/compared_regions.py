@@ -10,7 +10,7 @@ import numpy as np
 from napari_tumorseg.geometry import Array
 from napari_tumorseg.measure import Agreement
 from napari_tumorseg.models.card import Output
-from napari_tumorseg.regions import Scheme, convert, get_scheme
+from napari_tumorseg.regions import LabelConvention, convert, get_convention
 
 Numbers = tuple[int, ...]
 
@@ -26,7 +26,7 @@ class ComparedRegion:
     kind : {"label", "region"}
         Which of the two it is.
     ours, theirs : tuple of int
-        Its labels in the scheme of the segmentation and of the reference.
+        Its labels in the convention of the segmentation and of the reference.
     """
 
     name: str
@@ -37,8 +37,8 @@ class ComparedRegion:
 
 def rows_of(agreed: Agreement) -> tuple[ComparedRegion, ...]:
     """Return the rows of an agreement, in its order."""
-    ours, theirs = get_scheme(agreed.scheme), get_scheme(agreed.reference_scheme)
-    common = get_scheme(agreed.label_scheme) if agreed.label_scheme else None
+    ours, theirs = get_convention(agreed.convention), get_convention(agreed.reference_convention)
+    common = get_convention(agreed.label_convention) if agreed.label_convention else None
     found = []
     for row in agreed.rows:
         if row.kind == "region" or common is None:
@@ -49,17 +49,17 @@ def rows_of(agreed: Agreement) -> tuple[ComparedRegion, ...]:
     return tuple(found)
 
 
-def _sources(name: str, scheme: Scheme, common: Scheme) -> Numbers:
-    """Return the labels of a scheme that become the label of this name in another one."""
+def _sources(name: str, convention: LabelConvention, common: LabelConvention) -> Numbers:
+    """Return the labels of a convention that become the label of this name in another one."""
     wanted = next(label.value for label in common.labels if label.short == name)
-    values = np.array(sorted(scheme.values), dtype=np.uint8)
-    became = values if scheme == common else convert(values, scheme, common)
+    values = np.array(sorted(convention.values), dtype=np.uint8)
+    became = values if convention == common else convert(values, convention, common)
     return tuple(int(value) for value in values[became == wanted])
 
 
-def tumour_slices(labels: Array, scheme: Scheme) -> Array:
+def tumour_slices(labels: Array, convention: LabelConvention) -> Array:
     """Return for each slice (first axis) of a mask whether it shows any tumour."""
-    members = next(iter(scheme.regions.values()))
+    members = next(iter(convention.regions.values()))
     table = np.zeros(256, dtype=bool)
     table[list(members)] = True
     return np.array([table[plane].any() for plane in labels], dtype=bool)

@@ -100,8 +100,8 @@ class CaseScores:
         Where it lies.
     trained_on : bool
         Whether the model has seen this patient.
-    scheme, reference_scheme : str
-        Names of the label schemes.
+    convention, reference_convention : str
+        Names of the label conventions.
     unit : {"mm", "unknown"}
         Whether the voxel size is known.
     plane : str
@@ -126,8 +126,8 @@ class CaseScores:
 
     ref: CaseRef
     trained_on: bool
-    scheme: str
-    reference_scheme: str
+    convention: str
+    reference_convention: str
     unit: Unit
     plane: Plane
     pixels: tuple[int, int] | None
@@ -179,8 +179,8 @@ class CaseScores:
             "case": self.name,
             "patient": self.patient,
             "trained_on": self.trained_on,
-            "scheme": self.scheme,
-            "reference_scheme": self.reference_scheme,
+            "scheme": self.convention,
+            "reference_scheme": self.reference_convention,
             "unit": self.unit,
             "slices": len(self.slices),
             "slices_with_tumour": int(self.tumour.sum()),

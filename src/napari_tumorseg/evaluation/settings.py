@@ -57,7 +57,7 @@ class EvaluationSettings:
         Take per-slice figures at the network's own size instead of the scan's; the network runs once more
         on whole slices, and there is no post-processing.
     labels : str or None
-        Label scheme of reference masks that do not tell theirs.
+        Label convention of reference masks that do not tell theirs.
     same_voxels : bool
         Take files of equal shape voxel for voxel, whatever their affines say.
     lesions : str

@@ -12,7 +12,7 @@ from napari_tumorseg.measure import Confusion
 from napari_tumorseg.regions import region_mask
 
 _LABELS = 8
-"""Label numbers of all schemes are below."""
+"""Label numbers of all conventions are below."""
 
 
 def slice_counts(seg: Array, reference: Array, rows: Sequence[ComparedRegion]) -> Array:

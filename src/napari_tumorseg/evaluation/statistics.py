@@ -99,7 +99,7 @@ def summarise(cases: Sequence[CaseScores], variants: Sequence[SliceChoice]) -> t
     rows: dict[tuple[str, str], list[tuple[CaseScores, RowScores]]] = {}
     for case in cases:
         for row in case.rows:
-            # by title: NCR/NET of one scheme is NCR of another
+            # by title: NCR/NET of one convention is NCR of another
             rows.setdefault((row.volume.kind, row.volume.title), []).append((case, row))
     ordered = sorted(rows.values(), key=lambda found: found[0][1].volume.kind)
     return tuple(_summary(found, variants) for found in ordered)

@@ -9,7 +9,7 @@ import numpy as np
 
 from napari_tumorseg.geometry import Array
 from napari_tumorseg.models.card import Output
-from napari_tumorseg.regions import SCHEMES, region_mask
+from napari_tumorseg.regions import CONVENTIONS, region_mask
 
 
 @dataclass(frozen=True)
@@ -53,12 +53,12 @@ def find(
     box : tuple of slice
         Where they lie.
     output : Output
-        Of the model's card. Where an output has the name of a region of its scheme, all labels of that
+        Of the model's card. Where an output has the name of a region of its convention, all labels of that
         region count, else its own label. The background is left out.
     """
     if not probabilities:
         return []
-    regions = SCHEMES[output.scheme].regions
+    regions = CONVENTIONS[output.scheme].regions
     found = []
     for name, label in zip(output.names, output.labels, strict=True):
         if not label:

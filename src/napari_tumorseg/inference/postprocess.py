@@ -20,7 +20,7 @@ from scipy import ndimage
 
 from napari_tumorseg.errors import InputError
 from napari_tumorseg.geometry import Array, Grid, bounding_box
-from napari_tumorseg.regions import Scheme, region_mask
+from napari_tumorseg.regions import LabelConvention, region_mask
 
 _CONNECTED_26 = np.ones((3, 3, 3), dtype=bool)
 _SHELLS = ("ET",)
@@ -71,7 +71,7 @@ class PostSettings:
 def postprocess(
     labels: Array,
     grid: Grid,
-    scheme: Scheme,
+    convention: LabelConvention,
     settings: PostSettings,
     brain: Array | None = None,
     certain: Array | None = None,
@@ -81,10 +81,10 @@ def postprocess(
     Parameters
     ----------
     labels : (Z, Y, X) array of uint8
-        A mask in `scheme`; it is not modified.
+        A mask in `convention`; it is not modified.
     grid : Grid
         Its spacing; under shear the axes are taken to be perpendicular.
-    scheme : Scheme
+    convention : LabelConvention
         What the labels mean.
     settings : PostSettings
         The steps.
@@ -112,7 +112,7 @@ def postprocess(
     inside = brain[reach].astype(bool, copy=False) if brain is not None and steps.inside_brain else None
     # a slice of the copy: what is written there is written to the result, and nothing else is touched
     sure = certain[reach] if certain is not None and steps.certain else None
-    _tidy_regions(out[reach], scheme, steps, inside, sure)
+    _tidy_regions(out[reach], convention, steps, inside, sure)
     return out, notes
 
 
@@ -182,22 +182,22 @@ def _listed(names: list[str]) -> str:
 
 
 def _tidy_regions(
-    labels: Array, scheme: Scheme, steps: _Steps, brain: Array | None, certain: Array | None
+    labels: Array, convention: LabelConvention, steps: _Steps, brain: Array | None, certain: Array | None
 ) -> None:
     """Tidy each region of `labels`, a box, in place, from the outermost inwards."""
     free = np.ones(256, dtype=bool)
-    in_regions = {value for members in scheme.regions.values() for value in members}
+    in_regions = {value for members in convention.regions.values() for value in members}
     free[[v for v in range(1, 256) if v not in in_regions]] = False
     # where a region may be: not over labels of no region, not outside the brain, not outside its outer one
     allowed = free[labels]
     if brain is not None:
         allowed &= brain
     fallback = 0
-    for name, members in scheme.regions.items():
+    for name, members in convention.regions.items():
         before = region_mask(labels, members)
         sure = certain if not fallback else None
         after = _tidy(before, allowed, steps, sure, outermost=not fallback, shell=name in _SHELLS)
-        own = scheme.own_label(name)
+        own = convention.own_label(name)
         labels[before & ~after] = fallback
         labels[after & ~before] = own
         allowed, fallback = after, own

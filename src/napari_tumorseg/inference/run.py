@@ -24,7 +24,7 @@ from napari_tumorseg.inference.prepare import Prepared, prepare
 from napari_tumorseg.inference.settings import Progress, Settings
 from napari_tumorseg.models.card import ModelCard, Output
 from napari_tumorseg.models.store import Model, get_model
-from napari_tumorseg.regions import SCHEMES
+from napari_tumorseg.regions import CONVENTIONS
 from napari_tumorseg.scan import Scan, Segmentation
 
 
@@ -233,10 +233,10 @@ class _Ran:
 
 def _finish(scan: Scan, model: Model, settings: Settings, canvas: _Canvas, ran: _Ran) -> Segmentation:
     card = model.card
-    scheme = SCHEMES[card.output.scheme]
+    convention = CONVENTIONS[card.output.scheme]
     post = post_settings(settings, card)
     brain = brain_of(scan) if post.inside_brain else None
-    labels, more = postprocess(canvas.labels, scan.grid, scheme, post, brain, canvas.certain)
+    labels, more = postprocess(canvas.labels, scan.grid, convention, post, brain, canvas.certain)
     provenance: dict[str, Any] = {
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
         "purpose": "research use only, not for diagnosis",
@@ -250,7 +250,7 @@ def _finish(scan: Scan, model: Model, settings: Settings, canvas: _Canvas, ran: 
         found = find(labels, canvas.probabilities, canvas.box, card.output)
         provenance["findings"] = as_dict(found)
     return Segmentation(
-        labels, scan.grid, scheme, scan.case, None, provenance, canvas.probabilities, canvas.box
+        labels, scan.grid, convention, scan.case, None, provenance, canvas.probabilities, canvas.box
     )
 
 

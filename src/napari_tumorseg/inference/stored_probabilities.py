@@ -12,7 +12,7 @@ from napari_tumorseg.geometry import Array, Grid, bounding_box
 from napari_tumorseg.inference.postprocess import PostSettings, postprocess
 from napari_tumorseg.inference.uncertainty import entropy_map
 from napari_tumorseg.models.card import ModelCard, Output
-from napari_tumorseg.regions import SCHEMES, Scheme
+from napari_tumorseg.regions import CONVENTIONS, LabelConvention
 from napari_tumorseg.scan import Segmentation
 
 Box = tuple[slice, ...]
@@ -87,9 +87,9 @@ class StoredProbabilities:
         )
 
     @property
-    def scheme(self) -> Scheme:
+    def convention(self) -> LabelConvention:
         """What the labels mean."""
-        return SCHEMES[self.output.scheme]
+        return CONVENTIONS[self.output.scheme]
 
     @property
     def shown(self) -> Mapping[str, Array]:
@@ -145,7 +145,7 @@ class StoredProbabilities:
         for name, label, limit in zip(self.output.names, self.output.labels, limits, strict=True):
             inside[self.probabilities[name] >= _least_level(limit)] = label
         certain = self._certain() if self.post.certain_voxels else None
-        return postprocess(labels, self.grid, self.scheme, self.post, self.brain, certain)[0]
+        return postprocess(labels, self.grid, self.convention, self.post, self.brain, certain)[0]
 
     def _certain(self) -> Array:
         """Return where the model is certain of any output, as the run had it."""

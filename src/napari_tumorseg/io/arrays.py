@@ -16,7 +16,7 @@ from napari_tumorseg.errors import InputError, TumorSegError
 from napari_tumorseg.geometry import Array
 from napari_tumorseg.io.nifti import to_labels
 from napari_tumorseg.io.roles import guess_role, tokens
-from napari_tumorseg.regions import Scheme, get_scheme
+from napari_tumorseg.regions import LabelConvention, get_convention
 from napari_tumorseg.scan import Image, Role
 
 T = TypeVar("T")
@@ -212,18 +212,18 @@ def side_file(path: Path) -> Path:
     return path.with_name(name[: len(name) - len(ending)] + ".json")
 
 
-def side_scheme(path: Path) -> Scheme | None:
-    """Return the label scheme that the JSON beside a mask names, if there is one."""
+def side_convention(path: Path) -> LabelConvention | None:
+    """Return the label convention that the JSON beside a mask names, if there is one."""
     try:
-        return get_scheme(json.loads(side_file(path).read_text(encoding="utf-8"))["scheme"])
+        return get_convention(json.loads(side_file(path).read_text(encoding="utf-8"))["scheme"])
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError, InputError):
         return None
 
 
-def fitting(scheme: Scheme | None, labels: Array) -> Scheme | None:
-    """Return a scheme that a name tells only if the labels are its own: names are copied, labels are not."""
+def fitting(convention: LabelConvention | None, labels: Array) -> LabelConvention | None:
+    """Return the convention that a name suggests, if the labels of the mask fit it."""
     found = set(np.flatnonzero(np.bincount(labels.ravel(), minlength=256)).tolist()) - {0}
-    return scheme if scheme is not None and found <= scheme.values else None
+    return convention if convention is not None and found <= convention.values else None
 
 
 def without_folder(text: str, folder: Path) -> str:

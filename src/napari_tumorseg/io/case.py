@@ -11,7 +11,7 @@ import numpy as np
 from napari_tumorseg.errors import ChoiceNeededError, GeometryError, InputError
 from napari_tumorseg.geometry import Array, Grid
 from napari_tumorseg.io.resample import onto
-from napari_tumorseg.regions import Scheme, decide_scheme, get_scheme
+from napari_tumorseg.regions import LabelConvention, decide_convention, get_convention
 from napari_tumorseg.scan import MODALITIES, Image, Role, Scan, Segmentation
 
 _REFERENCE_ORDER = (Role.FLAIR, Role.T1C, Role.T2, Role.T1, Role.OTHER)
@@ -21,7 +21,7 @@ _NOT_IN_NAMES = '/\\:*?"<>|'
 
 @dataclass(frozen=True, eq=False)
 class Mask:
-    """A tumour mask as found in a file, its label scheme perhaps not known yet.
+    """A tumour mask as found in a file, its label convention perhaps not known yet.
 
     Attributes
     ----------
@@ -31,7 +31,7 @@ class Mask:
         Canonical.
     grid : Grid
         Where it lies.
-    scheme : Scheme or None
+    convention : LabelConvention or None
         As told by a side file or the folder's layout; None if nothing tells.
     source : Path or None
         The file.
@@ -40,22 +40,24 @@ class Mask:
     name: str
     labels: Array
     grid: Grid
-    scheme: Scheme | None = None
+    convention: LabelConvention | None = None
     source: Path | None = None
 
-    def segmentation(self, scheme: str | None = None) -> Segmentation:
-        """Return it with its scheme: the one named, the one known, or the only one that fits.
+    def segmentation(self, convention: str | None = None) -> Segmentation:
+        """Return it with its convention: the one named, the one known, or the only one that fits.
 
         Raises
         ------
         ChoiceNeededError
-            If several schemes fit and none is named.
+            If several conventions fit and none is named.
         InputError
             If a label is in none, or not in the one named.
         """
         values = np.flatnonzero(np.bincount(self.labels.ravel(), minlength=256))
         where = str(self.source or self.name)
-        chosen = get_scheme(scheme) if scheme else self.scheme or decide_scheme(values, where)
+        chosen = (
+            get_convention(convention) if convention else self.convention or decide_convention(values, where)
+        )
         strange = sorted(set(values.tolist()) - {0} - chosen.values)
         if strange:
             raise InputError(f"{where} holds the labels {strange}, which {chosen.name} does not have")
@@ -222,8 +224,8 @@ def _shown(image: Image) -> str:
 def _index_for_index(image: Image, base: Image) -> Image:
     """Return an image read in the order of the base's file, as if it had the base's header."""
     data = image.grid.to_file_order(image.data)
-    if base.grid.storage is not None:
-        data = base.grid.storage.view.apply(data)
+    if base.grid.file_layout is not None:
+        data = base.grid.file_layout.axis_order.apply(data)
     return replace(
         image, data=data, grid=base.grid, note="taken voxel for voxel, its own affine being ignored"
     )
@@ -234,7 +236,7 @@ def _same_file_shape(one: Grid, other: Grid) -> bool:
 
 
 def _file_shape(grid: Grid) -> tuple[int, int, int]:
-    return grid.storage.shape if grid.storage else grid.shape
+    return grid.file_layout.shape if grid.file_layout else grid.shape
 
 
 def _refuse_double_roles(case: Case) -> None:

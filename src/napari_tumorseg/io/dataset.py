@@ -99,7 +99,7 @@ class CaseRef:
         Parameters
         ----------
         labels : str, optional
-            Label scheme of masks that do not tell theirs.
+            Label convention of masks that do not tell theirs.
         same_voxels : bool
             Take files of equal shape voxel for voxel, whatever their affines say.
 
@@ -108,7 +108,7 @@ class CaseRef:
         UnlabelledError
             If it has no image or no mask.
         ChoiceNeededError
-            If several masks could be meant, or several schemes.
+            If several masks could be meant, or several conventions.
         GeometryError
             If the mask does not lie on the scan.
         """
@@ -117,7 +117,7 @@ class CaseRef:
             raise UnlabelledError(f"{self._where} holds no image")
         scan = found.scan(same_voxels=same_voxels)
         mask = self._mask(found)
-        seg = mask.segmentation(None if mask.scheme else labels)
+        seg = mask.segmentation(None if mask.convention else labels)
         carrier = Image(mask.name, Role.TUMOUR_MASK, seg.labels, seg.grid, mask.source)
         try:
             placed = bring(carrier, scan.reference, same_voxels, nearest=True)
@@ -125,7 +125,7 @@ class CaseRef:
             if found.masks:
                 raise
             raise UnlabelledError(f"{self._where} has no reference mask: {error}") from error
-        return scan, Segmentation(placed.data, scan.grid, seg.scheme, self.name, mask.source)
+        return scan, Segmentation(placed.data, scan.grid, seg.convention, self.name, mask.source)
 
     @property
     def _where(self) -> str:

@@ -84,16 +84,16 @@ def stacks(folder: Path) -> dict[str, tuple[set[str], set[str]]]:
 def write_mask(seg: Segmentation, path: Path, overwrite: bool = False) -> None:
     """Write a mask as dataset `mask`, in the order of axes in which the scan's file held its array.
 
-    Attributes tell the label scheme and its labels (JSON), the affine of the file's order of axes, its
+    Attributes tell the label convention and its labels (JSON), the affine of the file's order of axes, its
     orientation, and the voxel size in mm where that is known.
     """
-    storage = seg.grid.storage
-    affine = storage.affine if storage else seg.grid.affine
+    file_layout = seg.grid.file_layout
+    affine = file_layout.affine if file_layout else seg.grid.affine
     labels = np.ascontiguousarray(seg.grid.to_file_order(seg.labels).astype(np.uint8, copy=False))
-    names = {str(label.value): f"{label.short} ({label.name})" for label in seg.scheme.labels}
+    names = {str(label.value): f"{label.short} ({label.name})" for label in seg.convention.labels}
     attributes = {
         "format": layouts.OWN_FORMAT,
-        "scheme": seg.scheme.name,
+        "scheme": seg.convention.name,
         "labels": json.dumps(names),
         "orientation": "".join(nib.aff2axcodes(affine)),
         "affine": affine,

@@ -160,8 +160,8 @@ def channel_names(group: h5.Group, name: str, count: int) -> tuple[str, ...]:
 
 def canonical(grid: Grid, values: Array) -> Array:
     """Return the canonical view of a file-ordered volume or slice."""
-    assert grid.storage is not None
-    return grid.storage.view.apply(values.reshape(grid.storage.shape))
+    assert grid.file_layout is not None
+    return grid.file_layout.axis_order.apply(values.reshape(grid.file_layout.shape))
 
 
 def is_stack(name: str) -> bool:

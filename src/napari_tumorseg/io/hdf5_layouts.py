@@ -29,7 +29,7 @@ from napari_tumorseg.io.case import Case, Mask
 from napari_tumorseg.io.hdf5_axes import Axes, axes_of, canonical, channel_names, grid_of, is_stack
 from napari_tumorseg.io.limits import check_array
 from napari_tumorseg.io.roles import guess_role, tokens
-from napari_tumorseg.regions import SCHEMES, Scheme
+from napari_tumorseg.regions import CONVENTIONS, LabelConvention
 from napari_tumorseg.scan import MODALITIES, Image, Role
 
 OWN_FORMAT = "napari-tumorseg mask"
@@ -72,7 +72,7 @@ def msd_patch(group: h5.Group, name: str) -> Case:
 
 def _msd_labels(group: h5.Group, grid: Grid) -> Mask:
     labels = from_channels(h5.read(group, "y"), -1, group.where("y"))
-    return Mask("y", canonical(grid, labels), grid, SCHEMES["msd"], group.path)
+    return Mask("y", canonical(grid, labels), grid, CONVENTIONS["msd"], group.path)
 
 
 def is_figshare(group: h5.Group) -> bool:
@@ -98,7 +98,7 @@ def figshare(group: h5.Group, name: str) -> Case:
         if "tumorMask" in group.datasets
         else ((), [])
     )
-    masks = tuple(replace(mask, scheme=SCHEMES["binary"]) for mask in masks)
+    masks = tuple(replace(mask, convention=CONVENTIONS["binary"]) for mask in masks)
     told += ["taken as axial T1c; some slices of this data set are coronal or sagittal, which no file says"]
     return Case(name, (image,), masks, layout="MATLAB slice (Figshare)", warnings=(*told, *bad))
 
@@ -130,7 +130,7 @@ def brats_slices(paths: Sequence[Path], numbers: Sequence[int], name: str, sourc
         for channel, v in zip(order, values, strict=True)
     )
     masks = (
-        (Mask("mask", canonical(grid, labels), grid, SCHEMES["brats-2021"], source),)
+        (Mask("mask", canonical(grid, labels), grid, CONVENTIONS["brats-2021"], source),)
         if labels is not None
         else ()
     )
@@ -342,7 +342,7 @@ def _mask(group: h5.Group, name: str, images: tuple[Image, ...], chosen: list[st
     if not images:
         return mask_of(group, name, axes_of(group, name, [], mask=True), None)
     grid = images[0].grid
-    assert grid.storage is not None
+    assert grid.file_layout is not None
     axes = axes_of(group, chosen[0], [group.datasets[name].shape])
     shape = group.datasets[name].shape
     spatial = tuple(n for a, n in enumerate(group.datasets[chosen[0]].shape) if a != axes.channel)
@@ -366,11 +366,11 @@ def mask_of(group: h5.Group, name: str, axes: Axes, grid: Grid | None) -> Mask:
         grid, _ = grid_of(group, name, labels.shape, axes)
     if labels.size != np.prod(grid.shape):
         raise InputError(f"{where} has shape {labels.shape}, which does not match the image's")
-    return Mask(name, canonical(grid, labels), grid, _scheme(group, name), group.path)
+    return Mask(name, canonical(grid, labels), grid, _convention(group, name), group.path)
 
 
-def _scheme(group: h5.Group, name: str) -> Scheme | None:
-    return SCHEMES.get(h5.text_attribute(group, name, "scheme") or "")
+def _convention(group: h5.Group, name: str) -> LabelConvention | None:
+    return CONVENTIONS.get(h5.text_attribute(group, name, "scheme") or "")
 
 
 def _only(file: object, path: Path) -> h5.Group:

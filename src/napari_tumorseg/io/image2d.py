@@ -26,7 +26,7 @@ from napari_tumorseg.io.arrays import (
     is_mask_name,
     masks_beside,
     natural_key,
-    side_scheme,
+    side_convention,
 )
 from napari_tumorseg.io.case import Case, Mask, pick_case
 from napari_tumorseg.io.limits import check_array
@@ -140,7 +140,7 @@ def _mask(path: Path, grid: Grid | None) -> tuple[Mask, list[str]]:
         grid = Grid.from_codes(labels.shape)
     if labels.shape != grid.shape:
         raise InputError(f"{path} has shape {labels.shape[1:]}, its picture {grid.shape[1:]}")
-    return Mask(path.stem, labels, grid, side_scheme(path), path), told
+    return Mask(path.stem, labels, grid, side_convention(path), path), told
 
 
 def _native(values: Array) -> Array:

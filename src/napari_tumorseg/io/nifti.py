@@ -109,10 +109,10 @@ def read_file(path: Path) -> NiftiFile:
     flat = np.frombuffer(raw, dtype=dtype, count=int(np.prod(shape)), offset=offset)
     array = _scaled(flat.reshape(shape, order="F"), header, path)
     grid = grid_of(header, shape[:3], path, warnings)
-    assert grid.storage is not None
+    assert grid.file_layout is not None
     volumes = [array] if array.ndim == 3 else [array[..., c] for c in range(array.shape[3])]
     _warn_of_values(array, path, warnings)
-    return NiftiFile(tuple(grid.storage.view.apply(v) for v in volumes), grid, tuple(warnings))
+    return NiftiFile(tuple(grid.file_layout.axis_order.apply(v) for v in volumes), grid, tuple(warnings))
 
 
 def write_mask(seg: Segmentation, path: Path, overwrite: bool = False) -> None:
@@ -139,7 +139,7 @@ def write_bytes_as(
     values : (Z, Y, X) array of uint8
         What to write.
     grid : Grid
-        Where it lies; its storage tells the file's order and header.
+        Where it lies; its file layout tells the file's order and header.
     path : Path
         ``.nii`` or ``.nii.gz``.
     slope : float

@@ -15,10 +15,10 @@ import numpy as np
 
 from napari_tumorseg.errors import InputError
 from napari_tumorseg.io import nifti
-from napari_tumorseg.io.arrays import distinct, fitting, side_scheme, without_folder
+from napari_tumorseg.io.arrays import distinct, fitting, side_convention, without_folder
 from napari_tumorseg.io.case import Case, Mask, pick_case
 from napari_tumorseg.io.roles import guess_role, without_role
-from napari_tumorseg.regions import SCHEMES, Scheme
+from napari_tumorseg.regions import CONVENTIONS, LabelConvention
 from napari_tumorseg.scan import MODALITIES, Image, Role
 
 ENDINGS = nifti.ENDINGS
@@ -166,14 +166,14 @@ def _read_one(path: Path, case: str, channel_names: Sequence[str]) -> _Read:
             return _Read(error=InputError(f"{path} is named like a mask but holds no labels"))
     if role is Role.TUMOUR_MASK or (role is Role.OTHER and nifti.is_labels(data, _BY_CONTENT_MOST)):
         labels = nifti.to_labels(data)
-        scheme = fitting(_scheme(path, case, labels), labels)
-        return _Read(mask=Mask(name, labels, found.grid, scheme, path), warnings=found.warnings)
+        convention = fitting(_convention(path, case, labels), labels)
+        return _Read(mask=Mask(name, labels, found.grid, convention, path), warnings=found.warnings)
     return _Read(images=(Image(name, role, data, found.grid, path),), warnings=found.warnings)
 
 
 def _is_told_mask(path: Path, data: np.ndarray) -> bool:
-    """Tell whether the side file says that this is a mask, and the labels are those of its scheme."""
-    told = side_scheme(path)
+    """Tell whether the side file says that this is a mask, and the labels are those of its convention."""
+    told = side_convention(path)
     return told is not None and nifti.is_labels(data) and fitting(told, nifti.to_labels(data)) is not None
 
 
@@ -198,34 +198,34 @@ def _channels(found: nifti.NiftiFile, path: Path, names: Sequence[str]) -> tuple
     )
 
 
-def _scheme(path: Path, case: str, labels: np.ndarray) -> Scheme | None:
-    """Return the label scheme that the side file or the naming of the data set tells, else None.
+def _convention(path: Path, case: str, labels: np.ndarray) -> LabelConvention | None:
+    """Return the label convention that the side file or the naming of the data set tells, else None.
 
     The name of the case speaks only for the data set's own mask (``CASE-seg``, ``CASE_seg``), since
-    other tools' masks in the same folder follow schemes of their own.
+    other tools' masks in the same folder follow conventions of their own.
     """
-    told = side_scheme(path)
+    told = side_convention(path)
     if told is not None:
         return told
     name = nifti.stem(path)
     if path.parent.name.lower() in ("labelstr", "labelsts"):
-        return SCHEMES["msd"]
+        return CONVENTIONS["msd"]
     if "otmulticlass" in name.lower() or name.startswith("VSD."):
-        return SCHEMES["brats-2015"]
+        return CONVENTIONS["brats-2015"]
     official = re.fullmatch(re.escape(case) + r"[-_]seg", name, re.IGNORECASE) is not None
     if official or _OFFICIAL.fullmatch(name) or _OF_A_YEAR.match(name):
         year = _YEAR.search(name)
         if year is not None:
-            return _scheme_of_year(int(year.group(1)))
+            return _convention_of_year(int(year.group(1)))
     if _SINCE_2023.fullmatch(name):
-        return SCHEMES["brats-2024" if (labels == 4).any() else "brats-2023"]
+        return CONVENTIONS["brats-2024" if (labels == 4).any() else "brats-2023"]
     return None
 
 
-def _scheme_of_year(year: int) -> Scheme:
+def _convention_of_year(year: int) -> LabelConvention:
     if year <= 16:
-        return SCHEMES["brats-2015"]
-    return SCHEMES["brats-2021" if year <= 22 else "brats-2023" if year == 23 else "brats-2024"]
+        return CONVENTIONS["brats-2015"]
+    return CONVENTIONS["brats-2021" if year <= 22 else "brats-2023" if year == 23 else "brats-2024"]
 
 
 def _case_name(paths: Sequence[Path]) -> str:

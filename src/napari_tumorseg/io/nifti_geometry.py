@@ -137,8 +137,8 @@ def _warn_of_difference(
 
 def header_for(grid: Grid, shape: tuple[int, ...]) -> Any:
     """Return the header of a uint8 file of this shape, as stored, with every geometry field of its source."""
-    storage = grid.storage
-    fields: Mapping[str, Any] = storage.fields if storage else {}
+    file_layout = grid.file_layout
+    fields: Mapping[str, Any] = file_layout.fields if file_layout else {}
     second = int(fields.get("sizeof_hdr", 348)) == 540 or max(shape) > np.iinfo(np.int16).max
     header = nib.Nifti2Header() if second else nib.Nifti1Header()
     size, magic = header["sizeof_hdr"].copy(), header["magic"].copy()
@@ -149,7 +149,7 @@ def header_for(grid: Grid, shape: tuple[int, ...]) -> Any:
         for name in _GEOMETRY_FIELDS:
             header[name] = fields[name]
     else:
-        affine = storage.affine if storage else grid.affine
+        affine = file_layout.affine if file_layout else grid.affine
         header.set_sform(affine, code=1)
         header.set_qform(affine, code=0)
         header.set_xyzt_units(*(("mm", None) if grid.unit == "mm" else ("unknown", None)))

@@ -10,7 +10,7 @@ from pathlib import Path
 from types import ModuleType
 
 from napari_tumorseg.errors import InputError
-from napari_tumorseg.io.arrays import distinct, fitting, is_mask_name, side_scheme, without_folder
+from napari_tumorseg.io.arrays import distinct, fitting, is_mask_name, side_convention, without_folder
 from napari_tumorseg.io.case import Case, Mask, pick_case
 from napari_tumorseg.io.nifti import is_labels, to_labels
 from napari_tumorseg.io.roles import guess_role
@@ -126,7 +126,7 @@ def read_mask(path: Path | str, labels: str | None = None) -> Segmentation:
     path : path
         A mask of any format.
     labels : str, optional
-        Name of its label scheme, where neither the file nor its folder tells.
+        Name of its label convention, where neither the file nor its folder tells.
     """
     path = _existing(path)
     found = open_case(path)
@@ -208,8 +208,8 @@ def _open_slices(files: Sequence[Path], case: str | None) -> Case | None:
 def _as_mask(image: Image) -> Mask:
     """Return as a mask what its name let pass for an image, such as ``flair_abnormality``."""
     labels = to_labels(image.data)
-    scheme = fitting(side_scheme(image.source), labels) if image.source else None
-    return Mask(image.name, labels, image.grid, scheme, image.source)
+    convention = fitting(side_convention(image.source), labels) if image.source else None
+    return Mask(image.name, labels, image.grid, convention, image.source)
 
 
 def _existing(path: Path | str) -> Path:
@@ -272,7 +272,7 @@ def _are_results(files: Sequence[Path], name: str) -> bool:
 def _is_result(path: Path, name: str) -> bool:
     if name != "nifti_cases":
         return is_mask_name(path.stem)
-    if guess_role(path.name) is Role.TUMOUR_MASK or side_scheme(path) is not None:
+    if guess_role(path.name) is Role.TUMOUR_MASK or side_convention(path) is not None:
         return True
     return bool(_module("nifti_cases").is_probability(path))
 

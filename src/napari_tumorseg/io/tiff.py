@@ -29,7 +29,7 @@ from napari_tumorseg.io.arrays import (
     masks_beside,
     natural_key,
     not_finite,
-    side_scheme,
+    side_convention,
     stacking,
 )
 from napari_tumorseg.io.atomic import atomic_path, check_target
@@ -37,7 +37,7 @@ from napari_tumorseg.io.case import Case, Mask, pick_case
 from napari_tumorseg.io.limits import check_array
 from napari_tumorseg.io.nifti import is_labels
 from napari_tumorseg.io.roles import guess_role
-from napari_tumorseg.regions import SCHEMES, Scheme, region_mask
+from napari_tumorseg.regions import CONVENTIONS, LabelConvention, region_mask
 from napari_tumorseg.scan import MODALITIES, Image, Role, Segmentation
 
 ENDINGS = (".tif", ".tiff")
@@ -121,7 +121,7 @@ def write_mask(seg: Segmentation, path: Path, overwrite: bool = False) -> None:
     file that the scan came from. The voxel size is written where it is known; TIFF has no place for the rest
     of the geometry.
     """
-    metadata: dict[str, object] = {"axes": "ZYX", "scheme": seg.scheme.name}
+    metadata: dict[str, object] = {"axes": "ZYX", "scheme": seg.convention.name}
     spacing = seg.grid.spacing_mm
     resolution = None
     if spacing is not None:
@@ -139,7 +139,7 @@ def lgg_masks(folder: Path, name: str, grid: Grid) -> list[Path]:
 
 def _slice_names(name: str, grid: Grid) -> Sequence[str]:
     """Return what the slices' own files are called, or NAME_N where the scan was no stack of files."""
-    named = grid.storage.slice_names if grid.storage else ()
+    named = grid.file_layout.slice_names if grid.file_layout else ()
     return named or [f"{name}_{n}" for n in range(1, grid.shape[0] + 1)]
 
 
@@ -156,7 +156,7 @@ def write_lgg(seg: Segmentation, folder: Path, overwrite: bool = False) -> list[
         If one of the files exists and `overwrite` is false, or the folder cannot be written to; nothing is
         written then.
     """
-    tumour = region_mask(seg.labels, seg.scheme.regions["WT"]).astype(np.uint8) * np.uint8(255)
+    tumour = region_mask(seg.labels, seg.convention.regions["WT"]).astype(np.uint8) * np.uint8(255)
     paths = lgg_masks(folder, seg.name, seg.grid)
     there = [bool(stem) for stem in _slice_names(seg.name, seg.grid)]
     for path in paths:
@@ -191,18 +191,18 @@ def _open_file(path: Path) -> Case:
 
 
 def _is_told_mask(path: Path) -> bool:
-    """Tell whether a file that is not named as a mask is one: a label scheme is told, and its labels fit.
+    """Tell whether a file that is not named as a mask is one: a label convention is told, and its labels fit.
 
     They must, since an image may lie beside a NIfTI mask of the same name and its side file.
     """
-    told = side_scheme(path)
-    if told is None and not tiff_file.scheme(path):
+    told = side_convention(path)
+    if told is None and not tiff_file.convention(path):
         return False
     found = tiff_file.read(path)
-    scheme = SCHEMES.get(found.scheme) or told
+    convention = CONVENTIONS.get(found.convention) or told
     if len(found.data) != 1 or not is_labels(found.data[0]):
         return False
-    return fitting(scheme, as_labels(found.data[0], path)) is not None
+    return fitting(convention, as_labels(found.data[0], path)) is not None
 
 
 def _is_lgg_slice(path: Path) -> bool:
@@ -256,7 +256,7 @@ def _mask(path: Path, grid: Grid | None) -> Mask:
             grid = grid.with_slice_names([_without_mask(path.stem)])
     if labels.shape != grid.shape:
         raise InputError(f"{path} has shape {labels.shape}, its image {grid.shape}")
-    return Mask(path.stem, labels, grid, SCHEMES.get(found.scheme) or side_scheme(path), path)
+    return Mask(path.stem, labels, grid, CONVENTIONS.get(found.convention) or side_convention(path), path)
 
 
 def _labels(found: tiff_file.TiffArray, path: Path) -> Array:
@@ -297,7 +297,7 @@ def _open_mask_slices(slices: _Slices, name: str, source: Path) -> Case:
     stems = [_without_mask(slices.masks[n].stem) for n in numbers]
     grid = Grid.from_codes((place.depth, rows, columns)).with_slice_names(_placed(stems, place))
     labels = _mask_volume(slices, numbers, place, grid)
-    mask = Mask(name, labels, grid, _scheme(labels), source)
+    mask = Mask(name, labels, grid, _convention(labels), source)
     return Case(name, (), (mask,), layout="TIFF mask slices", warnings=place.warnings)
 
 
@@ -363,7 +363,7 @@ def _stacked_masks(
     if found and without:
         shown = ", ".join(map(str, without[:5])) + (", ..." if len(without) > 5 else "")
         bad = [f"{len(without)} slice(s) have no mask (number {shown}); it was left empty there"]
-    return tuple(Mask("mask", labels, grid, _scheme(labels), source) for labels in found), bad
+    return tuple(Mask("mask", labels, grid, _convention(labels), source) for labels in found), bad
 
 
 def _mask_volume(slices: _Slices, numbers: Sequence[int], place: Stacking, grid: Grid) -> Array:
@@ -379,8 +379,8 @@ def _mask_volume(slices: _Slices, numbers: Sequence[int], place: Stacking, grid:
     return labels
 
 
-def _scheme(labels: Array) -> Scheme | None:
-    return SCHEMES["binary"] if labels.max() <= 1 else None
+def _convention(labels: Array) -> LabelConvention | None:
+    return CONVENTIONS["binary"] if labels.max() <= 1 else None
 
 
 # --- folders ---------------------------------------------------------------------------------

@@ -55,8 +55,8 @@ class TiffArray:
         (Z, Y, X) in mm, where the file tells all three.
     channel_names : tuple of str
         As OME tells them, else empty.
-    scheme : str
-        Label scheme, in files that `tiff.write_mask` made.
+    convention : str
+        Label convention, in files that `tiff.write_mask` made.
     is_rgb : bool
         Whether the channels are samples of a colour picture.
     warnings : tuple of str
@@ -66,7 +66,7 @@ class TiffArray:
     data: Array
     spacing: tuple[float, float, float] | None
     channel_names: tuple[str, ...] = ()
-    scheme: str = ""
+    convention: str = ""
     is_rgb: bool = False
     warnings: tuple[str, ...] = ()
 
@@ -106,8 +106,8 @@ def read(path: Path) -> TiffArray:
         )
 
 
-def scheme(path: Path) -> str:
-    """Return the label scheme that a file written by this package tells, else an empty string."""
+def convention(path: Path) -> str:
+    """Return the label convention that a file written by this package tells, else an empty string."""
     try:
         with _opened(path) as tif:
             return str((tif.imagej_metadata or {}).get("scheme", ""))

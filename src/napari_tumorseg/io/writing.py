@@ -41,7 +41,7 @@ def write_mask(seg: Segmentation, path: Path | str, *, overwrite: bool = False) 
     Returns
     -------
     list of Path
-        The mask and the JSON beside it (scheme, labels, provenance).
+        The mask and the JSON beside it (convention, labels, provenance).
 
     Raises
     ------
@@ -115,10 +115,10 @@ def _side_file(seg: Segmentation, path: Path, overwrite: bool) -> Iterator[None]
 
 
 def _description(seg: Segmentation) -> dict[str, object]:
-    labels = {str(label.value): label.name for label in seg.scheme.labels}
+    labels = {str(label.value): label.name for label in seg.convention.labels}
     return {
         "case": seg.name,
-        "scheme": seg.scheme.name,
+        "scheme": seg.convention.name,
         "labels": labels,
         "unit": seg.grid.unit,
         **seg.provenance,

@@ -22,7 +22,7 @@ from napari_tumorseg.measure.confusion import Confusion
 from napari_tumorseg.measure.rows import row_of
 from napari_tumorseg.measure.surface_distance import hd95, nsd, surface_distances, union_box
 from napari_tumorseg.measure.volumes import listed
-from napari_tumorseg.regions import REGION_NAMES, Scheme, convert, region_mask
+from napari_tumorseg.regions import REGION_NAMES, LabelConvention, convert, region_mask
 from napari_tumorseg.scan import Segmentation
 
 FORMAT = 1
@@ -85,22 +85,22 @@ class Agreement:
     ----------
     case, reference : str
         Names of the segmentation and the reference.
-    scheme, reference_scheme : str
-        Names of their label schemes.
-    label_scheme : str or None
-        Name of the scheme in which labels were compared; None where neither converts to the other.
+    convention, reference_convention : str
+        Names of their label conventions.
+    label_convention : str or None
+        Name of the convention in which labels were compared; None where neither converts to the other.
     unit : {"mm", "unknown"}
         Whether the voxel size is known.
     rows : tuple of RegionAgreement
-        Labels first, then the regions that both schemes have, from the outermost inwards; a label that is a
-        region by itself is listed once, as the region.
+        Labels first, then the regions that both conventions have, outermost first. A label that is a region
+        by itself is listed once, as the region.
     """
 
     case: str
     reference: str
-    scheme: str
-    reference_scheme: str
-    label_scheme: str | None
+    convention: str
+    reference_convention: str
+    label_convention: str | None
     unit: Unit
     rows: tuple[RegionAgreement, ...]
 
@@ -120,31 +120,31 @@ def agreement(seg: Segmentation, reference: Segmentation) -> Agreement:
     Parameters
     ----------
     seg, reference : Segmentation
-        Their schemes may differ. Regions are compared where both have them, labels in that scheme to which
-        the other converts, the coarser one if it can be.
+        Their conventions may differ. Regions are compared where both have them, labels in the convention to
+        which the other converts (the coarser one, if possible).
 
     Returns
     -------
     Agreement
-        Which rows it has follows from the schemes alone, not from what the masks hold.
+        Which rows it has follows from the conventions alone, not from what the masks hold.
 
     Raises
     ------
     GeometryError
         If they do not have the same voxels at the same places.
     InputError
-        If a mask holds a label that its scheme has not.
+        If a mask holds a label that its convention has not.
     """
     _check_grids(seg, reference)
     grid = reference.grid if seg.grid.unit == "mm" else seg.grid
-    scheme = _common_scheme(seg.scheme, reference.scheme)
-    rows = tuple(_row(pair, grid) for pair in _pairs(seg, reference, scheme))
+    convention = _common_convention(seg.convention, reference.convention)
+    rows = tuple(_row(pair, grid) for pair in _pairs(seg, reference, convention))
     return Agreement(
         case=seg.name,
         reference=reference.name,
-        scheme=seg.scheme.name,
-        reference_scheme=reference.scheme.name,
-        label_scheme=scheme.name if scheme else None,
+        convention=seg.convention.name,
+        reference_convention=reference.convention.name,
+        label_convention=convention.name if convention else None,
         unit=grid.unit,
         rows=rows,
     )
@@ -174,17 +174,17 @@ def _check_grids(seg: Segmentation, reference: Segmentation) -> None:
         )
 
 
-def _common_scheme(seg: Scheme, reference: Scheme) -> Scheme | None:
-    """Return the one of two schemes to which the other converts: the one with fewer labels if it can be."""
+def _common_convention(seg: LabelConvention, reference: LabelConvention) -> LabelConvention | None:
+    """Return the convention to which the other converts; the one with fewer labels where both do."""
     if seg == reference:
         return reference
-    coarse, fine = sorted((reference, seg), key=lambda scheme: len(scheme.labels))
+    coarse, fine = sorted((reference, seg), key=lambda convention: len(convention.labels))
     ways = ((coarse, fine), (fine, coarse))
     return next((target for target, source in ways if _converts(source, target)), None)
 
 
-def _converts(source: Scheme, target: Scheme) -> bool:
-    """Tell whether every label of a scheme has one in the other."""
+def _converts(source: LabelConvention, target: LabelConvention) -> bool:
+    """Tell whether every label of a convention has one in the other."""
     try:
         convert(np.array(sorted(source.values), np.uint8), source, target)
     except InputError:
@@ -192,17 +192,21 @@ def _converts(source: Scheme, target: Scheme) -> bool:
     return True
 
 
-def _pairs(seg: Segmentation, reference: Segmentation, scheme: Scheme | None) -> Iterator[_Pair]:
+def _pairs(seg: Segmentation, reference: Segmentation, convention: LabelConvention | None) -> Iterator[_Pair]:
     """Yield the masks of each row, labels first."""
     box = union_box(seg.labels, reference.labels)
     ours, theirs = _cut(seg, box), _cut(reference, box)
-    if scheme is not None:
-        one = ours if seg.scheme == scheme else convert(ours, seg.scheme, scheme)
-        other = theirs if reference.scheme == scheme else convert(theirs, reference.scheme, scheme)
-        for name, kind, title, members in listed(scheme):
+    if convention is not None:
+        one = ours if seg.convention == convention else convert(ours, seg.convention, convention)
+        other = (
+            theirs
+            if reference.convention == convention
+            else convert(theirs, reference.convention, convention)
+        )
+        for name, kind, title, members in listed(convention):
             if kind == "label":
                 yield _Pair(name, kind, title, region_mask(one, members), region_mask(other, members))
-    mine, yours = seg.scheme.regions, reference.scheme.regions
+    mine, yours = seg.convention.regions, reference.convention.regions
     for name, title in REGION_NAMES.items():
         if name in mine and name in yours:
             masks = region_mask(ours, mine[name]), region_mask(theirs, yours[name])
@@ -210,13 +214,13 @@ def _pairs(seg: Segmentation, reference: Segmentation, scheme: Scheme | None) ->
 
 
 def _cut(seg: Segmentation, box: tuple[slice, ...]) -> Array:
-    """Return the labels in a box, after a look whether the scheme knows them all."""
+    """Return the labels in a box, after a look whether the convention knows them all."""
     labels = np.ascontiguousarray(seg.labels[box])
     found = {int(value) for value in np.flatnonzero(np.bincount(labels.ravel()))}
-    unknown = sorted(found - seg.scheme.values - {0})
+    unknown = sorted(found - seg.convention.values - {0})
     if unknown:
         raise InputError(
-            f"{seg.name or 'a mask'} holds the label {unknown[0]}, which {seg.scheme.name} has not"
+            f"{seg.name or 'a mask'} holds the label {unknown[0]}, which {seg.convention.name} has not"
         )
     return labels
 

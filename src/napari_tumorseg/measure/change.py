@@ -102,7 +102,7 @@ class ChangeOverTime:
     before, after : str
         Names of the segmentations.
     rows : tuple of RegionChange
-        Labels (where both have one scheme), then the regions that both schemes have.
+        Labels (where both have one convention), then the regions that both conventions have.
     product : ProductChange or None
         Where diameters were given for both.
     region : str
@@ -154,7 +154,7 @@ def change(
     Parameters
     ----------
     before, after : Segmentation
-        The earlier and the later one, each on its own grid; their schemes may differ.
+        The earlier and the later one, each on its own grid; their conventions may differ.
     rigid : Rigid, optional
         From ``register(earlier scan, later scan)``; lesions are matched only if it is approved.
     diameters : (Rano, Rano), optional
@@ -165,7 +165,7 @@ def change(
     Raises
     ------
     InputError
-        If a scheme has no such region.
+        If a convention has no such region.
     GeometryError
         If the registration is not one of these scans.
     """
@@ -189,10 +189,10 @@ def change(
 
 def _rows(before: Segmentation, after: Segmentation) -> Iterator[RegionChange]:
     counts = [np.bincount(seg.labels.ravel(), minlength=256) for seg in (before, after)]
-    theirs = {name: members for name, _, _, members in listed(after.scheme)}
-    for name, kind, title, members in listed(before.scheme):
-        # labels of one name need not mean the same in two schemes
-        if name not in theirs or (kind == "label" and before.scheme != after.scheme):
+    theirs = {name: members for name, _, _, members in listed(after.convention)}
+    for name, kind, title, members in listed(before.convention):
+        # labels of one name need not mean the same in two conventions
+        if name not in theirs or (kind == "label" and before.convention != after.convention):
             continue
         sizes = [int(c[list(m)].sum()) for c, m in zip(counts, (members, theirs[name]), strict=True)]
         old, new = _ml(sizes[0], before.grid), _ml(sizes[1], after.grid)
@@ -229,16 +229,16 @@ def _product(diameters: tuple[Rano, Rano] | None, notes: list[str]) -> ProductCh
 
 def _region(before: Segmentation, after: Segmentation, wanted: str | None) -> str:
     for seg in (before, after):
-        if wanted is not None and wanted not in seg.scheme.regions:
-            names = ", ".join(seg.scheme.regions)
-            raise InputError(f"{seg.name} ({seg.scheme.name}) has no region {wanted!r}; it has {names}")
+        if wanted is not None and wanted not in seg.convention.regions:
+            names = ", ".join(seg.convention.regions)
+            raise InputError(f"{seg.name} ({seg.convention.name}) has no region {wanted!r}; it has {names}")
     if wanted is not None:
         return wanted
     return "ET" if all(_has_enhancing(seg) for seg in (before, after)) else "WT"
 
 
 def _has_enhancing(seg: Segmentation) -> bool:
-    return any((seg.labels == value).any() for value in seg.scheme.regions.get("ET", ()))
+    return any((seg.labels == value).any() for value in seg.convention.regions.get("ET", ()))
 
 
 def _check(rigid: Rigid, before: Segmentation, after: Segmentation) -> None:
@@ -258,7 +258,7 @@ class _Lesions:
         self.sizes = np.zeros(1, np.int64)
         box = bounding_box(seg.labels)
         if box is not None:
-            parts = components(region_mask(seg.labels[box], seg.scheme.regions[region]))
+            parts = components(region_mask(seg.labels[box], seg.convention.regions[region]))
             sizes = np.bincount(parts.numbers.ravel(), minlength=1)
             order = 1 + np.argsort(-sizes[1:], kind="stable")
             ranks = np.zeros(len(sizes), np.int32)

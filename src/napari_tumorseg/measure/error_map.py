@@ -30,9 +30,9 @@ def agreement_map(seg: Segmentation, reference: Segmentation, region: str = "WT"
     Parameters
     ----------
     seg, reference : Segmentation
-        A and B; their schemes may differ.
+        A and B; their conventions may differ.
     region : str
-        A region that both schemes have: ``"WT"``, ``"TC"`` or ``"ET"``.
+        A region that both conventions have: ``"WT"``, ``"TC"`` or ``"ET"``.
 
     Returns
     -------
@@ -44,7 +44,7 @@ def agreement_map(seg: Segmentation, reference: Segmentation, region: str = "WT"
     GeometryError
         If they do not have the same voxels at the same places.
     InputError
-        If a scheme has no such region.
+        If a convention has no such region.
     """
     if not seg.grid.same_space(reference.grid):
         raise GeometryError(
@@ -57,8 +57,10 @@ def agreement_map(seg: Segmentation, reference: Segmentation, region: str = "WT"
 
 
 def _mask(seg: Segmentation, region: str) -> Array:
-    regions = seg.scheme.regions
+    regions = seg.convention.regions
     if region not in regions:
         name = seg.name or "a mask"
-        raise InputError(f"{name} ({seg.scheme.name}) has no region {region!r}; it has {', '.join(regions)}")
+        raise InputError(
+            f"{name} ({seg.convention.name}) has no region {region!r}; it has {', '.join(regions)}"
+        )
     return region_mask(seg.labels, regions[region])

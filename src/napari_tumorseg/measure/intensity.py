@@ -106,7 +106,7 @@ def _of_channel(image: Image, scan: Scan, seg: Segmentation, bins: int) -> list[
     labelled = labels > 0
     inside, values = labels[labelled], np.asarray(data[labelled], dtype=np.float64)
     groups: dict[str, tuple[str, Array]] = {}
-    for name, _, title, members in listed(seg.scheme):
+    for name, _, title, members in listed(seg.convention):
         chosen = region_mask(inside, members)
         if chosen.any():
             groups[name] = title, values[chosen]

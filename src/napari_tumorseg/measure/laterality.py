@@ -89,7 +89,7 @@ def laterality(seg: Segmentation, midline: Midline) -> tuple[Laterality, ...]:
         return ()
     labels, offset = seg.labels[box], np.array([side.start for side in box])
     found = []
-    for name, _, title, members in listed(seg.scheme):
+    for name, _, title, members in listed(seg.convention):
         mask = region_mask(labels, members)
         if mask.any():
             found.append(_row(name, title, _distances(mask, offset, seg.grid, midline), midline))

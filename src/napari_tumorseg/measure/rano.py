@@ -106,8 +106,8 @@ class Rano:
 
     Attributes
     ----------
-    case, scheme : str
-        Names of the segmentation and its label scheme.
+    case, convention : str
+        Names of the segmentation and its label convention.
     region : str
         What was taken as lesion: ET, or WT where there is no ET.
     unit : {"mm", "unknown"}
@@ -121,7 +121,7 @@ class Rano:
     """
 
     case: str
-    scheme: str
+    convention: str
     region: str
     unit: Unit
     slice_mm: float | None
@@ -183,10 +183,10 @@ def rano(seg: Segmentation, region: str | None = None) -> Rano:
     Raises
     ------
     InputError
-        If the scheme has no such region.
+        If the convention has no such region.
     """
     name, notes = _region(seg, region)
-    found = _measured(seg, seg.scheme.regions[name])
+    found = _measured(seg, seg.convention.regions[name])
     found.sort(key=lambda item: (-item.pair.product, -item.voxels))
     lesions = tuple(
         _lesion(number, voxels, *_lines(pair, index), seg.grid)
@@ -201,7 +201,7 @@ def rano(seg: Segmentation, region: str | None = None) -> Rano:
     steps = seg.grid.spacing_mm
     return Rano(
         seg.name,
-        seg.scheme.name,
+        seg.convention.name,
         name,
         seg.grid.unit,
         steps[0] if steps else None,
@@ -244,13 +244,13 @@ def with_ends(
 
 
 def _region(seg: Segmentation, wanted: str | None) -> tuple[str, list[str]]:
-    regions = seg.scheme.regions
+    regions = seg.convention.regions
     if wanted is not None:
         if wanted not in regions:
-            raise InputError(f"{seg.scheme.name} has no region {wanted!r}; it has {', '.join(regions)}")
+            raise InputError(f"{seg.convention.name} has no region {wanted!r}; it has {', '.join(regions)}")
         return wanted, []
     if "ET" not in regions:
-        return "WT", [f"the labels ({seg.scheme.title}) tell no enhancing tumour, so WT was measured"]
+        return "WT", [f"the labels ({seg.convention.title}) tell no enhancing tumour, so WT was measured"]
     if not any((seg.labels == value).any() for value in regions["ET"]):
         return "WT", ["there is no enhancing tumour, so WT was measured"]
     return "ET", []

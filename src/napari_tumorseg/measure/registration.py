@@ -166,7 +166,7 @@ def apply_transform(rigid: Rigid, seg: Segmentation) -> Segmentation:
     else:
         labels = _nearest(rigid, seg)
     provenance: Mapping[str, Any] = {**seg.provenance, "registration": rigid.to_dict()}
-    return Segmentation(labels, rigid.fixed, seg.scheme, seg.name, None, provenance)
+    return Segmentation(labels, rigid.fixed, seg.convention, seg.name, None, provenance)
 
 
 def _nearest(rigid: Rigid, seg: Segmentation) -> Any:

@@ -10,7 +10,7 @@ import numpy as np
 from napari_tumorseg.geometry import Affine, Array, Grid, Unit, bounding_box
 from napari_tumorseg.measure.max_diameter import components, longest_diameter
 from napari_tumorseg.measure.rows import row_of
-from napari_tumorseg.regions import REGION_NAMES, Scheme, region_mask
+from napari_tumorseg.regions import REGION_NAMES, LabelConvention, region_mask
 from napari_tumorseg.scan import Segmentation
 
 Point = tuple[float, float, float]
@@ -72,8 +72,8 @@ class Measurements:
     ----------
     case : str
         Name of the case.
-    scheme : str
-        Name of the label scheme.
+    convention : str
+        Name of the label convention.
     unit : {"mm", "unknown"}
         Whether the voxel size is known.
     voxel_volume_mm3 : float or None
@@ -82,11 +82,11 @@ class Measurements:
         Voxel size.
     rows : tuple of RegionStats
         Labels first, then regions from the outermost inwards; a label that is a region by itself (ET, or
-        the one label of the binary scheme) is listed once, as the region.
+        the one label of the binary convention) is listed once, as the region.
     """
 
     case: str
-    scheme: str
+    convention: str
     unit: Unit
     voxel_volume_mm3: float | None
     spacing_mm: tuple[float, float, float] | None
@@ -112,20 +112,20 @@ def measure(seg: Segmentation) -> Measurements:
     Returns
     -------
     Measurements
-        A row for every label and region of the scheme, the empty ones included.
+        A row for every label and region of the convention, the empty ones included.
     """
     box = bounding_box(seg.labels) or (slice(0), slice(0), slice(0))
     labels = np.ascontiguousarray(seg.labels[box])
     counts = np.bincount(labels.ravel(), minlength=256)
     offset = (box[0].start or 0, box[1].start or 0, box[2].start or 0)
     rows = []
-    for name, kind, title, members in listed(seg.scheme):
+    for name, kind, title, members in listed(seg.convention):
         voxels = int(counts[list(members)].sum())
         found = _Place(seg.grid, region_mask(labels, members), offset) if voxels else None
         rows.append(_row(name, kind, title, members, voxels, seg.grid, found))
     return Measurements(
         seg.name,
-        seg.scheme.name,
+        seg.convention.name,
         seg.grid.unit,
         seg.grid.voxel_volume_mm3,
         seg.grid.spacing_mm,
@@ -133,15 +133,15 @@ def measure(seg: Segmentation) -> Measurements:
     )
 
 
-def listed(scheme: Scheme) -> list[tuple[str, Literal["label", "region"], str, tuple[int, ...]]]:
-    """Return name, kind, title and label numbers of each row that a scheme has in tables."""
-    alone = {members[0] for members in scheme.regions.values() if len(members) == 1}
+def listed(convention: LabelConvention) -> list[tuple[str, Literal["label", "region"], str, tuple[int, ...]]]:
+    """Return name, kind, title and label numbers of each row that a convention has in tables."""
+    alone = {members[0] for members in convention.regions.values() if len(members) == 1}
     found: list[tuple[str, Literal["label", "region"], str, tuple[int, ...]]] = [
         (label.short, "label", label.name, (label.value,))
-        for label in scheme.labels
+        for label in convention.labels
         if label.value not in alone
     ]
-    found += [(name, "region", REGION_NAMES[name], members) for name, members in scheme.regions.items()]
+    found += [(name, "region", REGION_NAMES[name], members) for name, members in convention.regions.items()]
     return found
 
 

@@ -14,7 +14,7 @@ import tomli_w
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from napari_tumorseg.errors import ModelError
-from napari_tumorseg.regions import SCHEMES
+from napari_tumorseg.regions import CONVENTIONS
 from napari_tumorseg.scan import MODALITIES, Role
 
 Plane = Literal["axial", "coronal", "sagittal"]
@@ -161,11 +161,11 @@ class Output(CardPart):
             raise ValueError(f"{len(self.names)} names for {len(self.labels)} labels")
         if len(set(self.names)) != len(self.names):
             raise ValueError(f"two outputs have one name: {', '.join(self.names)}")
-        if self.scheme not in SCHEMES:
-            raise ValueError(f"there is no scheme {self.scheme!r}; there are {', '.join(SCHEMES)}")
-        strange = set(self.labels) - {0} - SCHEMES[self.scheme].values
+        if self.scheme not in CONVENTIONS:
+            raise ValueError(f"there is no convention {self.scheme!r}; there are {', '.join(CONVENTIONS)}")
+        strange = set(self.labels) - {0} - CONVENTIONS[self.scheme].values
         if strange:
-            raise ValueError(f"the labels {sorted(strange)} are not in the scheme {self.scheme}")
+            raise ValueError(f"the labels {sorted(strange)} are not in the convention {self.scheme}")
         if self.activation == "softmax" and len(self.labels) < 2:
             raise ValueError("softmax needs a label for each class, background among them")
         return self
@@ -253,7 +253,7 @@ class ModelCard(CardPart):
             "",
             f"Input: {_roles(self.input.roles)}; runs with {_alternatives(self.input)}; "
             f"{self.input.plane} slices, skull {self.input.skull}",
-            f"Output: {', '.join(self.output.names)}, labels of {SCHEMES[self.output.scheme].title}",
+            f"Output: {', '.join(self.output.names)}, labels of {CONVENTIONS[self.output.scheme].title}",
         ]
         told = (("Trained on", "training"), ("Split", "split"), ("Figures", "metrics"), ("Limits", "limits"))
         for title, key in told:

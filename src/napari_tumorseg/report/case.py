@@ -151,7 +151,7 @@ def _header(report: CaseReport) -> Iterator[str]:
     if scan.grid.spacing_mm is not None:
         size = f" of {_times(f'{step:.3g}' for step in scan.grid.spacing)} mm (Z, Y, X)"
     shape = _times(str(n) for n in scan.grid.shape)
-    told = [f"channels: {channels}", f"{shape} voxels{size}", f"labels: {seg.scheme.title}"]
+    told = [f"channels: {channels}", f"{shape} voxels{size}", f"labels: {seg.convention.title}"]
     yield f'<p class="small">{escape("; ".join(told))}</p>'
 
 

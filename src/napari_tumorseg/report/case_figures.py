@@ -47,7 +47,7 @@ def montage(scan: Scan, seg: Segmentation) -> str:
 
 def _legend(seg: Segmentation) -> str:
     counts = np.bincount(seg.labels.ravel(), minlength=256)
-    there = [label for label in seg.scheme.labels if counts[label.value]]
+    there = [label for label in seg.convention.labels if counts[label.value]]
     return "".join(f"{_swatch(label.colour)} {escape(label.short)}; " for label in there)
 
 
@@ -65,7 +65,7 @@ def _slices(seg: Segmentation) -> list[int] | None:
 
 def distribution_charts(found: Sequence[Distribution], seg: Segmentation) -> Iterator[str]:
     """Yield a chart for each channel: a histogram for each label, and for what has none."""
-    colours = {label.short: label.colour for label in seg.scheme.labels} | {REST: _REST_COLOUR}
+    colours = {label.short: label.colour for label in seg.convention.labels} | {REST: _REST_COLOUR}
     for channel in dict.fromkeys(each.channel for each in found):
         rows = [d for d in found if d.channel == channel and d.name in colours and d.counts]
         if rows:
@@ -113,7 +113,7 @@ def diameter_figures(scan: Scan, seg: Segmentation, found: Rano, most: int = 2) 
 
     Shown is T1c for enhancing tumour, where there is one, else the reference.
     """
-    members = seg.scheme.regions.get(found.region, ())
+    members = seg.convention.regions.get(found.region, ())
     image = scan.roles.get(Role.T1C, scan.reference) if found.region == "ET" else scan.reference
     measurable = [lesion for lesion in found.lesions if lesion.measurable]
     for lesion in (measurable or list(found.lesions[:1]))[:most]:

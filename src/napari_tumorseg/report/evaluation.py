@@ -16,7 +16,7 @@ from napari_tumorseg.evaluation.result import Evaluation
 from napari_tumorseg.evaluation.scores import CaseScores, FailedCase
 from napari_tumorseg.evaluation.settings import AT_NETWORK_SIZE, CONVENTIONS
 from napari_tumorseg.evaluation.statistics import unseen_first
-from napari_tumorseg.regions import REGION_NAMES, get_scheme
+from napari_tumorseg.regions import REGION_NAMES, get_convention
 from napari_tumorseg.report.charts import BarGroup, Curve, Series, bars, curves
 from napari_tumorseg.report.evaluation_summary import METRICS, slice_section, volume_section
 from napari_tumorseg.report.evaluation_tables import region_names, shown
@@ -255,8 +255,10 @@ def _score(name: str, dice: float | None, distance: float | None) -> str:
 
 def _colour(region: str, cases: Sequence[CaseScores]) -> str:
     """Return the colour in which overlays show a region's own label."""
-    scheme = next(get_scheme(c.scheme) for c in cases if any(row.name == region for row in c.regions))
-    return scheme.label(scheme.own_label(region)).colour
+    convention = next(
+        get_convention(c.convention) for c in cases if any(row.name == region for row in c.regions)
+    )
+    return convention.label(convention.own_label(region)).colour
 
 
 def _flat(content: Mapping[str, Any]) -> dict[str, Any]:

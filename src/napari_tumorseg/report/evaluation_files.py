@@ -12,7 +12,7 @@ from napari_tumorseg.evaluation.scores import CaseScores
 from napari_tumorseg.evaluation.settings import EvaluationSettings
 from napari_tumorseg.evaluation.statistics import by_dice
 from napari_tumorseg.io.atomic import check_target, write_text
-from napari_tumorseg.regions import get_scheme
+from napari_tumorseg.regions import get_convention
 from napari_tumorseg.report.evaluation import Picture, page
 from napari_tumorseg.report.evaluation_tables import cases_csv, slices_csv, summary_json
 from napari_tumorseg.report.learning import Learning
@@ -85,7 +85,7 @@ def _picture(title: str, case: CaseScores, settings: EvaluationSettings) -> Pict
 
     try:
         scan, reference = case.ref.load(settings.labels, settings.same_voxels)
-        seg = Segmentation(case.mask.labels(), scan.grid, get_scheme(case.scheme), case.name)
+        seg = Segmentation(case.mask.labels(), scan.grid, get_convention(case.convention), case.name)
         drawn = overlay(scan, seg, reference=reference)
     except (TumorSegError, OSError) as error:
         return Picture(title, case, None, f"the picture could not be drawn: {reason(error, case.ref)}")

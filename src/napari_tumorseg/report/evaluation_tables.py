@@ -232,8 +232,8 @@ def _case_line(case: CaseScores, row: RowScores, variants: Sequence[SliceChoice]
     volume = row.volume
     line = {
         **_who(case),
-        "scheme": case.scheme,
-        "reference_scheme": case.reference_scheme,
+        "scheme": case.convention,
+        "reference_scheme": case.reference_convention,
         "unit": case.unit,
         "kind": volume.kind,
         "region": volume.name,

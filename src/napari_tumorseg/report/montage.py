@@ -113,7 +113,7 @@ def draw_tiles(
 
 def outermost(seg: Segmentation, labels: Array) -> Array:
     """Return where the outermost region of a segmentation is, in these labels of it."""
-    members = next(iter(seg.scheme.regions.values()))
+    members = next(iter(seg.convention.regions.values()))
     return region_mask(labels, members)
 
 
@@ -155,7 +155,7 @@ def _tile(
     labels = np.ascontiguousarray(seg.labels[index][frame.rect])
     tile = _filled(tile, labels, seg)
     draw = ImageDraw.Draw(tile)
-    for label in seg.scheme.labels:
+    for label in seg.convention.labels:
         for line in _outlines(labels == label.value, large):
             draw.line(line, fill=label.colour, width=_FINE + 2, joint="curve")
     if reference is not None:
@@ -170,9 +170,9 @@ def _tile(
 
 def _filled(tile: Image.Image, labels: Array, seg: Segmentation) -> Image.Image:
     colours = np.zeros((256, 3), np.uint8)
-    for label in seg.scheme.labels:
+    for label in seg.convention.labels:
         colours[label.value] = ImageColor.getrgb(label.colour)[:3]
-    known = region_mask(labels, seg.scheme.values)
+    known = region_mask(labels, seg.convention.values)
     light = Image.fromarray(colours[labels]).resize(tile.size, Image.Resampling.NEAREST)
     where = Image.fromarray(np.where(known, round(255 * _FILL), 0).astype(np.uint8))
     return Image.composite(light, tile, where.resize(tile.size, Image.Resampling.NEAREST))

@@ -79,18 +79,18 @@ class _Entry:
 
 def _legend(seg: Segmentation, reference: Segmentation | None) -> list[_Entry]:
     """Return what the colours mean and how much there is of it in the whole volume."""
-    entries = [_Entry(f"Labels: {seg.scheme.title}")]
+    entries = [_Entry(f"Labels: {seg.convention.title}")]
     counts = np.bincount(seg.labels.ravel(), minlength=256)
-    for label in seg.scheme.labels:
+    for label in seg.convention.labels:
         if counts[label.value]:
             size = _amount(seg, int(counts[label.value]))
             entries.append(_Entry(f"{label.short} {label.name} {size}", label.colour))
-    sums = {name: int(counts[list(m)].sum()) for name, m in seg.scheme.regions.items() if len(m) > 1}
+    sums = {name: int(counts[list(m)].sum()) for name, m in seg.convention.regions.items() if len(m) > 1}
     entries += [_Entry(f"{name} {_amount(seg, count)}") for name, count in sums.items() if count]
     if not counts[1:].any():
         entries.append(_Entry("no tumour found"))
     if reference is not None:
-        name = next(iter(reference.scheme.regions))
+        name = next(iter(reference.convention.regions))
         count = int(np.count_nonzero(outermost(reference, reference.labels)))
         entries.append(_Entry(f"reference {name} {_amount(reference, count)}", "#FFFFFF", dashed=True))
     return entries

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from napari_tumorseg.measure import Agreement, Measurements, RegionStats
-from napari_tumorseg.regions import get_scheme
+from napari_tumorseg.regions import get_convention
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -73,10 +73,10 @@ def to_rich(m: Measurements) -> Table:
     from rich.table import Table
     from rich.text import Text
 
-    scheme = f"labels: {get_scheme(m.scheme).title}"
+    convention = f"labels: {get_convention(m.convention).title}"
     size = "" if m.unit == "mm" else "; voxel size unknown: no mL, no mm"
     # Text, since names from files might hold what rich takes for markup
-    table = Table(title=Text(f"{m.case} ({scheme})"), caption=Text(f"{NOTICE}{size}"))
+    table = Table(title=Text(f"{m.case} ({convention})"), caption=Text(f"{NOTICE}{size}"))
     table.add_column("region")
     for column in ("mL", "voxels", "components", "slices", "longest diameter (mm)"):
         table.add_column(column, justify="right")
@@ -159,7 +159,7 @@ def _values(m: Measurements, row: RegionStats) -> list[Any]:
     volume = None if row.volume_ml is None else round(row.volume_ml, 6)
     longest = None if row.longest_diameter_mm is None else round(row.longest_diameter_mm, 3)
     labels = " ".join(str(value) for value in row.labels)
-    told = [m.case, m.scheme, row.kind, row.name, row.title, labels, row.voxels, volume, row.components]
+    told = [m.case, m.convention, row.kind, row.name, row.title, labels, row.voxels, volume, row.components]
     return [*told, first, last, longest, *places]
 
 

@@ -272,5 +272,6 @@ def _told(data_module: SliceDataModule, data_split: DataSplit, recipe: Recipe) -
     return (
         f"cases: {train} to train on, {validation} to validate on, {test} kept apart; slices: "
         f"{len(data_module.train_data)} to train on, {len(data_module.val_data)} to validate on; epochs: "
-        f"{recipe.fit.epochs}, steps in each: {len(data_module.order())}, slices in a step: {recipe.fit.batch}"
+        f"{recipe.fit.epochs}, steps in each: {len(data_module.order())}, "
+        f"slices in a step: {recipe.fit.batch}"
     )

@@ -19,7 +19,7 @@ class Data(CardPart):
     masks : tuple of str
         Which mask is the reference where a case has several: parts of names, the best first.
     labels : str or None
-        Label scheme of masks that do not tell theirs.
+        Label convention of masks that do not tell theirs.
     slices : {"all", "tumour"}
         Whether slices without tumour take part, in training and in validation.
     without_tumour : float

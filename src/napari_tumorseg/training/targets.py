@@ -7,7 +7,7 @@ import numpy as np
 from napari_tumorseg.errors import InputError
 from napari_tumorseg.geometry import Array
 from napari_tumorseg.models.card import Output
-from napari_tumorseg.regions import SCHEMES, convert, region_mask
+from napari_tumorseg.regions import CONVENTIONS, convert, region_mask
 from napari_tumorseg.scan import Segmentation
 
 
@@ -20,13 +20,15 @@ def known_outputs(reference: Segmentation, output: Output) -> tuple[bool, ...]:
         If it knows of none, or of too little for classes that exclude each other.
     """
     if output.activation == "softmax":
-        convert(reference.labels[:0], reference.scheme, SCHEMES[output.scheme])  # raises if it cannot be
-        known = [reference.scheme.name != "binary" or output.scheme == "binary"] * len(output.names)
+        convert(
+            reference.labels[:0], reference.convention, CONVENTIONS[output.scheme]
+        )  # raises if it cannot be
+        known = [reference.convention.name != "binary" or output.scheme == "binary"] * len(output.names)
     else:
-        known = [name in reference.scheme.regions for name in output.names]
+        known = [name in reference.convention.regions for name in output.names]
     if not any(known):
         raise InputError(
-            f"{reference.source or reference.name} ({reference.scheme.title}) says nothing about "
+            f"{reference.source or reference.name} ({reference.convention.title}) says nothing about "
             f"{', '.join(output.names)}"
         )
     return tuple(known)
@@ -35,10 +37,10 @@ def known_outputs(reference: Segmentation, output: Output) -> tuple[bool, ...]:
 def output_masks(reference: Segmentation, output: Output) -> Array:
     """Return (outputs, Z, Y, X) bool: where each output should be 1; all 0 where nothing is known."""
     if output.activation == "softmax":
-        labels = convert(reference.labels, reference.scheme, SCHEMES[output.scheme])
+        labels = convert(reference.labels, reference.convention, CONVENTIONS[output.scheme])
         return np.stack([labels == value for value in output.labels])
     empty = np.zeros(reference.labels.shape, dtype=bool)
-    regions = reference.scheme.regions
+    regions = reference.convention.regions
     return np.stack(
         [region_mask(reference.labels, regions[name]) if name in regions else empty for name in output.names]
     )

@@ -90,13 +90,13 @@ def _mask_layers(case: Case) -> tuple[list[LayerData], list[str]]:
     layers, sentences = [], []
     for mask in case.masks:
         try:
-            found = mask.segmentation() if case.images else _with_scheme(mask)
+            found = mask.segmentation() if case.images else _with_convention(mask)
         except ChoiceNeededError as error:
             if not case.images:
                 raise
             names = ", ".join(error.options)
             sentences.append(
-                f"{mask.name} is left out: its labels fit several schemes ({names}); "
+                f"{mask.name} is left out: its labels fit several conventions ({names}); "
                 "open that file by itself to say which"
             )
             continue
@@ -113,8 +113,8 @@ def _mask_layers(case: Case) -> tuple[list[LayerData], list[str]]:
     return layers, sentences
 
 
-def _with_scheme(mask: Mask) -> Segmentation:
-    """Return a mask with the scheme that is known, the only one that fits, or that the user picks."""
+def _with_convention(mask: Mask) -> Segmentation:
+    """Return a mask with the convention that is known, the only one that fits, or that the user picks."""
     from napari_tumorseg.errors import ChoiceNeededError
     from napari_tumorseg.viewer.widgets import ask
 
@@ -122,7 +122,7 @@ def _with_scheme(mask: Mask) -> Segmentation:
         return mask.segmentation()
     except ChoiceNeededError as error:
         question = f"What do the labels of {mask.name} mean?"
-        picked = ask.choose("Label scheme", question, error.options)
+        picked = ask.choose("Label convention", question, error.options)
         if picked is None:
             raise
         return mask.segmentation(picked)

@@ -48,19 +48,19 @@ def _write(path: str, data: Any, attributes: dict[str, Any]) -> list[str]:
 
 
 def segmentation_of(layer: Labels, beside: list[Layer]) -> Segmentation:
-    """Return a layer as a segmentation, its scheme asked for where several fit."""
+    """Return a layer as a segmentation, its convention asked for where several fit."""
     from napari_tumorseg.errors import ChoiceNeededError
-    from napari_tumorseg.regions import get_scheme
+    from napari_tumorseg.regions import get_convention
     from napari_tumorseg.viewer.layers.from_layers import to_segmentation
     from napari_tumorseg.viewer.widgets import ask
 
     try:
         return to_segmentation(layer, beside)
     except ChoiceNeededError as error:
-        picked = ask.choose("Label scheme", f"What do the labels of {layer.name} mean?", error.options)
+        picked = ask.choose("Label convention", f"What do the labels of {layer.name} mean?", error.options)
         if picked is None:
             raise
-        return to_segmentation(layer, beside, get_scheme(picked))
+        return to_segmentation(layer, beside, get_convention(picked))
 
 
 def _layers_of_viewer() -> list[Layer]:

@@ -25,7 +25,7 @@ def about(mask: TrackedMask, layers: Iterable[Layer]) -> dict[str, Any]:
         "name": origin.name if origin else mask.layer.name,
         "files": files_of(mask.layer, layers),
         "source": str(origin.source) if origin and origin.source else None,
-        "scheme": mask.scheme.name if mask.scheme else None,
+        "scheme": mask.convention.name if mask.convention else None,
         "provenance": jsonable(dict(origin.provenance)) if origin else {},
         "fingerprint": origin.fingerprint if origin else None,
         "at_first": {str(value): voxels for value, voxels in mask.edits.at_first.items()},

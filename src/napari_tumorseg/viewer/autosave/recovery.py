@@ -19,7 +19,7 @@ from qtpy.QtCore import QObject, QTimer
 from napari_tumorseg.errors import InputError, TumorSegError
 from napari_tumorseg.geometry import Grid
 from napari_tumorseg.inference.stored_probabilities import StoredProbabilities
-from napari_tumorseg.regions import get_scheme
+from napari_tumorseg.regions import get_convention
 from napari_tumorseg.scan import Segmentation
 from napari_tumorseg.session import Recovered, Unfinished, attached, discard, recover, unfinished
 from napari_tumorseg.session.maps import unpack_maps
@@ -160,7 +160,8 @@ class Recovery(QObject):
     # ---- of a layer that was removed
 
     def _offer_back(self, mask: TrackedMask) -> None:
-        text = f"{mask.layer.name} was removed with unsaved corrections ({actions(mask.edits.edit_counts.total)})."
+        unsaved = actions(mask.edits.edit_counts.total)
+        text = f"{mask.layer.name} was removed with unsaved corrections ({unsaved})."
         back = partial(self._safely, self._put_back, mask)
         leave = partial(self._autosave.give_up, mask)
         self._bar.add(Offer(mask, text, ("Put back", back), ("Discard", leave)))
@@ -233,14 +234,14 @@ def recovered_layer(found: Recovered, place: Layer, journal: Path) -> LabelsLaye
 
 
 def _ours(found: Recovered, place: Layer, name: str) -> LabelsLayer | None:
-    """Return a layer with scheme, origin and provenance, None where they are not known."""
-    origin, scheme = origin_of(place), found.about.get("scheme")
-    if origin is None or scheme is None:
+    """Return a layer with convention, origin and provenance, None where they are not known."""
+    origin, convention = origin_of(place), found.about.get("scheme")
+    if origin is None or convention is None:
         return None
     told = found.about
     source = Path(told["source"]) if told.get("source") else None
     mask = Segmentation(
-        found.labels, origin.grid, get_scheme(scheme), told["case"], source, told["provenance"]
+        found.labels, origin.grid, get_convention(convention), told["case"], source, told["provenance"]
     )
     data, arguments, _ = labels_layer(mask, name=name, case=told["case"], group=origin.group)
     made: Origin = arguments["metadata"][METADATA_KEY]
@@ -253,7 +254,7 @@ def _ours(found: Recovered, place: Layer, name: str) -> LabelsLayer | None:
 def _plain(found: Recovered, place: Layer, name: str) -> LabelsLayer:
     """Return a layer that lies where `place` does, as it is shown."""
     axes = LayerAxes.of(place)
-    labels = np.array(axes.view.undo(found.labels), order="C")
+    labels = np.array(axes.axis_order.undo(found.labels), order="C")
     shown = {key: getattr(place, key) for key in ("scale", "translate", "rotate", "affine", "units")}
     return LabelsLayer(labels[0] if axes.is_flat else labels, name=name, **shown)
 

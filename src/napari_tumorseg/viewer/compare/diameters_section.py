@@ -175,7 +175,7 @@ class DiametersSection(QWidget):
         self.more.value = "\n".join(_sentences(found))
 
     def _show_sides(self, found: Found) -> None:
-        told = [f"{row.words}." for row in found.sides if row.name in found.seg.scheme.regions]
+        told = [f"{row.words}." for row in found.sides if row.name in found.seg.convention.regions]
         if found.midline is None:
             told = ["No side can be told without the images of this mask."]
         else:

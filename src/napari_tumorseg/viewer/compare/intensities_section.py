@@ -84,7 +84,7 @@ class IntensitiesSection(QWidget):
 
     def _on_found(self, seg: Segmentation, found: tuple[Distribution, ...]) -> None:
         self.found, self._seg = found, seg
-        self._colours = _REGION_COLOURS | {label.short: colour_of(label) for label in seg.scheme.labels}
+        self._colours = _REGION_COLOURS | {label.short: colour_of(label) for label in seg.convention.labels}
         self._tell_age()
         names = list(dict.fromkeys(each.channel for each in found))
         before = self.channel.currentText()

@@ -111,13 +111,13 @@ def _regions(seg: Segmentation) -> Iterator[Surface]:
     if box is None:
         return
     labels, corner = seg.labels[box], np.array([side.start for side in box])
-    regions = seg.scheme.regions
+    regions = seg.convention.regions
     for name in reversed(list(regions)):
         mask = region_mask(labels, regions[name])
         if not mask.any():
             continue
         vertices, faces = _mesh(mask)
-        colour = colour_of(seg.scheme.label(seg.scheme.own_label(name)))
+        colour = colour_of(seg.convention.label(seg.convention.own_label(name)))
         # one region alone has nothing to be seen through
         opacity = _OPACITY[name] if len(regions) > 1 else 1.0
         yield Surface(f"{name} surface", colour, opacity, vertices + corner, faces, seg.grid)

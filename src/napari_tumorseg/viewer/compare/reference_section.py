@@ -179,24 +179,26 @@ class ReferenceSection(QWidget):
 
     # ---- what happens
 
-    def _read(self, path: Path, scheme: str | None = None) -> None:
+    def _read(self, path: Path, convention: str | None = None) -> None:
         self.note.value = f"Reading {path.name}…"
         self._work.start(
-            lambda: _mask_or_question(path, scheme), lambda found: self._on_read(path, found), self._on_failed
+            lambda: _mask_or_question(path, convention),
+            lambda found: self._on_read(path, found),
+            self._on_failed,
         )
 
     def _on_read(self, path: Path, found: Segmentation | ChoiceNeededError) -> None:
         self._tell_age()
         if isinstance(found, ChoiceNeededError):
-            self._context.safely(lambda: self._ask_scheme(path, found))()
+            self._context.safely(lambda: self._ask_convention(path, found))()
             return
         layer = self._add(path, found)
         self.chooser.choose(layer)
         if self._context.active_mask.layer is not None:
             self._context.safely(self.run)()
 
-    def _ask_scheme(self, path: Path, question: ChoiceNeededError) -> None:
-        picked = ask.choose("Label scheme", f"What do the labels of {path.name} mean?", question.options)
+    def _ask_convention(self, path: Path, question: ChoiceNeededError) -> None:
+        picked = ask.choose("Label convention", f"What do the labels of {path.name} mean?", question.options)
         if picked is None:
             raise question
         self._read(path, picked)
@@ -261,10 +263,10 @@ class ReferenceSection(QWidget):
         return layer.name if layer is not None else "this mask"
 
 
-def _mask_or_question(path: Path, scheme: str | None) -> Segmentation | ChoiceNeededError:
+def _mask_or_question(path: Path, convention: str | None) -> Segmentation | ChoiceNeededError:
     """Return the mask of a file, or what has to be asked about it."""
     try:
-        return read_mask(path, scheme)
+        return read_mask(path, convention)
     except ChoiceNeededError as error:
         return error
 

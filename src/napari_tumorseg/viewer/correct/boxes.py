@@ -92,7 +92,7 @@ def _voxel(mask: TrackedMask, world: tuple[float, ...]) -> Array:
     layer = mask.layer
     there = np.asarray(layer.world_to_data(world[-layer.ndim :]), dtype=float)
     there = np.rint(np.concatenate([[0.0], there]) if mask.axes.is_flat else there).astype(int)
-    pairs = zip(mask.axes.view.axes, mask.axes.view.flips, mask.axes.shape, strict=True)
+    pairs = zip(mask.axes.axis_order.axes, mask.axes.axis_order.flips, mask.axes.shape, strict=True)
     return np.array([n - 1 - there[a] if flip else there[a] for a, flip, n in pairs])
 
 

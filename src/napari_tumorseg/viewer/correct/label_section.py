@@ -10,7 +10,7 @@ from qtpy.QtCore import Qt
 from qtpy.QtGui import QColor, QIcon, QPixmap
 from qtpy.QtWidgets import QButtonGroup, QCheckBox, QGridLayout, QLabel, QRadioButton, QSizePolicy, QWidget
 
-from napari_tumorseg.regions import Scheme
+from napari_tumorseg.regions import LabelConvention
 from napari_tumorseg.viewer.layers.colours import shown_colour
 from napari_tumorseg.viewer.state.active_mask import ActiveMask
 
@@ -19,7 +19,7 @@ _NO_SCHEME = "It is not known what the labels of this mask mean, so they have no
 
 
 class LabelPicker(QWidget):
-    """The labels of the mask's scheme by colour and name; the chosen one is napari's selected label.
+    """The labels of the mask's convention by colour and name; the chosen one is napari's selected label.
 
     A label that is ticked as spared is left as it is by strokes and tools for another one.
     """
@@ -44,7 +44,7 @@ class LabelPicker(QWidget):
         self._grid.addWidget(self._note, 0, 0, 1, 2)
         active_mask.switched.connect(self._on_switched)
         active_mask.changed.connect(self._on_changed)
-        self._scheme: Scheme | None = None
+        self._convention: LabelConvention | None = None
         self._on_switched(active_mask.layer)
 
     @property
@@ -54,7 +54,7 @@ class LabelPicker(QWidget):
 
     def name_of(self, value: int) -> str:
         """Return a label's short name."""
-        return name_in(self._scheme, value)
+        return name_in(self._convention, value)
 
     def let_go(self) -> None:
         """Follow no layer any more."""
@@ -64,11 +64,13 @@ class LabelPicker(QWidget):
 
     def _on_switched(self, layer: LabelsLayer | None) -> None:
         self._follow(layer)
-        self._show_scheme(self._active_mask.scheme, layer is not None)
+        self._show_convention(self._active_mask.convention, layer is not None)
 
     def _on_changed(self, layer: LabelsLayer, change: Any) -> None:
-        if self._active_mask.scheme is not self._scheme:  # what was painted can tell which scheme it is
-            self._show_scheme(self._active_mask.scheme, True)
+        if (
+            self._active_mask.convention is not self._convention
+        ):  # what was painted can tell which convention it is
+            self._show_convention(self._active_mask.convention, True)
 
     def _follow(self, layer: LabelsLayer | None) -> None:
         if self._layer is not None:
@@ -77,23 +79,23 @@ class LabelPicker(QWidget):
         if layer is not None:
             layer.events.selected_label.connect(self._on_selected)
 
-    def _show_scheme(self, scheme: Scheme | None, is_mask: bool) -> None:
-        if scheme is not self._scheme:
-            self._scheme = scheme
-            self._make_rows(scheme)
+    def _show_convention(self, convention: LabelConvention | None, is_mask: bool) -> None:
+        if convention is not self._convention:
+            self._convention = convention
+            self._make_rows(convention)
             self.spared_changed.emit()
         self._show_colours()
         self._note.setText(_NO_SCHEME if is_mask else _NO_MASK)
-        self._note.setVisible(scheme is None)
+        self._note.setVisible(convention is None)
         self._on_selected()
 
-    def _make_rows(self, scheme: Scheme | None) -> None:
+    def _make_rows(self, convention: LabelConvention | None) -> None:
         for widget in (*self.choices.values(), *self.ticks.values()):
             self._grid.removeWidget(widget)
             widget.hide()
             widget.deleteLater()
         self.choices, self.ticks = {}, {}
-        for row, label in enumerate(scheme.labels if scheme else (), start=1):
+        for row, label in enumerate(convention.labels if convention else (), start=1):
             choice = QRadioButton(f"{label.short}   {label.name}")
             choice.setToolTip(f"Paint with label {label.value}: {label.name}")
             choice.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)  # long names are cut
@@ -109,7 +111,7 @@ class LabelPicker(QWidget):
             self.choices[label.value], self.ticks[label.value] = choice, tick
 
     def _show_colours(self) -> None:
-        for label in self._scheme.labels if self._scheme and self._layer is not None else ():
+        for label in self._convention.labels if self._convention and self._layer is not None else ():
             self.choices[label.value].setIcon(_swatch(shown_colour(self._layer, label)))
 
     def _on_clicked(self, value: int) -> None:
@@ -117,7 +119,7 @@ class LabelPicker(QWidget):
             self._layer.selected_label = value
 
     def _on_selected(self, event: Any = None) -> None:
-        """Show what is selected; a label that the scheme does not have is none of the choices."""
+        """Show what is selected; a label that the convention does not have is none of the choices."""
         choice = self.choices.get(self._layer.selected_label) if self._layer is not None else None
         self._group.setExclusive(False)
         for other in self.choices.values():
@@ -125,11 +127,11 @@ class LabelPicker(QWidget):
         self._group.setExclusive(True)
 
 
-def name_in(scheme: Scheme | None, value: int) -> str:
-    """Return a label's short name in a scheme, as far as that has one."""
+def name_in(convention: LabelConvention | None, value: int) -> str:
+    """Return a label's short name in a convention, as far as that has one."""
     if value == 0:
         return "background"
-    return scheme.label(value).short if scheme and value in scheme.values else f"label {value}"
+    return convention.label(value).short if convention and value in convention.values else f"label {value}"
 
 
 def _swatch(colour: str, size: int = 14) -> QIcon:

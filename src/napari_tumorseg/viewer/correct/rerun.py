@@ -17,7 +17,7 @@ from napari_tumorseg.geometry import Array, Grid
 from napari_tumorseg.inference import PostSettings
 from napari_tumorseg.inference.settings import Progress, Settings
 from napari_tumorseg.inference.slice_plane import PLANES
-from napari_tumorseg.regions import Scheme, convert, get_scheme
+from napari_tumorseg.regions import LabelConvention, convert, get_convention
 from napari_tumorseg.scan import Segmentation
 from napari_tumorseg.viewer.correct.boxes import Box
 from napari_tumorseg.viewer.correct.locked_components import kept_mask
@@ -37,7 +37,7 @@ class Target:
         A copy of its labels.
     grid : Grid
         Where they lie.
-    scheme : Scheme or None
+    convention : LabelConvention or None
         What they mean; None: what the model's mean.
     box : (slice, slice, slice)
         What is taken over from the model.
@@ -53,7 +53,7 @@ class Target:
     mask: TrackedMask
     labels: Array
     grid: Grid
-    scheme: Scheme | None
+    convention: LabelConvention | None
     box: Box
     spared: frozenset[int]
     given: Callable[[], Sequence[Array]] | None
@@ -149,7 +149,7 @@ def merged(result: Segmentation, target: Target) -> Change | None:
     Raises
     ------
     InputError
-        If the result lies on another grid than the mask, or has labels that the mask's scheme lacks.
+        If the result lies on another grid than the mask, or has labels that the mask's convention lacks.
     """
     if not result.grid.same_space(target.grid):
         raise InputError(
@@ -157,8 +157,8 @@ def merged(result: Segmentation, target: Target) -> Change | None:
             "page Segment: choose the scan that it belongs to."
         )
     new = result.labels
-    if target.scheme is not None and target.scheme.name != result.scheme.name:
-        new = convert(new, result.scheme, get_scheme(target.scheme.name))
+    if target.convention is not None and target.convention.name != result.convention.name:
+        new = convert(new, result.convention, get_convention(target.convention.name))
     return merge_rerun(target.labels, new, target.box, edited=target.stays())
 
 
@@ -168,7 +168,7 @@ def _work(job: Job, target: Target) -> Generator[Progress | str, None, Change | 
         yield "Preparing the scan…"
         scan = job.case.scan()
         if not scan.grid.same_space(target.grid):  # told before the network runs in vain
-            merged(Segmentation(np.zeros(scan.grid.shape, np.uint8), scan.grid, _any_scheme(job)), target)
+            merged(Segmentation(np.zeros(scan.grid.shape, np.uint8), scan.grid, _any_convention(job)), target)
         yield "Loading the network…"
         from napari_tumorseg.inference import run
 
@@ -178,5 +178,5 @@ def _work(job: Job, target: Target) -> Generator[Progress | str, None, Change | 
         return Failure(error)
 
 
-def _any_scheme(job: Job) -> Scheme:
-    return get_scheme(job.model.card.output.scheme)
+def _any_convention(job: Job) -> LabelConvention:
+    return get_convention(job.model.card.output.scheme)

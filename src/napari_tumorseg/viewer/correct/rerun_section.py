@@ -134,7 +134,9 @@ class RerunSection(QWidget):
         active_mask, mask = self._context.active_mask, self._mask()
         labels = np.array(active_mask.labels())
         given = self._given(mask) if self.keep.value else None
-        target = Target(mask, labels, self._grid(), active_mask.scheme, box, self._spared(), given, action)
+        target = Target(
+            mask, labels, self._grid(), active_mask.convention, box, self._spared(), given, action
+        )
         self.rerun.start(job, target)
         self._show_running(True)
 

@@ -13,7 +13,7 @@ from qtpy.QtWidgets import QFormLayout, QSizePolicy, QWidget
 from superqt import QLabeledDoubleRangeSlider
 
 from napari_tumorseg.geometry import Array
-from napari_tumorseg.regions import Scheme
+from napari_tumorseg.regions import LabelConvention
 from napari_tumorseg.viewer.correct.strokes import StrokeRule
 from napari_tumorseg.viewer.layers.inputs import usable
 from napari_tumorseg.viewer.state.active_mask import ActiveMask
@@ -36,7 +36,7 @@ class RestrictSection(QWidget):
         self._context = context
         self._images: list[ImageLayer] = []
         self._wanted: ImageLayer | None = None
-        self._scheme: Scheme | None = None
+        self._convention: LabelConvention | None = None
         self.inside = ComboBox(choices=self._places, tooltip="Over which labels strokes may paint")
         self.image = ComboBox(
             choices=self._names, tooltip="The image whose intensities decide where strokes may paint"
@@ -96,8 +96,8 @@ class RestrictSection(QWidget):
             return frozenset({0})
         if value == _TUMOUR:
             return frozenset(range(1, 256))
-        scheme = self._scheme
-        return frozenset(x.value for x in scheme.labels if x.short == value) if scheme else None
+        convention = self._convention
+        return frozenset(x.value for x in convention.labels if x.short == value) if convention else None
 
     def _canonical(self, layer: ImageLayer | None) -> Array | None:
         mask = self._context.active_mask.mask
@@ -108,7 +108,7 @@ class RestrictSection(QWidget):
 
     def _offer(self) -> None:
         active_mask: ActiveMask = self._context.active_mask
-        self._scheme = active_mask.scheme
+        self._convention = active_mask.convention
         layer = active_mask.layer
         self._images = [
             image
@@ -129,7 +129,7 @@ class RestrictSection(QWidget):
         self.edited.emit()
 
     def _places(self, widget: Any) -> list[str]:
-        labels = [label.short for label in self._scheme.labels] if self._scheme else []
+        labels = [label.short for label in self._convention.labels] if self._convention else []
         return [_ANYWHERE, _TUMOUR, _BACKGROUND, *labels]
 
     def _names(self, widget: Any) -> list[str]:

@@ -15,7 +15,7 @@ from napari_tumorseg.edit import ANY, Change, Component
 from napari_tumorseg.errors import InputError
 from napari_tumorseg.geometry import Array, Grid
 from napari_tumorseg.inference.foreground import brain_of
-from napari_tumorseg.regions import Scheme
+from napari_tumorseg.regions import LabelConvention
 from napari_tumorseg.viewer.correct.label_section import LabelPicker, name_in
 from napari_tumorseg.viewer.correct.locked_components import KeptMarks, holds, kept_mask
 from napari_tumorseg.viewer.layers.axes import Index
@@ -171,7 +171,7 @@ class Corrector(QObject):
             raise InputError("The mask was edited meanwhile: try again.")
         done = self._active_mask.apply(change, action, mask)
         where = "" if mask is self._active_mask.mask else f"{mask.layer.name}: "
-        what = _told(action, change, mask.scheme) if done and change else f"{action}: nothing to change."
+        what = _told(action, change, mask.convention) if done and change else f"{action}: nothing to change."
         self.said.emit(f"{where}{_capital(what)}")
 
     def _do(self, action: str, compute: Compute) -> None:
@@ -208,7 +208,7 @@ class Corrector(QObject):
         if layer is None:
             raise InputError(_NO_MASK)
         label = int(layer.selected_label)
-        known = self._active_mask.scheme
+        known = self._active_mask.convention
         if label == 0 and not background:
             raise InputError("The background is selected: choose a label first.")
         if label and known is not None and label not in known.values:
@@ -248,12 +248,12 @@ def spared(change: Change | None, kept: Array | None) -> Change | None:
     return replace(change, after=after) if (after != change.before).any() else None
 
 
-def _told(action: str, change: Change, scheme: Scheme | None) -> str:
+def _told(action: str, change: Change, convention: LabelConvention | None) -> str:
     """Return what a change did, and which labels it took voxels from."""
     from_labels: dict[int, int] = {}
     for (before, _), voxels in change.transitions().items():
         from_labels[before] = from_labels.get(before, 0) + voxels
-    parts = [f"{voxels} were {name_in(scheme, value)}" for value, voxels in sorted(from_labels.items())]
+    parts = [f"{voxels} were {name_in(convention, value)}" for value, voxels in sorted(from_labels.items())]
     several = len(parts) > 1 or 0 not in from_labels
     whence = f" ({', '.join(parts)})" if several else ""
     return f"{action}: {voxels_of(change)} changed{whence}."

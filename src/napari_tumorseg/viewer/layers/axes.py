@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 from napari.layers import Layer
 
-from napari_tumorseg.geometry import Array, View
+from napari_tumorseg.geometry import Array, AxisOrder
 from napari_tumorseg.viewer.layers.from_layers import grid_of, same_voxels
 from napari_tumorseg.viewer.layers.origin import origin_of
 
@@ -23,7 +23,7 @@ class LayerAxes:
 
     Attributes
     ----------
-    view : View
+    axis_order : AxisOrder
         From the layer's array to the canonical one; that of a layer of ours changes nothing.
     shape : (Z, Y, X)
         Of the canonical array.
@@ -31,7 +31,7 @@ class LayerAxes:
         Whether the layer is a picture, which has no third axis.
     """
 
-    view: View
+    axis_order: AxisOrder
     shape: tuple[int, int, int]
     is_flat: bool = False
 
@@ -46,20 +46,20 @@ class LayerAxes:
         """
         if origin_of(layer) or same_voxels(layer, beside):
             z, y, x = (int(n) for n in np.shape(layer.data))
-            return cls(View(), (z, y, x))
+            return cls(AxisOrder(), (z, y, x))
         grid = grid_of(layer)
-        assert grid.storage is not None
-        return cls(grid.storage.view, grid.shape, layer.ndim == 2)
+        assert grid.file_layout is not None
+        return cls(grid.file_layout.axis_order, grid.shape, layer.ndim == 2)
 
     def canonical(self, data: Array) -> Array:
         """Return a layer's array as canonical (a view of it)."""
-        return self.view.apply(data[np.newaxis] if self.is_flat else data)
+        return self.axis_order.apply(data[np.newaxis] if self.is_flat else data)
 
     def to_layer(self, indices: Indices) -> Indices:
         """Return where canonical indices lie in the layer's array."""
         found: list[npt.NDArray[np.intp]] = [np.empty(0, np.intp)] * 3
         for index, axis, flip, length in zip(
-            indices, self.view.axes, self.view.flips, self.shape, strict=True
+            indices, self.axis_order.axes, self.axis_order.flips, self.shape, strict=True
         ):
             found[axis] = length - 1 - index if flip else index
         return tuple(found[self.is_flat :])
@@ -70,7 +70,7 @@ class LayerAxes:
         if not np.isfinite(there).all():
             return None
         found = []
-        for axis, flip, length in zip(self.view.axes, self.view.flips, self.shape, strict=True):
+        for axis, flip, length in zip(self.axis_order.axes, self.axis_order.flips, self.shape, strict=True):
             index = round(there[axis])
             found.append(length - 1 - index if flip else index)
         if not all(0 <= i < n for i, n in zip(found, self.shape, strict=True)):

@@ -13,7 +13,7 @@ from napari.layers import Layer
 
 from napari_tumorseg.errors import InputError
 from napari_tumorseg.geometry import Affine, Array, Grid, bounding_box
-from napari_tumorseg.regions import Scheme, decide_scheme
+from napari_tumorseg.regions import LabelConvention, decide_convention
 from napari_tumorseg.scan import Image, Role, Segmentation
 from napari_tumorseg.viewer.layers.edits import edits_of
 from napari_tumorseg.viewer.layers.origin import METADATA_KEY, Origin, origin_of
@@ -37,7 +37,7 @@ def to_image(layer: ImageLayer, role: Role) -> Image:
 
 
 def to_segmentation(
-    layer: LabelsLayer, beside: Iterable[Layer] = (), scheme: Scheme | None = None
+    layer: LabelsLayer, beside: Iterable[Layer] = (), convention: LabelConvention | None = None
 ) -> Segmentation:
     """Return a Labels layer as a segmentation.
 
@@ -48,20 +48,24 @@ def to_segmentation(
         `beside`, else from its own scale and translation.
     beside : iterable of Layer
         Layers of the same viewer.
-    scheme : Scheme, optional
-        What the numbers mean; else the layer's own scheme, or the only one that fits.
+    convention : LabelConvention, optional
+        What the numbers mean; else the layer's own convention, or the only one that fits.
 
     Raises
     ------
     InputError
-        If the layer holds labels that the scheme does not have.
+        If the layer holds labels that the convention does not have.
     ChoiceNeededError
-        If several schemes fit.
+        If several conventions fit.
     """
     origin = origin_of(layer)
     labels = as_labels(np.asarray(layer.data), layer.name)
     values = _present(labels)
-    chosen = scheme or (origin.scheme if origin else None) or decide_scheme(values, f"the layer {layer.name}")
+    chosen = (
+        convention
+        or (origin.convention if origin else None)
+        or decide_convention(values, f"the layer {layer.name}")
+    )
     strange = sorted(set(values) - {0} - chosen.values)
     if strange:
         raise InputError(
@@ -118,8 +122,8 @@ def _grid_and_canonical(layer: Layer, data: Array) -> tuple[Grid, Array]:
     volume = data if data.ndim == 3 else data[np.newaxis]
     affine, unit = _world_of(layer)
     grid = Grid.from_file(volume.shape, affine, "mm" if unit else "unknown")
-    assert grid.storage is not None
-    return grid, grid.storage.view.apply(volume)
+    assert grid.file_layout is not None
+    return grid, grid.file_layout.axis_order.apply(volume)
 
 
 def _world_of(layer: Layer) -> tuple[Affine, bool]:

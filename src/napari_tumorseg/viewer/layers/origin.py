@@ -12,7 +12,7 @@ import numpy as np
 from napari.layers import Layer
 
 from napari_tumorseg.geometry import Grid
-from napari_tumorseg.regions import Scheme
+from napari_tumorseg.regions import LabelConvention
 from napari_tumorseg.scan import Role
 
 METADATA_KEY = "tumorseg"
@@ -29,7 +29,7 @@ class Origin:
     Attributes
     ----------
     grid : Grid
-        The exact grid, affine and storage included.
+        The exact grid, affine and file layout included.
     role : Role
         What it is taken to be.
     case : str
@@ -42,7 +42,7 @@ class Origin:
         The file.
     note : str
         What was done to the voxels, such as having been resampled.
-    scheme : Scheme or None
+    convention : LabelConvention or None
         Of a mask.
     provenance : mapping
         Of a model's result.
@@ -59,7 +59,7 @@ class Origin:
     name: str = ""
     source: Path | None = None
     note: str = ""
-    scheme: Scheme | None = None
+    convention: LabelConvention | None = None
     provenance: Mapping[str, Any] = field(default_factory=dict)
     fingerprint: int | None = None
     stated_spacing: bool = False

@@ -18,7 +18,7 @@ from napari.utils.colormaps import DirectLabelColormap
 from napari_tumorseg.errors import GeometryError
 from napari_tumorseg.geometry import Array, Grid
 from napari_tumorseg.io.case import Case, bring
-from napari_tumorseg.regions import Scheme
+from napari_tumorseg.regions import LabelConvention
 from napari_tumorseg.scan import Image, Role, Segmentation
 from napari_tumorseg.viewer.layers.colours import colour_of
 from napari_tumorseg.viewer.layers.origin import METADATA_KEY, Origin
@@ -26,7 +26,7 @@ from napari_tumorseg.viewer.layers.origin import METADATA_KEY, Origin
 LayerData = tuple[Any, dict[str, Any], str]
 
 AXIS_LABELS = ("z", "y", "x")
-_STRANGE_COLOUR = "#FF00FF"  # a label that the scheme does not have must be seen, not vanish
+_STRANGE_COLOUR = "#FF00FF"  # a label that the convention does not have must be seen, not vanish
 _SAMPLED_VOXELS = 500_000
 
 
@@ -67,7 +67,7 @@ def labels_layer(
     group: str = "",
     model: bool = False,
 ) -> LayerData:
-    """Return a mask as a Labels layer with its scheme's names and colours.
+    """Return a mask as a Labels layer with its convention's names and colours.
 
     Parameters
     ----------
@@ -90,7 +90,7 @@ def labels_layer(
         group=group or uuid.uuid4().hex,
         name=title,
         source=segmentation.source,
-        scheme=segmentation.scheme,
+        convention=segmentation.convention,
         provenance=segmentation.provenance,
         fingerprint=fingerprint(segmentation.labels) if model else None,
     )
@@ -99,21 +99,21 @@ def labels_layer(
         "visible": visible,
         "opacity": 0.55,
         "metadata": {METADATA_KEY: origin},
-        **look(segmentation.scheme),
+        **look(segmentation.convention),
         **placement(segmentation.grid),
     }
     return np.require(segmentation.labels, np.uint8, ["C", "W"]), arguments, "labels"
 
 
-def look(scheme: Scheme) -> dict[str, Any]:
-    """Return the layer arguments that show a scheme: its colours, and names keyed by label number."""
+def look(convention: LabelConvention) -> dict[str, Any]:
+    """Return the layer arguments that show a convention: its colours, and names keyed by label number."""
     colours: dict[int | None, str] = {None: _STRANGE_COLOUR, 0: "transparent"}
-    colours |= {label.value: colour_of(label) for label in scheme.labels}
+    colours |= {label.value: colour_of(label) for label in convention.labels}
     features = pd.DataFrame(
         {
-            "index": [0, *(label.value for label in scheme.labels)],
-            "label": ["", *(label.short for label in scheme.labels)],
-            "name": ["background", *(label.name for label in scheme.labels)],
+            "index": [0, *(label.value for label in convention.labels)],
+            "label": ["", *(label.short for label in convention.labels)],
+            "name": ["background", *(label.name for label in convention.labels)],
         }
     )
     return {"colormap": DirectLabelColormap(color_dict=colours), "features": features}

@@ -14,7 +14,7 @@ from qtpy.QtGui import QGuiApplication
 
 from napari_tumorseg.errors import CancelledError, TumorSegError
 from napari_tumorseg.measure import Measurements, RegionStats
-from napari_tumorseg.regions import Scheme, get_scheme
+from napari_tumorseg.regions import LabelConvention, get_convention
 from napari_tumorseg.report import summary
 from napari_tumorseg.report.tables import millilitres
 from napari_tumorseg.scan import Segmentation
@@ -170,9 +170,9 @@ class ResultsControl(QObject):
     def _save_table(self, path: Path, measured: Measurements, seg: Segmentation) -> None:
         self.said.emit(f"Saved {saving.save_table(measured, path, seg)}")
 
-    def _on_shown(self, layer: LabelsLayer, scheme: Scheme, rows: Sequence[LiveRow]) -> None:
-        colours = {label.value: shown_colour(layer, label) for label in scheme.labels}
-        self._section.show_rows(layer.name, scheme, rows, colours)
+    def _on_shown(self, layer: LabelsLayer, convention: LabelConvention, rows: Sequence[LiveRow]) -> None:
+        colours = {label.value: shown_colour(layer, label) for label in convention.labels}
+        self._section.show_rows(layer.name, convention, rows, colours)
 
     def _ask_where(self, title: str, layer: LabelsLayer, ending: str, formats: str) -> Path | None:
         origin, group = origin_of(layer), self._active_mask.group()
@@ -183,7 +183,7 @@ class ResultsControl(QObject):
 
 def as_text(name: str, measured: Measurements) -> str:
     """Return a table for a spreadsheet, tab-separated, with what it is about and the notice."""
-    title = f"{name} ({get_scheme(measured.scheme).title})"
+    title = f"{name} ({get_convention(measured.convention).title})"
     rows = [
         ("Mask: " + " ".join(title.split()),),  # never begins like a formula
         HEADS,

@@ -13,7 +13,7 @@ from qtpy.QtCore import QObject, QTimer
 from napari_tumorseg.edit import Change
 from napari_tumorseg.geometry import Grid
 from napari_tumorseg.measure.volumes import listed
-from napari_tumorseg.regions import Scheme
+from napari_tumorseg.regions import LabelConvention
 from napari_tumorseg.viewer.state.active_mask import ActiveMask
 from napari_tumorseg.viewer.state.tracked_mask import TrackedMask
 
@@ -57,7 +57,7 @@ class LiveTable(QObject):
     """Tells the rows of the mask in hand whenever they change."""
 
     shown = Signal(object, object, object)
-    """The layer, its `Scheme`, and its rows."""
+    """The layer, its `LabelConvention`, and its rows."""
     emptied = Signal(str)
     """There are no rows; why, in a sentence."""
 
@@ -86,7 +86,7 @@ class LiveTable(QObject):
         mask = self._active_mask.mask
         if mask is None:
             self._empty("No mask yet.")
-        elif mask.why or mask.scheme is None:
+        elif mask.why or mask.convention is None:
             self._empty(f"{mask.layer.name}: {mask.why.removeprefix(f'the layer {mask.layer.name} ')}")
         else:
             self._count(mask)
@@ -99,7 +99,7 @@ class LiveTable(QObject):
     def _on_switched(self, layer: LabelsLayer | None) -> None:
         self._components = {}
         mask = self._active_mask.mask
-        if mask is None or mask.why or mask.scheme is None:
+        if mask is None or mask.why or mask.convention is None:
             self.refresh()
         else:
             self._count(mask, at_once=False)
@@ -121,7 +121,7 @@ class LiveTable(QObject):
 
     def _count(self, mask: TrackedMask, at_once: bool = True) -> None:
         self._timer.stop()
-        self._missing = [name for name, *_ in listed(_scheme_of(mask))]
+        self._missing = [name for name, *_ in listed(_convention_of(mask))]
         self._count_some(mask, _SECONDS_AT_A_TIME if at_once else 0.0)
 
     def _go_on(self) -> None:
@@ -136,7 +136,7 @@ class LiveTable(QObject):
             name = self._missing.pop(0)
             self._components[name] = mask.counts.components(name)
         self.rows = tuple(self._rows(mask))
-        self.shown.emit(mask.layer, mask.scheme, self.rows)
+        self.shown.emit(mask.layer, mask.convention, self.rows)
         if self._missing:
             self._timer.start()
 
@@ -144,7 +144,7 @@ class LiveTable(QObject):
         grid = self._active_mask.grid()
         return [
             self._row(mask, grid, name, title, members)
-            for name, _, title, members in listed(_scheme_of(mask))
+            for name, _, title, members in listed(_convention_of(mask))
         ]
 
     def _row(
@@ -165,6 +165,6 @@ class LiveTable(QObject):
         )
 
 
-def _scheme_of(mask: TrackedMask) -> Scheme:
-    assert mask.scheme is not None
-    return mask.scheme
+def _convention_of(mask: TrackedMask) -> LabelConvention:
+    assert mask.convention is not None
+    return mask.convention

@@ -17,7 +17,7 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
-from napari_tumorseg.regions import Scheme
+from napari_tumorseg.regions import LabelConvention
 from napari_tumorseg.report.tables import millilitres
 from napari_tumorseg.viewer.keys import key_of
 from napari_tumorseg.viewer.results.live_table import LiveRow
@@ -51,7 +51,7 @@ class ResultsSection(QWidget):
     def __init__(self) -> None:
         super().__init__()
         self.rows: tuple[LiveRow, ...] = ()
-        self._scheme: Scheme | None = None
+        self._convention: LabelConvention | None = None
         self._colours: dict[int, str] = {}
         self.title = wrapping_label()
         self.table = _table()
@@ -77,20 +77,20 @@ class ResultsSection(QWidget):
 
     def clear(self, why: str = "No mask yet.") -> None:
         """Show no numbers, and why."""
-        self.rows, self._scheme = (), None
+        self.rows, self._convention = (), None
         self.title.value = why
         self.table.setRowCount(0)
         self.table.hide()
         self._buttons.enabled = False
 
     def show_rows(
-        self, name: str, scheme: Scheme, rows: Sequence[LiveRow], colours: Mapping[int, str]
+        self, name: str, convention: LabelConvention, rows: Sequence[LiveRow], colours: Mapping[int, str]
     ) -> None:
         """Show the numbers of the layer of this name, whose labels have these colours."""
-        self.title.value = f"{name} ({scheme.title})"
-        if scheme is not self._scheme or len(rows) != len(self.rows) or colours != self._colours:
+        self.title.value = f"{name} ({convention.title})"
+        if convention is not self._convention or len(rows) != len(self.rows) or colours != self._colours:
             self._set_up(rows, colours)
-        self.rows, self._scheme, self._colours = tuple(rows), scheme, dict(colours)
+        self.rows, self._convention, self._colours = tuple(rows), convention, dict(colours)
         for index, row in enumerate(rows):
             for column, text in enumerate(cells(row)[1:], start=1):
                 item = self.table.item(index, column)

@@ -23,7 +23,7 @@ from napari_tumorseg.inference.settings import Progress, Settings
 from napari_tumorseg.inference.stored_probabilities import StoredProbabilities
 from napari_tumorseg.io.case import Case
 from napari_tumorseg.models import Model
-from napari_tumorseg.regions import get_scheme
+from napari_tumorseg.regions import get_convention
 from napari_tumorseg.scan import Scan, Segmentation
 from napari_tumorseg.viewer.layers.origin import METADATA_KEY, Origin
 from napari_tumorseg.viewer.layers.showing import shown_slice
@@ -178,8 +178,8 @@ class Run(QObject):
 
     def _make_layer(self) -> LabelsLayer:
         case, grid = self._job.case, self._job.case.reference().grid
-        scheme = get_scheme(self._job.model.card.output.scheme)
-        empty = Segmentation(np.zeros(grid.shape, np.uint8), grid, scheme, case.name)
+        convention = get_convention(self._job.model.card.output.scheme)
+        empty = Segmentation(np.zeros(grid.shape, np.uint8), grid, convention, case.name)
         data, arguments, _ = labels_layer(
             empty, name=f"{case.name} seg", case=case.name, group=self._job.group
         )

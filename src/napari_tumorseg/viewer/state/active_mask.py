@@ -15,7 +15,7 @@ from qtpy.QtCore import QObject, QTimer
 from napari_tumorseg.edit import Change, LiveCounts
 from napari_tumorseg.errors import InputError, TumorSegError
 from napari_tumorseg.geometry import Array, Grid
-from napari_tumorseg.regions import Scheme
+from napari_tumorseg.regions import LabelConvention
 from napari_tumorseg.scan import Scan, Segmentation
 from napari_tumorseg.viewer.layers.axes import Index
 from napari_tumorseg.viewer.layers.from_layers import grid_of, same_voxels
@@ -102,9 +102,9 @@ class ActiveMask(QObject):
         return self._current.known_counts if self._current else None
 
     @property
-    def scheme(self) -> Scheme | None:
+    def convention(self) -> LabelConvention | None:
         """What the labels of the mask in hand mean."""
-        return self._current.scheme if self._current else None
+        return self._current.convention if self._current else None
 
     @property
     def all_held(self) -> list[TrackedMask]:
@@ -145,14 +145,14 @@ class ActiveMask(QObject):
     # ---- what it is
 
     def segmentation(self) -> Segmentation:
-        """Return the mask in hand as it is now, on its grid, with its scheme (labels are no copy).
+        """Return the mask in hand as it is now, on its grid, with its convention (labels are no copy).
 
         Raises
         ------
         InputError
-            If there is no mask in hand, or it holds labels that its scheme does not have.
+            If there is no mask in hand, or it holds labels that its convention does not have.
         ChoiceNeededError
-            If several schemes fit and nobody can be asked.
+            If several conventions fit and nobody can be asked.
         """
         layer = self.layer
         if layer is None:

@@ -91,8 +91,8 @@ class PanelContext:
         if layer is None:
             return False
         try:
-            now = to_segmentation(layer, list(self.viewer.layers), seg.scheme)
-        except TumorSegError:  # it has labels of another scheme now
+            now = to_segmentation(layer, list(self.viewer.layers), seg.convention)
+        except TumorSegError:  # it has labels of another convention now
             return False
         return same_grid(now.grid, seg.grid) and np.array_equal(now.labels, seg.labels)
 
@@ -125,7 +125,7 @@ class PanelContext:
 
 def frozen(seg: Segmentation) -> Segmentation:
     """Return a segmentation with labels of its own, which no stroke changes."""
-    return Segmentation(np.array(seg.labels), seg.grid, seg.scheme, seg.name, seg.source, seg.provenance)
+    return Segmentation(np.array(seg.labels), seg.grid, seg.convention, seg.name, seg.source, seg.provenance)
 
 
 def same_grid(one: Grid, other: Grid) -> bool:

@@ -103,9 +103,9 @@ class Stepping(QObject):
         return _seen(dims.displayed, dims.ndim - len(place), place, self._viewer.scene.camera.center)
 
     def _members(self, name: str) -> Sequence[int]:
-        scheme = self._active_mask.scheme
-        assert scheme is not None
-        found = {label.short: (label.value,) for label in scheme.labels} | dict(scheme.regions)
+        convention = self._active_mask.convention
+        assert convention is not None
+        found = {label.short: (label.value,) for label in convention.labels} | dict(convention.regions)
         return found[name]
 
     def _forget(self, *_: object) -> None:
@@ -122,7 +122,7 @@ def sliced_axis(dims: Dims, mask: TrackedMask) -> int | None:
     """
     first = dims.ndim - 3
     axes = [0] if mask.axes.is_flat else [axis - first for axis in dims.not_displayed if axis >= first]
-    return int(mask.axes.view.axes.index(axes[0])) if dims.ndisplay == 2 and len(axes) == 1 else None
+    return int(mask.axes.axis_order.axes.index(axes[0])) if dims.ndisplay == 2 and len(axes) == 1 else None
 
 
 def turn_to(dims: Dims, active_mask: ActiveMask, index: Sequence[float]) -> None:

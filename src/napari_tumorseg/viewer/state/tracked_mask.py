@@ -15,7 +15,7 @@ from napari_tumorseg.edit import Change, LiveCounts
 from napari_tumorseg.errors import TumorSegError
 from napari_tumorseg.geometry import Array
 from napari_tumorseg.measure.volumes import listed
-from napari_tumorseg.regions import Scheme, decide_scheme
+from napari_tumorseg.regions import LabelConvention, decide_convention
 from napari_tumorseg.viewer.layers.axes import LayerAxes
 from napari_tumorseg.viewer.layers.edits import EDITS_KEY, Edits, edits_of
 from napari_tumorseg.viewer.layers.from_layers import as_labels
@@ -39,7 +39,7 @@ class TrackedMask:
 
     Attributes
     ----------
-    scheme : Scheme or None
+    convention : LabelConvention or None
         What the labels mean; None where that is not known.
     why : str
         Why there are no counts, in a sentence; empty where there are.
@@ -56,15 +56,15 @@ class TrackedMask:
         self.layer = layer
         self.axes = LayerAxes.of(layer, beside)
         self.shape = tuple(np.shape(layer.data))
-        self.scheme: Scheme | None = None
+        self.convention: LabelConvention | None = None
         self.why = ""
         self._done: deque[Mark] = deque(maxlen=_REMEMBERED)
         self._undone: deque[Mark] = deque(maxlen=_REMEMBERED)
         origin = origin_of(layer)
-        known = origin.scheme if origin else None
+        known = origin.convention if origin else None
         labels = as_labels(self.canonical(), layer.name)
         self.counts = LiveCounts(labels, groups_of(known) if known else {})
-        self.scheme = known  # else the counts would be built twice
+        self.convention = known  # else the counts would be built twice
         is_new = is_result(layer) and origin is not None and origin.source is None
         before = edits_of(layer) or Edits(at_first=self.counts.by_label, unsaved=is_new)
         self.edits = replace(before)
@@ -73,7 +73,7 @@ class TrackedMask:
 
     @property
     def known_counts(self) -> LiveCounts | None:
-        """The counts of the scheme's labels and regions; None where there is no scheme."""
+        """The counts of the convention's labels and regions; None where there is no convention."""
         return None if self.why else self.counts
 
     def canonical(self) -> Array:
@@ -111,32 +111,32 @@ class TrackedMask:
         self._undone.clear()
 
     def _decide(self) -> None:
-        """Find the scheme anew, which labels that are painted can rule out, and count by it."""
-        before, present = self.scheme, set(self.counts.by_label)
+        """Find the convention anew, which labels that are painted can rule out, and count by it."""
+        before, present = self.convention, set(self.counts.by_label)
         try:
-            self.scheme = self._decided(present)
+            self.convention = self._decided(present)
             self.why = ""
         except TumorSegError as error:
-            self.scheme, self.why = None, str(error)
-        strange = sorted(present - self.scheme.values) if self.scheme else []
-        if strange and self.scheme:
+            self.convention, self.why = None, str(error)
+        strange = sorted(present - self.convention.values) if self.convention else []
+        if strange and self.convention:
             self.why = (
                 f"the layer {self.layer.name} holds the labels {strange}, "
-                f"which {self.scheme.name} does not have"
+                f"which {self.convention.name} does not have"
             )
-        if self.scheme is not None and self.scheme is not before:
-            self.counts = LiveCounts(self.counts.labels, groups_of(self.scheme))
+        if self.convention is not None and self.convention is not before:
+            self.counts = LiveCounts(self.counts.labels, groups_of(self.convention))
 
-    def _decided(self, present: set[int]) -> Scheme:
+    def _decided(self, present: set[int]) -> LabelConvention:
         origin = origin_of(self.layer)
-        if origin is not None and origin.scheme is not None:
-            return origin.scheme
-        return decide_scheme(present, f"the layer {self.layer.name}")
+        if origin is not None and origin.convention is not None:
+            return origin.convention
+        return decide_convention(present, f"the layer {self.layer.name}")
 
 
-def groups_of(scheme: Scheme) -> dict[str, tuple[int, ...]]:
-    """Return the label numbers of each row that a scheme has in tables."""
-    return {name: members for name, _, _, members in listed(scheme)}
+def groups_of(convention: LabelConvention) -> dict[str, tuple[int, ...]]:
+    """Return the label numbers of each row that a convention has in tables."""
+    return {name: members for name, _, _, members in listed(convention)}
 
 
 def _mark(change: Change) -> Mark:
