@@ -7,7 +7,7 @@ import pytest
 
 from napari_tumorseg.errors import InputError
 from napari_tumorseg.geometry import Grid
-from napari_tumorseg.scan import Image, Role, Scan
+from napari_tumorseg.scan import MODALITIES, Image, Role, Scan
 
 GRID = Grid.from_codes((2, 3, 4))
 
@@ -52,3 +52,9 @@ def test_a_spacing_is_that_of_all_images() -> None:
         found.with_spacing((1, 1, 1))
     with pytest.raises(InputError, match="positive"):
         scan(Role.FLAIR).with_spacing((float("nan"), 1, 1))
+
+
+def test_roles_have_the_titles_that_people_write():
+    assert [role.title for role in MODALITIES] == ["T1", "T1c", "T2", "FLAIR"]
+    assert Role.OTHER.title == "other"
+    assert f"{Role.T1C}" == "t1c"

@@ -14,7 +14,7 @@ from napari_tumorseg.regions import LabelConvention
 
 
 class Role(StrEnum):
-    """What an image is to a model."""
+    """Modality of an image, or another purpose that it serves."""
 
     T1 = "t1"
     T1C = "t1c"
@@ -23,6 +23,11 @@ class Role(StrEnum):
     BRAIN_MASK = "brain mask"
     TUMOUR_MASK = "tumour mask"
     OTHER = "other"
+
+    @property
+    def title(self) -> str:  # type: ignore[override]  # a role is never a text to be put in title case
+        """Name as people write it: T1, T1c, T2, FLAIR; the value itself for what is no modality."""
+        return "T1c" if self is Role.T1C else self.upper() if self in MODALITIES else self.value
 
 
 MODALITIES = (Role.T1, Role.T1C, Role.T2, Role.FLAIR)

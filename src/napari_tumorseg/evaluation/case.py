@@ -17,7 +17,6 @@ from napari_tumorseg.evaluation.scores import CaseScores, PackedMask, RowScores
 from napari_tumorseg.evaluation.settings import EvaluationSettings
 from napari_tumorseg.evaluation.slicewise import slice_counts
 from napari_tumorseg.geometry import Array
-from napari_tumorseg.inference.model_selection import SHOWN
 from napari_tumorseg.inference.run import run
 from napari_tumorseg.inference.slice_plane import PLANES
 from napari_tumorseg.io.dataset import CaseRef, as_wanted
@@ -130,7 +129,7 @@ class CaseScorer:
         known = as_wanted(scan, alone[0]) if len(alone) == 1 else scan
         if known is scan:
             return scan
-        told = f"the only image tells no modality and is taken for {SHOWN[alone[0][0]]}"
+        told = f"the only image tells no modality and is taken for {alone[0][0].title}"
         return replace(known, warnings=(*scan.warnings, told))
 
     def _segment(self, scan: Scan) -> Generator[Done, None, Segmentation]:

@@ -8,10 +8,7 @@ from napari_tumorseg.errors import RoleError
 from napari_tumorseg.inference.foreground import scan_is_stripped
 from napari_tumorseg.models.card import ModelCard
 from napari_tumorseg.models.store import Model, list_models
-from napari_tumorseg.scan import Role, Scan
-
-SHOWN = {Role.T1: "T1", Role.T1C: "T1c", Role.T2: "T2", Role.FLAIR: "FLAIR"}
-"""Modalities as people write them."""
+from napari_tumorseg.scan import MODALITIES, Role, Scan
 
 
 def missing_roles(card: ModelCard, roles: Collection[Role]) -> str:
@@ -20,8 +17,8 @@ def missing_roles(card: ModelCard, roles: Collection[Role]) -> str:
     if any(present >= set(wanted) for wanted in card.input.sufficient):
         return ""
     closest = min(card.input.sufficient, key=lambda wanted: len(set(wanted) - present))
-    lacking = " and ".join(SHOWN[r] for r in closest if r not in present)
-    have = ", ".join(SHOWN[r] for r in SHOWN if r in present) or "no image with a known modality"
+    lacking = " and ".join(r.title for r in closest if r not in present)
+    have = ", ".join(r.title for r in MODALITIES if r in present) or "no image with a known modality"
     return f"the model {card.name} needs {lacking}; there is {have}: say which image it is, or take another"
 
 
@@ -72,7 +69,7 @@ def suitability_warnings(scan: Scan, card: ModelCard, stripped: bool | None = No
             f"{scan.case} seems to be brain-extracted, and {card.name} was trained on scans with skull: "
             "expect it to miss the tumour"
         )
-    moved = [SHOWN[i.role] for i in scan if i.role in card.input.roles and i.note.startswith("resampled")]
+    moved = [i.role.title for i in scan if i.role in card.input.roles and i.note.startswith("resampled")]
     if card.input.skull == "stripped" and moved:
         found.append(
             f"{' and '.join(moved)} came on another grid than the reference, and {card.name} was trained on "
@@ -81,8 +78,8 @@ def suitability_warnings(scan: Scan, card: ModelCard, stripped: bool | None = No
     absent = [r for r in card.input.roles if r not in scan.roles]
     for role in absent:
         stand_in = card.input.substitute.get(role)
-        what = f"{SHOWN[stand_in]} takes" if stand_in and stand_in in scan.roles else "zeros take"
-        found.append(f"{scan.case} has no {SHOWN[role]}; {what} its place")
+        what = f"{stand_in.title} takes" if stand_in and stand_in in scan.roles else "zeros take"
+        found.append(f"{scan.case} has no {role.title}; {what} its place")
     return found
 
 

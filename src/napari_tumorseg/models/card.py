@@ -266,8 +266,7 @@ class ModelCard(CardPart):
 
 
 def _roles(roles: tuple[Role, ...]) -> str:
-    shown = {Role.T1: "T1", Role.T1C: "T1c", Role.T2: "T2", Role.FLAIR: "FLAIR"}
-    return ", ".join(shown[role] for role in roles)
+    return ", ".join(role.title for role in roles)
 
 
 def _alternatives(given: Input) -> str:

@@ -19,7 +19,7 @@ from napari_tumorseg.errors import GeometryError, InputError
 from napari_tumorseg.geometry import Array
 from napari_tumorseg.regions import region_mask
 from napari_tumorseg.report.slices import Frame, Grey, chosen, columns
-from napari_tumorseg.scan import MODALITIES, Role, Scan, Segmentation
+from napari_tumorseg.scan import MODALITIES, Scan, Segmentation
 from napari_tumorseg.scan import Image as Channel
 
 INK, PALE, PAPER = "#F2F2F2", "#B4B8BC", "#101214"
@@ -133,7 +133,7 @@ def _channel(scan: Scan, wanted: str | None) -> Channel:
 
 
 def _about(scan: Scan, shown: Channel) -> str:
-    what = {Role.T1C: "T1c"}.get(shown.role, shown.role.upper() if shown.role in MODALITIES else shown.name)
+    what = shown.role.title if shown.role in MODALITIES else shown.name
     tilt = scan.grid.obliquity_degrees
     tilted = f", tilted by up to {tilt:.0f} degrees" if tilt >= _OBLIQUE else ""
     return f"{what}, axial slices seen from the feet{tilted}"

@@ -18,11 +18,7 @@ from napari_tumorseg.viewer.layers.from_layers import grid_of, same_voxels, to_i
 from napari_tumorseg.viewer.layers.origin import is_view, origin_of
 
 TITLES: Mapping[Role, str] = {
-    Role.T1: "T1",
-    Role.T1C: "T1c",
-    Role.T2: "T2",
-    Role.FLAIR: "FLAIR",
-    Role.BRAIN_MASK: "brain mask",
+    **{role: role.title for role in (*MODALITIES, Role.BRAIN_MASK)},
     Role.OTHER: "not used",
 }
 """The roles that a layer can be given, as they are shown."""
