@@ -29,6 +29,9 @@ CANONICAL = ("S", "P", "L")
 # RAS mm -> (S, P, L) mm: the world in which the viewer shows layers, one axis per canonical axis
 _RAS_TO_SPL = np.array([[0, 0, 1, 0], [0, -1, 0, 0], [-1, 0, 0, 0], [0, 0, 0, 1]], dtype=float)
 
+CONNECTED_26 = np.ones((3, 3, 3), dtype=bool)
+"""Neighbours by a face, an edge or a corner, as `scipy.ndimage` takes a structuring element."""
+
 _SAME_SPACE_TOLERANCE = 0.05
 """Two grids are one space if no corner differs by more than this share of a voxel."""
 

@@ -11,9 +11,8 @@ from scipy import ndimage
 
 from napari_tumorseg.edit.boxes import Box, checked_label, inside_of, is_in, whole, wider
 from napari_tumorseg.edit.change import Change, change_to
-from napari_tumorseg.geometry import Array, bounding_box
+from napari_tumorseg.geometry import CONNECTED_26, Array, bounding_box
 
-_CONNECTED_26 = np.ones((3, 3, 3), dtype=bool)
 _REACH = 24
 """Voxels around a point that are looked at first: most lesions are small."""
 
@@ -100,7 +99,7 @@ def component_at(labels: Array, point: Point, *, region: Collection[int] | None 
 
 def _connected(labels: Array, place: tuple[int, ...], members: Collection[int], box: Box) -> Component:
     """Return the component of a voxel as far as it lies in a box."""
-    numbers, _ = ndimage.label(is_in(labels[box], members), structure=_CONNECTED_26)
+    numbers, _ = ndimage.label(is_in(labels[box], members), structure=CONNECTED_26)
     own = numbers == numbers[tuple(p - s.start for p, s in zip(place, box, strict=True))]
     inner = bounding_box(own)
     assert inner is not None
@@ -189,7 +188,7 @@ def largest_slice(labels: Array, values: Collection[int], axis: int = 0) -> tupl
 def _components(labels: Array, values: Collection[int]) -> Iterator[Component]:
     mask = is_in(labels, values)
     for outer in _apart(mask, whole(mask.shape)):
-        numbers, count = ndimage.label(mask[outer], structure=_CONNECTED_26)
+        numbers, count = ndimage.label(mask[outer], structure=CONNECTED_26)
         for number, inner in enumerate(ndimage.find_objects(numbers, count), start=1):
             yield Component(inside_of(outer, inner), numbers[inner] == number)
 

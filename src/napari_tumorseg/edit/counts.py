@@ -11,9 +11,7 @@ from scipy import ndimage
 from napari_tumorseg.edit.boxes import is_in
 from napari_tumorseg.edit.change import Change, find_change
 from napari_tumorseg.edit.incremental_components import BrickCount
-from napari_tumorseg.geometry import Array, bounding_box
-
-_CONNECTED_26 = np.ones((3, 3, 3), dtype=bool)
+from napari_tumorseg.geometry import CONNECTED_26, Array, bounding_box
 
 
 @dataclass(frozen=True)
@@ -131,7 +129,7 @@ def count_all(labels: Array, groups: Mapping[str, Collection[int]]) -> dict[str,
     for name, members in groups.items():
         mask = is_in(labels, members)
         box = bounding_box(mask)
-        components = 0 if box is None else ndimage.label(mask[box], structure=_CONNECTED_26)[1]
+        components = 0 if box is None else ndimage.label(mask[box], structure=CONNECTED_26)[1]
         found[name] = Count(int(histogram[list(members)].sum()), int(components))
     return found
 

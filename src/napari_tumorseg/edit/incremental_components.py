@@ -17,9 +17,8 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
 from napari_tumorseg.edit.boxes import Box, is_in
-from napari_tumorseg.geometry import Array, bounding_box
+from napari_tumorseg.geometry import CONNECTED_26, Array, bounding_box
 
-_CONNECTED_26 = np.ones((3, 3, 3), dtype=bool)
 _SIZE = 32
 
 Index = tuple[int, int, int]
@@ -88,7 +87,7 @@ class BrickCount:
             self._faces.pop((index, axis, end), None)
         if not mask.any():
             return
-        numbers, count = (mask, 1) if mask.all() else ndimage.label(mask, structure=_CONNECTED_26)
+        numbers, count = (mask, 1) if mask.all() else ndimage.label(mask, structure=CONNECTED_26)
         self._counts[index] = int(count)
         for axis, end in product(range(3), (0, -1)):
             face = numbers.take(end, axis=axis)

@@ -17,9 +17,7 @@ from scipy import ndimage
 from napari_tumorseg.edit.boxes import checked_label, is_in
 from napari_tumorseg.edit.change import Change, change_to
 from napari_tumorseg.errors import InputError
-from napari_tumorseg.geometry import Array, bounding_box
-
-_CONNECTED_26 = np.ones((3, 3, 3), dtype=bool)
+from napari_tumorseg.geometry import CONNECTED_26, Array, bounding_box
 
 Plane = tuple[float, float]
 
@@ -111,7 +109,7 @@ def _stated(between: tuple[int, int], start: int, count: int, label: int) -> tup
 
 def _without_passing(mask: Array, axis: int, gap: tuple[int, int]) -> Array:
     """Return the mask without the components that have voxels within the gap."""
-    numbers, count = ndimage.label(mask, structure=_CONNECTED_26)
+    numbers, count = ndimage.label(mask, structure=CONNECTED_26)
     inside = np.moveaxis(numbers, axis, 0)[gap[0] + 1 : gap[1]]
     kept = np.ones(count + 1, dtype=bool)
     kept[np.unique(inside)] = False
@@ -121,7 +119,7 @@ def _without_passing(mask: Array, axis: int, gap: tuple[int, int]) -> Array:
 
 def _lies_between(mask: Array, axis: int, gap: tuple[int, int]) -> bool:
     """Tell whether a component of the mask lies as a whole between two slices."""
-    numbers, _ = ndimage.label(mask, structure=_CONNECTED_26)
+    numbers, _ = ndimage.label(mask, structure=CONNECTED_26)
     found = (sides[axis] for sides in ndimage.find_objects(numbers))
     return any(gap[0] < side.start and side.stop <= gap[1] for side in found)
 

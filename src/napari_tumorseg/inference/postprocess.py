@@ -19,10 +19,9 @@ import numpy as np
 from scipy import ndimage
 
 from napari_tumorseg.errors import InputError
-from napari_tumorseg.geometry import Array, Grid, bounding_box
+from napari_tumorseg.geometry import CONNECTED_26, Array, Grid, bounding_box
 from napari_tumorseg.regions import LabelConvention, region_mask
 
-_CONNECTED_26 = np.ones((3, 3, 3), dtype=bool)
 _SHELLS = ("ET",)
 _ROUNDING = 1e-6
 """Share by which a distance or volume may be off without counting as larger or smaller."""
@@ -307,7 +306,7 @@ def _components(mask: Array, choose: Callable[[Array], Array], counted: Array | 
 
     Only voxels in `counted` make up a size, where it is given.
     """
-    parts, count = ndimage.label(mask, structure=_CONNECTED_26)
+    parts, count = ndimage.label(mask, structure=CONNECTED_26)
     if count == 0:
         return mask
     voxels = parts.ravel() if counted is None else parts[counted]

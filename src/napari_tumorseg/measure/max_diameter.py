@@ -14,9 +14,8 @@ import numpy as np
 from scipy import ndimage
 from scipy.spatial import ConvexHull, QhullError, distance
 
-from napari_tumorseg.geometry import Affine, Array
+from napari_tumorseg.geometry import CONNECTED_26, Affine, Array
 
-_CONNECTED_26 = np.ones((3, 3, 3), dtype=bool)
 _BLOCK = 512
 
 
@@ -30,7 +29,7 @@ class LabelledComponents:
 
 def components(mask: Array) -> LabelledComponents:
     """Return the 26-connected components of a mask."""
-    numbers, count = ndimage.label(mask, structure=_CONNECTED_26)
+    numbers, count = ndimage.label(mask, structure=CONNECTED_26)
     return LabelledComponents(numbers, int(count))
 
 
