@@ -272,7 +272,7 @@ def test_a_convention_that_tells_more_is_kept_where_the_other_cannot_hold_it():
     assert found.row("RC").flags == ("both empty",)
 
 
-@pytest.mark.parametrize("scheme", ["brats-2024", "brats-2015"])
+@pytest.mark.parametrize("convention", ["brats-2024", "brats-2015"])
 def test_a_binary_mask_tells_the_whole_tumour_only(convention):
     ours, theirs = labelled(1, (1,)), labelled(2, (1, 2, 3, 4))
     found = agreement(case(ours), case(theirs, convention=convention))
@@ -281,7 +281,7 @@ def test_a_binary_mask_tells_the_whole_tumour_only(convention):
     assert found.row("WT").dice == Confusion.of(ours == 1, np.isin(theirs, members)).dice
 
 
-@pytest.mark.parametrize("scheme", ["msd", "brats-2023", "brats-2015"])
+@pytest.mark.parametrize("convention", ["msd", "brats-2023", "brats-2015"])
 def test_a_label_that_its_convention_has_not_is_refused(convention):
     with pytest.raises(InputError, match="case 1 holds the label 4, which msd has not"):
         agreement(case(labelled(1, (1, 4)), convention="msd"), case(labelled(2, (1,)), convention=convention))
