@@ -233,7 +233,7 @@ def main() -> None:
     print(beat.told("painting with autosave"))
     _show_places(beat)
     assert panel.active_mask.counts.counts() == panel.active_mask.counts.recount()
-    panel.safety.autosave.finish()
+    panel.safety.autosave.close()
     viewer.close()
 
 

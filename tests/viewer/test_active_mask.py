@@ -51,7 +51,7 @@ def fill(active_mask, label=1, action="fill between") -> bool:
 
 def test_every_way_to_edit_is_seen_once_and_named(viewer, active_mask):
     layer = mask(viewer)
-    active_mask.watch(layer)
+    active_mask.activate(layer)
     found = seen(active_mask)
     layer.mode = "paint"
     layer.brush_size = 1
@@ -77,7 +77,7 @@ def test_every_way_to_edit_is_seen_once_and_named(viewer, active_mask):
 
 
 def test_moving_to_another_slice_is_no_edit(viewer, active_mask):
-    active_mask.watch(mask(viewer))
+    active_mask.activate(mask(viewer))
     found = seen(active_mask)
     viewer.dims.set_current_step(0, 3)
     assert not found and not active_mask.mask.edits.unsaved
@@ -85,7 +85,7 @@ def test_moving_to_another_slice_is_no_edit(viewer, active_mask):
 
 def test_a_change_of_a_tool_is_one_step(viewer, active_mask):
     layer = mask(viewer)
-    active_mask.watch(layer)
+    active_mask.activate(layer)
     found = seen(active_mask)
     assert fill(active_mask)
     assert not fill(active_mask)
@@ -103,7 +103,7 @@ def test_a_change_of_a_tool_is_one_step(viewer, active_mask):
 def test_a_drawn_layer_of_any_axes_is_canonical_in_hand(viewer, active_mask, dtype):
     layer = viewer.add_labels(np.zeros((5, 6, 4), dtype), name="drawn")
     layer.affine = np.array([[0, 0, 2, 0], [-1, 0, 0, 4], [0, 1, 0, 0], [0, 0, 0, 1]], float)
-    active_mask.watch(layer)
+    active_mask.activate(layer)
     assert fill(active_mask)
     np.testing.assert_array_equal(active_mask.labels(), active_mask.counts.labels)
     inside = np.argwhere(layer.data)
@@ -117,7 +117,7 @@ def test_a_drawn_layer_of_any_axes_is_canonical_in_hand(viewer, active_mask, dty
 
 def test_a_picture_is_a_slice(viewer, active_mask):
     layer = viewer.add_labels(np.zeros((6, 7), np.uint8), name="picture")
-    active_mask.watch(layer)
+    active_mask.activate(layer)
     assert active_mask.labels().shape == (1, 6, 7)
     assert active_mask.apply(
         change_to(active_mask.labels(), (slice(0, 1), slice(2, 4), slice(1, 2)), [[[1], [1]]]), "x"
@@ -131,18 +131,18 @@ def test_the_images_of_the_case_are_found(viewer, active_mask):
     for data in case_layers(case())[0]:
         viewer.add_image(data[0], **data[1])
     group = origin_of(viewer.layers[0]).group
-    active_mask.watch(mask(viewer, group=group))
+    active_mask.activate(mask(viewer, group=group))
     assert set(active_mask.scan().roles) == {Role.FLAIR, Role.T1C}
     alone = mask(viewer)  # opened by itself, on the same grid
-    active_mask.watch(alone)
+    active_mask.activate(alone)
     assert active_mask.scan().case == "case"
-    active_mask.watch(mask(viewer, grid(spacing=(9, 9, 9))))
+    active_mask.activate(mask(viewer, grid(spacing=(9, 9, 9))))
     assert active_mask.scan() is None
 
 
 def test_labels_that_the_convention_lacks_leave_no_counts(viewer, active_mask):
     layer = mask(viewer)
-    active_mask.watch(layer)
+    active_mask.activate(layer)
     fill(active_mask, 3)
     assert active_mask.counts is None and "[3]" in active_mask.mask.why
     layer.undo()
@@ -151,7 +151,7 @@ def test_labels_that_the_convention_lacks_leave_no_counts(viewer, active_mask):
 
 def test_a_drawn_layer_gets_its_convention_from_what_is_painted(viewer, active_mask):
     layer = viewer.add_labels(np.zeros((4, 5, 6), np.uint8))
-    active_mask.watch(layer)
+    active_mask.activate(layer)
     assert active_mask.convention.name == "binary"
     layer.data = np.full((4, 5, 6), 2, np.uint8)
     assert active_mask.counts is None and "several conventions" in active_mask.mask.why
@@ -161,7 +161,7 @@ def test_a_drawn_layer_gets_its_convention_from_what_is_painted(viewer, active_m
 
 def test_another_shape_begins_anew(viewer, active_mask):
     layer = viewer.add_labels(np.zeros((4, 5, 6), np.uint8))
-    active_mask.watch(layer)
+    active_mask.activate(layer)
     first = active_mask.mask
     layer.data = np.ones((3, 3, 3), np.uint8)
     assert active_mask.mask is not first and active_mask.labels().shape == (3, 3, 3)
@@ -170,12 +170,12 @@ def test_another_shape_begins_anew(viewer, active_mask):
 
 def test_a_mask_is_followed_when_another_is_in_hand(viewer, active_mask):
     one, other = mask(viewer), mask(viewer)
-    active_mask.watch(one)
-    active_mask.watch(other)
+    active_mask.activate(one)
+    active_mask.activate(other)
     shown: list[object] = []
     active_mask.changed.connect(lambda layer, _: shown.append(layer))
     one.data = np.ones(one.data.shape, np.uint8)
-    assert not shown and [m.edits.unsaved for m in active_mask.all_held] == [True, False]
+    assert not shown and [m.edits.unsaved for m in active_mask.tracked_masks] == [True, False]
     viewer.layers.remove(other)
     assert active_mask.layer is None
 
@@ -183,7 +183,7 @@ def test_a_mask_is_followed_when_another_is_in_hand(viewer, active_mask):
 def test_counts_follow_a_long_random_session(viewer, active_mask):
     rng = np.random.default_rng(3)
     layer = mask(viewer, grid((9, 40, 40)), "brats-2024")
-    active_mask.watch(layer)
+    active_mask.activate(layer)
     layer.n_edit_dimensions = 3
     for _ in range(150):
         step = rng.integers(6)
@@ -202,7 +202,7 @@ def test_counts_follow_a_long_random_session(viewer, active_mask):
 
 def test_edits_in_the_place_of_another_are_counted_once(viewer, active_mask):
     layer = mask(viewer)
-    active_mask.watch(layer)
+    active_mask.activate(layer)
     found = seen(active_mask)
     assert fill(active_mask)
     with active_mask.replacing():
@@ -222,5 +222,5 @@ def test_labels_beyond_255_are_refused_by_their_number(viewer, active_mask, valu
     data[1, 2, 2], data[1, 3, 3] = values
     told: list[str] = []
     active_mask.refused.connect(lambda _, why: told.append(why))
-    active_mask.watch(viewer.add_labels(data, name="big"))
+    active_mask.activate(viewer.add_labels(data, name="big"))
     assert active_mask.layer is None and told == ["the layer big holds labels outside 0 to 255"]

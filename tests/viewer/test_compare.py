@@ -180,7 +180,7 @@ def test_a_mask_is_not_compared_with_itself(new_panel, complaints):
     section.compare.click()
     section.chooser.choose(mine)
     section.compare.click()
-    assert "Choose a reference" in complaints[0] and "is the mask in hand itself" in complaints[1]
+    assert "Choose a reference" in complaints[0] and "is the active mask itself" in complaints[1]
 
 
 # ---- time points
@@ -258,7 +258,7 @@ def test_a_registration_counts_only_after_it_was_seen_and_approved(two_times, wa
 
 @pytest.fixture
 def all_measured(new_panel, wait):
-    """Everything that the page can measure of the mask in hand, with a second mask of the case."""
+    """Everything that the page can measure of the active mask, with a second mask of the case."""
     viewer, panel = new_panel()
     one = head_case("one", spacing=(3.0, 1.0, 1.0), unit="unknown")
     theirs, mine = show_case(viewer, one, mask_on(one), mask_on(one, shift=2))

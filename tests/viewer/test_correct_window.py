@@ -24,12 +24,12 @@ from napari_tumorseg.regions import CONVENTIONS
 from napari_tumorseg.scan import Role, Segmentation
 from napari_tumorseg.viewer.correct.boxes import KIND as BOX
 from napari_tumorseg.viewer.correct.locked_components import KIND as KEPT
-from napari_tumorseg.viewer.correct.maps import KIND as MAP
-from napari_tumorseg.viewer.correct.maps import UNCERTAINTY
 from napari_tumorseg.viewer.keys import KEYS
+from napari_tumorseg.viewer.layers.origin import PROBABILITIES_KEY
+from napari_tumorseg.viewer.layers.probability_maps import KIND as MAP
+from napari_tumorseg.viewer.layers.probability_maps import UNCERTAINTY
 from napari_tumorseg.viewer.layers.to_layers import case_layers, group_key, labels_layer
 from napari_tumorseg.viewer.layers.views import views
-from napari_tumorseg.viewer.segment.run import PROBABILITIES_KEY
 from napari_tumorseg.viewer.widgets import ask
 from tests.builders import card_of, save_model, threshold_net
 from tests.viewer.conftest import NEEDS_SCREEN, case, grid, image

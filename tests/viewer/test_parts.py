@@ -8,9 +8,9 @@ from napari.components import Dims
 from napari_tumorseg.errors import InputError
 from napari_tumorseg.inference.settings import Progress
 from napari_tumorseg.viewer.layers.showing import shown_slice
-from napari_tumorseg.viewer.segment.run import sentence
-from napari_tumorseg.viewer.segment.run_section import told
+from napari_tumorseg.viewer.state.job import progress_text
 from napari_tumorseg.viewer.state.saving import suggested_name
+from napari_tumorseg.viewer.widgets.background import sentence
 from napari_tumorseg.viewer.widgets.spacing_row import parse_spacing
 from tests.viewer.conftest import grid
 
@@ -30,11 +30,11 @@ def test_anything_else_is_refused(text):
     ("seconds", "text"), [(None, "."), (0.2, ", about 1 s left."), (300, ", about 5 min left.")]
 )
 def test_progress_is_told_in_words(seconds, text):
-    assert told(Progress(3, 9, 0, 3, None, seconds)) == "Slice 3 of 9" + text
+    assert progress_text(Progress(3, 9, 0, 3, None, seconds)) == "Slice 3 of 9" + text
 
 
 def test_a_note_of_the_engine_is_passed_on():
-    assert told(Progress(3, 9, 0, 3, None, None, "Memory ran out.")).endswith(". Memory ran out.")
+    assert progress_text(Progress(3, 9, 0, 3, None, None, "Memory ran out.")).endswith(". Memory ran out.")
 
 
 @pytest.mark.parametrize(

@@ -11,8 +11,8 @@ from napari_tumorseg.regions import region_mask
 from napari_tumorseg.scan import Role
 from napari_tumorseg.viewer.compare.presets import KIND
 from napari_tumorseg.viewer.compare.presets_surfaces import find_surfaces
+from napari_tumorseg.viewer.layers.origin import PROBABILITIES_KEY
 from napari_tumorseg.viewer.layers.views import views
-from napari_tumorseg.viewer.segment.run import PROBABILITIES_KEY
 from tests.builders import card_of
 from tests.viewer.conftest import NEEDS_SCREEN
 from tests.viewer.studies import head_case, mask_on, show_case
@@ -185,7 +185,7 @@ def test_without_probabilities_or_a_mask_there_is_a_sentence(new_panel, complain
     show_case(viewer, head_case())
     panel.compare.presets.probability.click()
     panel.compare.presets.surfaces.click()
-    assert "no probabilities" in complaints[0] and "no mask yet" in complaints[1]
+    assert "no probabilities" in complaints[0] and "No mask is selected" in complaints[1]
 
 
 def test_surfaces_enclose_their_regions():

@@ -18,11 +18,10 @@ from napari_tumorseg.viewer.autosave.close_guard import listed
 from napari_tumorseg.viewer.autosave.recovery import plain_name, told
 from napari_tumorseg.viewer.correct.locked_components import KIND as KEPT
 from napari_tumorseg.viewer.layers.edits import edits_of
-from napari_tumorseg.viewer.layers.origin import origin_of
+from napari_tumorseg.viewer.layers.origin import PROBABILITIES_KEY, origin_of
 from napari_tumorseg.viewer.layers.to_layers import labels_layer
 from napari_tumorseg.viewer.layers.views import views
 from napari_tumorseg.viewer.readers import read_layers
-from napari_tumorseg.viewer.segment.run import PROBABILITIES_KEY
 from tests.builders import head, write_case
 from tests.viewer.conftest import NEEDS_SCREEN
 from tests.viewer.test_window import add
@@ -53,7 +52,7 @@ def segmented(viewer, folder, stored=True):
         maps = {
             n: np.random.default_rng(0).integers(0, 256, (4, 20, 24)).astype(np.uint8) for n in ("WT", "TC")
         }
-        output = Output(names=("WT", "TC"), labels=(2, 1), convention="brats-2023")
+        output = Output(names=("WT", "TC"), labels=(2, 1), scheme="brats-2023")
         made = (tuple(slice(0, n) for n in labels.shape), labels.copy())
         layer.metadata[PROBABILITIES_KEY] = StoredProbabilities(
             maps, BOX, origin.grid, output, flipped=True, _result=made
@@ -70,7 +69,7 @@ def folder(tmp_path):
 
 def crash(panel) -> None:
     """Leave the journals as a process that was killed leaves them."""
-    panel.safety.autosave.finish()
+    panel.safety.autosave.close()
 
 
 def recovered(open_panel, folder, wait):
@@ -204,7 +203,7 @@ def test_marks_outlive_a_panel_and_are_those_of_their_mask(open_panel, folder, w
     viewer.window.remove_dock_widget(panel)
     _, again = viewer.window.add_plugin_dock_widget("napari-tumorseg", "Segment brain tumour")
     viewer.layers.selection.active = layer
-    again.active_mask.watch(layer)
+    again.active_mask.activate(layer)
     assert again.correct.corrector.kept.seeds == seeds
 
 

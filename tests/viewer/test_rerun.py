@@ -107,4 +107,4 @@ def test_a_mask_that_is_gone_is_told_of(held_up):
     held_up.viewer.layers.remove(held_up.layer)
     held_up.go_on()
     held_up.settle()
-    assert "not there any more" in held_up.page.status.value
+    assert "was removed" in held_up.page.status.value

@@ -134,7 +134,7 @@ def test_strokes_come_back_after_a_kill(open_panel, brats, wait, own_state):
 def test_a_forgotten_save_is_offered_and_can_be_discarded(open_panel, tmp_path, wait):
     viewer, panel = open_panel()
     scribble(one_mask(viewer, source=tmp_path / "m.nii.gz"))
-    panel.safety.autosave.finish()
+    panel.safety.autosave.close()
     (left,) = unfinished(journal_folder())
     viewer, panel = open_panel()
     one_mask(viewer, "another", source=tmp_path / "other.nii.gz")
@@ -189,7 +189,7 @@ def test_closing_asks(open_panel, monkeypatch, tmp_path, wait, answer):
     assert asked == [["mask"]]
     assert stopped is (answer is Answer.CANCEL)
     assert (tmp_path / "m.nii.gz").exists() is (answer is Answer.SAVE)
-    panel.safety.autosave.finish()
+    panel.safety.autosave.close()
     left = unfinished(journal_folder())
     assert bool(left) is (answer in (Answer.LATER, Answer.CANCEL))
 

@@ -10,7 +10,7 @@ import pytest
 from napari_tumorseg.inference.stored_probabilities import StoredProbabilities
 from napari_tumorseg.session import journal_folder, recover
 from napari_tumorseg.viewer.layers.edits import edits_of
-from napari_tumorseg.viewer.segment.run import PROBABILITIES_KEY
+from napari_tumorseg.viewer.layers.origin import PROBABILITIES_KEY
 from napari_tumorseg.viewer.widgets import ask
 from tests.builders import card_of
 from tests.viewer.conftest import NEEDS_SCREEN
@@ -34,7 +34,7 @@ def drawn(open_panel, wait, monkeypatch):
         {"WT": ramp}, box, mine.metadata["tumorseg"].grid, output
     )
     viewer.layers.selection.active = None
-    panel.active_mask.watch(None)
+    panel.active_mask.activate(None)
     viewer.layers.selection.active = mine
     viewer.dims.set_current_step(0, 3)
     viewer.screenshot(canvas_only=True, flash=False)

@@ -21,8 +21,8 @@ def shown() -> list[str]:
 
 def test_an_error_goes_after_a_while_from_status_and_screen(open_panel, wait, soon):
     _, panel = open_panel(show=True)
-    panel.complain("First, something went wrong.")
-    panel.complain("Then something else did.")
+    panel.report_error("First, something went wrong.")
+    panel.report_error("Then something else did.")
     assert shown() == ["Then something else did."]
     assert panel.runs.status.value == "Then something else did."
     wait(lambda: not shown())
@@ -34,15 +34,15 @@ def test_an_error_of_the_page_correct_goes_from_there_too(open_panel, wait, soon
     page = panel.correct
     height = page.status.native.minimumHeight()
     assert height >= 2 * page.status.native.fontMetrics().lineSpacing()  # buttons below stay where they are
-    page.complain("Something went wrong.")
+    page.report_error("Something went wrong.")
     assert page.status.value == panel.runs.status.value == "Something went wrong."
     wait(lambda: page.status.value == panel.runs.status.value == "")
 
 
 def test_what_was_said_since_stays(open_panel, wait, soon):
     _, panel = open_panel(show=True)
-    panel.complain("Something went wrong.")
-    panel.say("Something went well.")
+    panel.report_error("Something went wrong.")
+    panel.show_status("Something went well.")
     wait(lambda: not shown())
     assert panel.runs.status.value == "Something went well."
 
@@ -57,7 +57,7 @@ def test_why_a_run_failed_stays_in_the_status(open_panel, wait, soon):
 
 def test_one_that_is_read_stays(open_panel, wait, soon):
     _, panel = open_panel(show=True)
-    panel.complain("Something went wrong.")
+    panel.report_error("Something went wrong.")
     (toast,) = toasts.all_toasts()
     toast.toggle_expansion()
     wait(lambda: panel.runs.status.value == "")

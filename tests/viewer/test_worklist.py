@@ -337,7 +337,7 @@ def answers(monkeypatch, what):
 def test_everything_that_was_made_of_a_case_goes_with_it(new_panel, wait, tmp_path):
     from napari_tumorseg.inference.stored_probabilities import StoredProbabilities
     from napari_tumorseg.models.card import Output
-    from napari_tumorseg.viewer.segment.run import PROBABILITIES_KEY
+    from napari_tumorseg.viewer.layers.origin import PROBABILITIES_KEY
 
     viewer, panel = new_panel(show=True)
     section = panel.cases
@@ -351,10 +351,10 @@ def test_everything_that_was_made_of_a_case_goes_with_it(new_panel, wait, tmp_pa
     viewer.layers.selection.active = layer
     box = tuple(slice(0, n) for n in layer.data.shape)
     maps = {"WT": (200 * layer.data).astype(np.uint8)}
-    output = Output(names=("WT",), labels=(1,), convention="binary")
+    output = Output(names=("WT",), labels=(1,), scheme="binary")
     layer.metadata[PROBABILITIES_KEY] = StoredProbabilities(maps, box, origin_of(layer).grid, output)
-    panel.active_mask.watch(None)
-    panel.active_mask.watch(layer)
+    panel.active_mask.activate(None)
+    panel.active_mask.activate(layer)
     kept = [layer]
     panel.correct.corrector.accept((3, 14, 32))
     for name in ("WT", "uncertainty"):

@@ -18,8 +18,8 @@ from napari_tumorseg.inference import Settings, available_devices
 from napari_tumorseg.inference.slice_plane import PLANES
 from napari_tumorseg.models import Model
 from napari_tumorseg.scan import Scan
-from napari_tumorseg.viewer.autosave.manager import Safety
-from napari_tumorseg.viewer.cases.page import WorklistSection
+from napari_tumorseg.viewer.autosave.manager import AutosaveManager
+from napari_tumorseg.viewer.cases.page import WorklistPage
 from napari_tumorseg.viewer.compare.page import ComparePage
 from napari_tumorseg.viewer.correct.page import CorrectPage
 from napari_tumorseg.viewer.keys import bind
@@ -36,10 +36,11 @@ from napari_tumorseg.viewer.results.section import NOTICE, ResultsSection
 from napari_tumorseg.viewer.segment.input_section import InputSection
 from napari_tumorseg.viewer.segment.model_section import ModelSection
 from napari_tumorseg.viewer.segment.options_section import SLICE, OptionsSection
-from napari_tumorseg.viewer.segment.run import Job, Run
+from napari_tumorseg.viewer.segment.run import Run
 from napari_tumorseg.viewer.segment.run_section import RunSection
 from napari_tumorseg.viewer.state.active_mask import ActiveMask
 from napari_tumorseg.viewer.state.context import PanelContext
+from napari_tumorseg.viewer.state.job import Job
 from napari_tumorseg.viewer.widgets.section import Section
 from napari_tumorseg.viewer.widgets.telling import short
 from napari_tumorseg.viewer.widgets.toasts import show_error
@@ -62,7 +63,7 @@ def _told(
         except CancelledError:
             return
         except TumorSegError as error:
-            panel.complain(str(error))
+            panel.report_error(str(error))
 
     return safe
 
@@ -86,11 +87,11 @@ class SegmentPanel(QWidget):
         self.results = ResultsSection()
         self.active_mask = ActiveMask(napari_viewer.layers, self.inputs.inputs)
         self.numbers = ResultsControl(napari_viewer, self.active_mask, self.results)
-        self.safety = Safety(napari_viewer, self.active_mask, self._save_layer)
-        context = PanelContext(napari_viewer, self.active_mask, self.complain)
+        self.safety = AutosaveManager(napari_viewer, self.active_mask, self._save_layer)
+        context = PanelContext(napari_viewer, self.active_mask, self.report_error)
         self.correct = CorrectPage(context, self._job)
         self.compare = ComparePage(context)
-        self.cases = WorklistSection(context, self.safety.may_leave)
+        self.cases = WorklistPage(context, self.safety.may_leave)
         self._upright = Upright(napari_viewer)
         self._lay_out()
         self._take_preferences()
@@ -153,7 +154,7 @@ class SegmentPanel(QWidget):
             return
         dims = self._viewer.dims
         shown = dims.current_step  # else the slider would stay at the same mm, which is another slice
-        self.compare.forget()
+        self.compare.clear()
         remove_views(self._viewer)
         state_spacing(members_of(group, self._viewer.layers), spacing)
         self.correct.corrector.kept.show()
@@ -179,14 +180,14 @@ class SegmentPanel(QWidget):
         """Whether a run is on."""
         return self._run is not None and not self._run.is_over
 
-    def say(self, text: str) -> None:
+    def show_status(self, text: str) -> None:
         """Show a sentence in the status line."""
         self.runs.status.value = text
 
-    def complain(self, text: str, stays: bool = False) -> None:
+    def report_error(self, text: str, stays: bool = False) -> None:
         """Tell the user what went wrong, as a notification and in the status line, where it may stay."""
         text = short(text, self._sources())
-        self.runs.complain(text, stays)
+        self.runs.show_error(text, stays)
         show_error(text)
 
     # ---- the parts, put together
@@ -236,12 +237,12 @@ class SegmentPanel(QWidget):
         self._skull.known.connect(self._on_inputs)
         self.model.edited.connect(self._on_model)
         self.inputs.spacing.stated.connect(self.state_spacing)
-        self.inputs.spacing.refused.connect(self.complain)
+        self.inputs.spacing.refused.connect(self.report_error)
         self.runs.segment.changed.connect(self.segment)
         self.runs.cancel.changed.connect(self.cancel)
-        self.numbers.said.connect(self.say)
-        self.numbers.failed.connect(self.complain)
-        self.safety.failed.connect(self.complain)
+        self.numbers.reported.connect(self.show_status)
+        self.numbers.failed.connect(self.report_error)
+        self.safety.failed.connect(self.report_error)
         self.active_mask.edited.connect(lambda *_: self.safety.guard(self))
         self._unbind = bind(
             self._viewer,
@@ -252,32 +253,32 @@ class SegmentPanel(QWidget):
         )
         self._viewer.layers.selection.events.active.connect(self._on_active)
         self._viewer.layers.events.removed.connect(self._on_removed)
-        self.destroyed.connect(self.safety.autosave.finish)  # the window closed with the panel in it
-        self.destroyed.connect(self.numbers.let_go)
+        self.destroyed.connect(self.safety.autosave.close)  # the window closed with the panel in it
+        self.destroyed.connect(self.numbers.detach)
 
     def event(self, event: QEvent) -> bool:
         """Let go of the viewer when the dock lets go of this widget; guard the window that it is in."""
         if event.type() == QEvent.Type.Show:
             self.safety.guard(self)
         if event.type() == QEvent.Type.ParentChange and self.parent() is None:
-            self._let_go()
+            self._detach()
         return bool(super().event(event))
 
-    def _let_go(self) -> None:
+    def _detach(self) -> None:
         if self._run is not None:
-            self._run.abandon()
+            self._run.cancel(quietly=True)
         self._unbind()
-        self._skull.drop()
-        self.cases.let_go()
-        self.safety.let_go()
-        self.numbers.let_go()
-        self.correct.let_go()
-        self.active_mask.let_go()
-        self._upright.disconnect()
-        self.inputs.disconnect_all()
+        self._skull.cancel()
+        self.cases.detach()
+        self.safety.detach()
+        self.numbers.detach()
+        self.correct.detach()
+        self.active_mask.detach()
+        self._upright.detach()
+        self.inputs.detach()
         self._viewer.layers.selection.events.active.disconnect(self._on_active)
         self._viewer.layers.events.removed.disconnect(self._on_removed)
-        self.compare.let_go()  # last: it brings back the view, and nobody should listen to that
+        self.compare.detach()  # last: it brings back the view, and nobody should listen to that
 
     def _take_preferences(self) -> None:
         """Start with what the user prefers, as far as it is there."""
@@ -314,7 +315,7 @@ class SegmentPanel(QWidget):
         self.runs.show_ready(self.problem, self.is_running)
         self.inputs.spacing.setEnabled(not self.is_running)  # the result is made on the grid as it is
         if not self.is_running:
-            self.say(self.problem or "Ready.")
+            self.show_status(self.problem or "Ready.")
 
     def _on_success(self, layer: LabelsLayer) -> None:
         self._show_ready()
@@ -323,23 +324,23 @@ class SegmentPanel(QWidget):
         if warnings:
             show_warning(short("\n".join(warnings), self._sources()))
         self._viewer.layers.selection.active = layer  # a brush in use, too, belongs on what the table shows
-        self.active_mask.watch(layer)
-        self.say("Measuring…")
+        self.active_mask.activate(layer)
+        self.show_status("Measuring…")
         QTimer.singleShot(0, self.numbers.tell_result)
 
     def _on_failure(self, why: str) -> None:
         self._show_ready()
-        self.complain(why, stays=True)
+        self.report_error(why, stays=True)
 
     def _on_cancelled(self) -> None:
         self._show_ready()
-        self.say("Cancelled, nothing was kept.")
+        self.show_status("Cancelled, nothing was kept.")
 
     def _on_active(self, event: Any) -> None:
         layer = event.value
         running = self._run.layer if self._run is not None and self.is_running else None
         if isinstance(layer, LabelsLayer) and layer is not running and not is_view(layer):
-            self.active_mask.watch(layer)
+            self.active_mask.activate(layer)
 
     def _on_removed(self, event: Any) -> None:
         if self.active_mask.layer is None:
@@ -350,7 +351,7 @@ class SegmentPanel(QWidget):
         running = self._run.layer if self._run is not None and self.is_running else None
         masks = [layer for layer in masks if layer is not running and not is_view(layer)]
         if masks:
-            self.active_mask.watch(masks[-1])
+            self.active_mask.activate(masks[-1])
 
     # ---- helpers
 

@@ -6,9 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from napari.layers import Labels, Layer
-
-    from napari_tumorseg.scan import Segmentation
+    from napari.layers import Layer
 
 
 def write_labels(path: str, data: Any, attributes: dict[str, Any]) -> list[str]:
@@ -35,6 +33,7 @@ def _write(path: str, data: Any, attributes: dict[str, Any]) -> list[str]:
     from napari.layers import Labels, Layer
 
     from napari_tumorseg.viewer.layers.edits import edits_of
+    from napari_tumorseg.viewer.state.conventions import segmentation_of
     from napari_tumorseg.viewer.state.saving import save_mask
 
     layer = Layer.create(data, attributes, "labels")
@@ -45,22 +44,6 @@ def _write(path: str, data: Any, attributes: dict[str, Any]) -> list[str]:
     if edits is not None:
         edits.note_saved()
     return [str(p) for p in written]
-
-
-def segmentation_of(layer: Labels, beside: list[Layer]) -> Segmentation:
-    """Return a layer as a segmentation, its convention asked for where several fit."""
-    from napari_tumorseg.errors import ChoiceNeededError
-    from napari_tumorseg.regions import get_convention
-    from napari_tumorseg.viewer.layers.from_layers import to_segmentation
-    from napari_tumorseg.viewer.widgets import ask
-
-    try:
-        return to_segmentation(layer, beside)
-    except ChoiceNeededError as error:
-        picked = ask.choose("Label convention", f"What do the labels of {layer.name} mean?", error.options)
-        if picked is None:
-            raise
-        return to_segmentation(layer, beside, get_convention(picked))
 
 
 def _layers_of_viewer() -> list[Layer]:

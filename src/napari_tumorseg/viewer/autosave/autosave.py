@@ -17,7 +17,7 @@ from napari_tumorseg.session import journal_folder
 from napari_tumorseg.session.maps import pack_maps
 from napari_tumorseg.viewer.autosave.case_files import about
 from napari_tumorseg.viewer.autosave.journal_thread import Journals, Writer
-from napari_tumorseg.viewer.segment.run import PROBABILITIES_KEY
+from napari_tumorseg.viewer.layers.origin import PROBABILITIES_KEY
 from napari_tumorseg.viewer.state.active_mask import ActiveMask
 from napari_tumorseg.viewer.state.tracked_mask import TrackedMask
 
@@ -46,16 +46,16 @@ class Autosave(QObject):
         self._writers: dict[TrackedMask, Writer] = {}
         self._orphans: dict[TrackedMask, Writer] = {}
         self._is_over = False
-        active_mask.held.connect(self._on_held)
+        active_mask.tracked.connect(self._on_held)
         active_mask.edited.connect(self._on_edited)
-        active_mask.dropped.connect(self._on_dropped)
+        active_mask.untracked.connect(self._on_dropped)
 
     @property
     def unsaved(self) -> list[TrackedMask]:
         """The masks in the viewer that are, as they are now, in no file of the user's."""
-        for mask in self._active_mask.all_held:
-            self._active_mask.look(mask.layer)
-        return [mask for mask in self._active_mask.all_held if mask.edits.unsaved]
+        for mask in self._active_mask.tracked_masks:
+            self._active_mask.sync(mask.layer)
+        return [mask for mask in self._active_mask.tracked_masks if mask.edits.unsaved]
 
     def give_up(self, mask: TrackedMask) -> None:
         """Forget the edits of a mask so far: nobody wants them back."""
@@ -71,7 +71,7 @@ class Autosave(QObject):
         if writer is not None:
             writer.close(saved=False)
 
-    def finish(self) -> None:
+    def close(self) -> None:
         """End all journals; those with edits that are not saved stay, to be offered again."""
         if self._is_over:
             return
@@ -80,7 +80,7 @@ class Autosave(QObject):
         for mask, writer in (*self._writers.items(), *self._orphans.items()):
             mask.edits.journal = writer.path
             writer.close(saved=mask not in unsaved and mask not in self._orphans)
-        self.journals.finish()
+        self.journals.close()
 
     def _on_held(self, mask: TrackedMask) -> None:
         mask.edits.saved.connect(lambda: self._on_saved(mask))

@@ -46,12 +46,12 @@ class CloseGuard(QObject):
         found = outermost(inside)
         if found is None or found is self.window:
             return
-        self.stop()
+        self.detach()
         self._window = ref(found)
         found.installEventFilter(self)
 
-    def stop(self) -> None:
-        """Guard no window any more."""
+    def detach(self) -> None:
+        """Stop guarding the window."""
         window, self._window = self.window, None
         if window is not None:
             window.removeEventFilter(self)

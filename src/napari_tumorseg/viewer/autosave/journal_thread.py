@@ -71,8 +71,8 @@ class Journals(QObject):
         for writer in dirty:
             writer.sync()
 
-    def finish(self) -> None:
-        """Wait until all is written; nothing can be written afterwards."""
+    def close(self) -> None:
+        """Wait until everything is written; nothing can be written afterwards."""
         with suppress(RuntimeError):  # at the program's end Qt may have been faster
             self._timer.stop()
         self._thread.shutdown(wait=True)

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from napari import Viewer
 
 
-class Safety(QObject):
+class AutosaveManager(QObject):
     """Keeps what was edited in one panel.
 
     Parameters
@@ -71,7 +71,7 @@ class Safety(QObject):
         layers : collection of Layer
             Others are not asked about.
         save : callable
-            How the mask in hand is saved; others are saved to files that are asked for.
+            How the active mask is saved; others are saved to files that are asked for.
         """
         unsaved = [mask for mask in self.autosave.unsaved if mask.layer in layers]
         active_mask = self._active_mask.layer
@@ -90,18 +90,18 @@ class Safety(QObject):
             before = self._active_mask.layer
             for mask in unsaved:
                 save(mask.layer)
-            self._active_mask.watch(before)  # what is saved to a file that is asked for comes in hand
+            self._active_mask.activate(before)  # what is saved to a file that is asked for comes in hand
             return Answer.CANCEL if any(mask.edits.unsaved for mask in unsaved) else answer
         if answer is Answer.DISCARD:
             for mask in unsaved:
                 self.autosave.give_up(mask)
         return answer
 
-    def let_go(self) -> None:
+    def detach(self) -> None:
         """Finish all journals and follow nothing any more."""
-        self._guard.stop()
-        self.recovery.disconnect_all()
-        self.autosave.finish()
+        self._guard.detach()
+        self.recovery.detach()
+        self.autosave.close()
 
     def _on_failed(self, why: str) -> None:
         self.failed.emit(why)

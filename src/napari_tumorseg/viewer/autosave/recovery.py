@@ -28,9 +28,8 @@ from napari_tumorseg.viewer.autosave.case_files import place_of
 from napari_tumorseg.viewer.layers.axes import LayerAxes
 from napari_tumorseg.viewer.layers.edits import EDITS_KEY, Edits
 from napari_tumorseg.viewer.layers.from_layers import grid_of
-from napari_tumorseg.viewer.layers.origin import METADATA_KEY, Origin, origin_of
+from napari_tumorseg.viewer.layers.origin import METADATA_KEY, PROBABILITIES_KEY, Origin, origin_of
 from napari_tumorseg.viewer.layers.to_layers import labels_layer
-from napari_tumorseg.viewer.segment.run import PROBABILITIES_KEY
 from napari_tumorseg.viewer.state.tracked_mask import TrackedMask
 from napari_tumorseg.viewer.widgets.background import Background
 from napari_tumorseg.viewer.widgets.offers import Offer, OfferBar
@@ -74,14 +73,14 @@ class Recovery(QObject):
         viewer.layers.events.inserted.connect(self._on_layers)
         viewer.layers.events.removed.connect(self._on_layers)
         autosave.orphaned.connect(self._offer_back)
-        bar.destroyed.connect(self.disconnect_all)  # the window closed with the panel in it
+        bar.destroyed.connect(self.detach)  # the window closed with the panel in it
         self._timer.start()
 
-    def disconnect_all(self) -> None:
+    def detach(self) -> None:
         """Follow the viewer no more."""
         self._timer.stop()
         for one in self.findChildren(Background):
-            one.drop()
+            one.cancel()
         self._viewer.layers.events.inserted.disconnect(self._on_layers)
         self._viewer.layers.events.removed.disconnect(self._on_layers)
 
@@ -103,7 +102,7 @@ class Recovery(QObject):
         fitting = [one for one in found if place_of(one, layers) and one.path not in self._answered]
         for offer in list(self._bar.offers):
             if isinstance(offer.key, Path) and all(one.path != offer.key for one in fitting):
-                self._bar.drop(offer.key)
+                self._bar.remove(offer.key)
         for one in fitting:
             self._bar.add(self._offer(one))
 

@@ -32,7 +32,7 @@ class OpenCase:
         self._came: WeakKeyDictionary[Layer, int] = WeakKeyDictionary()
         layers.events.inserted.connect(self._on_inserted)
 
-    def let_go(self) -> None:
+    def detach(self) -> None:
         """Follow the layers no more."""
         self._layers.events.inserted.disconnect(self._on_inserted)
 

@@ -42,15 +42,15 @@ MayLeave = Callable[[Collection[Layer], Callable[[LabelsLayer], None]], bool]
 _LEFT_TO_DO = {State.NEW, State.SEGMENTED, State.CORRECTED}
 
 
-class WorklistSection(QWidget):
+class WorklistPage(QWidget):
     """The cases with their states; opens one at a time and keeps its mask.
 
     Parameters
     ----------
     context : PanelContext
-        The viewer and the mask in hand.
+        The viewer and the active mask.
     may_leave : callable
-        Asks about unsaved edits of layers that are about to go, given how to save the mask in hand; False if
+        Asks about unsaved edits of layers that are about to go, given how to save the active mask; False if
         the user wants to stay.
     """
 
@@ -75,19 +75,19 @@ class WorklistSection(QWidget):
         self.previous = QPushButton(titled("◀ Previous", "previous_case"))
         self.next = QPushButton(titled("Next ▶", "next_case"))
         self.save = QPushButton("Save mask")
-        self.save.setToolTip("Keep the mask in hand beside the others; the case stays on the list")
+        self.save.setToolTip("Keep the active mask beside the others; the case stays on the list")
         self.done = QPushButton("Done, next")
-        self.done.setToolTip("Keep the mask in hand, mark the case as done and go on with the next one to do")
+        self.done.setToolTip("Keep the active mask, mark the case as done and go on with the next one to do")
         self.note = Note()
         self._paths: tuple[Path | None, Path | None] = (None, None)
         self._lay_out()
         self._connect()
         self._show_state()
 
-    def let_go(self) -> None:
+    def detach(self) -> None:
         """Follow the viewer no more."""
-        self._work.drop()
-        self._case.let_go()
+        self._work.cancel()
+        self._case.detach()
         self._unbind()
 
     # ---- what the user does
@@ -153,11 +153,11 @@ class WorklistSection(QWidget):
         self.open_case(entry.name)
 
     def save_mask(self) -> None:
-        """Keep the mask in hand where the worklist has it, in the background."""
+        """Keep the active mask where the worklist has it, in the background."""
         self._keep(State.SEGMENTED, lambda: None)
 
     def finish(self) -> None:
-        """Keep the mask in hand, mark the case as done, and go on."""
+        """Keep the active mask, mark the case as done, and go on."""
         self._keep(State.DONE, self._go_on)
 
     # ---- the parts
@@ -234,7 +234,7 @@ class WorklistSection(QWidget):
 
     def _on_opened(self, opened: Opened) -> None:
         viewer, added = self._context.viewer, []
-        self._context.active_mask.watch(None)  # a mask of before is not this case's
+        self._context.active_mask.activate(None)  # a mask of before is not this case's
         before = list(viewer.layers)
         for data in opened.layers:
             added.append(Layer.create(*data))
@@ -253,7 +253,7 @@ class WorklistSection(QWidget):
     def _on_failed(self, why: str) -> None:
         self._saving = False
         self.note.value = ""
-        self._context.complain(why)
+        self._context.report_error(why)
         self._show_state()
 
     def _leave(self) -> bool:

@@ -86,14 +86,14 @@ class DiametersSection(QWidget):
         self._connect()
         self.clear()
 
-    def let_go(self) -> None:
+    def detach(self) -> None:
         """Follow the viewer no more."""
-        self._work.drop()
+        self._work.cancel()
         self.lines.hide_lines()
 
     def clear(self) -> None:
-        """Show nothing: another mask is in hand."""
-        self._work.drop()
+        """Show nothing: another mask is active."""
+        self._work.cancel()
         self.found = None
         self.lines.hide_lines()
         self.plane.setChecked(False)
@@ -110,7 +110,7 @@ class DiametersSection(QWidget):
 
     @property
     def fresh(self) -> Found | None:
-        """What was measured, unless the mask in hand is another one since or lies on another grid."""
+        """What was measured, unless the active mask is another one since or lies on another grid."""
         found = self.found
         is_still = found is not None and self._context.is_still(found.seg, self._context.active_mask.layer)
         return found if is_still else None
@@ -121,7 +121,7 @@ class DiametersSection(QWidget):
         return self.found.rano if self.found else None
 
     def run(self) -> None:
-        """Measure the mask in hand, in the background."""
+        """Measure the active mask, in the background."""
         seg, scan = self._context.mask(), self._context.active_mask.scan()
         self.note.value = "Measuring…"
         self._work.start(lambda: find(seg, scan), self._on_found, self._on_failed)
@@ -136,7 +136,7 @@ class DiametersSection(QWidget):
         self.plane.toggled.connect(safely(self._show_plane))
         self.table.itemSelectionChanged.connect(self._go_to_lesion)
         self.lines.edited.connect(self._on_edited)
-        self.lines.refused.connect(self._context.complain)
+        self.lines.refused.connect(self._context.report_error)
 
     def _on_found(self, found: Found) -> None:
         self.found = found
@@ -160,7 +160,7 @@ class DiametersSection(QWidget):
 
     def _on_failed(self, why: str) -> None:
         self._tell_age()
-        self._context.complain(why)
+        self._context.report_error(why)
 
     def _tell_age(self) -> None:
         """Say so if what is shown is out of date: the mask may have been edited while it was measured."""

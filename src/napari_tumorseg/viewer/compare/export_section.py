@@ -33,9 +33,9 @@ class ExportSection(QWidget):
     Parameters
     ----------
     context : PanelContext
-        The viewer and the mask in hand.
+        The viewer and the active mask.
     content : callable
-        Returns what was found of the mask in hand so far.
+        Returns what was found of the active mask so far.
     """
 
     def __init__(self, context: PanelContext, content: Callable[[], ExportContent]) -> None:
@@ -63,12 +63,12 @@ class ExportSection(QWidget):
         self.save.clicked.connect(context.safely(self.run))
         self.on_switched()
 
-    def let_go(self) -> None:
+    def detach(self) -> None:
         """Drop what is under way."""
-        self._work.drop()
+        self._work.cancel()
 
     def on_switched(self) -> None:
-        """Offer the format that the scan of the mask in hand has."""
+        """Offer the format that the scan of the active mask has."""
         self.note.value = ""
         group = self._context.active_mask.group() if self._context.active_mask.layer is not None else None
         sources = [layer.metadata.get("tumorseg") for layer in group.layers] if group else []
@@ -106,7 +106,7 @@ class ExportSection(QWidget):
 
     def _on_failed(self, why: str) -> None:
         self.note.value = ""
-        self._context.complain(why)
+        self._context.report_error(why)
 
 
 def _format(name: str) -> str:

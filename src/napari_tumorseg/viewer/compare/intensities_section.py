@@ -54,13 +54,13 @@ class IntensitiesSection(QWidget):
         self.channel.currentIndexChanged.connect(self._show)
         self.clear()
 
-    def let_go(self) -> None:
+    def detach(self) -> None:
         """Drop what is under way."""
-        self._work.drop()
+        self._work.cancel()
 
     def clear(self) -> None:
-        """Show nothing: another mask is in hand."""
-        self._work.drop()
+        """Show nothing: another mask is active."""
+        self._work.cancel()
         self.found, self._seg = (), None
         self.note.value = ""
         self.channel.clear()
@@ -105,7 +105,7 @@ class IntensitiesSection(QWidget):
 
     def _on_failed(self, why: str) -> None:
         self._tell_age()
-        self._context.complain(why)
+        self._context.report_error(why)
 
     def _tell_age(self) -> None:
         """Say what the plot shows, or that it is out of date: the mask may have been edited meanwhile."""

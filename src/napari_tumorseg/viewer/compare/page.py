@@ -46,12 +46,12 @@ class ComparePage(QObject):
         ]
 
     def content(self) -> ExportContent:
-        """Return what was found of the mask in hand; what is out of date is left out.
+        """Return what was found of the active mask; what is out of date is left out.
 
         Raises
         ------
         InputError
-            If there is no mask in hand.
+            If there is no active mask.
         """
         seg = self._context.mask()
         measured, fresh = self.diameters.found, self.diameters.fresh
@@ -65,13 +65,13 @@ class ComparePage(QObject):
             change=self.times.fresh if self._is_in_times() else None,
         )
 
-    def forget(self) -> None:
-        """Show no numbers and no arrangement any more: the voxels have another size."""
+    def clear(self) -> None:
+        """Remove all numbers and restore the view: the voxels have another size."""
         self.presets.look.back()
         for section in (self.reference, self.diameters, self.times, self.intensities):
             section.clear()
 
-    def let_go(self) -> None:
+    def detach(self) -> None:
         """Follow the viewer no more."""
         self._context.active_mask.switched.disconnect(self._on_switched)
         self._context.active_mask.changed.disconnect(self._on_changed)
@@ -83,7 +83,7 @@ class ComparePage(QObject):
             self.intensities,
             self.leave,
         ):
-            section.let_go()
+            section.detach()
 
     def _is_in_times(self) -> bool:
         layer = self._context.active_mask.layer

@@ -38,7 +38,7 @@ class DisplayPreset(QObject):
     Parameters
     ----------
     context : PanelContext
-        The viewer and the mask in hand.
+        The viewer and the active mask.
     parent : QObject, optional
         With which it goes.
     """
@@ -68,7 +68,7 @@ class DisplayPreset(QObject):
         """Whether there is something to go back from."""
         return self._state is not None
 
-    def let_go(self) -> None:
+    def detach(self) -> None:
         """Bring everything back and follow the viewer no more."""
         self.back()
         self._context.active_mask.changed.disconnect(self._on_edit)

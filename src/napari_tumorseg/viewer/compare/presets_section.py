@@ -9,10 +9,10 @@ from napari_tumorseg.inference.stored_probabilities import StoredProbabilities
 from napari_tumorseg.viewer.compare.presets import KIND as LOOK
 from napari_tumorseg.viewer.compare.presets import DisplayPreset
 from napari_tumorseg.viewer.compare.presets_surfaces import find_surfaces
-from napari_tumorseg.viewer.correct.maps import KIND as PROBABILITY
-from napari_tumorseg.viewer.correct.maps import UNCERTAINTY, map_of, show_map
+from napari_tumorseg.viewer.layers.origin import PROBABILITIES_KEY
+from napari_tumorseg.viewer.layers.probability_maps import KIND as PROBABILITY
+from napari_tumorseg.viewer.layers.probability_maps import UNCERTAINTY, map_of, show_map
 from napari_tumorseg.viewer.layers.views import view_metadata, views
-from napari_tumorseg.viewer.segment.run import PROBABILITIES_KEY
 from napari_tumorseg.viewer.state.context import PanelContext
 from napari_tumorseg.viewer.widgets.background import Background
 from napari_tumorseg.viewer.widgets.section import Note
@@ -47,11 +47,11 @@ class PresetsSection(QWidget):
         self._connect()
         self._on_look("")
 
-    def let_go(self) -> None:
+    def detach(self) -> None:
         """Bring everything back and follow the viewer no more."""
-        self._work.drop()
+        self._work.cancel()
         self.look.changed.disconnect(self._on_look)  # the buttons may be gone already
-        self.look.let_go()
+        self.look.detach()
 
     def show_surfaces(self) -> None:
         """Compute the surfaces in the background, then show them."""
@@ -69,7 +69,7 @@ class PresetsSection(QWidget):
         Raises
         ------
         InputError
-            If there are none and the mask in hand has no probabilities.
+            If there are none and the active mask has no probabilities.
         """
         viewer, mask = self._context.viewer, self._context.active_mask.layer
         layers = [layer for layer in views(viewer, PROBABILITY) if map_of(layer) != UNCERTAINTY]
@@ -111,7 +111,7 @@ class PresetsSection(QWidget):
         self.look.next_plane()
 
     def _go_back(self) -> None:
-        self._work.drop()
+        self._work.cancel()
         self.look.back()
 
     def _on_look(self, name: str) -> None:
@@ -120,7 +120,7 @@ class PresetsSection(QWidget):
 
     def _on_failed(self, why: str) -> None:
         self.note.value = ""
-        self._context.complain(why)
+        self._context.report_error(why)
 
 
 def _button(text: str, tip: str) -> QPushButton:

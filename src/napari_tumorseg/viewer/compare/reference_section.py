@@ -1,4 +1,4 @@
-"""Panel section: how the mask in hand agrees with a reference."""
+"""Panel section: how the active mask agrees with a reference."""
 
 from __future__ import annotations
 
@@ -75,15 +75,15 @@ class ReferenceSection(QWidget):
         self._connect()
         self.clear()
 
-    def let_go(self) -> None:
+    def detach(self) -> None:
         """Follow the viewer no more."""
-        self._work.drop()
-        self.chooser.let_go()
+        self._work.cancel()
+        self.chooser.detach()
         self._context.viewer.layers.events.removed.disconnect(self._show_pressed)
 
     def clear(self) -> None:
-        """Show nothing: another mask is in hand."""
-        self._work.drop()
+        """Show nothing: another mask is active."""
+        self._work.cancel()
         self.found = self._pair = None
         self.note.value = ""
         self.table.hide()
@@ -105,13 +105,13 @@ class ReferenceSection(QWidget):
         return self.found if is_still else None
 
     def run(self) -> None:
-        """Compare the mask in hand with the chosen reference, in the background."""
+        """Compare the active mask with the chosen reference, in the background."""
         layer = self.chooser.layer
         if layer is None:
             raise InputError("Choose a reference, or load one from a file.")
         if layer == self._context.active_mask.layer:
             raise InputError(
-                f"{layer.name} is the mask in hand itself: choose another one, or select the mask to compare."
+                f"{layer.name} is the active mask itself: choose another one, or select the mask to compare."
             )
         seg, reference = self._context.mask(), self._context.mask_of(layer)
         self.note.value = "Comparing…"
@@ -204,7 +204,7 @@ class ReferenceSection(QWidget):
         self._read(path, picked)
 
     def _add(self, path: Path, seg: Segmentation) -> LabelsLayer:
-        """Add the reference, hidden, to the case of the mask in hand."""
+        """Add the reference, hidden, to the case of the active mask."""
         mine = self._context.active_mask.layer
         origin = origin_of(mine) if mine is not None else None
         data, arguments, _ = labels_layer(
@@ -250,7 +250,7 @@ class ReferenceSection(QWidget):
 
     def _on_failed(self, why: str) -> None:
         self._tell_age()
-        self._context.complain(why)
+        self._context.report_error(why)
 
     def _tell_age(self) -> None:
         """Say so if what is shown is out of date, else what is odd about it."""

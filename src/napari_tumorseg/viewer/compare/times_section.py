@@ -69,15 +69,15 @@ class TimesSection(QWidget):
         self._connect()
         self.clear()
 
-    def let_go(self) -> None:
+    def detach(self) -> None:
         """Follow the viewer no more."""
-        self._work.drop()
-        self.before.let_go()
-        self.after.let_go()
+        self._work.cancel()
+        self.before.detach()
+        self.after.detach()
 
     def clear(self) -> None:
         """Show nothing: other masks are chosen."""
-        self._work.drop()
+        self._work.cancel()
         self.found = self._pair = self._shown = None
         self._drop_offer()
         self.note.value = self.more.value = ""
@@ -196,7 +196,7 @@ class TimesSection(QWidget):
 
     def _on_failed(self, why: str) -> None:
         self._tell_age()
-        self._context.complain(why)
+        self._context.report_error(why)
 
     def _tell_age(self) -> None:
         """Say so if what is shown is out of date: a mask may have been edited while they were compared."""

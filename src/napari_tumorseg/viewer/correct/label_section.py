@@ -56,7 +56,7 @@ class LabelPicker(QWidget):
         """Return a label's short name."""
         return name_in(self._convention, value)
 
-    def let_go(self) -> None:
+    def detach(self) -> None:
         """Follow no layer any more."""
         self._active_mask.switched.disconnect(self._on_switched)
         self._active_mask.changed.disconnect(self._on_changed)

@@ -38,7 +38,7 @@ class KeptMarks:
 
     @property
     def seeds(self) -> tuple[Index, ...]:
-        """A voxel of each kept component of the mask in hand."""
+        """A voxel of each kept component of the active mask."""
         mask = self._active_mask.mask
         return mask.edits.kept if mask is not None else ()
 
@@ -53,7 +53,7 @@ class KeptMarks:
         return not is_marked
 
     def show(self) -> None:
-        """Show a point at each kept component of the mask in hand that is there, and none of other masks."""
+        """Show a point at each kept component of the active mask that is there, and none of other masks."""
         there = [seed for seed in self.seeds if self._active_mask.labels()[seed]]
         points = [self._active_mask.position_of(seed) for seed in there]
         layer = next((x for x in views(self._viewer, KIND) if isinstance(x, PointsLayer)), None)

@@ -17,8 +17,8 @@ from napari_tumorseg.viewer.correct.strokes import StrokeGuard
 from napari_tumorseg.viewer.correct.tools import Corrector, voxels_of
 from napari_tumorseg.viewer.correct.tools_section import LESION, ToolsSection
 from napari_tumorseg.viewer.correct.uncertainty_section import LookWhereSection
-from napari_tumorseg.viewer.segment.run import Job
 from napari_tumorseg.viewer.state.context import PanelContext
+from napari_tumorseg.viewer.state.job import Job
 from napari_tumorseg.viewer.state.tracked_mask import TrackedMask
 from napari_tumorseg.viewer.widgets.section import Section, wrapping_label
 from napari_tumorseg.viewer.widgets.toasts import ForAWhile
@@ -45,8 +45,8 @@ class CorrectPage(QObject):
         two_lines = round(2.3 * self.status.native.fontMetrics().lineSpacing())  # napari's letters are larger
         self.status.native.setMinimumHeight(two_lines)  # else buttons would move while one uses them
         self._for_a_while = ForAWhile(self.status)
-        self._complain_too = context.complain
-        context = self._context = PanelContext(context.viewer, context.active_mask, self.complain)
+        self._report_to_panel = context.report_error
+        context = self._context = PanelContext(context.viewer, context.active_mask, self.report_error)
         self.labels = LabelPicker(context.active_mask)
         self.tools = ToolsSection()
         self.restrict = RestrictSection(context)
@@ -80,23 +80,23 @@ class CorrectPage(QObject):
         """Whether anything is under way in the background."""
         return self.corrector.is_busy or self.where.is_busy or self.rerun.rerun.is_running
 
-    def say(self, text: str) -> None:
+    def show_status(self, text: str) -> None:
         """Show a sentence on this page."""
         self.status.value = text
 
-    def complain(self, text: str) -> None:
+    def report_error(self, text: str) -> None:
         """Tell the user what went wrong, on this page and as the panel does."""
         self._for_a_while.show(text)
-        self._complain_too(text)
+        self._report_to_panel(text)
 
-    def let_go(self) -> None:
+    def detach(self) -> None:
         """Let go of the viewer: its keys, its layers, what runs."""
         self._unbind()
         self._context.active_mask.edited.disconnect(self._on_edited)
         self.pointing.stop()
         self.rerun.rerun.cancel()
         for part in (self.labels, self.restrict, self.guard, self.where):
-            part.let_go()
+            part.detach()
 
     def _connect(self) -> None:
         self.tools.pointed.connect(self._wait_for)
@@ -106,9 +106,9 @@ class CorrectPage(QObject):
         self.labels.spared_changed.connect(self._set_rule)
         self.restrict.edited.connect(self._set_rule)
         self.rerun.wants_click.connect(self._wait)
-        self.pointing.given_up.connect(lambda: self.say(""))
+        self.pointing.given_up.connect(lambda: self.show_status(""))
         for part in (self.corrector, self.guard, self.rerun, self.where):
-            part.said.connect(self.say)
+            part.reported.connect(self.show_status)
         self._context.active_mask.edited.connect(self._on_edited)
 
     def _actions(self) -> dict[str, Callable[[], None]]:
@@ -137,7 +137,7 @@ class CorrectPage(QObject):
         def act() -> None:
             index = self.pointing.under_cursor()
             if index is None:
-                self.say(_NOTHING)
+                self.show_status(_NOTHING)
             else:
                 use(index)
 
@@ -149,13 +149,13 @@ class CorrectPage(QObject):
     def _wait(self, use: Use) -> None:
         self._context.safely(lambda: self.pointing.wait(use))()
         if self.pointing.is_waiting:
-            self.say(_POINT)
+            self.show_status(_POINT)
 
     def _on_edited(self, mask: TrackedMask, change: Change, action: str) -> None:
         """Say no more what was done last: it may be undone now. Tools tell of themselves after this."""
         if mask.layer is self._context.active_mask.layer and not self.guard.is_at_work:
             text = _TAKEN_BACK.get(action, "")
-            self.say(text.format(voxels_of(change)) if text else "")
+            self.show_status(text.format(voxels_of(change)) if text else "")
 
     def _on_scope(self, scope: str) -> None:
         self.corrector.whole_lesion = scope == LESION

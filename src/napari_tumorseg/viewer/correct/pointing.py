@@ -20,7 +20,7 @@ _ESCAPE = coerce_keybinding("Escape")
 
 
 class Pointing(QObject):
-    """Waits for one click on the mask in hand; the layer's mode is put aside meanwhile, lest it paints.
+    """Waits for one click on the active mask; the layer's mode is put aside meanwhile, lest it paints.
 
     Escape, another mode, another mask and 3-D end the wait.
 
@@ -46,7 +46,7 @@ class Pointing(QObject):
         return self._use is not None
 
     def under_cursor(self) -> Index | None:
-        """Return the voxel of the mask in hand under the cursor, None outside of it.
+        """Return the voxel of the active mask under the cursor, None outside of it.
 
         Raises
         ------

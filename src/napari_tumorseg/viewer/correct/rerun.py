@@ -21,8 +21,9 @@ from napari_tumorseg.regions import LabelConvention, convert, get_convention
 from napari_tumorseg.scan import Segmentation
 from napari_tumorseg.viewer.correct.boxes import Box
 from napari_tumorseg.viewer.correct.locked_components import kept_mask
-from napari_tumorseg.viewer.segment.run import Failure, Job, sentence
+from napari_tumorseg.viewer.state.job import Job
 from napari_tumorseg.viewer.state.tracked_mask import TrackedMask
+from napari_tumorseg.viewer.widgets.background import Failure, sentence
 
 
 @dataclass(frozen=True, eq=False)

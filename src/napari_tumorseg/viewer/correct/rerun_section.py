@@ -27,9 +27,9 @@ from napari_tumorseg.viewer.correct.boxes import Box, box_around, drawn_box, sta
 from napari_tumorseg.viewer.correct.rerun import Rerun, Target
 from napari_tumorseg.viewer.correct.tools_section import tool_button
 from napari_tumorseg.viewer.layers.axes import Index
-from napari_tumorseg.viewer.segment.run import PROBABILITIES_KEY, Job
-from napari_tumorseg.viewer.segment.run_section import told
+from napari_tumorseg.viewer.layers.origin import PROBABILITIES_KEY
 from napari_tumorseg.viewer.state.context import PanelContext
+from napari_tumorseg.viewer.state.job import Job, progress_text
 from napari_tumorseg.viewer.state.navigation import sliced_axis
 from napari_tumorseg.viewer.state.tracked_mask import TrackedMask
 
@@ -42,7 +42,7 @@ class RerunSection(QWidget):
 
     wants_click = Signal(object)
     """The next click's voxel is to be given to this function."""
-    said = Signal(str)
+    reported = Signal(str)
     """A sentence on how far it is or what came of it."""
 
     def __init__(
@@ -79,7 +79,7 @@ class RerunSection(QWidget):
         self.what.changed.connect(self._show_fields)
         self.rerun.progressed.connect(self._on_step)
         self.rerun.succeeded.connect(self._on_success)
-        self.rerun.failed.connect(context.complain)
+        self.rerun.failed.connect(context.report_error)
         self.rerun.ended.connect(lambda: self._show_running(False))
         self._show_fields()
         self._show_running(False)
@@ -128,7 +128,7 @@ class RerunSection(QWidget):
         """Cancel the run, if one is on."""
         if self.rerun.is_running:
             self.rerun.cancel()
-            self.said.emit("Cancelled: the mask is as it was.")
+            self.reported.emit("Cancelled: the mask is as it was.")
 
     def _start(self, job: Job, box: Box, action: str) -> None:
         active_mask, mask = self._context.active_mask, self._mask()
@@ -166,9 +166,9 @@ class RerunSection(QWidget):
         self.progress.setRange(0, 0 if isinstance(step, str) else step.total)
         if isinstance(step, Progress):
             self.progress.setValue(step.done)
-        text = step if isinstance(step, str) else told(step)
+        text = step if isinstance(step, str) else progress_text(step)
         self.progress.setFormat(text)
-        self.said.emit(text)
+        self.reported.emit(text)
 
     def _on_success(self, target: Target, change: Change | None) -> None:
         self._context.safely(lambda: self._write(change, target.action, target.mask))()

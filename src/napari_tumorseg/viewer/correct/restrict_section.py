@@ -79,7 +79,7 @@ class RestrictSection(QWidget):
         """The image whose intensities count, if any."""
         return self._wanted if self._wanted in self._images else None
 
-    def let_go(self) -> None:
+    def detach(self) -> None:
         """Follow the viewer no more."""
         layers = self._context.viewer.layers
         layers.events.inserted.disconnect(self._soon)

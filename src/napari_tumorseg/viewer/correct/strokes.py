@@ -18,7 +18,8 @@ from qtpy.QtCore import QObject, QTimer
 
 from napari_tumorseg.edit import Change, allowed, change_to, find_change, repair_stroke
 from napari_tumorseg.geometry import Array
-from napari_tumorseg.viewer.state.active_mask import BY_MODE, ActiveMask
+from napari_tumorseg.viewer.state.active_mask import ActiveMask
+from napari_tumorseg.viewer.state.mask_tracker import ACTION_OF_MODE
 from napari_tumorseg.viewer.state.tracked_mask import TrackedMask
 
 _ALL_TAKEN_BACK = "The stroke was taken back: all of it lay where strokes may not go, or on spared labels."
@@ -64,13 +65,13 @@ class StrokeRule:
 
 
 class StrokeGuard(QObject):
-    """Holds the strokes on the mask in hand to a rule.
+    """Holds the strokes on the active mask to a rule.
 
     The rule is `rule`; strokes are those of the brush, the eraser, the bucket and the polygon, not the tools
     of the panel.
     """
 
-    said = Signal(str)
+    reported = Signal(str)
     """A sentence on a stroke of which nothing is left."""
 
     def __init__(self, active_mask: ActiveMask) -> None:
@@ -97,14 +98,14 @@ class StrokeGuard(QObject):
     @property
     def is_painting(self) -> bool:
         """Whether a stroke is under way."""
-        return self._is_pressed and self._layer is not None and str(self._layer.mode) in BY_MODE
+        return self._is_pressed and self._layer is not None and str(self._layer.mode) in ACTION_OF_MODE
 
     @property
     def is_at_work(self) -> bool:
         """Whether the edits of this moment are its own."""
         return self._is_busy
 
-    def let_go(self) -> None:
+    def detach(self) -> None:
         """Guard nothing any more."""
         self._active_mask.edited.disconnect(self._on_edited)
         self._active_mask.switched.disconnect(self._follow)
@@ -145,7 +146,7 @@ class StrokeGuard(QObject):
                 layer.redo()
             return
         if all(np.array_equal(b, stroke.before) for b, stroke in zip(blocks, whole, strict=True)):
-            self.said.emit(_ALL_TAKEN_BACK)
+            self.reported.emit(_ALL_TAKEN_BACK)
         for stroke, block in zip(whole, blocks, strict=True):
             labels = self._active_mask.labels()
             painted = block != stroke.before  # of strokes over each other, each counts where it painted
@@ -166,7 +167,7 @@ class StrokeGuard(QObject):
 
     def _on_drag(self, layer: LabelsLayer, event: Any) -> Generator[None, None, None]:
         self._is_pressed = True
-        if not self.rule.idle and str(layer.mode) in BY_MODE and self._before is None:
+        if not self.rule.idle and str(layer.mode) in ACTION_OF_MODE and self._before is None:
             self._before = np.array(self._active_mask.labels())
         yield
         while event.type == "mouse_move":
@@ -178,12 +179,12 @@ class StrokeGuard(QObject):
         """Count a step that a stroke made; napari tells of it when it is in the history."""
         if self._is_busy or self._layer is None or self.rule.idle:
             return
-        if str(self._layer.mode) in BY_MODE:
+        if str(self._layer.mode) in ACTION_OF_MODE:
             self._steps += 1
             self._timer.start()
 
     def _on_edited(self, mask: TrackedMask, change: Change, action: str) -> None:
         """Let go of steps that a tool made, or that were undone."""
-        is_stroke = action in BY_MODE.values() or action == "edit"
+        is_stroke = action in ACTION_OF_MODE.values() or action == "edit"
         if not self._is_busy and mask.layer is self._layer and not is_stroke:
             self._steps, self._before = 0, None

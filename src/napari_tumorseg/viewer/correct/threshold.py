@@ -81,7 +81,7 @@ class Outcome:
 
 
 class Rethreshold(QObject):
-    """Moves the thresholds of the mask in hand; each move of a slider is one undo step in the end.
+    """Moves the thresholds of the active mask; each move of a slider is one undo step in the end.
 
     While a slider is moved, each new result takes the place of the one before (`Labels.undo`, then one new
     step), so that the table and the autosave follow and the history grows by one. Whatever else edits the
@@ -98,7 +98,7 @@ class Rethreshold(QObject):
     told = Signal(str)
     """A sentence on what is so now."""
     moved = Signal()
-    """The thresholds of the mask in hand are others than were asked for last."""
+    """The thresholds of the active mask are others than were asked for last."""
 
     def __init__(self, active_mask: ActiveMask, is_painting: Callable[[], bool]) -> None:
         super().__init__()
@@ -121,7 +121,7 @@ class Rethreshold(QObject):
 
     @property
     def thresholds(self) -> Thresholds:
-        """Those of the mask in hand, by output; empty where it has no probabilities."""
+        """Those of the active mask, by output; empty where it has no probabilities."""
         state, mask = self._state(), self._active_mask.mask
         return state.now(mask.edits) if state and mask else {}
 
@@ -157,11 +157,11 @@ class Rethreshold(QObject):
             return
         self._let_slider_go()
 
-    def let_go(self) -> None:
+    def detach(self) -> None:
         """Follow nothing any more."""
         self._soon.stop()
         self._quiet.stop()
-        self._background.drop()
+        self._background.cancel()
         self._let_slider_go()
         self._active_mask.edited.disconnect(self._on_edited)
         self._active_mask.switched.disconnect(self._on_switched)
@@ -251,7 +251,7 @@ class Rethreshold(QObject):
 
     def _forget_wanted(self) -> None:
         """Drop what was asked for and is not there yet."""
-        self._background.drop()
+        self._background.cancel()
         self._soon.stop()
         self._wanted = None
 

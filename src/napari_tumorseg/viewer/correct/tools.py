@@ -1,4 +1,4 @@
-"""The correction tools of the panel: each works on the mask in hand in the background, as one undo step."""
+"""The correction tools of the panel: each works on the active mask in the background, as one undo step."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ _NOTHING_THERE = "There is no component there: point at one."
 
 
 class Corrector(QObject):
-    """Does what the buttons and keys say to the mask in hand, and tells what came of it.
+    """Does what the buttons and keys say to the active mask, and tells what came of it.
 
     Parameters
     ----------
@@ -41,7 +41,7 @@ class Corrector(QObject):
         Tells which labels are spared, and their names.
     """
 
-    said = Signal(str)
+    reported = Signal(str)
     """A sentence on what was done."""
 
     def __init__(self, context: PanelContext, picker: LabelPicker) -> None:
@@ -68,7 +68,7 @@ class Corrector(QObject):
         words = (
             "is marked as kept: tools of this page spare it" if marked else "is not marked as kept any more"
         )
-        self.said.emit(f"The component of {found.voxels} voxels {words}.")
+        self.reported.emit(f"The component of {found.voxels} voxels {words}.")
 
     def reject(self, index: Index) -> None:
         """Take away the component at a voxel.
@@ -172,7 +172,7 @@ class Corrector(QObject):
         done = self._active_mask.apply(change, action, mask)
         where = "" if mask is self._active_mask.mask else f"{mask.layer.name}: "
         what = _told(action, change, mask.convention) if done and change else f"{action}: nothing to change."
-        self.said.emit(f"{where}{_capital(what)}")
+        self.reported.emit(f"{where}{_capital(what)}")
 
     def _do(self, action: str, compute: Compute) -> None:
         """Find a change in the background, on a copy that no stroke alters, and write it."""
@@ -187,8 +187,8 @@ class Corrector(QObject):
         def done(change: Change | None) -> None:
             self._context.safely(lambda: self.apply(change, action, mask))()
 
-        self.said.emit(f"{_capital(action)}…")
-        self._background.start(work, done, self._context.complain)
+        self.reported.emit(f"{_capital(action)}…")
+        self._background.start(work, done, self._context.report_error)
 
     @property
     def _region(self) -> Any:
@@ -219,7 +219,7 @@ class Corrector(QObject):
         return frozenset(range(256)) - self._picker.spared
 
     def grid(self) -> Grid:
-        """Return where the mask in hand lies."""
+        """Return where the active mask lies."""
         grid = self._active_mask.grid()
         if grid is None:
             raise InputError(_NO_MASK)

@@ -20,10 +20,10 @@ from napari_tumorseg.inference.confidence import find, in_words
 from napari_tumorseg.inference.stored_probabilities import StoredProbabilities
 from napari_tumorseg.inference.uncertainty import uncertain_slices
 from napari_tumorseg.viewer.correct.locked_components import KeptMarks
-from napari_tumorseg.viewer.correct.maps import UNCERTAINTY, is_shown, show_map
 from napari_tumorseg.viewer.correct.threshold import Rethreshold
 from napari_tumorseg.viewer.correct.tools_section import tool_button
-from napari_tumorseg.viewer.segment.run import PROBABILITIES_KEY
+from napari_tumorseg.viewer.layers.origin import PROBABILITIES_KEY
+from napari_tumorseg.viewer.layers.probability_maps import UNCERTAINTY, is_shown, show_map
 from napari_tumorseg.viewer.state.context import PanelContext
 from napari_tumorseg.viewer.state.navigation import sliced_axis, turn_to
 from napari_tumorseg.viewer.widgets.background import Background
@@ -40,7 +40,7 @@ _PAUSE_MS = 300
 class LookWhereSection(QWidget):
     """Shows maps on demand, steps through uncertain slices, and moves the threshold."""
 
-    said = Signal(str)
+    reported = Signal(str)
     """A sentence on what was done."""
 
     def __init__(self, context: PanelContext, kept: KeptMarks, is_painting: Callable[[], bool]) -> None:
@@ -64,7 +64,7 @@ class LookWhereSection(QWidget):
 
     @property
     def stored(self) -> StoredProbabilities | None:
-        """What the run that made the mask in hand kept."""
+        """What the run that made the active mask kept."""
         layer = self._context.active_mask.layer
         found = layer.metadata.get(PROBABILITIES_KEY) if layer is not None else None
         return found if isinstance(found, StoredProbabilities) else None
@@ -116,15 +116,15 @@ class LookWhereSection(QWidget):
             self.rethreshold.set(dict.fromkeys(stored.output.names, stored.threshold), self._kept.seeds)
             self._show_threshold(stored.threshold)
 
-    def let_go(self) -> None:
+    def detach(self) -> None:
         """Follow nothing any more."""
         active_mask = self._context.active_mask
         active_mask.switched.disconnect(self._on_switched)
         active_mask.changed.disconnect(self._on_changed)
         self._context.viewer.layers.events.removed.disconnect(self._show_pressed)
-        self.rethreshold.let_go()
+        self.rethreshold.detach()
         for one in (self._background, self._finder):
-            one.drop()
+            one.cancel()
         self._pause.stop()
 
     # ---- what happens
@@ -163,7 +163,7 @@ class LookWhereSection(QWidget):
         def done(text: str) -> None:
             self.words.value = f"{text[:1].upper()}{text[1:]}."
 
-        self._finder.start(work, done, self.said.emit)
+        self._finder.start(work, done, self.reported.emit)
 
     def _with_uncertainty(self, use: Any) -> None:
         """Give the uncertainty map to `use`, made in the background when it is first needed."""
@@ -177,7 +177,7 @@ class LookWhereSection(QWidget):
             self._uncertainty = (stored, found)
             use(found)
 
-        self._background.start(stored.uncertainty, done, self._context.complain)
+        self._background.start(stored.uncertainty, done, self._context.report_error)
 
     def _show(self, stored: StoredProbabilities, name: str, values: Array) -> None:
         mask = self._context.active_mask.mask
@@ -196,7 +196,7 @@ class LookWhereSection(QWidget):
         start = stored.box[axis].start
         ranked = [index + start for index in uncertain_slices(uncertainty, axis)]
         if not ranked:
-            self.said.emit("The model is certain of every voxel: no slice is uncertain.")
+            self.reported.emit("The model is certain of every voxel: no slice is uncertain.")
             return
         visited = self._visited[axis]
         left = [index for index in ranked if index not in visited]
@@ -207,7 +207,7 @@ class LookWhereSection(QWidget):
         place = [side.start for side in stored.box]
         place[axis] = left[0]
         turn_to(self._context.viewer.dims, self._context.active_mask, place)
-        self.said.emit(
+        self.reported.emit(
             f"Slice {left[0]}: number {ranked.index(left[0]) + 1} of {len(ranked)} uncertain ones."
         )
 
@@ -262,7 +262,7 @@ class LookWhereSection(QWidget):
         self.slider.sliderReleased.connect(self.rethreshold.finish)
         self.reset.clicked.connect(context.safely(self.back_to_model))
         self.which.changed.connect(lambda _: self._show_thresholds())
-        self.rethreshold.told.connect(self.said.emit)
+        self.rethreshold.told.connect(self.reported.emit)
         self.rethreshold.moved.connect(self._show_thresholds)
         context.active_mask.switched.connect(self._on_switched)
         context.active_mask.changed.connect(self._on_changed)

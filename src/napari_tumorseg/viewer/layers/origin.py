@@ -1,4 +1,4 @@
-"""What a layer of ours is and where its voxels lie, kept in the layer's metadata."""
+"""Origin of a layer: its role, grid and source, kept in the layer's metadata."""
 
 from __future__ import annotations
 
@@ -16,22 +16,25 @@ from napari_tumorseg.regions import LabelConvention
 from napari_tumorseg.scan import Role
 
 METADATA_KEY = "tumorseg"
-"""Where a layer's `Origin` is kept in its metadata."""
+"""Metadata key of a layer's `Origin`."""
 
 VIEW_KEY = "tumorseg-view"
-"""Marks, in a layer's metadata, what only shows something of other layers: no input, no mask at hand."""
+"""Metadata key of layers that only show something of other layers: neither input nor mask."""
+
+PROBABILITIES_KEY = "tumorseg-evidence"
+"""Metadata key of the `StoredProbabilities` of the run that made a layer."""
 
 
 @dataclass(frozen=True, eq=False)
 class Origin:
-    """What a layer of ours is and where its voxels lie: kept in the layer's metadata.
+    """Role, grid and source of a layer of this plugin, kept in the layer's metadata.
 
     Attributes
     ----------
     grid : Grid
         The exact grid, affine and file layout included.
     role : Role
-        What it is taken to be.
+        Role of the image or mask.
     case : str
         Name of the case, for file names.
     group : str
@@ -41,7 +44,7 @@ class Origin:
     source : Path or None
         The file.
     note : str
-        What was done to the voxels, such as having been resampled.
+        Remark on the voxels, such as that they were resampled.
     convention : LabelConvention or None
         Of a mask.
     provenance : mapping

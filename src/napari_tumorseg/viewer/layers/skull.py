@@ -48,9 +48,9 @@ class SkullKnowledge(QObject):
             self._look(layer, layer.data, values)
         return None
 
-    def drop(self) -> None:
-        """Tell nobody any more."""
-        self._work.drop()
+    def cancel(self) -> None:
+        """Ignore the result of the running task."""
+        self._work.cancel()
 
     def _look(self, layer: Layer, data: Any, values: Array) -> None:
         def done(stripped: bool) -> None:

@@ -25,8 +25,8 @@ class Upright:
         viewer.dims.events.order.connect(self._on_turned)
         viewer.dims.events.ndisplay.connect(self._on_turned)
 
-    def disconnect(self) -> None:
-        """Leave the view to the user."""
+    def detach(self) -> None:
+        """Unsubscribe from the viewer."""
         self._viewer.dims.events.order.disconnect(self._on_turned)
         self._viewer.dims.events.ndisplay.disconnect(self._on_turned)
 

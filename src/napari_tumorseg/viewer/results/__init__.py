@@ -1,1 +1,1 @@
-"""The mask in hand and its numbers."""
+"""The active mask and its numbers."""

@@ -27,7 +27,7 @@ from napari_tumorseg.viewer.results.measuring import Measuring
 from napari_tumorseg.viewer.results.section import NOTICE, ResultsSection
 from napari_tumorseg.viewer.state import saving
 from napari_tumorseg.viewer.state.active_mask import ActiveMask
-from napari_tumorseg.viewer.state.navigation import Stepping
+from napari_tumorseg.viewer.state.navigation import Navigator
 
 if TYPE_CHECKING:
     from napari import Viewer
@@ -55,7 +55,7 @@ def _told(
 
 
 class ResultsControl(QObject):
-    """Ties the results section to the mask in hand.
+    """Ties the results section to the active mask.
 
     Parameters
     ----------
@@ -67,7 +67,7 @@ class ResultsControl(QObject):
         Where they are shown.
     """
 
-    said = Signal(str)
+    reported = Signal(str)
     """What was done, in a sentence."""
     failed = Signal(str)
     """What went wrong, in a sentence."""
@@ -77,11 +77,11 @@ class ResultsControl(QObject):
         self._active_mask, self._section = active_mask, section
         self.table = LiveTable(active_mask)
         self.measuring = Measuring(active_mask)
-        self.stepping = Stepping(viewer, active_mask)
+        self.navigator = Navigator(viewer, active_mask)
         self.table.shown.connect(self._on_shown)
         self.table.emptied.connect(section.clear)
         self.measuring.failed.connect(self.failed)
-        self.stepping.said.connect(self.said)
+        self.navigator.reported.connect(self.reported)
         section.copy_asked.connect(self.copy_table)
         section.save_table_asked.connect(self.save_table)
         section.save_mask_asked.connect(self.save_mask)
@@ -90,23 +90,23 @@ class ResultsControl(QObject):
 
     def refresh(self) -> None:
         """Show the numbers anew: the voxel size has changed."""
-        self.measuring.forget()
+        self.measuring.invalidate()
         self.table.refresh()
 
-    def let_go(self) -> None:
+    def detach(self) -> None:
         """Do nothing any more."""
-        self.table.stop()
-        self.measuring.drop()
+        self.table.cancel()
+        self.measuring.cancel()
 
     @_told
     def show_row(self, name: str) -> None:
         """Turn the viewer to the largest slice of a row."""
-        self.stepping.show_row(name)
+        self.navigator.show_row(name)
 
     @_told
     def step(self, name: str, direction: int) -> None:
         """Centre the viewer on the next (1) or previous (-1) component of a row."""
-        self.stepping.step(name, direction)
+        self.navigator.step(name, direction)
 
     @_told
     def copy_table(self) -> None:
@@ -131,25 +131,25 @@ class ResultsControl(QObject):
     def save_mask(self, path: Path | None = None, layer: LabelsLayer | None = None) -> None:
         """Save a mask, the one in hand if none is named, to a file that is asked for if none is named."""
         if layer is not None:
-            self._active_mask.watch(layer)
+            self._active_mask.activate(layer)
         layer = self._active_mask.layer
         if layer is None:
             return
         path = path or self._ask_where("Save mask", layer, ".nii.gz", saving.MASK_FORMATS)
         if path is None:
             return
-        self._active_mask.look()
+        self._active_mask.sync()
         written = saving.save_mask(self._active_mask.segmentation(), path)
         edits = edits_of(layer)
         if edits is not None:
             edits.note_saved()
-        self.said.emit("Saved " + " and ".join(str(p) for p in written))
+        self.reported.emit("Saved " + " and ".join(str(p) for p in written))
 
     @_told
     def tell_result(self) -> None:
         """Say what was found, once it is measured, and what to do with results of earlier runs."""
         if self._active_mask.layer is not None:  # else it was removed at once, or the window is closing
-            self.measuring.ask(lambda measured, _: self.said.emit(in_words(measured) + self._earlier()))
+            self.measuring.ask(lambda measured, _: self.reported.emit(in_words(measured) + self._earlier()))
 
     def _earlier(self) -> str:
         """Return what to do with other results of the same scan that lie over this one."""
@@ -164,11 +164,11 @@ class ResultsControl(QObject):
 
     def _copy(self, name: str, measured: Measurements) -> None:
         QGuiApplication.clipboard().setText(as_text(name, measured))
-        self.said.emit("Copied the table.")
+        self.reported.emit("Copied the table.")
 
     @_told
     def _save_table(self, path: Path, measured: Measurements, seg: Segmentation) -> None:
-        self.said.emit(f"Saved {saving.save_table(measured, path, seg)}")
+        self.reported.emit(f"Saved {saving.save_table(measured, path, seg)}")
 
     def _on_shown(self, layer: LabelsLayer, convention: LabelConvention, rows: Sequence[LiveRow]) -> None:
         colours = {label.value: shown_colour(layer, label) for label in convention.labels}

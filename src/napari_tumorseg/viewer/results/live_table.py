@@ -54,7 +54,7 @@ class LiveRow:
 
 
 class LiveTable(QObject):
-    """Tells the rows of the mask in hand whenever they change."""
+    """Tells the rows of the active mask whenever they change."""
 
     shown = Signal(object, object, object)
     """The layer, its `LabelConvention`, and its rows."""
@@ -91,8 +91,8 @@ class LiveTable(QObject):
         else:
             self._count(mask)
 
-    def stop(self) -> None:
-        """Count no more."""
+    def cancel(self) -> None:
+        """Stop counting components."""
         with suppress(RuntimeError):  # at the program's end Qt may have been faster
             self._timer.stop()
 

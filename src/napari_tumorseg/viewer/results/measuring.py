@@ -1,4 +1,4 @@
-"""Measuring the mask in hand in full, in the background and only when someone asks."""
+"""Measuring the active mask in full, in the background and only when someone asks."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from superqt.utils import create_worker
 
 from napari_tumorseg.measure import Measurements, measure
 from napari_tumorseg.scan import Segmentation
-from napari_tumorseg.viewer.segment.run import Failure, sentence
 from napari_tumorseg.viewer.state.active_mask import ActiveMask
+from napari_tumorseg.viewer.widgets.background import Failure, sentence
 
 Answer = Callable[[Measurements, Segmentation], None]
 
 
 class Measuring(QObject):
-    """Measures the mask in hand as it is when it is asked for; what was measured is kept until an edit.
+    """Measures the active mask as it is when it is asked for; what was measured is kept until an edit.
 
     A QObject, so that what a thread still has under way is dropped once the panel is gone.
     """
@@ -35,16 +35,16 @@ class Measuring(QObject):
         self._last: tuple[Measurements, Segmentation] | None = None
         self._open: dict[int, tuple[int, Answer, Any]] = {}
         self._number = 0
-        active_mask.changed.connect(self.forget)
-        active_mask.switched.connect(self.forget)
+        active_mask.changed.connect(self.invalidate)
+        active_mask.switched.connect(self.invalidate)
 
-    def forget(self, *_: object) -> None:
-        """Measure anew the next time."""
+    def invalidate(self, *_: object) -> None:
+        """Measure again the next time."""
         self._turn += 1
         self._last = None
 
-    def drop(self) -> None:
-        """Answer nobody any more."""
+    def cancel(self) -> None:
+        """Answer no open question."""
         self._open.clear()
 
     def ask(self, answer: Answer) -> None:

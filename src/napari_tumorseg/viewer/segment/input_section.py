@@ -98,7 +98,7 @@ class InputSection(QWidget):
         """What keeps the choice from being a scan, in a sentence; empty if nothing does."""
         return problem_with(self.chosen)
 
-    def disconnect_all(self) -> None:
+    def detach(self) -> None:
         """Stop following the viewer."""
         events = self._layers.events
         for event in (events.inserted, events.removed, events.reordered):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import sys
 import time
 from collections.abc import Generator
@@ -15,60 +14,26 @@ from napari.qt.threading import thread_worker
 from psygnal import Signal
 from qtpy.QtCore import QObject, QTimer
 
-from napari_tumorseg.errors import TumorSegError
 from napari_tumorseg.geometry import Array
 from napari_tumorseg.inference.foreground import brain_of
 from napari_tumorseg.inference.run import post_settings
-from napari_tumorseg.inference.settings import Progress, Settings
+from napari_tumorseg.inference.settings import Progress
 from napari_tumorseg.inference.stored_probabilities import StoredProbabilities
-from napari_tumorseg.io.case import Case
-from napari_tumorseg.models import Model
 from napari_tumorseg.regions import get_convention
 from napari_tumorseg.scan import Scan, Segmentation
-from napari_tumorseg.viewer.layers.origin import METADATA_KEY, Origin
+from napari_tumorseg.viewer.layers.origin import METADATA_KEY, PROBABILITIES_KEY, Origin
 from napari_tumorseg.viewer.layers.showing import shown_slice
 from napari_tumorseg.viewer.layers.to_layers import labels_layer
+from napari_tumorseg.viewer.state.job import Job
+from napari_tumorseg.viewer.widgets.background import Failure, sentence
 
 if TYPE_CHECKING:
     from napari import Viewer
 
-PROBABILITIES_KEY = "tumorseg-evidence"
-"""Where a layer keeps, in its metadata, the `StoredProbabilities` of the run that made it."""
-
-_LOG = logging.getLogger(__name__)
 _SECONDS_BETWEEN_REFRESHES = 0.25
 _SECONDS_BETWEEN_WORDS = 0.1
 _TURN_SECONDS = 0.001
 """How long the window waits at most for the interpreter while a run has it, by default 5 ms each time."""
-
-
-@dataclass(frozen=True)
-class Job:
-    """What is to be segmented, with what, and how.
-
-    Attributes
-    ----------
-    case : Case
-        Views of the layers' arrays; they are brought onto one grid in the background.
-    group : str
-        Key of the case's layers.
-    model : Model
-        To be run.
-    settings : Settings
-        How.
-    """
-
-    case: Case
-    group: str
-    model: Model
-    settings: Settings
-
-
-@dataclass(frozen=True)
-class Failure:
-    """An error on its way out of the worker: napari drops some kinds (RuntimeError) that are raised."""
-
-    error: Exception
 
 
 @dataclass(frozen=True, eq=False)
@@ -162,19 +127,21 @@ class Run(QObject):
         self._worker = _work(self._job)
         self._worker.yielded.connect(self._on_step)
         self._worker.returned.connect(self._on_returned)
-        self._worker.aborted.connect(self.cancel)  # when napari stops it: the window closes
+        self._worker.aborted.connect(lambda: self.cancel())  # when napari stops it: the window closes
         self._worker.start()
 
-    def cancel(self) -> None:
-        """Stop at the next slice; the partial layer goes at once."""
-        if self._end():
-            self._remove_layer()
-            self.cancelled.emit()
+    def cancel(self, quietly: bool = False) -> None:
+        """Stop at the next slice and remove the partial layer at once.
 
-    def abandon(self) -> None:
-        """Stop without a word: the panel or the window is going."""
+        Parameters
+        ----------
+        quietly : bool
+            Whether nobody is notified, since the panel or the window closes.
+        """
         if self._end():
             self._remove_layer()
+            if not quietly:
+                self.cancelled.emit()
 
     def _make_layer(self) -> LabelsLayer:
         case, grid = self._job.case, self._job.case.reference().grid
@@ -265,14 +232,6 @@ def _work(job: Job) -> Generator[Step, None, Success | Failure]:
         )
     except Exception as error:  # told to the user by the panel, and logged there
         return Failure(error)
-
-
-def sentence(error: Exception) -> str:
-    """Return what to tell the user of an error; one that nobody foresaw goes to the log with its trace."""
-    if isinstance(error, TumorSegError):
-        return str(error)
-    _LOG.error("unexpected error", exc_info=error)
-    return f"It failed unexpectedly ({type(error).__name__}: {error}); details are in the log."
 
 
 def stored_probabilities_of(job: Job, scan: Scan, result: Segmentation) -> StoredProbabilities | None:

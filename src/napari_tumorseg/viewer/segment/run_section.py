@@ -1,10 +1,11 @@
-"""Panel section: start, stop, and how far it is."""
+"""Panel section: start, cancel and progress of a run."""
 
 from __future__ import annotations
 
 from magicgui.widgets import Container, ProgressBar, PushButton
 
 from napari_tumorseg.inference.settings import Progress
+from napari_tumorseg.viewer.state.job import progress_text
 from napari_tumorseg.viewer.widgets.section import wrapping_label
 from napari_tumorseg.viewer.widgets.toasts import ForAWhile
 
@@ -12,7 +13,7 @@ _NEW_LAYER = "The result is a layer of its own: masks that are there stay as the
 
 
 class RunSection(Container):  # type: ignore[type-arg]
-    """Segment and Cancel, a progress bar, and a line that says in words what is going on."""
+    """Segment and Cancel, a progress bar, and a line with the state in words."""
 
     def __init__(self) -> None:
         self.segment = PushButton(text="Segment")
@@ -25,8 +26,8 @@ class RunSection(Container):  # type: ignore[type-arg]
         self.progress.visible = False
         self._for_a_while = ForAWhile(self.status)
 
-    def complain(self, text: str, stays: bool = False) -> None:
-        """Show what went wrong: for a while, or until there is something else to say."""
+    def show_error(self, text: str, stays: bool = False) -> None:
+        """Show an error for a while, or until the next message."""
         self._for_a_while.show(text, stays)
 
     def show_ready(self, problem: str, running: bool) -> None:
@@ -38,7 +39,7 @@ class RunSection(Container):  # type: ignore[type-arg]
             self.progress.visible = False
 
     def show_step(self, step: str | Progress) -> None:
-        """Tell how far a run is."""
+        """Show the progress of a run."""
         self.progress.visible = True
         if isinstance(step, str):
             self.progress.max = 0  # no end in sight yet
@@ -46,17 +47,4 @@ class RunSection(Container):  # type: ignore[type-arg]
             return
         self.progress.max = step.total
         self.progress.value = step.done
-        self.status.value = told(step)
-
-
-def told(step: Progress) -> str:
-    """Return how far a run is, in words."""
-    left = "" if step.seconds_left is None else f", {_duration(step.seconds_left)} left"
-    note = f" {step.note}" if step.note else ""
-    return f"Slice {step.done} of {step.total}{left}.{note}"
-
-
-def _duration(seconds: float) -> str:
-    if seconds < 90:
-        return f"about {max(1, round(seconds))} s"
-    return f"about {round(seconds / 60)} min"
+        self.status.value = progress_text(step)

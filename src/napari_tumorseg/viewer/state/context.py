@@ -1,4 +1,4 @@
-"""What the sections of the panel share: the viewer, the mask in hand, and a way to speak to the user."""
+"""What the sections of the panel share: the viewer, the active mask, and a way to speak to the user."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from napari_tumorseg.viewer.layers.edits import edits_of
 from napari_tumorseg.viewer.layers.from_layers import to_segmentation
 from napari_tumorseg.viewer.layers.inputs import case_of
 from napari_tumorseg.viewer.layers.origin import is_view
-from napari_tumorseg.viewer.writers import segmentation_of
+from napari_tumorseg.viewer.state.conventions import segmentation_of
 
 if TYPE_CHECKING:
     from napari import Viewer
@@ -36,13 +36,13 @@ class PanelContext:
         Whose layers these are.
     active_mask : ActiveMask
         The mask that is looked at and corrected.
-    complain : callable
+    report_error : callable
         Tells the user what went wrong, in a sentence.
     """
 
     viewer: Viewer
     active_mask: ActiveMask
-    complain: Callable[[str], None]
+    report_error: Callable[[str], None]
 
     def safely(self, action: Callable[[], None]) -> Callable[..., None]:
         """Return a slot that runs `action` and tells the user of errors that are meant for them."""
@@ -53,24 +53,22 @@ class PanelContext:
             except CancelledError:
                 return
             except TumorSegError as error:
-                self.complain(str(error))
+                self.report_error(str(error))
 
         return slot
 
     def mask(self) -> Segmentation:
-        """Return the mask in hand as it is now, as a copy that a thread may read.
+        """Return the active mask as it is now, as a copy that a thread may read.
 
         Raises
         ------
         InputError
             If there is none.
         """
-        if self.active_mask.layer is None:
-            raise InputError("There is no mask yet: segment the scan, or select a Labels layer.")
         return frozen(self.active_mask.segmentation())
 
     def scan(self) -> Scan:
-        """Return the images of the case that the mask in hand belongs to.
+        """Return the images of the case that the active mask belongs to.
 
         Raises
         ------

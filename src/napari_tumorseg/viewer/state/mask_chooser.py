@@ -53,7 +53,7 @@ class MaskChooser(QComboBox):
         if layer in self._offered:
             self.setCurrentIndex(self._offered.index(layer))
 
-    def let_go(self) -> None:
+    def detach(self) -> None:
         """Follow the viewer no more."""
         self._layers.events.inserted.disconnect(self._on_layers)
         self._layers.events.removed.disconnect(self._on_layers)

@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from napari.components import Dims
 
 
-class Stepping(QObject):
-    """Turns the viewer to parts of the mask in hand.
+class Navigator(QObject):
+    """Turns the viewer to parts of the active mask.
 
     Parameters
     ----------
@@ -30,7 +30,7 @@ class Stepping(QObject):
         Whose regions are gone to.
     """
 
-    said = Signal(str)
+    reported = Signal(str)
     """Where the viewer is now, in a sentence."""
 
     def __init__(self, viewer: Viewer, active_mask: ActiveMask) -> None:
@@ -47,12 +47,12 @@ class Stepping(QObject):
         self._row, self._number = name, -1
         place = largest_slice(self._active_mask.labels(), self._members(name), self.axis)
         if place is None:
-            self.said.emit(f"There is no {name} in this mask.")
+            self.reported.emit(f"There is no {name} in this mask.")
         else:
             self.turn_to(place)
             if not self.is_in_sight(place):
                 self.centre_on(place)
-            self.said.emit(f"{name}: largest on slice {place[self.axis]}.")
+            self.reported.emit(f"{name}: largest on slice {place[self.axis]}.")
 
     def step(self, name: str, direction: int) -> None:
         """Centre the viewer on the next (1) or previous (-1) component, the largest one first."""
@@ -62,13 +62,13 @@ class Stepping(QObject):
             self._found = list_components(self._active_mask.labels(), self._members(name))
         count = len(self._found)
         if not count:
-            self.said.emit(f"There is no {name} in this mask.")
+            self.reported.emit(f"There is no {name} in this mask.")
             return
         started = self._number >= 0
         self._number = (self._number + direction) % count if started else (0 if direction > 0 else count - 1)
         one = self._found[self._number]
         self.centre_on(one.centre_of_slice(self.axis))
-        self.said.emit(f"{name}: part {self._number + 1} of {count}, {one.voxels} voxels.")
+        self.reported.emit(f"{name}: part {self._number + 1} of {count}, {one.voxels} voxels.")
 
     @property
     def axis(self) -> int:
@@ -78,13 +78,13 @@ class Stepping(QObject):
         return axis if axis is not None else 0
 
     def centre_on(self, index: Index) -> None:
-        """Show the slice of a voxel of the mask in hand, with the voxel in the middle; the zoom stays."""
+        """Show the slice of a voxel of the active mask, with the voxel in the middle; the zoom stays."""
         self.turn_to(index)
         camera = self._viewer.scene.camera
         camera.center = self._on_screen(index)
 
     def turn_to(self, index: Index) -> None:
-        """Show the slice of a voxel of the mask in hand; the camera stays."""
+        """Show the slice of a voxel of the active mask; the camera stays."""
         turn_to(self._viewer.dims, self._active_mask, index)
 
     def is_in_sight(self, index: Index) -> bool:
@@ -126,7 +126,7 @@ def sliced_axis(dims: Dims, mask: TrackedMask) -> int | None:
 
 
 def turn_to(dims: Dims, active_mask: ActiveMask, index: Sequence[float]) -> None:
-    """Show the slice of a voxel of the mask in hand."""
+    """Show the slice of a voxel of the active mask."""
     place = active_mask.position_of(index)
     first = dims.ndim - len(place)
     for axis in dims.not_displayed:

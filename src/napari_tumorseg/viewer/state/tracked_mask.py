@@ -1,10 +1,10 @@
-"""A mask in the viewer whose edits are followed: what changed, and by which action."""
+"""A tracked mask: its layer, its last known labels, and their counts."""
 
 from __future__ import annotations
 
 import zlib
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -16,7 +16,7 @@ from napari_tumorseg.errors import TumorSegError
 from napari_tumorseg.geometry import Array
 from napari_tumorseg.measure.volumes import listed
 from napari_tumorseg.regions import LabelConvention, decide_convention
-from napari_tumorseg.viewer.layers.axes import LayerAxes
+from napari_tumorseg.viewer.layers.axes import Index, LayerAxes
 from napari_tumorseg.viewer.layers.edits import EDITS_KEY, Edits, edits_of
 from napari_tumorseg.viewer.layers.from_layers import as_labels
 from napari_tumorseg.viewer.layers.origin import is_result, origin_of
@@ -28,7 +28,7 @@ Mark = tuple[object, int, int]
 
 
 class TrackedMask:
-    """A Labels layer, its labels as they were last seen, and the counts of those.
+    """A Labels layer with its last known labels and their counts.
 
     Parameters
     ----------
@@ -40,11 +40,11 @@ class TrackedMask:
     Attributes
     ----------
     convention : LabelConvention or None
-        What the labels mean; None where that is not known.
+        Meaning of the labels; None where it is not known.
     why : str
-        Why there are no counts, in a sentence; empty where there are.
+        Reason why there are no counts, as a sentence; empty where there are.
     edits : Edits
-        What was done to it. A layer that was followed before, in a panel that is gone, brings them along.
+        Edits of the mask. A layer that was tracked before, in a panel that is gone, brings them along.
 
     Raises
     ------
@@ -80,8 +80,18 @@ class TrackedMask:
         """Return the layer's labels as they are now, canonical (a view where that can be)."""
         return self.axes.canonical(np.asarray(self.layer.data))
 
-    def look(self) -> Change | None:
-        """Return what changed since the last look, and count it; None if nothing did.
+    def index_of(self, position: Sequence[float]) -> Index | None:
+        """Return the canonical voxel at a world position, such as the cursor's; None outside of the mask."""
+        place = self.layer.world_to_data(tuple(position)[-self.layer.ndim :])
+        return self.axes.from_layer(tuple(float(p) for p in place))
+
+    def position_of(self, index: Sequence[float]) -> tuple[float, ...]:
+        """Return the world position of a canonical voxel, along the layer's own axes."""
+        there = self.axes.to_layer(tuple(np.asarray([round(float(i))]) for i in index))
+        return tuple(float(v) for v in self.layer.data_to_world([int(t[0]) for t in there]))
+
+    def sync(self) -> Change | None:
+        """Return what changed since the last call, and count it; None if nothing did.
 
         Raises
         ------
@@ -94,7 +104,7 @@ class TrackedMask:
         return change
 
     def name_of(self, change: Change) -> str:
-        """Return ``"undo"``, ``"redo"`` or ``"edit"`` for a change that nobody named, and remember it."""
+        """Return ``"undo"``, ``"redo"`` or ``"edit"`` for a change without a name, and remember it."""
         forth, back = _mark(change), _mark(change.inverse)
         if self._done and self._done[-1] == back:
             self._undone.append(self._done.pop())
@@ -106,7 +116,7 @@ class TrackedMask:
         return "edit"
 
     def remember(self, change: Change) -> None:
-        """Keep what an undo of this change would look like."""
+        """Remember a change, so that its undo is recognised."""
         self._done.append(_mark(change))
         self._undone.clear()
 

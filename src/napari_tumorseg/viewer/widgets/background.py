@@ -1,8 +1,10 @@
-"""Work outside the window's thread, one thing at a time for each section of the panel."""
+"""Work outside the window's thread, one task at a time for each section of the panel."""
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 from psygnal import Signal
@@ -10,20 +12,36 @@ from qtpy.QtCore import QObject
 from superqt.utils import create_worker
 
 from napari_tumorseg.errors import TumorSegError
-from napari_tumorseg.viewer.segment.run import Failure, sentence
 
 Work = Callable[[], Any]
 
+_LOG = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Failure:
+    """An error as the result of a worker: napari drops some kinds (RuntimeError) that are raised."""
+
+    error: Exception
+
+
+def sentence(error: Exception) -> str:
+    """Return the message for the user; an unexpected error is logged with its traceback."""
+    if isinstance(error, TumorSegError):
+        return str(error)
+    _LOG.error("unexpected error", exc_info=error)
+    return f"It failed unexpectedly ({type(error).__name__}: {error}); details are in the log."
+
 
 class Background(QObject):
-    """Runs one function at a time in a thread; what an older one returns is dropped.
+    """Runs one function at a time in a thread; the result of an older one is ignored.
 
-    A QObject that goes with its parent, so that what a thread still has under way for a section that is gone
-    is dropped, too.
+    A QObject that goes with its parent, so that the result of a thread for a section that is gone is ignored,
+    too.
     """
 
     busy_changed = Signal(bool)
-    """Whether something is under way now."""
+    """Whether a task is running now."""
 
     def __init__(self, parent: QObject) -> None:
         super().__init__(parent)
@@ -34,11 +52,11 @@ class Background(QObject):
 
     @property
     def is_busy(self) -> bool:
-        """Whether something is under way."""
+        """Whether a task is running."""
         return self._done is not None
 
     def start(self, work: Work, done: Callable[[Any], None], failed: Callable[[str], None]) -> None:
-        """Run `work`, then give its result to `done`, or what went wrong in either, in words, to `failed`."""
+        """Run `work`, then pass its result to `done`, or the message of an error in either to `failed`."""
         self._turn += 1
         self._done, self._failed = done, failed
         self._worker = create_worker(_safely, work, self._turn, _start_thread=False, _ignore_errors=True)
@@ -46,8 +64,8 @@ class Background(QObject):
         self.busy_changed.emit(True)
         self._worker.start()
 
-    def drop(self) -> None:
-        """Forget what is under way."""
+    def cancel(self) -> None:
+        """Ignore the result of the running task."""
         self._turn += 1
         self._over()
 
@@ -73,8 +91,8 @@ class Background(QObject):
 
 
 def _safely(work: Work, turn: int) -> tuple[int, Any]:
-    """Return what came out, an error included: some kinds that a worker raises are dropped on the way."""
+    """Return the result or the `Failure`, with the number of the task."""
     try:
         return turn, work()
-    except Exception as error:  # told to the user by the section
+    except Exception as error:  # the section reports it
         return turn, Failure(error)

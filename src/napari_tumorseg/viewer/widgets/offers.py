@@ -65,8 +65,8 @@ class OfferBar(QFrame):
             self.offers.append(offer)
             self._show()
 
-    def drop(self, key: object) -> None:
-        """Take an offer back."""
+    def remove(self, key: object) -> None:
+        """Remove an offer."""
         self.offers = [offer for offer in self.offers if offer.key != key]
         self._show()
 
@@ -74,7 +74,7 @@ class OfferBar(QFrame):
         offer = self.shown
         if offer is None:
             return
-        self.drop(offer.key)
+        self.remove(offer.key)
         choice = offer.accept if which == "accept" else offer.reject
         if choice is not None:
             choice[1]()

@@ -1,0 +1,44 @@
+"""Description of a run: its images, model and settings, and its progress in words."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from napari_tumorseg.inference.settings import Progress, Settings
+from napari_tumorseg.io.case import Case
+from napari_tumorseg.models import Model
+
+
+@dataclass(frozen=True)
+class Job:
+    """Images, model and settings of a run.
+
+    Attributes
+    ----------
+    case : Case
+        Views of the layers' arrays; they are brought onto one grid in the background.
+    group : str
+        Key of the case's layers.
+    model : Model
+        Model to run.
+    settings : Settings
+        Device, post-processing and slices.
+    """
+
+    case: Case
+    group: str
+    model: Model
+    settings: Settings
+
+
+def progress_text(step: Progress) -> str:
+    """Return the progress of a run in words."""
+    left = "" if step.seconds_left is None else f", {_duration(step.seconds_left)} left"
+    note = f" {step.note}" if step.note else ""
+    return f"Slice {step.done} of {step.total}{left}.{note}"
+
+
+def _duration(seconds: float) -> str:
+    if seconds < 90:
+        return f"about {max(1, round(seconds))} s"
+    return f"about {round(seconds / 60)} min"
