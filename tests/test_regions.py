@@ -91,8 +91,8 @@ def test_nothing_but_ones_is_binary(values: list[int]) -> None:
 
 
 @pytest.mark.parametrize("values", [{0, 1, 2, 3}, {1, 2, 4}, {1, 2, 3, 4}, {2}, {3}, {4}, {0, 2}])
-def test_two_schemes_that_fit_are_asked_about(values: set[int]) -> None:
-    with pytest.raises(ChoiceNeededError, match="--labels") as raised:
+def test_two_conventions_that_fit_are_not_guessed(values: set[int]) -> None:
+    with pytest.raises(ChoiceNeededError, match="fit several conventions") as raised:
         decide_convention(values, "the_mask.nii.gz")
     assert "the_mask.nii.gz" in str(raised.value)
     assert len(raised.value.options) > 1

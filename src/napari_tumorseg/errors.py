@@ -1,17 +1,65 @@
-"""What can go wrong, each told in one sentence fit to be shown to a user.
+"""Errors and notices that are shown to the user, free of the words of any one front end.
 
-Every error that this package raises on purpose is a `TumorSegError`; its text names the file or
-layer it is about and says what to do. The command line prints it as one line, the viewer as a
-notification; neither shows a traceback for it.
+Every error that this package raises on purpose is a `TumorSegError`. Its text states the facts: which file or
+layer, and what is wrong with it. What the user can do about it is a `Remedy`; the command line words it as an
+option, the panel as something to click. Neither shows a traceback.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from enum import StrEnum, auto
+from typing import SupportsIndex
+
+
+class Remedy(StrEnum):
+    """Kinds of things that a user can do about an error or a notice."""
+
+    CHOOSE_CASE = auto()
+    CHOOSE_IMAGE = auto()
+    CHOOSE_REFERENCE = auto()
+    """Choose which of several masks is the reference."""
+    STATE_LABELS = auto()
+    """State the label convention of a mask."""
+    STATE_REFERENCE_LABELS = auto()
+    STATE_ROLES = auto()
+    """State which modality each image is."""
+    STATE_SPACING = auto()
+    IGNORE_AFFINE = auto()
+    """Take images of equal shape voxel for voxel."""
+    CHOOSE_MODEL = auto()
+    """Choose another model, or state the roles of the images."""
+    RESUME_TRAINING = auto()
+    RENAME_MODEL = auto()
+    CHANGE_START = auto()
+    """Start a training from another model."""
+    CHANGE_DEVICES = auto()
+    CHANGE_LEFT_OUT = auto()
+    """Correct the names of cases that a training leaves out."""
 
 
 class TumorSegError(Exception):
-    """Base of all errors that are told to the user as one sentence."""
+    """Base of all errors that are shown to the user as one sentence.
+
+    Parameters
+    ----------
+    message : str
+        The facts, in one sentence without a full stop.
+    options : sequence of str
+        Values to choose from, where the remedy is a choice.
+    remedy : Remedy, optional
+        What the user can do about it; each front end has words for it.
+    """
+
+    remedy: Remedy | None = None
+
+    def __init__(self, message: str = "", options: Sequence[str] = (), remedy: Remedy | None = None) -> None:
+        super().__init__(message)
+        self.options = tuple(options)
+        self.remedy = remedy if remedy is not None else type(self).remedy
+
+    def __reduce__(self) -> tuple[type[TumorSegError], tuple[str, tuple[str, ...], Remedy | None]]:
+        return type(self), (str(self), self.options, self.remedy)
 
 
 class InputError(TumorSegError):
@@ -27,17 +75,7 @@ class GeometryError(InputError):
 
 
 class ChoiceNeededError(TumorSegError):
-    """Something is ambiguous and must not be guessed.
-
-    Attributes
-    ----------
-    options : tuple of str
-        What can be chosen from.
-    """
-
-    def __init__(self, message: str, options: Sequence[str] = ()) -> None:
-        super().__init__(message)
-        self.options = tuple(options)
+    """Something is ambiguous and is not guessed; `options` lists the choices."""
 
 
 class ModelError(TumorSegError):
@@ -47,14 +85,37 @@ class ModelError(TumorSegError):
 class RoleError(ModelError):
     """A scan lacks a modality that the model needs."""
 
+    remedy = Remedy.CHOOSE_MODEL
+
 
 class DeviceError(TumorSegError):
-    """The device asked for is not there or too small."""
+    """The device asked for is not available or too small."""
 
 
 class OutputError(TumorSegError):
-    """A result cannot be written; what was there before is untouched."""
+    """A result cannot be written; earlier files are untouched."""
 
 
 class CancelledError(TumorSegError):
-    """The user stopped a run; nothing was kept of it."""
+    """The user stopped a run; nothing of it was kept."""
+
+
+class Notice(str):
+    """A warning that also names a remedy; without a front end it reads as its plain text."""
+
+    remedy: Remedy | None
+
+    def __new__(cls, text: str, remedy: Remedy | None = None) -> Notice:
+        """Return a notice of this text."""
+        notice = super().__new__(cls, text)
+        notice.remedy = remedy
+        return notice
+
+    def replace(self, old: str, new: str, count: SupportsIndex = -1, /) -> Notice:
+        """Return the notice with a part of its text replaced; the remedy stays."""
+        return Notice(super().replace(old, new, count), self.remedy)
+
+
+def remedy_of(message: TumorSegError | str) -> Remedy | None:
+    """Return the remedy that an error or a warning names, if it names one."""
+    return getattr(message, "remedy", None)

@@ -11,7 +11,7 @@ from types import MappingProxyType
 
 import numpy as np
 
-from napari_tumorseg.errors import ChoiceNeededError, InputError
+from napari_tumorseg.errors import ChoiceNeededError, InputError, Remedy
 from napari_tumorseg.geometry import Array
 
 # Tissues that labels stand for; a conversion between conventions goes through them.
@@ -226,9 +226,9 @@ def decide_convention(values: Iterable[int], where: str) -> LabelConvention:
     if len(fitting) > 1:
         names = [s.name for s in fitting]
         raise ChoiceNeededError(
-            f"{where} holds the labels {found}, which fit several conventions: say which with --labels "
-            f"({', '.join(names)})",
+            f"{where} holds the labels {found}, which fit several conventions ({', '.join(names)})",
             names,
+            Remedy.STATE_LABELS,
         )
     return fitting[0]
 

@@ -204,7 +204,7 @@ def test_exit_codes(tumorseg: Run, case: Path, model: Path, tmp_path: Path) -> N
     write_case(tmp_path / "many", {"flair": head()}, "A")
     write_case(tmp_path / "many", {"flair": head()}, "B")
     several = tumorseg("segment", tmp_path / "many", "-o", out)
-    assert (several.code, "holds 2 cases (A, B); say which with --case" in error_line(several.err)) == (
+    assert (several.code, "holds 2 cases (A, B); choose one with --case" in error_line(several.err)) == (
         4,
         True,
     )

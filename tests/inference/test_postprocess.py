@@ -263,7 +263,7 @@ def test_what_the_whole_tumour_loses_takes_its_inner_regions_along():
 
 
 @pytest.mark.parametrize(
-    ("scheme", "oedema", "core", "enhancing"), [(B15, 2, 1, 4), (MSD, 1, 2, 3), (B24, 2, 1, 3)]
+    ("convention", "oedema", "core", "enhancing"), [(B15, 2, 1, 4), (MSD, 1, 2, 3), (B24, 2, 1, 3)]
 )
 def test_a_hole_is_filled_with_the_tissue_of_the_region_that_has_it(convention, oedema, core, enhancing):
     labels = np.zeros((9, 9, 12), np.uint8)
@@ -307,7 +307,7 @@ def test_the_resection_cavity_is_left_as_it_is():
 
 
 @pytest.mark.parametrize("seed", range(5))
-@pytest.mark.parametrize("scheme", [B15, B24, MSD])
+@pytest.mark.parametrize("convention", [B15, B24, MSD])
 def test_inner_regions_stay_inside_outer_ones(seed, convention):
     rng = np.random.default_rng(seed)
     field = ndimage.gaussian_filter(rng.random((10, 14, 15)), 1.2)

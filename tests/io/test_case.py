@@ -118,7 +118,7 @@ def test_equal_shape_with_another_affine_is_refused(codes: tuple[str, str, str])
     other_grid = Grid.from_file(array.shape, affine_of(codes, (1, 1, 1.5)))
     base = image(data=base_grid.file_layout.axis_order.apply(array), grid=base_grid)  # type: ignore[union-attr]
     other = image("t1", data=other_grid.file_layout.axis_order.apply(array), grid=other_grid)  # type: ignore[union-attr]
-    with pytest.raises(GeometryError, match=r"equal shape .* but another affine.*--same-voxels"):
+    with pytest.raises(GeometryError, match=r"equal shape .* but another affine"):
         bring(other, base)
     found = bring(other, base, same_voxels=True)
     np.testing.assert_array_equal(found.data, base.data)

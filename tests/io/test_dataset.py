@@ -37,7 +37,7 @@ def test_one_mask_is_taken_and_several_are_chosen_from(tmp_path: Path) -> None:
     case(tmp_path, "two", {"seg-a": labels(1), "seg-a_mapped": labels(1), "seg-b": labels(4)})
     one, two = DataSet.find([tmp_path]).cases
     assert one.load("brats-2021")[1].labels.sum() == 1
-    with pytest.raises(ChoiceNeededError, match="--masks") as error:
+    with pytest.raises(ChoiceNeededError, match="several masks") as error:
         two.load("brats-2021")
     assert "seg-a" in str(error.value)
     two = DataSet.find([tmp_path], ["nothing", "seg-a"]).cases[1]

@@ -91,7 +91,7 @@ def test_brats_channel_order_without_a_mask_is_an_assumption(tmp_path: Path) -> 
     save(tmp_path / "volume_1_slice_3.h5", image=np.random.default_rng(1).random((H, W, 4)))
     case = hdf5.open_case(tmp_path / "volume_1_slice_3.h5")
     assert [i.role for i in case.images] == [Role.T1, Role.T1C, Role.T2, Role.FLAIR]
-    assert "nothing tells the order" in told(case)
+    assert "order of the channels is not stored" in told(case)
     assert not case.masks
 
 
@@ -335,7 +335,7 @@ def test_channels_without_names_have_no_roles(tmp_path: Path) -> None:
     case = hdf5.open_case(path)
     assert [i.role for i in case.images] == [Role.OTHER] * 2
     np.testing.assert_array_equal(case.images[1].data, ramp(2, 9, H, W)[1])
-    assert "nothing tells what its 2 channels are" in told(case)
+    assert "modality of its 2 channels is not stored" in told(case)
 
 
 def test_one_hot_mask_of_a_volume(tmp_path: Path) -> None:

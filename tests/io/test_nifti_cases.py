@@ -61,7 +61,7 @@ YEARS = [
 
 
 @pytest.mark.parametrize(
-    ("name", "joint", "words", "values", "scheme", "point"), YEARS, ids=[y[0] for y in YEARS]
+    ("name", "joint", "words", "values", "convention", "point"), YEARS, ids=[y[0] for y in YEARS]
 )
 @pytest.mark.parametrize("own_folder", [True, False], ids=["its folder", "renamed"])
 def test_brats_of_each_year(
@@ -110,7 +110,7 @@ def test_brats_2013(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("stem", "values", "scheme"),
+    ("stem", "values", "convention"),
     [
         ("BraTS2021_00000_seg", (0, 1, 2, 3), None),  # labels that year has not
         ("BraTS2021_00000_nnunet_seg", (0, 1, 2, 4), None),  # another tool's
@@ -131,7 +131,7 @@ def test_the_case_speaks_for_its_own_mask_only(
 
 
 @pytest.mark.parametrize(
-    ("content", "scheme"),
+    ("content", "convention"),
     [
         ('{"scheme": "msd"}', "msd"),
         ('{"scheme": "binary"}', None),  # not with these labels

@@ -65,7 +65,7 @@ def test_imagej_voxel_size_and_channels(tmp_path: Path) -> None:
     assert [i.name for i in case.images] == ["channel 0", "channel 1"]
     np.testing.assert_array_equal(case.images[1].data, values[:, 1])
     assert case.images[0].grid.spacing_mm == pytest.approx((5.0, 0.5, 0.4))
-    assert "nothing tells what its 2 channels are" in told(case)
+    assert "modality of its 2 channels is not stored" in told(case)
 
 
 def test_imagej_micrometres_and_no_slice_distance(tmp_path: Path) -> None:

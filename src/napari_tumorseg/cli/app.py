@@ -9,6 +9,7 @@ import typer
 
 from napari_tumorseg.cli import demo, evaluate, info, measure, models, recipes, segment, train
 from napari_tumorseg.cli.exits import EXIT_CODES, code_of
+from napari_tumorseg.cli.wording import worded
 from napari_tumorseg.errors import DeviceError, TumorSegError
 
 _CODES = "\n\n".join(f"{code}  {meaning}" for code, meaning in EXIT_CODES.items())
@@ -55,7 +56,7 @@ def main() -> None:
     try:
         app()
     except TumorSegError as error:
-        _stop(str(error), code_of(error))
+        _stop(worded(error), code_of(error))
     except MemoryError:
         _stop("memory ran out; close other programs or take a smaller scan", code_of(DeviceError()))
     except KeyboardInterrupt:

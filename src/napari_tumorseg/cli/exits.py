@@ -17,7 +17,7 @@ EXIT_CODES = {
     1: "an error that should not happen; please report it",
     2: "wrong use of the command",
     3: "a file or folder cannot be read, or its images do not lie in one space",
-    4: "something is ambiguous and must be said (--case, --roles, --labels)",
+    4: "ambiguous input; specify --case, --roles or --labels",
     5: "a model, its card or its weights cannot be used, or the scan lacks what it needs",
     6: "the result cannot be written; what was there before is untouched",
     7: "the device is not there or too small",

@@ -76,13 +76,13 @@ def _reference(path: Path, labels: str | None, spacing: tuple[float, float, floa
     """Return the mask to compare with; what is stated of the one goes for the other."""
     from dataclasses import replace
 
-    from napari_tumorseg.errors import ChoiceNeededError
+    from napari_tumorseg.errors import ChoiceNeededError, Remedy
     from napari_tumorseg.io import read_mask
 
     try:
         found = read_mask(path, labels)
     except ChoiceNeededError as error:
-        raise ChoiceNeededError(str(error).replace("--labels", "--against-labels"), error.options) from None
+        raise ChoiceNeededError(str(error), error.options, Remedy.STATE_REFERENCE_LABELS) from None
     if spacing and found.grid.unit != "mm":
         found = replace(found, grid=found.grid.with_spacing(spacing))
     return found

@@ -6,6 +6,8 @@ import json
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
+from napari_tumorseg.cli.wording import worded
+
 if TYPE_CHECKING:
     from rich.console import Console
 
@@ -26,4 +28,4 @@ def show_warnings(sentences: Iterable[str]) -> None:
     """Print warnings, one line each, to standard error."""
     screen = console(stderr=True)
     for sentence in sentences:
-        screen.print(f"warning: {sentence}", style="yellow", markup=False)
+        screen.print(f"warning: {worded(sentence)}", style="yellow", markup=False)

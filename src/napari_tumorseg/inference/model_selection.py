@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
-from napari_tumorseg.errors import RoleError
+from napari_tumorseg.errors import Notice, Remedy, RoleError
 from napari_tumorseg.inference.foreground import scan_is_stripped
 from napari_tumorseg.models.card import ModelCard
 from napari_tumorseg.models.store import Model, list_models
@@ -19,7 +19,7 @@ def missing_roles(card: ModelCard, roles: Collection[Role]) -> str:
     closest = min(card.input.sufficient, key=lambda wanted: len(set(wanted) - present))
     lacking = " and ".join(r.title for r in closest if r not in present)
     have = ", ".join(r.title for r in MODALITIES if r in present) or "no image with a known modality"
-    return f"the model {card.name} needs {lacking}; there is {have}: say which image it is, or take another"
+    return Notice(f"the model {card.name} needs {lacking}; the scan has {have}", Remedy.CHOOSE_MODEL)
 
 
 def choose_model(scan: Scan, stripped: bool | None = None) -> Model:
@@ -44,8 +44,7 @@ def choose_model(scan: Scan, stripped: bool | None = None) -> Model:
     if not fitting:
         have = ", ".join(f"{image.name} ({image.role})" for image in scan)
         raise RoleError(
-            f"no model can run on {scan.case}, which has {have}: every model needs FLAIR at least; say which "
-            "image it is with --roles NAME=flair"
+            f"no model can run on {scan.case}, which has {have}: every model needs at least FLAIR"
         )
     state = scan_is_stripped(scan) if stripped is None else stripped
     suited = [m for m in fitting if _skull_fits(m.card, state)] or fitting

@@ -12,7 +12,7 @@ from typing import TypeVar
 
 import numpy as np
 
-from napari_tumorseg.errors import InputError, TumorSegError
+from napari_tumorseg.errors import InputError, Notice, TumorSegError
 from napari_tumorseg.geometry import Array
 from napari_tumorseg.io.nifti import to_labels
 from napari_tumorseg.io.roles import guess_role, tokens
@@ -236,7 +236,7 @@ def attempt(make: Callable[[], T], folder: Path) -> tuple[tuple[T, ...], list[st
     try:
         return (make(),), []
     except TumorSegError as error:
-        return (), [f"the mask is left out: {without_folder(str(error), folder)}"]
+        return (), [Notice(f"the mask is left out: {without_folder(str(error), folder)}", error.remedy)]
 
 
 def _is_mask_word(word: str) -> bool:

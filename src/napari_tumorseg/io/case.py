@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from napari_tumorseg.errors import ChoiceNeededError, GeometryError, InputError
+from napari_tumorseg.errors import ChoiceNeededError, GeometryError, InputError, Notice, Remedy
 from napari_tumorseg.geometry import Array, Grid
 from napari_tumorseg.io.resample import onto
 from napari_tumorseg.regions import LabelConvention, decide_convention, get_convention
@@ -145,7 +145,8 @@ class Case:
         """
         base = self.reference(reference)
         _refuse_double_roles(self)
-        images, notes = [base], []
+        images: list[Image] = [base]
+        notes: list[str] = []
         for image in self.images:
             if image is base:
                 continue
@@ -154,7 +155,8 @@ class Case:
             except GeometryError as error:
                 if image.role in MODALITIES:
                     raise
-                notes.append(f"{image.name} is left out: {_without_folders(error, image, base)}")
+                text = f"{image.name} is left out: {_without_folders(error, image, base)}"
+                notes.append(Notice(text, error.remedy))
         notes += [f"{_shown(i)} was {i.note}" for i in images if i.note]
         brain, more = self._brain_on(base, same_voxels)
         return Scan(
@@ -168,7 +170,8 @@ class Case:
         try:
             found = bring(self.brain_mask, base, same_voxels, nearest=True)
         except GeometryError as error:
-            return None, [f"the brain mask is left out: {_without_folders(error, self.brain_mask, base)}"]
+            text = f"the brain mask is left out: {_without_folders(error, self.brain_mask, base)}"
+            return None, [Notice(text, error.remedy)]
         return found.data > 0.5, []
 
 
@@ -192,8 +195,8 @@ def bring(image: Image, base: Image, same_voxels: bool = False, nearest: bool = 
     where = f"{image.source or image.name} against {base.source or base.name}"
     if _same_file_shape(image.grid, base.grid):
         raise GeometryError(
-            f"{where}: equal shape {image.grid.shape} but another affine, as after a lost header; "
-            "if the voxels match, say --same-voxels"
+            f"{where}: equal shape {image.grid.shape} but another affine, as after a lost header",
+            remedy=Remedy.IGNORE_AFFINE,
         )
     if "unknown" in (image.grid.unit, base.grid.unit):
         raise GeometryError(f"{where}: the shapes differ and no voxel size tells how they lie to each other")
@@ -244,9 +247,9 @@ def _refuse_double_roles(case: Case) -> None:
         names = [image.name for image in case.images if image.role is role]
         if len(names) > 1:
             raise ChoiceNeededError(
-                f"{case.name} has {len(names)} images that look like {role}: {', '.join(names)}; "
-                "say which is which with --roles NAME=ROLE",
+                f"{case.name} has {len(names)} images that look like {role}: {', '.join(names)}",
                 names,
+                Remedy.STATE_ROLES,
             )
 
 
@@ -266,7 +269,7 @@ def pick_case(names: Sequence[str], wanted: str | None, path: Path) -> str:
         return names[0]
     shown = ", ".join(names[:5]) + (", ..." if len(names) > 5 else "")
     if wanted is None:
-        raise ChoiceNeededError(f"{path} holds {len(names)} cases ({shown}); say which with --case", names)
+        raise ChoiceNeededError(f"{path} holds {len(names)} cases ({shown})", names, Remedy.CHOOSE_CASE)
     if wanted not in names:
         raise InputError(f"{path} holds no case {wanted!r}; it holds {shown}")
     return wanted

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from napari_tumorseg.errors import ChoiceNeededError, GeometryError, InputError
+from napari_tumorseg.errors import ChoiceNeededError, GeometryError, InputError, Remedy
 from napari_tumorseg.io.case import Case, Mask, bring
 from napari_tumorseg.io.reading import list_cases, open_case
 from napari_tumorseg.scan import Image, Role, Scan, Segmentation
@@ -143,7 +143,7 @@ class CaseRef:
         if len(masks) > 1:
             names = [m.name for m in masks]
             raise ChoiceNeededError(
-                f"{self._where} has several masks ({', '.join(names)}); say which with --masks NAME", names
+                f"{self._where} has several masks ({', '.join(names)})", names, Remedy.CHOOSE_REFERENCE
             )
         return masks[0]
 

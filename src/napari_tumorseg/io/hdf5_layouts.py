@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
-from napari_tumorseg.errors import ChoiceNeededError, InputError
+from napari_tumorseg.errors import ChoiceNeededError, InputError, Notice, Remedy
 from napari_tumorseg.geometry import Array, Grid
 from napari_tumorseg.io import hdf5_file as h5
 from napari_tumorseg.io.arrays import (
@@ -194,18 +194,17 @@ def _channel_order(values: Array, labels: Array | None, name: str) -> tuple[tupl
     (FLAIR, T1, T1ce, T2) and (T1, T1ce, T2, FLAIR) are both told of this data set. Channels 0 and 2 are
     FLAIR and T1ce in one, T1 and T2 in the other.
     """
-    hint = "say otherwise with --roles NAME=ROLE"
     oedema = labels == 2 if labels is not None else None
     if oedema is None or not oedema.any():
-        return _FLAIR_LAST, [
-            f"{name}: nothing tells the order of the channels; taken as {', '.join(_FLAIR_LAST)}; {hint}"
-        ]
+        text = f"{name}: the order of the channels is not stored; assumed {', '.join(_FLAIR_LAST)}"
+        return _FLAIR_LAST, [Notice(text, Remedy.STATE_ROLES)]
     first, third = (_contrast(values[i], oedema) for i in (0, 2))
     order = _FLAIR_FIRST if first > third else _FLAIR_LAST
-    return order, [
-        f"{name}: the order of the channels is not stored; taken as {', '.join(order)}, since the oedema is "
-        f"bright in channel {0 if first > third else 2}; {hint}"
-    ]
+    text = (
+        f"{name}: the order of the channels is not stored; assumed {', '.join(order)}, since the oedema is "
+        f"bright in channel {0 if first > third else 2}"
+    )
+    return order, [Notice(text, Remedy.STATE_ROLES)]
 
 
 def _contrast(values: Array, inside: Array) -> float:
@@ -283,8 +282,9 @@ def _choose(group: h5.Group, pictures: list[str], dataset: str | None) -> list[s
     if len(named) == 1:
         return named
     raise ChoiceNeededError(
-        f"{group.path} has several datasets that could be the image: {', '.join(pictures)}; say which one",
+        f"{group.path} has several datasets that could be the image: {', '.join(pictures)}",
         pictures,
+        Remedy.CHOOSE_IMAGE,
     )
 
 
@@ -319,8 +319,8 @@ def _named(group: h5.Group, name: str, count: int) -> tuple[list[tuple[str, Role
     names = channel_names(group, name, count)
     if names:
         return [(n, guess_role(n)) for n in names], []
-    told = f"{group.shown(name)}: nothing tells what its {count} channels are; say it with --roles NAME=ROLE"
-    return [(f"{name} {i}", Role.OTHER) for i in range(count)], [told]
+    text = f"{group.shown(name)}: the modality of its {count} channels is not stored"
+    return [(f"{name} {i}", Role.OTHER) for i in range(count)], [Notice(text, Remedy.STATE_ROLES)]
 
 
 def _masks(

@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 import tifffile
 
-from napari_tumorseg.errors import InputError
+from napari_tumorseg.errors import InputError, Notice, Remedy
 from napari_tumorseg.geometry import Array, Grid
 from napari_tumorseg.io import tiff_file
 from napari_tumorseg.io.arrays import (
@@ -229,9 +229,8 @@ def _images(found: tiff_file.TiffArray, path: Path, grid: Grid) -> tuple[tuple[I
     else:
         colours = ("red", "green", "blue") if found.is_rgb else ()
         named = [(c, Role.OTHER) for c in colours or [f"channel {i}" for i in range(len(channels))]]
-        told.append(
-            f"{path.name}: nothing tells what its {len(named)} channels are; say it with --roles NAME=ROLE"
-        )
+        text = f"{path.name}: the modality of its {len(named)} channels is not stored"
+        told.append(Notice(text, Remedy.STATE_ROLES))
     images = tuple(Image(n, role, c, grid, path) for (n, role), c in zip(named, channels, strict=True))
     return images, told + [w for i in images for w in not_finite(i.name, i.data)]
 

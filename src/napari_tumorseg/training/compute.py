@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import torch
 
-from napari_tumorseg.errors import DeviceError
+from napari_tumorseg.errors import DeviceError, Remedy
 from napari_tumorseg.inference.predict import choose_device
 
 
@@ -54,7 +54,7 @@ class ComputeSettings:
         wanted = int(number) + 1 if number else self.devices
         if there is not None and wanted > there:
             raise DeviceError(
-                f"{wanted} {kind} devices were asked for (--device, --devices); there is {there}"
+                f"{wanted} {kind} devices were asked for; {there} is available", remedy=Remedy.CHANGE_DEVICES
             )
         return kind, [int(number)] if number else self.devices
 

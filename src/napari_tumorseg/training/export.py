@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from napari_tumorseg.errors import InputError, ModelError
+from napari_tumorseg.errors import InputError, ModelError, Remedy
 from napari_tumorseg.io.atomic import atomic_path, write_text
 from napari_tumorseg.io.dataset import patient_of
 from napari_tumorseg.models.store import Model, get_model, list_models, user_folder
@@ -50,8 +50,8 @@ class Start:
             for name in _cases(getattr(data_split, part)):
                 if patient_of(name) in seen:
                     raise InputError(
-                        f"{name} is kept apart for {part}, but {self.name} was trained on that patient: take "
-                        "another model for --start-from, or another split"
+                        f"{name} is kept apart for {part}, but {self.name} was trained on that patient",
+                        remedy=Remedy.CHANGE_START,
                     )
 
 
@@ -96,7 +96,7 @@ def check_name(name: str, run: Path) -> None:
     if not there and folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         there = {""}
     if there - {_installed(run).get(name)}:
-        raise InputError(f"there is a model {name} in {user_folder()}; give this one another --name")
+        raise InputError(f"{user_folder()} already holds a model named {name}", remedy=Remedy.RENAME_MODEL)
 
 
 def hides_builtin(name: str) -> bool:

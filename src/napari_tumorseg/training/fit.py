@@ -14,7 +14,7 @@ import torch
 from torch.multiprocessing.spawn import ProcessRaisedException
 
 from napari_tumorseg._version import __version__
-from napari_tumorseg.errors import CancelledError, InputError, ModelError, OutputError
+from napari_tumorseg.errors import CancelledError, InputError, ModelError, OutputError, Remedy
 from napari_tumorseg.io.atomic import write_text
 from napari_tumorseg.io.dataset import DataSet
 from napari_tumorseg.models.store import Model, get_model
@@ -181,8 +181,8 @@ def _check_devices(run: Path, machine: ComputeSettings) -> None:
     saved = checkpoints.latest(run)
     if saved is not None and saved.devices not in (None, machine.world):
         raise InputError(
-            f"{run} goes on only on as many devices as before ({saved.devices}, not {machine.world}): give "
-            "--devices and --nodes as it began"
+            f"{run} was begun on {saved.devices} devices and cannot be continued on {machine.world}",
+            remedy=Remedy.CHANGE_DEVICES,
         )
 
 
@@ -199,7 +199,7 @@ def _check_new(run: Path) -> None:
     except OSError as error:
         raise OutputError(f"{run} cannot be a folder for a training: {error.strerror or error}") from error
     if is_first() and {path.name for path in run.iterdir()} - {"cache", "recipe.toml", "split.json"}:
-        raise OutputError(f"{run} is not empty; go on with --resume, or choose a new folder")
+        raise OutputError(f"{run} is not empty", remedy=Remedy.RESUME_TRAINING)
 
 
 def _fit(
@@ -247,7 +247,7 @@ def _run(
             module, datamodule=data_module, ckpt_path=str(last.path) if last else None, weights_only=False
         )
     except (KeyboardInterrupt, SystemExit):  # Lightning makes an exit of Ctrl-C and of SIGTERM
-        raise CancelledError(f"training was stopped; go on with --resume -o {run}") from None
+        raise CancelledError(f"training in {run} was stopped", remedy=Remedy.RESUME_TRAINING) from None
     except ProcessRaisedException as error:  # what a process of several raised comes as text
         _, sign, sentence = str(error).rpartition(f"{ModelError.__module__}.ModelError: ")
         if not sign:

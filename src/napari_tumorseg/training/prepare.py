@@ -7,7 +7,7 @@ from pathlib import Path
 
 import lightning
 
-from napari_tumorseg.errors import InputError, OutputError
+from napari_tumorseg.errors import InputError, OutputError, Remedy
 from napari_tumorseg.io.dataset import DataSet
 from napari_tumorseg.training.cache import CachedCase, SkippedCase, fill_cache
 from napari_tumorseg.training.checkpoints import Tell
@@ -51,7 +51,7 @@ def divided(cases: Sequence[CachedCase], recipe: Recipe, leave_out: Sequence[str
     slices_of = _taking_part(cases, recipe)
     for name in absent(slices_of, recipe.split):
         if name in leave_out:
-            raise InputError(f"{name} is to be left out (--leave-out), but the data do not hold it")
+            raise InputError(f"the data hold no case {name} to leave out", remedy=Remedy.CHANGE_LEFT_OUT)
         tell(f"the recipe's split names {name}, which the data do not hold")
     return divide(slices_of, recipe.split)
 

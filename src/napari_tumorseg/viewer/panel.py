@@ -41,8 +41,8 @@ from napari_tumorseg.viewer.segment.run_section import RunSection
 from napari_tumorseg.viewer.state.active_mask import ActiveMask
 from napari_tumorseg.viewer.state.context import PanelContext
 from napari_tumorseg.viewer.state.job import Job
+from napari_tumorseg.viewer.widgets.messages import short
 from napari_tumorseg.viewer.widgets.section import Section
-from napari_tumorseg.viewer.widgets.telling import short
 from napari_tumorseg.viewer.widgets.toasts import show_error
 
 if TYPE_CHECKING:

@@ -133,9 +133,9 @@ def _tell(sentences: list[str], paths: list[str]) -> None:
         return
     from napari.utils.notifications import show_warning
 
-    from napari_tumorseg.viewer.widgets.telling import short, together
+    from napari_tumorseg.viewer.widgets.messages import short, summary
 
-    show_warning(short(together(sentences), paths))
+    show_warning(short(summary(sentences), paths))
 
 
 def _as_list(path: Paths) -> list[str]:

@@ -16,6 +16,7 @@ from napari_tumorseg.errors import TumorSegError
 from napari_tumorseg.geometry import Array
 from napari_tumorseg.session import EditCounts, Journal, discard
 from napari_tumorseg.viewer.layers.axes import Index
+from napari_tumorseg.viewer.widgets.messages import worded
 
 SECONDS_BETWEEN_SYNCS = 5.0
 """Edits are written at once, and had on the disk, against the power going, as often as this."""
@@ -94,7 +95,7 @@ class Journals(QObject):
             except TumorSegError as error:
                 if not self._is_failing:
                     self._is_failing = True
-                    self.failed.emit(str(error))
+                    self.failed.emit(worded(error))
             else:
                 self._is_failing = False
 

@@ -32,6 +32,7 @@ from napari_tumorseg.viewer.layers.origin import METADATA_KEY, PROBABILITIES_KEY
 from napari_tumorseg.viewer.layers.to_layers import labels_layer
 from napari_tumorseg.viewer.state.tracked_mask import TrackedMask
 from napari_tumorseg.viewer.widgets.background import Background
+from napari_tumorseg.viewer.widgets.messages import worded
 from napari_tumorseg.viewer.widgets.offers import Offer, OfferBar
 
 if TYPE_CHECKING:
@@ -125,7 +126,7 @@ class Recovery(QObject):
             try:
                 self._show(one, read)
             except TumorSegError as error:
-                failed(str(error))
+                failed(worded(error))
 
         def failed(why: str) -> None:
             self._answered.discard(one.path)
@@ -174,7 +175,7 @@ class Recovery(QObject):
         try:
             action(*arguments)
         except TumorSegError as error:
-            self.failed.emit(str(error))
+            self.failed.emit(worded(error))
 
 
 def told(one: Unfinished) -> str:

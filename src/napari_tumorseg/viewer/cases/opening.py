@@ -14,6 +14,7 @@ from napari_tumorseg.scan import Segmentation
 from napari_tumorseg.session import Entry
 from napari_tumorseg.viewer.layers.to_layers import LayerData, group_key, labels_layer
 from napari_tumorseg.viewer.readers import layers_of
+from napari_tumorseg.viewer.widgets.messages import worded
 
 if TYPE_CHECKING:
     from napari_tumorseg.io import Case
@@ -61,7 +62,7 @@ def open_entry(entry: Entry) -> Opened:
         try:
             mask = _mask_layer(entry.mask, case)
         except TumorSegError as error:
-            sentences.append(f"the saved mask is left out: {error}")
+            sentences.append(f"the saved mask is left out: {worded(error)}")
     found = [*layers, *([mask] if mask else [])]
     return Opened(entry, found, mask is not None, sentences, stamp_of(entry.mask))
 

@@ -34,8 +34,8 @@ from napari_tumorseg.viewer.layers.origin import origin_of
 from napari_tumorseg.viewer.state.context import PanelContext
 from napari_tumorseg.viewer.state.saving import keep_others_mask
 from napari_tumorseg.viewer.widgets.background import Background
+from napari_tumorseg.viewer.widgets.messages import short, summary
 from napari_tumorseg.viewer.widgets.section import Note
-from napari_tumorseg.viewer.widgets.telling import short, together
 
 MayLeave = Callable[[Collection[Layer], Callable[[LabelsLayer], None]], bool]
 
@@ -247,7 +247,7 @@ class WorklistPage(QWidget):
         others = ", ".join(sorted({origin.case for origin in map(origin_of, before) if origin}))
         self.note.value = f"{opened.entry.name} is open{f', beside {others}' if others else ''}."
         if opened.sentences:
-            show_warning(short(together(opened.sentences)))
+            show_warning(short(summary(opened.sentences)))
         self._show_list()
 
     def _on_failed(self, why: str) -> None:

@@ -16,6 +16,7 @@ from napari_tumorseg.geometry import Array, Grid
 from napari_tumorseg.measure.rano import Ends, Line, Rano, with_ends
 from napari_tumorseg.viewer.layers.to_layers import placement
 from napari_tumorseg.viewer.layers.views import add_view, view_metadata
+from napari_tumorseg.viewer.widgets.messages import worded
 
 if TYPE_CHECKING:
     from napari import Viewer
@@ -97,7 +98,7 @@ class DiametersLayer(QObject):
             self._found = _with_moved(found, grid, self.layer)
         except TumorSegError as error:
             self._put(found)
-            self.refused.emit(str(error))
+            self.refused.emit(worded(error))
             return
         self._put(self._found)
         if self._found is not found:

@@ -22,6 +22,7 @@ from napari_tumorseg.regions import LabelConvention
 from napari_tumorseg.scan import Image, Role, Segmentation
 from napari_tumorseg.viewer.layers.colours import colour_of
 from napari_tumorseg.viewer.layers.origin import METADATA_KEY, Origin
+from napari_tumorseg.viewer.widgets.messages import worded
 
 LayerData = tuple[Any, dict[str, Any], str]
 
@@ -147,7 +148,7 @@ def _on_one_grid(case: Case) -> tuple[list[Image], list[str]]:
         try:
             brought = bring(image, base, nearest=image.role is Role.BRAIN_MASK)
         except GeometryError as error:
-            notes.append(f"{image.name} is left out: {error}")
+            notes.append(f"{image.name} is left out: {worded(error)}")
             continue
         if brought.note:
             notes.append(f"{image.name}: {brought.note}")

@@ -28,6 +28,7 @@ from napari_tumorseg.viewer.results.section import NOTICE, ResultsSection
 from napari_tumorseg.viewer.state import saving
 from napari_tumorseg.viewer.state.active_mask import ActiveMask
 from napari_tumorseg.viewer.state.navigation import Navigator
+from napari_tumorseg.viewer.widgets.messages import worded
 
 if TYPE_CHECKING:
     from napari import Viewer
@@ -49,7 +50,7 @@ def _told(
         except CancelledError:
             return
         except TumorSegError as error:
-            control.failed.emit(str(error))
+            control.failed.emit(worded(error))
 
     return safe
 

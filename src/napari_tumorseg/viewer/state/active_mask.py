@@ -22,6 +22,7 @@ from napari_tumorseg.viewer.layers.origin import origin_of
 from napari_tumorseg.viewer.state.conventions import segmentation_of
 from napari_tumorseg.viewer.state.mask_tracker import MaskTracker
 from napari_tumorseg.viewer.state.tracked_mask import TrackedMask
+from napari_tumorseg.viewer.widgets.messages import worded
 
 NO_MASK = "No mask is selected: segment the scan, or select a Labels layer."
 
@@ -91,7 +92,7 @@ class ActiveMask(MaskTracker):
         except TumorSegError as error:
             self._current = None
             self.switched.emit(None)
-            self.refused.emit(layer, str(error))
+            self.refused.emit(layer, worded(error))
             return
         self.switched.emit(layer)
 

@@ -14,6 +14,7 @@ from qtpy.QtCore import QObject, QTimer
 
 from napari_tumorseg.errors import TumorSegError
 from napari_tumorseg.viewer.state.tracked_mask import TrackedMask
+from napari_tumorseg.viewer.widgets.messages import worded
 
 ACTION_OF_MODE = {"paint": "paint", "erase": "erase", "fill": "fill", "polygon": "polygon"}
 """Name of a stroke in each mode of a Labels layer."""
@@ -171,7 +172,7 @@ class MaskTracker(QObject):
         try:
             change = mask.sync()
         except TumorSegError as error:
-            self.refused.emit(mask.layer, str(error))
+            self.refused.emit(mask.layer, worded(error))
             return False
         if change is None:
             return False

@@ -20,6 +20,7 @@ from napari_tumorseg.viewer.layers.axes import Index, LayerAxes
 from napari_tumorseg.viewer.layers.edits import EDITS_KEY, Edits, edits_of
 from napari_tumorseg.viewer.layers.from_layers import as_labels
 from napari_tumorseg.viewer.layers.origin import is_result, origin_of
+from napari_tumorseg.viewer.widgets.messages import worded
 
 _REMEMBERED = 200
 """Edits back to which an undo is known as such; napari itself undoes 100."""
@@ -127,7 +128,7 @@ class TrackedMask:
             self.convention = self._decided(present)
             self.why = ""
         except TumorSegError as error:
-            self.convention, self.why = None, str(error)
+            self.convention, self.why = None, worded(error)
         strange = sorted(present - self.convention.values) if self.convention else []
         if strange and self.convention:
             self.why = (

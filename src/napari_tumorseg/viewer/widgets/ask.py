@@ -9,7 +9,7 @@ from napari.utils import notifications
 from qtpy.QtWidgets import QApplication, QInputDialog, QWidget
 
 from napari_tumorseg.errors import CancelledError, TumorSegError
-from napari_tumorseg.viewer.widgets.telling import short
+from napari_tumorseg.viewer.widgets.messages import short
 
 
 def window() -> QWidget | None:
@@ -33,7 +33,7 @@ def tell(error: TumorSegError, paths: Iterable[Path | str]) -> None:
     if window() is None:
         raise error
     if not isinstance(error, CancelledError):  # which is an answer
-        notifications.show_error(short(str(error), paths))
+        notifications.show_error(short(error, paths))
 
 
 def choose(title: str, question: str, options: Sequence[str]) -> str | None:

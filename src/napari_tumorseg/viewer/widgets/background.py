@@ -12,6 +12,7 @@ from qtpy.QtCore import QObject
 from superqt.utils import create_worker
 
 from napari_tumorseg.errors import TumorSegError
+from napari_tumorseg.viewer.widgets.messages import worded
 
 Work = Callable[[], Any]
 
@@ -28,7 +29,7 @@ class Failure:
 def sentence(error: Exception) -> str:
     """Return the message for the user; an unexpected error is logged with its traceback."""
     if isinstance(error, TumorSegError):
-        return str(error)
+        return worded(error)
     _LOG.error("unexpected error", exc_info=error)
     return f"It failed unexpectedly ({type(error).__name__}: {error}); details are in the log."
 
@@ -87,7 +88,7 @@ class Background(QObject):
         try:
             done(found)
         except TumorSegError as error:
-            failed(str(error))
+            failed(worded(error))
 
 
 def _safely(work: Work, turn: int) -> tuple[int, Any]:

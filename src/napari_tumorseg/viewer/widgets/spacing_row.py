@@ -7,6 +7,7 @@ from psygnal import Signal
 from qtpy.QtWidgets import QHBoxLayout, QLabel, QVBoxLayout, QWidget
 
 from napari_tumorseg.errors import InputError
+from napari_tumorseg.viewer.widgets.messages import worded
 from napari_tumorseg.viewer.widgets.section import wrapping_label
 
 _UNKNOWN = "The voxel size is unknown: volumes stay in voxels, and steps in mm are off."
@@ -49,7 +50,7 @@ class SpacingRow(QWidget):
         try:
             spacing = parse_spacing(self.text.value)
         except InputError as error:
-            self.refused.emit(str(error))
+            self.refused.emit(worded(error))
         else:
             self.stated.emit(spacing)
 

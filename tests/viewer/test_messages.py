@@ -2,7 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from napari_tumorseg.viewer.widgets.telling import short, together
+from napari_tumorseg.errors import ChoiceNeededError, Notice, Remedy
+from napari_tumorseg.viewer.widgets.messages import short, summary
 
 
 @pytest.mark.parametrize(
@@ -14,8 +15,11 @@ from napari_tumorseg.viewer.widgets.telling import short, together
         ("cannot read '/tmp/x/a.h5'", "cannot read 'a.h5'"),
         ("see https://example.org/some/page", "see https://example.org/some/page"),
         ("steps of 1/255, and/or sub/folder/a.nii", "steps of 1/255, and/or sub/folder/a.nii"),
-        ("2 cases (p1, p2); say which with --case", "2 cases (p1, p2); open one of them"),
-        ("fit several conventions: say which with --labels (msd)", "fit several conventions (msd)"),
+        (
+            Notice("2 channels of /d/a.tif", Remedy.STATE_ROLES),
+            "2 channels of a.tif; set the roles under Images",
+        ),
+        (ChoiceNeededError("2 cases (p1, p2)", (), Remedy.CHOOSE_CASE), "2 cases (p1, p2); open one of them"),
     ],
 )
 def test_what_the_window_says(text, expected):
@@ -29,5 +33,5 @@ def test_folders_with_spaces_go_if_the_file_is_known(tmp_path):
 
 def test_what_is_left_out_comes_first():
     sentences = ["a: resampled", "b is left out: odd", "c is left out: far"]
-    assert together(sentences).splitlines() == ["2 files are left out.", *sentences[1:], sentences[0]]
-    assert together(sentences[:2]).splitlines() == [sentences[1], sentences[0]]
+    assert summary(sentences).splitlines() == ["2 files are left out.", *sentences[1:], sentences[0]]
+    assert summary(sentences[:2]).splitlines() == [sentences[1], sentences[0]]
