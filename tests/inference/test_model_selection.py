@@ -25,13 +25,13 @@ def test_roles_that_suffice() -> None:
     card = get_model("lgg-flair").card
     assert missing_roles(card, [Role.FLAIR]) == ""
     assert missing_roles(card, [Role.FLAIR, Role.T2]) == ""
-    assert "needs FLAIR; there is T2" in missing_roles(card, [Role.T2])
+    assert "needs FLAIR; the scan has T2" in missing_roles(card, [Role.T2])
     assert "no image with a known modality" in missing_roles(card, [Role.OTHER])
 
 
 def test_the_sentence_names_the_nearest_set() -> None:
     card = get_model("brats-regions").card
-    assert "brats-regions needs T1c; there is FLAIR" in missing_roles(card, [Role.FLAIR])
+    assert "brats-regions needs T1c; the scan has FLAIR" in missing_roles(card, [Role.FLAIR])
     assert "needs FLAIR and T1c" in missing_roles(card, [])
 
 

@@ -41,7 +41,7 @@ from napari_tumorseg.viewer.segment.run_section import RunSection
 from napari_tumorseg.viewer.state.active_mask import ActiveMask
 from napari_tumorseg.viewer.state.context import PanelContext
 from napari_tumorseg.viewer.state.job import Job
-from napari_tumorseg.viewer.widgets.messages import short
+from napari_tumorseg.viewer.widgets.messages import short, worded
 from napari_tumorseg.viewer.widgets.section import Section
 from napari_tumorseg.viewer.widgets.toasts import show_error
 
@@ -63,7 +63,7 @@ def _told(
         except CancelledError:
             return
         except TumorSegError as error:
-            panel.report_error(str(error))
+            panel.report_error(worded(error))
 
     return safe
 

@@ -19,6 +19,7 @@ from napari_tumorseg.viewer.layers.from_layers import to_segmentation
 from napari_tumorseg.viewer.layers.inputs import case_of
 from napari_tumorseg.viewer.layers.origin import is_view
 from napari_tumorseg.viewer.state.conventions import segmentation_of
+from napari_tumorseg.viewer.widgets.messages import worded
 
 if TYPE_CHECKING:
     from napari import Viewer
@@ -53,7 +54,7 @@ class PanelContext:
             except CancelledError:
                 return
             except TumorSegError as error:
-                self.report_error(str(error))
+                self.report_error(worded(error))
 
         return slot
 
