@@ -18,6 +18,7 @@ import numpy as np
 
 from measuring import about_machine, default_case, show, take_turns
 from napari_tumorseg.io import nifti, open_case
+from napari_tumorseg.io.formats import stem
 from napari_tumorseg.io.roles import guess_role
 from napari_tumorseg.scan import MODALITIES
 
@@ -26,7 +27,7 @@ NIBABEL = "nibabel, one file after the other"
 
 def modalities(case: Path) -> list[Path]:
     """Return the NIfTI files of a case folder that are images by their names."""
-    return [p for p in sorted(case.glob("*.nii*")) if guess_role(nifti.stem(p)) in MODALITIES]
+    return [p for p in sorted(case.glob("*.nii*")) if guess_role(stem(p)) in MODALITIES]
 
 
 def by_nibabel(path: Path) -> np.ndarray:

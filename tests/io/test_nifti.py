@@ -20,6 +20,8 @@ from napari_tumorseg import io
 from napari_tumorseg.errors import InputError, OutputError, TooLargeError, TumorSegError
 from napari_tumorseg.geometry import Grid
 from napari_tumorseg.io import nifti
+from napari_tumorseg.io.formats import stem
+from napari_tumorseg.io.label_arrays import is_labels, to_labels
 from napari_tumorseg.io.limits import LIMIT_VARIABLE
 from tests.nifti_files import (
     affine_of,
@@ -696,8 +698,8 @@ def test_each_field_at_its_extremes(tmp_path: Path, monkeypatch: pytest.MonkeyPa
 )
 def test_labels(values: Any, labels: list[int]) -> None:
     array = np.array(values)
-    assert nifti.is_labels(array)
-    found = nifti.to_labels(array)
+    assert is_labels(array)
+    found = to_labels(array)
     assert found.dtype == np.uint8
     assert found.flags.writeable
     np.testing.assert_array_equal(found, labels)
@@ -707,17 +709,17 @@ def test_labels(values: Any, labels: list[int]) -> None:
     "values", [[0, 0.5], [-1, 0], [0, 256], [0, np.nan], [0, np.inf], list(range(100)), [0, 2**40]]
 )
 def test_what_are_no_labels(values: list[float]) -> None:
-    assert not nifti.is_labels(np.array(values))
+    assert not is_labels(np.array(values))
 
 
 def test_labels_of_a_view_are_contiguous() -> None:
     view = labels_like((4, 5, 6))[::-1, :, ::2]
-    found = nifti.to_labels(view)
+    found = to_labels(view)
     assert found.flags.c_contiguous
     np.testing.assert_array_equal(found, view)
 
 
 def test_stems() -> None:
     for name in ("a b.nii", "a b.nii.gz", "a b.NII.GZ", "a b.Nii"):
-        assert nifti.stem(Path(name)) == "a b"
-    assert nifti.stem(Path("VSD.Brain.XX.O.MR_T1.54512.nii")) == "VSD.Brain.XX.O.MR_T1.54512"
+        assert stem(Path(name)) == "a b"
+    assert stem(Path("VSD.Brain.XX.O.MR_T1.54512.nii")) == "VSD.Brain.XX.O.MR_T1.54512"

@@ -12,7 +12,7 @@ import tifffile
 
 from napari_tumorseg.errors import ChoiceNeededError, InputError, OutputError, TooLargeError
 from napari_tumorseg.geometry import Grid
-from napari_tumorseg.io import tiff
+from napari_tumorseg.io import tiff, tiff_writing
 from napari_tumorseg.regions import CONVENTIONS
 from napari_tumorseg.scan import Role, Segmentation
 
@@ -291,7 +291,7 @@ def test_a_real_lgg_patient(tmp_path: Path) -> None:
     (tmp_path / "out").mkdir()
     seg = case.masks[0].segmentation()
     seg = Segmentation(seg.labels, seg.grid, seg.convention, case.name)
-    written = tiff.write_lgg(seg, tmp_path / "out")
+    written = tiff_writing.write_lgg(seg, tmp_path / "out")
     np.testing.assert_array_equal(tifffile.imread(written), truth)
     assert {p.name for p in written} == {p.name for p in folder.glob("*_mask.tif")}
 
@@ -411,7 +411,7 @@ def segmentation(spacing: tuple[float, float, float] | None = (5.0, 0.9375, 0.4)
 def test_round_trip(tmp_path: Path, spacing: tuple[float, float, float] | None) -> None:
     seg = segmentation(spacing)
     path = tmp_path / "case_seg.tif"
-    tiff.write_mask(seg, path)
+    tiff_writing.write_mask(seg, path)
     mask = tiff.open_case(path).masks[0]
     np.testing.assert_array_equal(mask.labels, seg.labels)
     assert mask.labels.dtype == np.uint8
@@ -422,13 +422,13 @@ def test_round_trip(tmp_path: Path, spacing: tuple[float, float, float] | None) 
         assert file.is_imagej
         assert file.series[0].axes == "ZYX"
     with pytest.raises(OutputError, match="exists already"):
-        tiff.write_mask(seg, path)
+        tiff_writing.write_mask(seg, path)
 
 
 def test_masks_from_flipped_files_are_written_canonically(tmp_path: Path) -> None:
     seg = segmentation()
     grid = Grid.from_codes((W, H, 7), "RAS", (0.4, 0.9375, 5.0))
-    tiff.write_mask(Segmentation(seg.labels, grid, seg.convention), tmp_path / "a_seg.tif")
+    tiff_writing.write_mask(Segmentation(seg.labels, grid, seg.convention), tmp_path / "a_seg.tif")
     np.testing.assert_array_equal(tifffile.imread(tmp_path / "a_seg.tif"), seg.labels)
 
 
@@ -436,10 +436,10 @@ def test_lgg_writing_is_all_or_nothing(tmp_path: Path) -> None:
     seg = segmentation()
     (tmp_path / "case_4_mask.tif").write_bytes(b"corrected by hand")
     with pytest.raises(OutputError, match="case_4_mask"):
-        tiff.write_lgg(seg, tmp_path)
+        tiff_writing.write_lgg(seg, tmp_path)
     assert [p.name for p in tmp_path.iterdir()] == ["case_4_mask.tif"]
     assert (tmp_path / "case_4_mask.tif").read_bytes() == b"corrected by hand"
-    written = tiff.write_lgg(seg, tmp_path, overwrite=True)
+    written = tiff_writing.write_lgg(seg, tmp_path, overwrite=True)
     assert [p.name for p in written] == [f"case_{n}_mask.tif" for n in range(1, 8)]
     np.testing.assert_array_equal(tifffile.imread(written), (seg.labels > 0) * np.uint8(255))
     assert len(list(tmp_path.iterdir())) == 7
@@ -456,5 +456,5 @@ def test_lgg_writing_that_fails_leaves_nothing(tmp_path: Path, monkeypatch: pyte
 
     monkeypatch.setattr(tifffile, "imwrite", full)
     with pytest.raises(OutputError, match="No space left"):
-        tiff.write_lgg(segmentation(), tmp_path)
+        tiff_writing.write_lgg(segmentation(), tmp_path)
     assert not list(tmp_path.iterdir())

@@ -21,24 +21,7 @@ if TYPE_CHECKING:
     from napari_tumorseg.models import Model
     from napari_tumorseg.scan import Scan, Segmentation
 
-_ENDINGS = (".nii", ".nii.gz", ".tif", ".tiff", ".h5", ".hdf5")
 _PICTURES = (".png", ".jpg", ".jpeg", ".webp")
-_OTHER_ENDINGS = (
-    *_PICTURES,
-    ".bmp",
-    ".gz",
-    ".mha",
-    ".mhd",
-    ".nrrd",
-    ".img",
-    ".hdr",
-    ".npy",
-    ".npz",
-    ".dcm",
-    ".mat",
-    ".mgz",
-)
-"""What looks like a file name, though no mask is written so; any other name is a folder's."""
 
 
 def segment(
@@ -157,11 +140,13 @@ def _targets(
     """Return where results go, and every file that will be written beside probabilities."""
     from napari_tumorseg.errors import OutputError
     from napari_tumorseg.io import side_file
-    from napari_tumorseg.io.tiff import lgg_masks
+    from napari_tumorseg.io.formats import WRITTEN_ENDINGS, looks_like_file, written_format
+    from napari_tumorseg.io.tiff_writing import lgg_masks
 
-    is_folder = lgg or not output.name.lower().endswith(_ENDINGS)
-    if is_folder and not output.is_dir() and (output.is_file() or output.suffix.lower() in _OTHER_ENDINGS):
-        raise OutputError(f"{output}: a mask is written as one of {', '.join(_ENDINGS)}, or into a folder")
+    is_folder = lgg or written_format(output) is None
+    if is_folder and not output.is_dir() and (output.is_file() or looks_like_file(output)):
+        endings = ", ".join(WRITTEN_ENDINGS)
+        raise OutputError(f"{output}: a mask is written as one of {endings}, or into a folder")
     if picture and picture.suffix.lower() not in _PICTURES:
         raise OutputError(f"{picture}: a picture is written as one of {', '.join(_PICTURES)}")
     folder = output if is_folder else output.parent

@@ -1,4 +1,4 @@
-"""What readers share: types, label arrays, side files, stacks of numbered slices."""
+"""Helpers that the readers share: number types, file names, side files, stacks of numbered slices."""
 
 from __future__ import annotations
 
@@ -14,17 +14,14 @@ import numpy as np
 
 from napari_tumorseg.errors import InputError, Notice, TumorSegError
 from napari_tumorseg.geometry import Array
-from napari_tumorseg.io.nifti import to_labels
+from napari_tumorseg.io import formats
+from napari_tumorseg.io.formats import Format, side_file
 from napari_tumorseg.io.roles import guess_role, tokens
 from napari_tumorseg.regions import LabelConvention, get_convention
 from napari_tumorseg.scan import Image, Role
 
 T = TypeVar("T")
 
-_NEAR = 0.01
-"""How far from a whole number a label in a float file may be."""
-_MASK_VALUES = 6
-"""An array with at most so many different whole numbers may be a mask: four labels, background, 255."""
 _IMAGE_WORDS = {"image", "images", "img", "imgs", "scan", "scans", "data", "x", "y"}
 
 
@@ -32,6 +29,12 @@ def natural_key(name: str) -> list[tuple[int, int, str]]:
     """Return a key that sorts ``slice_2`` before ``slice_10``."""
     parts = re.split(r"(\d+)", name.lower())
     return [(0, int(p), "") if p.isdigit() else (1, 0, p) for p in parts if p]
+
+
+def files_in(folder: Path, form: Format) -> list[Path]:
+    """Return the files of a format that lie directly in a folder, in natural order."""
+    found = [path for path in folder.iterdir() if form.matches(path) and path.is_file()]
+    return sorted(found, key=lambda path: natural_key(path.name))
 
 
 def memory_type(dtype: np.dtype[np.generic], where: object) -> np.dtype[np.generic]:
@@ -57,64 +60,6 @@ def memory_type(dtype: np.dtype[np.generic], where: object) -> np.dtype[np.gener
 def as_numbers(array: Array, where: object) -> Array:
     """Return an array in the type that `memory_type` says; a view where it has that type already."""
     return array.astype(memory_type(array.dtype, where), copy=False)
-
-
-def as_labels(array: Array, where: object) -> Array:
-    """Return a mask as uint8 labels; near-integers count as labels, and a mask of {0, 255} as {0, 1}.
-
-    Raises
-    ------
-    InputError
-        If the values are no labels.
-    """
-    if array.dtype.kind == "f":
-        rounded = np.rint(array)
-        # written so that NaN and infinity fail, too
-        if not bool(np.all(np.abs(array - rounded) <= _NEAR)):
-            raise InputError(f"{where} holds values that are no whole numbers, so it is no label mask")
-        array = rounded
-    if array.size and (array.min() < 0 or array.max() > 255):
-        raise InputError(f"{where} holds values outside 0 to 255, so it is no label mask")
-    return to_labels(array)
-
-
-def from_channels(array: Array, axis: int, where: object) -> Array:
-    """Return the labels of a mask with a channel axis: one-hot, or the same mask in each channel.
-
-    One-hot channels are labels 1, 2, ... in their order; where every voxel is in exactly one of them the
-    first is the background.
-
-    Raises
-    ------
-    InputError
-        If the channels overlap (regions, not labels) or are no masks at all.
-    """
-    channels = np.moveaxis(array, axis, 0)
-    if len(channels) == 1 or all(np.array_equal(channels[0], c) for c in channels[1:]):
-        return as_labels(channels[0], where)
-    hot = as_labels(channels, where)
-    if hot.max() > 1:
-        raise InputError(f"{where} has {len(hot)} channels that are not one-hot, so it is no label mask")
-    covered = hot.sum(axis=0, dtype=np.uint8)
-    if covered.max() > 1:
-        raise InputError(f"{where} has channels that overlap: regions rather than labels")
-    first = 0 if covered.min() == 1 else 1
-    labels = np.zeros(hot.shape[1:], np.uint8)
-    for value, channel in enumerate(hot, start=first):
-        labels[channel > 0] = value
-    return labels
-
-
-def looks_like_mask(array: Array) -> bool:
-    """Tell whether an array holds so few whole numbers that it must be a mask rather than an image."""
-    if array.dtype.kind == "b":
-        return True
-    some = array.ravel()[:: max(1, array.size // 100_000)]
-    values = np.unique(some)
-    few = 1 < values.size <= _MASK_VALUES
-    if not few or not bool(np.all(np.abs(values - np.rint(values)) <= _NEAR)):
-        return False
-    return bool(values[0] >= 0 and (values[-1] < _MASK_VALUES or set(np.rint(values)) == {0, 255}))
 
 
 def not_finite(name: str, array: Array) -> list[str]:
@@ -202,14 +147,7 @@ def _renamed(image: Image) -> Image:
     if path is None:
         return image
     file = f"{path.parent.name}/{path.name}"
-    return replace(image, name=file if image.name == side_file(path).stem else f"{file}: {image.name}")
-
-
-def side_file(path: Path) -> Path:
-    """Return where the JSON beside a mask lies: ``X_seg.nii.gz`` and ``X_seg.tif`` have ``X_seg.json``."""
-    name = path.name
-    ending = next((e for e in (".nii.gz", ".nii") if name.lower().endswith(e)), path.suffix)
-    return path.with_name(name[: len(name) - len(ending)] + ".json")
+    return replace(image, name=file if image.name == formats.stem(path) else f"{file}: {image.name}")
 
 
 def side_convention(path: Path) -> LabelConvention | None:

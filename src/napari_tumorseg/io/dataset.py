@@ -9,6 +9,7 @@ from pathlib import Path
 
 from napari_tumorseg.errors import ChoiceNeededError, GeometryError, InputError, Remedy
 from napari_tumorseg.io.case import Case, Mask, bring
+from napari_tumorseg.io.formats import HDF5
 from napari_tumorseg.io.reading import list_cases, open_case
 from napari_tumorseg.scan import Image, Role, Scan, Segmentation
 
@@ -16,9 +17,6 @@ from napari_tumorseg.scan import Image, Role, Scan, Segmentation
 class UnlabelledError(InputError):
     """A case has no image or no reference mask: nothing can be learnt from it, nothing compared."""
 
-
-_PAIRS = (".h5", ".hdf5")
-"""Endings of files that can hold an image and its mask."""
 
 _PATIENTS = (
     (re.compile(r"TCGA[-_]([A-Z0-9]{2})[-_]([A-Z0-9]{4})", re.IGNORECASE), "TCGA-{}-{}"),
@@ -85,7 +83,7 @@ class CaseRef:
 
     def open(self) -> Case:
         """Read everything that belongs to the case."""
-        for ending in _PAIRS:
+        for ending in HDF5.written:
             file = self.path / f"{self.case}{ending}"
             if file.is_file():  # among thousands of such files the folder need not be looked through for each
                 found = open_case(file)

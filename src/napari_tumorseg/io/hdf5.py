@@ -15,12 +15,12 @@ import numpy as np
 from napari_tumorseg.errors import InputError, OutputError
 from napari_tumorseg.io import hdf5_file as h5
 from napari_tumorseg.io import hdf5_layouts as layouts
-from napari_tumorseg.io.arrays import as_labels, attempt, is_mask_name, looks_like_mask, natural_key, subject
+from napari_tumorseg.io.arrays import attempt, files_in, is_mask_name, subject
 from napari_tumorseg.io.atomic import atomic_path
 from napari_tumorseg.io.case import Case, Mask, pick_case
+from napari_tumorseg.io.formats import HDF5
+from napari_tumorseg.io.label_arrays import as_labels, looks_like_mask
 from napari_tumorseg.scan import Segmentation
-
-ENDINGS = (".h5", ".hdf5", ".mat", ".hdf")
 
 _SLICE = re.compile(r"(?P<volume>.*volume_\d+)_slice_(?P<number>\d+)", re.IGNORECASE)
 _DIGITS = 9
@@ -189,7 +189,7 @@ def _with_partner(case: Case, path: Path) -> Case:
 
 def _partner(path: Path, case: Case) -> Path | None:
     """Return the file with the same name but for mask words, or the only other one in the folder."""
-    others = [p for p in _files(path.parent) if p != path and not _is_own(p)]
+    others = [p for p in files_in(path.parent, HDF5) if p != path and not _is_own(p)]
     wanted, about = not case.images, subject(path.stem)
     named = [p for p in others if subject(p.stem) == about and is_mask_name(p.stem) is not wanted]
     if len(named) == 1:
@@ -231,7 +231,7 @@ def _is_own(path: Path) -> bool:
 
 def _folder(path: Path) -> dict[str, list[Path]]:
     """Return the files of each case in a folder."""
-    files = _files(path)
+    files = files_in(path, HDF5)
     subjects = {subject(f.stem) for f in files if not is_mask_name(f.stem)}
     cases: dict[str, list[Path]] = {}
     for file in files:
@@ -244,15 +244,6 @@ def _folder(path: Path) -> dict[str, list[Path]]:
     for slices in cases.values():
         slices.sort(key=lambda f: _number(f) or 0)
     return cases
-
-
-def _files(folder: Path) -> list[Path]:
-    found = [
-        f
-        for f in folder.iterdir()
-        if f.suffix.lower() in ENDINGS and not f.name.startswith(".") and f.is_file()
-    ]
-    return sorted(found, key=lambda f: natural_key(f.name))
 
 
 def _number(path: Path) -> int | None:

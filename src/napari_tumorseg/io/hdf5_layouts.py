@@ -17,16 +17,10 @@ import numpy as np
 from napari_tumorseg.errors import ChoiceNeededError, InputError, Notice, Remedy
 from napari_tumorseg.geometry import Array, Grid
 from napari_tumorseg.io import hdf5_file as h5
-from napari_tumorseg.io.arrays import (
-    as_labels,
-    attempt,
-    from_channels,
-    looks_like_mask,
-    not_finite,
-    stacking,
-)
+from napari_tumorseg.io.arrays import attempt, not_finite, stacking
 from napari_tumorseg.io.case import Case, Mask
 from napari_tumorseg.io.hdf5_axes import Axes, axes_of, canonical, channel_names, grid_of, is_stack
+from napari_tumorseg.io.label_arrays import as_labels, from_channels, looks_like_mask
 from napari_tumorseg.io.limits import check_array
 from napari_tumorseg.io.roles import guess_role, tokens
 from napari_tumorseg.regions import CONVENTIONS, LabelConvention

@@ -20,20 +20,13 @@ from PIL import Image as Pillow
 
 from napari_tumorseg.errors import InputError, TooLargeError
 from napari_tumorseg.geometry import Array, Grid
-from napari_tumorseg.io.arrays import (
-    as_labels,
-    attempt,
-    is_mask_name,
-    masks_beside,
-    natural_key,
-    side_convention,
-)
+from napari_tumorseg.io.arrays import attempt, files_in, is_mask_name, masks_beside, side_convention
 from napari_tumorseg.io.case import Case, Mask, pick_case
+from napari_tumorseg.io.formats import PICTURE
+from napari_tumorseg.io.label_arrays import as_labels
 from napari_tumorseg.io.limits import check_array
 from napari_tumorseg.io.roles import guess_role
 from napari_tumorseg.scan import MODALITIES, Image, Role
-
-ENDINGS = (".png", ".jpg", ".jpeg")
 
 _ORIENTATION = 0x0112
 _GREY_TOLERANCE = 2
@@ -73,7 +66,7 @@ def open_case(path: Path, case: str | None = None) -> Case:
     role = guess_role(path.stem)
     image = Image(path.stem, role if role in MODALITIES else Role.OTHER, values[None], grid, path)
     masks: list[Mask] = []
-    for beside in masks_beside(path, ENDINGS):
+    for beside in masks_beside(path, PICTURE.endings):
         found, bad = attempt(partial(_mask, beside, grid), path.parent)
         told += bad
         for mask, more in found:
@@ -151,12 +144,7 @@ def _native(values: Array) -> Array:
 
 
 def _folder(folder: Path) -> dict[str, Path]:
-    files = [
-        f
-        for f in folder.iterdir()
-        if f.suffix.lower() in ENDINGS and not f.name.startswith(".") and f.is_file()
-    ]
-    files.sort(key=lambda f: natural_key(f.name))
+    files = files_in(folder, PICTURE)
     pictures = [f for f in files if not is_mask_name(f.stem)] or files
     stems = Counter(f.stem for f in pictures)
     return {f.stem if stems[f.stem] == 1 else f.name: f for f in pictures}

@@ -31,8 +31,6 @@ inflate_library: Any = zlib
 with suppress(ImportError):  # two to three times as fast; not built for every platform
     inflate_library = import_module("isal.isal_zlib")
 
-ENDINGS = (".nii", ".nii.gz")
-
 _GZIP_MAGIC = b"\x1f\x8b"
 _GZIP_WINDOW = 31
 _HEADER_BYTES = 540  # NIfTI-2's; NIfTI-1 has 348
@@ -47,8 +45,6 @@ _REFUSED_TYPES = {
     2304: "RGBA colour",
     1: "1-bit",
 }
-_MOST_LABELS = 16
-"""An image of coarse grey levels holds more different integers than this."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,15 +64,6 @@ class NiftiFile:
     channels: tuple[Array, ...]
     grid: Grid
     warnings: tuple[str, ...]
-
-
-def stem(path: Path) -> str:
-    """Return the file name without ``.nii`` or ``.nii.gz``, in any case of letters."""
-    name = path.name
-    for ending in (".gz", ".nii"):
-        if name.lower().endswith(ending):
-            name = name[: -len(ending)]
-    return name
 
 
 def read_file(path: Path) -> NiftiFile:
@@ -307,23 +294,3 @@ def _warn_of_values(array: Array, path: Path, warnings: list[str]) -> None:
     elif array.dtype.kind == "f" and not (np.isfinite(low) and np.isfinite(high)):
         bad = int(array.size - np.isfinite(array).sum())
         warnings.append(f"{path.name} has {bad} voxels that are not numbers; they are taken as background")
-
-
-def is_labels(data: Array, most: int = 255) -> bool:
-    """Tell whether an array could be a label mask: nothing but a few different non-negative near-integers."""
-    if data.dtype.kind == "b":
-        return True
-    low, high = data.min(), data.max()
-    if not (np.isfinite(low) and np.isfinite(high)) or low < -0.01 or high > most + 0.01:
-        return False
-    if data.dtype.kind == "f" and np.abs(data - np.rint(data)).max() >= 0.01:
-        return False
-    return bool(np.count_nonzero(np.bincount(to_labels(data).ravel())) <= _MOST_LABELS)
-
-
-def to_labels(data: Array) -> Array:
-    """Return near-integers as uint8 labels (C-contiguous, writable); {0, 255} becomes {0, 1}."""
-    labels = np.ascontiguousarray(np.rint(data) if data.dtype.kind == "f" else data).astype(np.uint8)
-    if labels.max(initial=0) == 255 and not np.any((labels > 0) & (labels < 255)):
-        labels //= 255
-    return labels

@@ -8,45 +8,25 @@ import re
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
-
-import numpy as np
 
 from napari_tumorseg.errors import InputError
 from napari_tumorseg.io import nifti
-from napari_tumorseg.io.arrays import distinct, fitting, side_convention, without_folder
-from napari_tumorseg.io.case import Case, Mask, pick_case
+from napari_tumorseg.io.arrays import distinct, without_folder
+from napari_tumorseg.io.case import Case, pick_case
+from napari_tumorseg.io.formats import NIFTI, stem
+from napari_tumorseg.io.nifti_contents import read_contents, role_in_case
 from napari_tumorseg.io.roles import guess_role, without_role
-from napari_tumorseg.regions import CONVENTIONS, LabelConvention
-from napari_tumorseg.scan import MODALITIES, Image, Role
-
-ENDINGS = nifti.ENDINGS
-
-_BY_CONTENT_MOST = 8
-"""A file whose name tells nothing is taken as a mask if it holds no other integers than 0 to this."""
+from napari_tumorseg.scan import MODALITIES
 
 _MSD_CHANNELS = ("FLAIR", "T1w", "t1gd", "T2w")
 _TIME_POINT = re.compile(r"BraTS-[A-Za-z]+-\d+-(\d{3})")
-_BRATS = r"brats[-_ ]?(?:20)?(1[2-9]|2[0-9])(?!\d)"
-_YEAR = re.compile(_BRATS, re.IGNORECASE)
-_OFFICIAL = re.compile(_BRATS + r"\w*_\d+_seg", re.IGNORECASE)
-"""A data set's own mask: ``BraTS20_Training_001_seg``; not so ``BraTS20_Training_001_nnunet_seg``."""
-
-_OF_A_YEAR = re.compile(r"seg\w*[-_ ]" + _BRATS, re.IGNORECASE)
-"""What an algorithm of a challenge made: ``seg-BraTS23_1``."""
-
-_SINCE_2023 = re.compile(r"BraTS-(GLI|SSA|MEN|MET)-\d+-\d+[-_]seg")  # paediatric labels changed their meaning
 
 
 def nifti_files(folder: Path) -> list[Path]:
     """Return the NIfTI files of a folder, sorted; hidden ones (also a Mac's ``._``) are left out."""
-    return sorted(p for p in folder.iterdir() if is_nifti(p) and not p.is_dir())
-
-
-def is_nifti(path: Path) -> bool:
-    """Tell by its name whether a path is a NIfTI file."""
-    return path.name.lower().endswith(ENDINGS) and not path.name.startswith(".")
+    return sorted(p for p in folder.iterdir() if NIFTI.matches(p) and not p.is_dir())
 
 
 def list_cases(path: Path) -> list[str]:
@@ -54,7 +34,7 @@ def list_cases(path: Path) -> list[str]:
     if path.is_file():
         return [_case_name([path])]
     if _msd_images(path) is not None:
-        return [nifti.stem(p) for p in _msd_files(path)]
+        return [stem(p) for p in _msd_files(path)]
     return list(_groups(_scan_files(path), path.name))
 
 
@@ -78,7 +58,7 @@ def open_case(path: Path, case: str | None = None) -> Case:
     if path.is_file():
         return _open_msd(path) if _dataset_json(path) else open_files([path])
     if _msd_images(path) is not None:
-        names = [nifti.stem(p) for p in _msd_files(path)]
+        names = [stem(p) for p in _msd_files(path)]
         return _open_msd(_msd_files(path)[names.index(pick_case(names, case, path))])
     groups = _groups(_scan_files(path), path.name)
     if not groups:
@@ -93,21 +73,10 @@ def open_files(paths: Sequence[Path]) -> Case:
     return replace(_read_all(list(paths), _case_name(paths)), layout=layout)
 
 
-@dataclass(frozen=True, eq=False)
-class _Read:
-    """What one file turned out to be."""
-
-    images: tuple[Image, ...] = ()
-    mask: Mask | None = None
-    brain_mask: Image | None = None
-    warnings: tuple[str, ...] = ()
-    error: InputError | None = None
-
-
 def _read_all(paths: list[Path], name: str, channel_names: Sequence[str] = ()) -> Case:
     """Read files side by side (inflating leaves the interpreter free) and sort them by what they are."""
     with ThreadPoolExecutor(max_workers=min(len(paths), os.cpu_count() or 1)) as pool:
-        reads = list(pool.map(lambda path: _read_one(path, name, channel_names), paths))
+        reads = list(pool.map(lambda path: read_contents(path, name, channel_names), paths))
     errors = [r.error for r in reads if r.error]
     of_images = [r.error for p, r in zip(paths, reads, strict=True) if r.error and _is_image(p, name)]
     masks = tuple(r.mask for r in reads if r.mask)
@@ -136,50 +105,12 @@ def _read_all(paths: list[Path], name: str, channel_names: Sequence[str] = ()) -
 
 def _is_image(path: Path, case: str) -> bool:
     """Tell whether a file is an image by its name: an error of such a one is never passed over."""
-    return _role(nifti.stem(path), case) in MODALITIES
-
-
-def _role(name: str, case: str) -> Role:
-    """Return the role that a file's name tells; what the case is called tells nothing about a mask."""
-    own = name.removeprefix(case)
-    if own == name or not re.match(r"[^A-Za-z0-9]", own):
-        return guess_role(name)
-    role = guess_role(own)
-    return guess_role(name, masks=False) if role is Role.OTHER else role
-
-
-def _read_one(path: Path, case: str, channel_names: Sequence[str]) -> _Read:
-    try:
-        found = nifti.read_file(path)
-    except InputError as error:
-        return _Read(error=error)
-    name = nifti.stem(path)
-    if len(found.channels) > 1:
-        return _Read(images=_channels(found, path, channel_names), warnings=found.warnings)
-    data = found.channels[0]
-    role = Role.TUMOUR_MASK if _is_told_mask(path, data) else _role(name, case)
-    if role is Role.BRAIN_MASK:
-        return _Read(brain_mask=Image(name, role, data, found.grid, path), warnings=found.warnings)
-    if role is Role.TUMOUR_MASK and not nifti.is_labels(data):
-        role = guess_role(name, masks=False)
-        if role is Role.OTHER:
-            return _Read(error=InputError(f"{path} is named like a mask but holds no labels"))
-    if role is Role.TUMOUR_MASK or (role is Role.OTHER and nifti.is_labels(data, _BY_CONTENT_MOST)):
-        labels = nifti.to_labels(data)
-        convention = fitting(_convention(path, case, labels), labels)
-        return _Read(mask=Mask(name, labels, found.grid, convention, path), warnings=found.warnings)
-    return _Read(images=(Image(name, role, data, found.grid, path),), warnings=found.warnings)
-
-
-def _is_told_mask(path: Path, data: np.ndarray) -> bool:
-    """Tell whether the side file says that this is a mask, and the labels are those of its convention."""
-    told = side_convention(path)
-    return told is not None and nifti.is_labels(data) and fitting(told, nifti.to_labels(data)) is not None
+    return role_in_case(stem(path), case) in MODALITIES
 
 
 def is_probability(path: Path) -> bool:
     """Tell whether a file is named as the probabilities that a run keeps, ``CASE_prob_NAME.nii.gz``."""
-    case, _, name = nifti.stem(path).rpartition("_prob_")
+    case, _, name = stem(path).rpartition("_prob_")
     return bool(case and name) and guess_role(name) not in MODALITIES
 
 
@@ -188,52 +119,12 @@ def _scan_files(folder: Path) -> list[Path]:
     return [p for p in nifti_files(folder) if not is_probability(p)]
 
 
-def _channels(found: nifti.NiftiFile, path: Path, names: Sequence[str]) -> tuple[Image, ...]:
-    """Return the channels of a 4-D file, with roles where something tells their names."""
-    if len(names) != len(found.channels):
-        names = [f"channel {c}" for c in range(len(found.channels))]
-    return tuple(
-        Image(name, guess_role(name), data, found.grid, path)
-        for name, data in zip(names, found.channels, strict=True)
-    )
-
-
-def _convention(path: Path, case: str, labels: np.ndarray) -> LabelConvention | None:
-    """Return the label convention that the side file or the naming of the data set tells, else None.
-
-    The name of the case speaks only for the data set's own mask (``CASE-seg``, ``CASE_seg``), since
-    other tools' masks in the same folder follow conventions of their own.
-    """
-    told = side_convention(path)
-    if told is not None:
-        return told
-    name = nifti.stem(path)
-    if path.parent.name.lower() in ("labelstr", "labelsts"):
-        return CONVENTIONS["msd"]
-    if "otmulticlass" in name.lower() or name.startswith("VSD."):
-        return CONVENTIONS["brats-2015"]
-    official = re.fullmatch(re.escape(case) + r"[-_]seg", name, re.IGNORECASE) is not None
-    if official or _OFFICIAL.fullmatch(name) or _OF_A_YEAR.match(name):
-        year = _YEAR.search(name)
-        if year is not None:
-            return _convention_of_year(int(year.group(1)))
-    if _SINCE_2023.fullmatch(name):
-        return CONVENTIONS["brats-2024" if (labels == 4).any() else "brats-2023"]
-    return None
-
-
-def _convention_of_year(year: int) -> LabelConvention:
-    if year <= 16:
-        return CONVENTIONS["brats-2015"]
-    return CONVENTIONS["brats-2021" if year <= 22 else "brats-2023" if year == 23 else "brats-2024"]
-
-
 def _case_name(paths: Sequence[Path]) -> str:
     """Return what the names of the files have in common, else the folder's name."""
-    first = without_role(nifti.stem(paths[0]))
+    first = without_role(stem(paths[0]))
     if len(paths) == 1:
-        return first or nifti.stem(paths[0])
-    names = {without_role(nifti.stem(p)) for p in paths}
+        return first or stem(paths[0])
+    names = {without_role(stem(p)) for p in paths}
     return first if len(names) == 1 and first else paths[0].absolute().parent.name
 
 
@@ -246,7 +137,7 @@ def _groups(paths: Iterable[Path], folder: str) -> dict[str, list[Path]]:
         return {folder: files}
     parted: dict[str, list[Path]] = defaultdict(list)
     for path in files:
-        parted[without_role(nifti.stem(path))].append(path)
+        parted[without_role(stem(path))].append(path)
     cases = {name: group for name, group in parted.items() if _has_modality(group)}
     if len(cases) < 2 or not all(name and _unambiguous(group) for name, group in cases.items()):
         return {folder: files}
@@ -258,12 +149,12 @@ def _groups(paths: Iterable[Path], folder: str) -> dict[str, list[Path]]:
 
 
 def _unambiguous(paths: Sequence[Path]) -> bool:
-    roles = [r for r in (guess_role(nifti.stem(p)) for p in paths) if r in MODALITIES]
+    roles = [r for r in (guess_role(stem(p)) for p in paths) if r in MODALITIES]
     return len(roles) == len(set(roles))
 
 
 def _has_modality(paths: Sequence[Path]) -> bool:
-    return any(guess_role(nifti.stem(p)) in MODALITIES for p in paths)
+    return any(guess_role(stem(p)) in MODALITIES for p in paths)
 
 
 def _msd_images(path: Path) -> Path | None:
@@ -291,7 +182,7 @@ def _open_msd(path: Path) -> Case:
     """Read a 4-D MSD image with its channels' names and, where there is one, its label."""
     label = path.parent.parent / path.parent.name.replace("images", "labels") / path.name
     files = [path, label] if label.is_file() else [path]
-    case = _read_all(files, nifti.stem(path), _msd_channel_names(path))
+    case = _read_all(files, stem(path), _msd_channel_names(path))
     if not case.images:
         nifti.read_file(path)  # tells what is wrong with it
     return replace(case, layout="MSD task")

@@ -1,29 +1,20 @@
-"""From paths to cases, scans and masks: which module reads what, and which folder is which case."""
+"""Cases, scans and masks read from paths, whatever the format and the layout of the folder."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from importlib import import_module
 from pathlib import Path
-from types import ModuleType
 
 from napari_tumorseg.errors import InputError
 from napari_tumorseg.io.arrays import distinct, fitting, is_mask_name, side_convention, without_folder
 from napari_tumorseg.io.case import Case, Mask, pick_case
-from napari_tumorseg.io.nifti import is_labels, to_labels
+from napari_tumorseg.io.formats import FORMATS, NIFTI, READ_ENDINGS, Format, SliceReader, format_of
+from napari_tumorseg.io.label_arrays import is_labels, to_labels
+from napari_tumorseg.io.nifti_cases import is_probability, open_files
 from napari_tumorseg.io.roles import guess_role
 from napari_tumorseg.scan import Image, Role, Scan, Segmentation
-
-FORMATS: Mapping[str, tuple[str, ...]] = {
-    "nifti_cases": (".nii", ".nii.gz"),
-    "hdf5": (".h5", ".hdf5", ".hdf", ".mat"),
-    "tiff": (".tif", ".tiff"),
-    "image2d": (".png", ".jpg", ".jpeg"),
-}
-"""Endings by the module that reads them; a module is imported when a file of it is met."""
-
 
 _DEPTH = 2
 """How many levels of folders are looked into for cases."""
@@ -33,7 +24,7 @@ Paths = Path | str | Sequence[Path | str]
 
 def readable(path: Path) -> bool:
     """Tell by its name whether a file is of a format that can be read here."""
-    return path.is_file() and _format_name(path) is not None
+    return path.is_file() and format_of(path) is not None
 
 
 def list_cases(path: Path | str) -> list[str]:
@@ -45,13 +36,13 @@ def list_cases(path: Path | str) -> list[str]:
         If nothing readable is there.
     """
     path = _existing(path)
-    kind = _format_of(path) or _format_inside(path)
-    if kind is not None:
-        names = list(kind.list_cases(path))
+    form = _format_at(path)
+    if form is not None:
+        names = form.reader().list_cases(path)
     else:
         names = [str(folder.relative_to(path)) for folder in _case_folders(path, _DEPTH)]
     if not names:
-        raise InputError(f"{path} holds no file that can be read here ({', '.join(_endings())})")
+        raise InputError(f"{path} holds no file that can be read here ({', '.join(READ_ENDINGS)})")
     return names
 
 
@@ -139,10 +130,9 @@ def read_mask(path: Path | str, labels: str | None = None) -> Segmentation:
 
 
 def _open_one(path: Path, case: str | None) -> Case:
-    kind = _format_of(path) or _format_inside(path)
-    if kind is not None:
-        found: Case = kind.open_case(path, case)
-        return found
+    form = _format_at(path)
+    if form is not None:
+        return form.reader().open_case(path, case)
     names = list_cases(path)
     chosen = pick_case(names, case, path)
     inner = _open_one(path / chosen, None)
@@ -159,9 +149,8 @@ def _without_folders(text: str, paths: Sequence[Path]) -> str:
 
 def _open_together(files: Sequence[Path], case: str | None) -> Case:
     """Read files that are one case; of several formats, their images are simply put together."""
-    if all(_format_name(p) == "nifti_cases" for p in files):
-        found: Case = _module("nifti_cases").open_files(files)
-        return found
+    if all(format_of(p) is NIFTI for p in files):
+        return open_files(files)
     if any(p.is_dir() for p in files):
         raise InputError("several paths are the files of one case; a folder among them cannot be one")
     stacked = _open_slices(files, case)
@@ -187,11 +176,13 @@ def _open_slices(files: Sequence[Path], case: str | None) -> Case | None:
     InputError
         If some slices of the case are not among them.
     """
-    folder, kind = files[0].parent, _format_name(files[0])
-    if kind not in ("hdf5", "tiff") or any(p.parent != folder or _format_name(p) != kind for p in files):
+    folder, form = files[0].parent, format_of(files[0])
+    if form is None or any(p.parent != folder or format_of(p) is not form for p in files):
         return None
-    module, given = _module(kind), {p.name for p in files}
-    stacks: dict[str, tuple[set[str], set[str]]] = module.stacks(folder)
+    reader, given = form.reader(), {p.name for p in files}
+    if not isinstance(reader, SliceReader):
+        return None
+    stacks = reader.stacks(folder)
     touched = {name: stack for name, stack in stacks.items() if given & stack[0]}
     if not touched:
         return None
@@ -201,8 +192,7 @@ def _open_slices(files: Sequence[Path], case: str | None) -> Case | None:
         )
     others = given.difference(*(part for stack in touched.values() for part in stack))
     name = case if others else pick_case(list(touched), case, folder)
-    found: Case = module.open_case(folder, name)
-    return found
+    return reader.open_case(folder, name)
 
 
 def _as_mask(image: Image) -> Mask:
@@ -225,56 +215,46 @@ def _existing(path: Path | str) -> Path:
     return path.resolve() if path.name in ("", "..") else path  # a case is called as its folder
 
 
-def _module(name: str) -> ModuleType:
-    return import_module(f"napari_tumorseg.io.{name}")
+def _format_at(path: Path) -> Format | None:
+    """Return the format of a file, or of the files that lie directly in a folder."""
+    form = None if path.is_dir() else format_of(path)
+    return form or _format_inside(path)
 
 
-def _format_name(path: Path) -> str | None:
-    """Return which module reads a file of this name."""
-    if path.name.startswith("."):
-        return None
-    return next((name for name, ends in FORMATS.items() if path.name.lower().endswith(ends)), None)
-
-
-def _format_of(path: Path) -> ModuleType | None:
-    name = None if path.is_dir() else _format_name(path)
-    return _module(name) if name else None
-
-
-def _format_inside(folder: Path) -> ModuleType | None:
-    """Return the module that reads the files lying directly in a folder, the first format that is there."""
+def _format_inside(folder: Path) -> Format | None:
+    """Return the format of the files lying directly in a folder, the first of several."""
     if not folder.is_dir():
-        raise InputError(f"{folder} is not of a format that can be read here ({', '.join(_endings())})")
+        raise InputError(f"{folder} is not of a format that can be read here ({', '.join(READ_ENDINGS)})")
     if (folder / "imagesTr").is_dir():
-        return _module("nifti_cases")
+        return NIFTI
     files = [p for p in _entries(folder) if not p.is_dir()]
-    present = [name for name in FORMATS if any(_format_name(p) == name for p in files)]
+    present = [form for form in FORMATS if any(form.matches(p) for p in files)]
     # a mask that was saved beside the scan's slices is not what the folder is about
-    scans = [n for n in present if n != "image2d" and not _are_results(files, n)]
-    name = next(iter(scans or present), None)
-    if name is None or (_is_beside_the_point(folder, name) and _case_folders(folder, 1)):
+    scans = [form for form in present if not form.incidental and not _are_results(files, form)]
+    form = next(iter(scans or present), None)
+    if form is None or (_is_incidental(folder, form) and _case_folders(folder, 1)):
         return None
-    return _module(name)
+    return form
 
 
-def _is_beside_the_point(folder: Path, name: str) -> bool:
+def _is_incidental(folder: Path, form: Format) -> bool:
     """Tell whether a folder's own files are no case of their own: a logo, or masks, above case folders."""
-    if name != "nifti_cases":
-        return name == "image2d"
-    return _are_results(_entries(folder), name)
+    if form is not NIFTI:
+        return form.incidental
+    return _are_results(_entries(folder), form)
 
 
-def _are_results(files: Sequence[Path], name: str) -> bool:
+def _are_results(files: Sequence[Path], form: Format) -> bool:
     """Tell whether all files of a format are masks or probabilities, by their names and side files."""
-    return all(_is_result(p, name) for p in files if _format_name(p) == name)
+    return all(_is_result(p, form) for p in files if format_of(p) is form)
 
 
-def _is_result(path: Path, name: str) -> bool:
-    if name != "nifti_cases":
+def _is_result(path: Path, form: Format) -> bool:
+    if form is not NIFTI:
         return is_mask_name(path.stem)
     if guess_role(path.name) is Role.TUMOUR_MASK or side_convention(path) is not None:
         return True
-    return bool(_module("nifti_cases").is_probability(path))
+    return is_probability(path)
 
 
 def _entries(folder: Path) -> list[Path]:
@@ -295,7 +275,3 @@ def _case_folders(folder: Path, depth: int) -> list[Path]:
         elif depth > 1:
             found.extend(_case_folders(inner, depth - 1))
     return found
-
-
-def _endings() -> list[str]:
-    return [ending for ends in FORMATS.values() for ending in ends]

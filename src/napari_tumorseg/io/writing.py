@@ -1,29 +1,19 @@
-"""Masks out, each with a side file that tells what its numbers mean and where they come from."""
+"""Masks written to files, each with a side file: label convention and provenance as JSON."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
-from importlib import import_module
 from pathlib import Path
 
 import numpy as np
 
 from napari_tumorseg.errors import OutputError
 from napari_tumorseg.io import nifti
-from napari_tumorseg.io.arrays import side_file
 from napari_tumorseg.io.atomic import atomic_path, check_target, flush
+from napari_tumorseg.io.formats import WRITTEN_ENDINGS, side_file, written_format
 from napari_tumorseg.scan import Segmentation
-
-_WRITERS: Mapping[str, str] = {
-    ".nii": "nifti",
-    ".nii.gz": "nifti",
-    ".tif": "tiff",
-    ".tiff": "tiff",
-    ".h5": "hdf5",
-    ".hdf5": "hdf5",
-}
 
 
 def write_mask(seg: Segmentation, path: Path | str, *, overwrite: bool = False) -> list[Path]:
@@ -34,7 +24,7 @@ def write_mask(seg: Segmentation, path: Path | str, *, overwrite: bool = False) 
     seg : Segmentation
         What to write.
     path : path
-        ``.nii``, ``.nii.gz``, ``.tif``, ``.tiff``, ``.h5`` or ``.hdf5``.
+        Its ending chooses the format: one of `formats.WRITTEN_ENDINGS`.
     overwrite : bool
         Whether files that exist may be replaced.
 
@@ -49,12 +39,13 @@ def write_mask(seg: Segmentation, path: Path | str, *, overwrite: bool = False) 
         If a file exists, cannot be written, or the ending is unknown; nothing is half-written.
     """
     path = Path(path)
-    ending = _ending(path, _WRITERS)
-    if ending is None:
-        raise OutputError(f"{path}: a mask is written as one of {', '.join(_WRITERS)}; choose such an ending")
+    form = written_format(path)
+    if form is None:
+        endings = ", ".join(WRITTEN_ENDINGS)
+        raise OutputError(f"{path}: a mask is written as one of {endings}; choose such an ending")
     side = side_file(path)
     with _side_file(seg, side, overwrite):
-        import_module(f"napari_tumorseg.io.{_WRITERS[ending]}").write_mask(seg, path, overwrite)
+        form.writer().write_mask(seg, path, overwrite)
     return [path, side]
 
 
@@ -83,9 +74,9 @@ def write_lgg(seg: Segmentation, folder: Path | str, *, overwrite: bool = False)
     folder = Path(folder)
     side = folder / f"{seg.name}_mask.json"
     with _side_file(seg, side, overwrite):
-        from napari_tumorseg.io import tiff
+        from napari_tumorseg.io import tiff_writing
 
-        written = tiff.write_lgg(seg, folder, overwrite)
+        written = tiff_writing.write_lgg(seg, folder, overwrite)
     return [*written, side]
 
 
@@ -123,8 +114,3 @@ def _description(seg: Segmentation) -> dict[str, object]:
         "unit": seg.grid.unit,
         **seg.provenance,
     }
-
-
-def _ending(path: Path, endings: Mapping[str, object]) -> str | None:
-    fitting = [e for e in endings if path.name.lower().endswith(e)]
-    return max(fitting, key=len) if fitting else None

@@ -10,12 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from napari_tumorseg.errors import OutputError
-from napari_tumorseg.io.arrays import side_file
 from napari_tumorseg.io.atomic import write_text
+from napari_tumorseg.io.formats import WRITTEN_ENDINGS, side_file
 
 _FORMAT = 1
-_ENDINGS = (".nii.gz", ".nii", ".tif", ".tiff", ".h5", ".hdf5")
-"""Masks are looked for in this order."""
 
 
 class State(StrEnum):
@@ -55,7 +53,7 @@ def masks_in(folder: Path) -> dict[str, Path]:
         names = sorted(path.name for path in folder.iterdir())
     except OSError:
         return found
-    for ending in _ENDINGS:
+    for ending in WRITTEN_ENDINGS:
         for name in names:
             if name.lower().endswith(ending):
                 found.setdefault(name[: -len(ending)], folder / name)

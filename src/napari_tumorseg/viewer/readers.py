@@ -9,12 +9,12 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from napari_tumorseg.io.formats import VIEWER_ENDINGS
+
 if TYPE_CHECKING:
     from napari_tumorseg.io import Case, Mask
     from napari_tumorseg.scan import Segmentation
     from napari_tumorseg.viewer.layers.to_layers import LayerData
-
-ENDINGS = (".nii", ".nii.gz", ".h5", ".hdf5", ".mat", ".tif", ".tiff")
 
 _NOTHING = ((None,),)
 """What npe2 takes for: was opened, and has no layers."""
@@ -143,4 +143,4 @@ def _as_list(path: Paths) -> list[str]:
 
 
 def _looks_readable(path: Path) -> bool:
-    return path.name.lower().endswith(ENDINGS) or path.is_dir()
+    return path.name.lower().endswith(VIEWER_ENDINGS) or path.is_dir()

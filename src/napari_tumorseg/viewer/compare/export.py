@@ -10,6 +10,7 @@ from pathlib import Path
 from napari_tumorseg.errors import OutputError, TumorSegError
 from napari_tumorseg.io import side_file, write_mask
 from napari_tumorseg.io.atomic import check_target, write_text
+from napari_tumorseg.io.formats import WRITABLE
 from napari_tumorseg.measure.agreement import Agreement
 from napari_tumorseg.measure.change import ChangeOverTime
 from napari_tumorseg.measure.laterality import laterality
@@ -23,7 +24,8 @@ from napari_tumorseg.report.tables import jsonable, to_csv, to_json
 from napari_tumorseg.scan import Scan, Segmentation
 from napari_tumorseg.viewer.state.saving import keep_others_mask, suggested_name
 
-ENDINGS: Mapping[str, str] = {"NIfTI": ".nii.gz", "TIFF": ".tif", "HDF5": ".h5"}
+ENDINGS: Mapping[str, str] = {form.title: form.written[0] for form in WRITABLE}
+"""Endings of the mask by the titles of the formats."""
 
 
 @dataclass(frozen=True, eq=False)

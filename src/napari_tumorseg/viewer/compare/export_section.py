@@ -18,6 +18,7 @@ from qtpy.QtWidgets import (
 )
 
 from napari_tumorseg.errors import CancelledError, OutputError
+from napari_tumorseg.io.formats import NIFTI, WRITABLE, format_of
 from napari_tumorseg.viewer.compare.export import ENDINGS, ExportContent, there_already, write_everything
 from napari_tumorseg.viewer.layers.inputs import folder_of
 from napari_tumorseg.viewer.state.context import PanelContext
@@ -73,7 +74,7 @@ class ExportSection(QWidget):
         group = self._context.active_mask.group() if self._context.active_mask.layer is not None else None
         sources = [layer.metadata.get("tumorseg") for layer in group.layers] if group else []
         names = [str(getattr(origin, "source", "") or "").lower() for origin in sources if origin]
-        wanted = next((_format(name) for name in names if name), "NIfTI")
+        wanted = next((_format(name) for name in names if name), NIFTI.title)
         self.format.setCurrentText(wanted)
 
     def run(self, folder: Path | None = None) -> None:
@@ -110,10 +111,9 @@ class ExportSection(QWidget):
 
 
 def _format(name: str) -> str:
-    """Return the format that a scan's file has, by its name."""
-    if name.endswith((".tif", ".tiff")):
-        return "TIFF"
-    return "HDF5" if name.endswith((".h5", ".hdf5", ".mat")) else "NIfTI"
+    """Return the title of the format that a scan's file has, by its name, if masks are written so."""
+    form = format_of(Path(name))
+    return form.title if form in WRITABLE else NIFTI.title
 
 
 def _may_replace(there: list[Path], parent: QWidget) -> bool:

@@ -11,6 +11,7 @@ from qtpy.QtWidgets import QComboBox, QFileDialog, QHBoxLayout, QPushButton, QVB
 
 from napari_tumorseg.errors import ChoiceNeededError, InputError
 from napari_tumorseg.io import read_mask
+from napari_tumorseg.io.formats import file_dialog_filter
 from napari_tumorseg.measure.agreement import Agreement, RegionAgreement, agreement
 from napari_tumorseg.scan import Segmentation
 from napari_tumorseg.viewer.compare.overlay import (
@@ -29,7 +30,7 @@ from napari_tumorseg.viewer.widgets.background import Background
 from napari_tumorseg.viewer.widgets.numbers_table import NumbersTable, number, signed
 from napari_tumorseg.viewer.widgets.section import Note
 
-_FILES = "Masks (*.nii.gz *.nii *.tif *.tiff *.h5 *.hdf5 *.mat);;All files (*)"
+_FILES = file_dialog_filter("Masks")
 _SHOW, _HIDE = "Show agreement", "Hide agreement"
 STALE = "The mask has changed since; compare again."
 

@@ -13,13 +13,14 @@ from qtpy.QtWidgets import QFileDialog, QWidget
 from napari_tumorseg.errors import InputError, OutputError
 from napari_tumorseg.io import side_file, write_mask
 from napari_tumorseg.io.atomic import write_text
+from napari_tumorseg.io.formats import NIFTI, save_dialog_filter
 from napari_tumorseg.measure import Measurements
 from napari_tumorseg.report.tables import to_csv, to_json
 from napari_tumorseg.samples import KINDS, sample_path
 from napari_tumorseg.scan import Segmentation
 
 TABLE_FORMATS = "Table (*.csv);;JSON (*.json)"
-MASK_FORMATS = "NIfTI (*.nii.gz *.nii);;TIFF (*.tif *.tiff);;HDF5 (*.h5 *.hdf5)"
+MASK_FORMATS = save_dialog_filter()
 
 
 def ask_where(parent: QWidget, title: str, suggested: Path, formats: str) -> Path | None:
@@ -95,7 +96,7 @@ def checked_table(path: Path) -> Path:
 
 def save_mask(segmentation: Segmentation, path: Path) -> list[Path]:
     """Write a mask; without an ending it becomes NIfTI."""
-    path = path if path.suffix else path.with_name(f"{path.name}.nii.gz")
+    path = path if path.suffix else path.with_name(path.name + NIFTI.written[0])
     keep_others_mask(path)
     keep_side_file(path)
     return write_mask(segmentation, path, overwrite=True)

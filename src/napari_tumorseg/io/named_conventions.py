@@ -1,0 +1,52 @@
+"""Label conventions that the names of files and folders tell."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import numpy as np
+
+from napari_tumorseg.io.arrays import side_convention
+from napari_tumorseg.io.formats import stem
+from napari_tumorseg.regions import CONVENTIONS, LabelConvention
+
+_BRATS = r"brats[-_ ]?(?:20)?(1[2-9]|2[0-9])(?!\d)"
+_YEAR = re.compile(_BRATS, re.IGNORECASE)
+_OFFICIAL = re.compile(_BRATS + r"\w*_\d+_seg", re.IGNORECASE)
+"""A data set's own mask: ``BraTS20_Training_001_seg``; not so ``BraTS20_Training_001_nnunet_seg``."""
+
+_OF_A_YEAR = re.compile(r"seg\w*[-_ ]" + _BRATS, re.IGNORECASE)
+"""What an algorithm of a challenge made: ``seg-BraTS23_1``."""
+
+_SINCE_2023 = re.compile(r"BraTS-(GLI|SSA|MEN|MET)-\d+-\d+[-_]seg")  # paediatric labels changed their meaning
+
+
+def named_convention(path: Path, case: str, labels: np.ndarray) -> LabelConvention | None:
+    """Return the label convention that the side file or the naming of the data set tells, else None.
+
+    The name of the case speaks only for the data set's own mask (``CASE-seg``, ``CASE_seg``), since
+    other tools' masks in the same folder follow conventions of their own.
+    """
+    told = side_convention(path)
+    if told is not None:
+        return told
+    name = stem(path)
+    if path.parent.name.lower() in ("labelstr", "labelsts"):
+        return CONVENTIONS["msd"]
+    if "otmulticlass" in name.lower() or name.startswith("VSD."):
+        return CONVENTIONS["brats-2015"]
+    official = re.fullmatch(re.escape(case) + r"[-_]seg", name, re.IGNORECASE) is not None
+    if official or _OFFICIAL.fullmatch(name) or _OF_A_YEAR.match(name):
+        year = _YEAR.search(name)
+        if year is not None:
+            return _convention_of_year(int(year.group(1)))
+    if _SINCE_2023.fullmatch(name):
+        return CONVENTIONS["brats-2024" if (labels == 4).any() else "brats-2023"]
+    return None
+
+
+def _convention_of_year(year: int) -> LabelConvention:
+    if year <= 16:
+        return CONVENTIONS["brats-2015"]
+    return CONVENTIONS["brats-2021" if year <= 22 else "brats-2023" if year == 23 else "brats-2024"]

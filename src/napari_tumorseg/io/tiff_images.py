@@ -1,0 +1,62 @@
+"""Channels of a TIFF as images with roles, and as labels."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from napari_tumorseg.errors import Notice, Remedy
+from napari_tumorseg.geometry import Array, Grid
+from napari_tumorseg.io import tiff_file
+from napari_tumorseg.io.arrays import not_finite
+from napari_tumorseg.io.label_arrays import as_labels, from_channels
+from napari_tumorseg.io.roles import guess_role
+from napari_tumorseg.scan import MODALITIES, Image, Role
+
+LGG_CHANNELS = (("pre", Role.T1), ("FLAIR", Role.FLAIR), ("post", Role.T1C))
+"""Channels of the LGG data set in their order."""
+
+
+def images_of(found: tiff_file.TiffArray, path: Path, grid: Grid) -> tuple[tuple[Image, ...], list[str]]:
+    """Return the channels as images with roles, where names tell them."""
+    channels = list(found.data)
+    told: list[str] = []
+    if found.is_rgb:
+        channels = channels[:3]  # a fourth is alpha
+        if all(np.array_equal(channels[0], c) for c in channels[1:]):
+            channels = channels[:1]
+    if len(channels) == 1:
+        role = guess_role(path.stem)
+        named = [(path.stem, role if role in MODALITIES else Role.OTHER)]
+    elif found.channel_names:
+        named = [(name, guess_role(name)) for name in found.channel_names]
+    else:
+        colours = ("red", "green", "blue") if found.is_rgb else ()
+        named = [(c, Role.OTHER) for c in colours or [f"channel {i}" for i in range(len(channels))]]
+        text = f"{path.name}: the modality of its {len(named)} channels is not stored"
+        told.append(Notice(text, Remedy.STATE_ROLES))
+    images = tuple(Image(n, role, c, grid, path) for (n, role), c in zip(named, channels, strict=True))
+    return images, told + [w for i in images for w in not_finite(i.name, i.data)]
+
+
+def lgg_images(volume: Array, name: str, grid: Grid, source: Path) -> tuple[tuple[Image, ...], list[str]]:
+    """Return the three channels of the LGG data set: pre-contrast T1, FLAIR, post-contrast T1.
+
+    Where a sequence was never acquired the data set repeats FLAIR in its place; such a channel is left out,
+    since it would be taken for what it is not.
+    """
+    images, told = [], []
+    for (channel, role), values in zip(LGG_CHANNELS, volume, strict=True):
+        if role is not Role.FLAIR and np.array_equal(values, volume[1]):
+            told.append(
+                f"{name}: the {channel}-contrast channel repeats FLAIR, so it was never acquired; left out"
+            )
+            continue
+        images.append(Image(channel, role, values, grid, source))
+    return tuple(images), told
+
+
+def labels_of(found: tiff_file.TiffArray, path: Path) -> Array:
+    """Return (Z, Y, X) labels; several channels are one-hot, or the same mask in each."""
+    return as_labels(found.data[0], path) if len(found.data) == 1 else from_channels(found.data, 0, path)
