@@ -18,7 +18,7 @@ from rich.console import Console
 from napari_tumorseg.errors import InputError, OutputError
 from napari_tumorseg.evaluation import Evaluation, EvaluationSettings, FailedCase, evaluate
 from napari_tumorseg.io.dataset import CaseRef
-from napari_tumorseg.report.charts import BarGroup, Series, bars, shortened
+from napari_tumorseg.report.charts import BarGroup, Series, bars
 from napari_tumorseg.report.evaluation import page
 from napari_tumorseg.report.evaluation_files import FILES, draw_pictures, write_evaluation
 from napari_tumorseg.report.evaluation_tables import (
@@ -30,6 +30,7 @@ from napari_tumorseg.report.evaluation_tables import (
     summary_tables,
 )
 from napari_tumorseg.report.learning import find_log, read_log
+from napari_tumorseg.report.text import shortened
 from tests.builders import card_of, head, save_model, threshold_net, write_case
 
 NASTY = "<script>alert(1)</script>"

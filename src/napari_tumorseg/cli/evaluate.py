@@ -134,7 +134,7 @@ def _prepare(planned: Plan, output: Path, masks_out: Path | None, overwrite: boo
 
 def _tell_before(planned: Plan, part: str) -> None:
     """Say what the figures cannot prove, before they are waited for."""
-    from napari_tumorseg.report.html import count
+    from napari_tumorseg.report.text import count
 
     total, known = len(planned.data.cases), planned.trained_on
     told = []
@@ -161,7 +161,7 @@ def _go_through(
 
     from napari_tumorseg.evaluation import FailedCase
     from napari_tumorseg.io import write_mask
-    from napari_tumorseg.report.html import count
+    from napari_tumorseg.report.text import count
 
     results: list[CaseScores | FailedCase] = []
     start, stopped = time.perf_counter(), ""
@@ -207,7 +207,7 @@ def _finish(
 def _show(found: Evaluation, output: Path, as_json: bool, quiet: bool) -> None:
     from napari_tumorseg.report.evaluation_files import FILES
     from napari_tumorseg.report.evaluation_tables import case_table, slice_table, summary_json, summary_tables
-    from napari_tumorseg.report.html import count
+    from napari_tumorseg.report.text import count
 
     if as_json:
         print(summary_json(found), end="")
@@ -229,7 +229,7 @@ def _show(found: Evaluation, output: Path, as_json: bool, quiet: bool) -> None:
 def _end(found: Evaluation, output: Path) -> None:
     """Exit with what has become of it."""
     from napari_tumorseg.errors import CancelledError, InputError
-    from napari_tumorseg.report.html import count
+    from napari_tumorseg.report.text import count
 
     if found.stopped:
         raise CancelledError(f"{found.stopped}; those finished are written to {output}")

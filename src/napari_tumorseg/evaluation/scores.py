@@ -1,9 +1,10 @@
-"""What an evaluation knows of one case."""
+"""Scores of one case of an evaluation."""
 
 from __future__ import annotations
 
 import zlib
-from dataclasses import asdict, dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -13,28 +14,8 @@ from napari_tumorseg.evaluation.slicewise import confusions, pooled
 from napari_tumorseg.geometry import Array, Unit
 from napari_tumorseg.io.dataset import CaseRef
 from napari_tumorseg.measure import Confusion, LesionScores, RegionAgreement
+from napari_tumorseg.measure.metrics import SLICE_METRICS
 from napari_tumorseg.models.card import Plane
-
-VOLUME_METRICS = (
-    "dice",
-    "iou",
-    "accuracy",
-    "precision",
-    "sensitivity",
-    "specificity",
-    "f1",
-    "mse",
-    "hd95_mm",
-    "nsd_1mm",
-    "nsd_2mm",
-    "volume_error_ml",
-    "volume_error_percent",
-)
-"""In 3-D, per case."""
-LESION_METRICS = ("dice", "hd95_mm", "found", "missed", "false_positives")
-"""Lesion-wise, per case."""
-SLICE_METRICS = ("dice", "iou", "accuracy", "precision", "sensitivity", "specificity", "f1")
-"""Per slice, and pooled."""
 
 
 @dataclass(frozen=True)
@@ -63,7 +44,7 @@ class RowScores:
     volume : RegionAgreement
         In 3-D.
     mse : float or None
-        Of the probabilities, over all voxels; None where the model gives none for it.
+        Mean squared error of the probabilities over all voxels; None where the model gives none for it.
     lesions : LesionScores or None
         Lesion-wise; None for labels.
     counts : (S, 4) array of int64
@@ -81,12 +62,11 @@ class RowScores:
         return self.volume.name
 
     def in_3d(self, metric: str) -> float | None:
-        """Return one of `VOLUME_METRICS`."""
-        value: float | None = self.mse if metric == "mse" else getattr(self.volume, metric)
-        return value
+        """Return one of `METRICS`."""
+        return self.mse if metric == "mse" else self.volume.metric(metric)
 
     def lesion_wise(self, metric: str) -> float | None:
-        """Return one of `LESION_METRICS`."""
+        """Return one of `LESION_METRICS`; None for a label."""
         return None if self.lesions is None else getattr(self.lesions, metric)
 
 
@@ -97,7 +77,7 @@ class CaseScores:
     Attributes
     ----------
     ref : CaseRef
-        Where it lies.
+        Case on disk.
     trained_on : bool
         Whether the model has seen this patient.
     convention, reference_convention : str
@@ -105,7 +85,7 @@ class CaseScores:
     unit : {"mm", "unknown"}
         Whether the voxel size is known.
     plane : str
-        In which slices are cut.
+        Plane of the slices.
     pixels : (int, int) or None
         Rows and columns of the slices that per-slice scores are of; None where none was scored.
     at_network_size : bool
@@ -119,9 +99,9 @@ class CaseScores:
     seconds : float
         How long it took, reading included.
     warnings : tuple of str
-        What the run told.
+        Warnings of the run.
     mask : PackedMask
-        What was found.
+        The segmentation.
     """
 
     ref: CaseRef
@@ -146,7 +126,7 @@ class CaseScores:
 
     @property
     def patient(self) -> str:
-        """Whom it is of."""
+        """Patient identifier."""
         return self.ref.patient
 
     @property
@@ -156,7 +136,7 @@ class CaseScores:
 
     @property
     def dice(self) -> float:
-        """Mean 3-D Dice of its regions: by this cases are ordered."""
+        """Mean 3-D Dice of its regions, by which cases are ordered."""
         rows = self.regions or self.rows
         return float(np.mean([row.volume.dice for row in rows])) if rows else 0.0
 
@@ -170,11 +150,11 @@ class CaseScores:
 
     def slice_mean(self, row: RowScores, slices: SliceChoice, metric: str) -> float | None:
         """Return a metric's mean over the case's slices; None where there is none."""
-        values = [getattr(counts, metric) for counts in self.per_slice(row, slices)]
+        values = slice_values(self.per_slice(row, slices), metric)
         return float(np.mean(values)) if values else None
 
     def to_dict(self, variants: tuple[SliceChoice, ...]) -> dict[str, Any]:
-        """Return it as what JSON can hold, without its masks."""
+        """Return the scores as plain types, for JSON, without the mask."""
         return {
             "case": self.name,
             "patient": self.patient,
@@ -195,13 +175,23 @@ class CaseScores:
             "name": row.name,
             "kind": row.volume.kind,
             "title": row.volume.title,
-            "in_3d": {**asdict(row.volume), "flags": list(row.volume.flags), "mse": row.mse},
+            "in_3d": {**row.volume.to_dict(), "mse": row.mse},
             "lesion_wise": row.lesions.to_dict() if row.lesions else None,
             "per_slice_mean": {v: {m: self.slice_mean(row, v, m) for m in SLICE_METRICS} for v in variants},
-            "pooled": {
-                v: {m: getattr(pooled(self.chosen(row, v)), m) for m in SLICE_METRICS} for v in variants
-            },
+            "pooled": {v: pooled_metrics(self.chosen(row, v)) for v in variants},
         }
+
+
+def slice_values(counts: Sequence[Confusion], metric: str) -> list[float]:
+    """Return one of `SLICE_METRICS` for each slice."""
+    of_counts = SLICE_METRICS[metric].of_counts
+    return [] if of_counts is None else [of_counts(one) for one in counts]
+
+
+def pooled_metrics(counts: Array) -> dict[str, float]:
+    """Return all `SLICE_METRICS` of (S, 4) counts added up."""
+    together = [pooled(counts)]
+    return {metric: slice_values(together, metric)[0] for metric in SLICE_METRICS}
 
 
 @dataclass(frozen=True)
@@ -211,7 +201,7 @@ class FailedCase:
     Attributes
     ----------
     ref : CaseRef
-        Where it lies.
+        Case on disk.
     trained_on : bool
         Whether the model has seen this patient.
     error : str

@@ -1,4 +1,4 @@
-"""What an evaluation can be told, and what its figures mean."""
+"""Settings of an evaluation, and the meaning of its figures."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from napari_tumorseg.errors import InputError
 from napari_tumorseg.inference.settings import Settings
-from napari_tumorseg.measure import LESION_RULES
+from napari_tumorseg.measure import LESION_METRICS, LESION_RULES, METRICS
 
 SliceChoice = Literal["all", "tumour"]
 """Slices that per-slice figures are taken over: every one, or those whose reference shows tumour."""
@@ -24,17 +24,14 @@ CONVENTIONS: Mapping[str, str] = MappingProxyType(
         "lesion-wise": "BraTS 2023: mean over the reference's lesions and the false positives of each case",
         "both empty": "Dice, IoU, precision and sensitivity 1, HD95 0, NSD 1; one empty: 0, HD95 the "
         "diagonal of the image (lesion-wise 374 mm), NSD 0",
-        "HD95": "larger of the two directed 95th percentiles of surface distances, in mm",
-        "NSD": "share of both surfaces within 1 or 2 mm of the other, not weighted by area",
-        "MSE": "of the model's probabilities (in steps of 1/255; 0 where nothing was run) against the 0/1 "
-        "reference, over all voxels",
-        "volume error": "segmentation less reference; in % empty where the reference alone is empty",
+        **{metric.title: metric.tip for metric in METRICS.values()},
+        **{metric.title: metric.tip for metric in LESION_METRICS.values()},
         "sd": "standard deviation of the sample (n - 1)",
-        "unknown voxel size": "what is in mm or mL is left empty, and n tells how many cases have it",
+        "unknown voxel size": "values in mm or mL are left empty; n counts the cases that have them",
         "trained on": "the model has seen this patient: the score proves nothing",
     }
 )
-"""What the figures mean; goes into every output."""
+"""Meaning of the figures; stands in every output."""
 
 AT_NETWORK_SIZE = (
     "per-slice figures at the network's own size: whole slices as the network gives them, without "
@@ -44,12 +41,12 @@ AT_NETWORK_SIZE = (
 
 @dataclass(frozen=True)
 class EvaluationSettings:
-    """How a model is evaluated.
+    """Settings of an evaluation.
 
     Attributes
     ----------
     inference : Settings
-        How it is run: device, flip, threshold, post-processing.
+        Settings of each run: device, flip, threshold, post-processing.
     slices : {"all", "tumour"}
         Whether per-slice figures are taken over all slices, too, or only those with tumour in the reference.
         Figures in 3-D are of the whole volume in any case.
@@ -57,7 +54,7 @@ class EvaluationSettings:
         Take per-slice figures at the network's own size instead of the scan's; the network runs once more
         on whole slices, and there is no post-processing.
     labels : str or None
-        Label convention of reference masks that do not tell theirs.
+        Label convention of reference masks whose files do not state it.
     same_voxels : bool
         Take files of equal shape voxel for voxel, whatever their affines say.
     lesions : str
@@ -81,11 +78,11 @@ class EvaluationSettings:
 
     @property
     def variants(self) -> tuple[SliceChoice, ...]:
-        """Over which slices per-slice figures are told."""
+        """Slices over which per-slice figures are taken."""
         return ("all", "tumour") if self.slices == "all" else ("tumour",)
 
     def to_dict(self) -> dict[str, Any]:
-        """Return what concerns the evaluation alone as what JSON can hold."""
+        """Return the settings that concern the evaluation alone as plain types, for JSON."""
         return {
             "slices": self.slices,
             "per_slice_size": "network" if self.at_network_size else "scan",

@@ -1,22 +1,16 @@
-"""Scores of many cases as one: mean, median, standard deviation, range, and of how many."""
+"""Summary statistics over cases: number, mean, median, standard deviation, range."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
 
-from napari_tumorseg.evaluation.scores import (
-    LESION_METRICS,
-    SLICE_METRICS,
-    VOLUME_METRICS,
-    CaseScores,
-    RowScores,
-)
+from napari_tumorseg.evaluation.scores import CaseScores, RowScores, pooled_metrics, slice_values
 from napari_tumorseg.evaluation.settings import SliceChoice
-from napari_tumorseg.evaluation.slicewise import pooled
+from napari_tumorseg.measure.metrics import LESION_METRICS, METRICS, SLICE_METRICS, Metric
 
 EVERY, UNSEEN, SEEN = "all cases", "not trained on", "trained on"
 """Groups of cases that are summarised apart."""
@@ -24,14 +18,14 @@ EVERY, UNSEEN, SEEN = "all cases", "not trained on", "trained on"
 
 @dataclass(frozen=True)
 class Stats:
-    """What is told of some numbers.
+    """Summary statistics of some numbers.
 
     Attributes
     ----------
     n : int
-        How many there are.
+        Number of values.
     mean, median, minimum, maximum : float
-        Of them.
+        Their statistics.
     sd : float or None
         Standard deviation of the sample (n - 1); None of fewer than two.
     """
@@ -45,7 +39,7 @@ class Stats:
 
     @classmethod
     def of(cls, values: Iterable[float | None]) -> Stats | None:
-        """Return it for the values that are not None; None where there is none."""
+        """Return the statistics of the values that are not None; None where there is none."""
         known = np.array([value for value in values if value is not None], dtype=float)
         if not known.size:
             return None
@@ -64,7 +58,7 @@ class RegionSummary:
     Attributes
     ----------
     name, kind, title : str
-        Which it is.
+        Of the label or region.
     in_3d, lesion_wise : mapping of metric to Stats
         Over cases; a metric that no case has is left out.
     per_slice : mapping of slice choice to mapping of metric to Stats
@@ -81,8 +75,14 @@ class RegionSummary:
     per_slice: Mapping[SliceChoice, Table]
     pooled: Mapping[SliceChoice, Mapping[str, float]]
 
+    def scores(self) -> Iterator[tuple[Metric, Stats | None]]:
+        """Yield every metric in 3-D, then the lesion-wise ones, with their statistics."""
+        for metrics, table in ((METRICS, self.in_3d), (LESION_METRICS, self.lesion_wise)):
+            for name, metric in metrics.items():
+                yield metric, table.get(name)
+
     def to_dict(self) -> dict[str, Any]:
-        """Return it as what JSON can hold."""
+        """Return the summary as plain types, for JSON."""
         return asdict(self)
 
 
@@ -94,7 +94,7 @@ def summarise(cases: Sequence[CaseScores], variants: Sequence[SliceChoice]) -> t
     cases : sequence of CaseScores
         Each case counts the same in 3-D, each slice the same per slice.
     variants : sequence of {"all", "tumour"}
-        Over which slices per-slice figures are told.
+        Slices over which per-slice figures are taken.
     """
     rows: dict[tuple[str, str], list[tuple[CaseScores, RowScores]]] = {}
     for case in cases:
@@ -144,7 +144,7 @@ def _summary(found: Sequence[tuple[CaseScores, RowScores]], variants: Sequence[S
         name=volume.name,
         kind=volume.kind,
         title=volume.title,
-        in_3d=_table({m: [row.in_3d(m) for row in rows] for m in VOLUME_METRICS}),
+        in_3d=_table({m: [row.in_3d(m) for row in rows] for m in METRICS}),
         lesion_wise=_table({m: [row.lesion_wise(m) for row in rows] for m in LESION_METRICS}),
         per_slice={v: _per_slice(found, v) for v in variants},
         pooled={v: _pooled(found, v) for v in variants},
@@ -158,12 +158,9 @@ def _table(values: Mapping[str, Sequence[float | None]]) -> Table:
 
 def _per_slice(found: Sequence[tuple[CaseScores, RowScores]], slices: SliceChoice) -> Table:
     counts = [one for case, row in found for one in case.per_slice(row, slices)]
-    return _table({metric: [getattr(one, metric) for one in counts] for metric in SLICE_METRICS})
+    return _table({metric: slice_values(counts, metric) for metric in SLICE_METRICS})
 
 
 def _pooled(found: Sequence[tuple[CaseScores, RowScores]], slices: SliceChoice) -> Mapping[str, float]:
     counts = np.concatenate([case.chosen(row, slices) for case, row in found])
-    if not len(counts):
-        return {}
-    together = pooled(counts)
-    return {metric: getattr(together, metric) for metric in SLICE_METRICS}
+    return pooled_metrics(counts) if len(counts) else {}

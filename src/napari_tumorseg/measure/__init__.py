@@ -1,6 +1,6 @@
-"""Measuring a segmentation: volumes, diameters, sides, what changed, and how it agrees with a reference."""
+"""Measurements of a segmentation: volumes, diameters, sides, change over time, agreement with a reference."""
 
-from napari_tumorseg.measure.agreement import Agreement, RegionAgreement, agreement
+from napari_tumorseg.measure.agreement import Agreement, agreement
 from napari_tumorseg.measure.change import ChangeOverTime, LesionChange, ProductChange, RegionChange, change
 from napari_tumorseg.measure.confusion import Confusion
 from napari_tumorseg.measure.error_map import AGREEMENT_COLOURS, AGREEMENT_NAMES, agreement_map
@@ -8,6 +8,7 @@ from napari_tumorseg.measure.intensity import Distribution, intensities
 from napari_tumorseg.measure.laterality import Laterality, laterality
 from napari_tumorseg.measure.lesionwise import LESION_RULES, LesionRules, LesionScores, lesion_wise
 from napari_tumorseg.measure.max_diameter import longest_diameter
+from napari_tumorseg.measure.metrics import LESION_METRICS, METRICS, Metric, RegionAgreement
 from napari_tumorseg.measure.midline import Midline, find_midline
 from napari_tumorseg.measure.rano import LesionDiameters, Line, Rano, rano, with_ends
 from napari_tumorseg.measure.registration import Rigid, apply_transform, register
@@ -16,7 +17,9 @@ from napari_tumorseg.measure.volumes import Measurements, RegionStats, measure
 __all__ = [
     "AGREEMENT_COLOURS",
     "AGREEMENT_NAMES",
+    "LESION_METRICS",
     "LESION_RULES",
+    "METRICS",
     "Agreement",
     "ChangeOverTime",
     "Confusion",
@@ -28,6 +31,7 @@ __all__ = [
     "LesionScores",
     "Line",
     "Measurements",
+    "Metric",
     "Midline",
     "ProductChange",
     "Rano",

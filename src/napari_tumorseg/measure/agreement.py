@@ -1,85 +1,38 @@
-"""How a segmentation agrees with a reference: overlap, surfaces and volume of every label and region.
+"""Agreement of a segmentation with a reference: overlap, surfaces and volume of every label and region.
 
 Conventions, which differ between programs and change the numbers:
 
-* Both masks empty: everything is right (Dice 1, HD95 0, NSD 1, volume error 0). One empty: Dice 0, NSD 0,
-  HD95 the diagonal of the image. Both are flagged, and nothing is ever NaN, so that no mean drops a case.
-* HD95 is the larger of the two directed 95th percentiles over surface voxels, NSD is not weighted by area.
-* What is in mm or mL is None where the voxel size is unknown.
+* Both masks empty: Dice 1, HD95 0, NSD 1, volume error 0. One empty: Dice 0, NSD 0, HD95 the diagonal of the
+  image. Both are flagged, and nothing is ever NaN, so that no mean drops a case.
+* HD95 is the larger of the two directed 95th percentiles over surface voxels; NSD is not weighted by area.
+* Values in mm or mL are None where the voxel size is unknown.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
 from napari_tumorseg.errors import GeometryError, InputError
 from napari_tumorseg.geometry import Array, Grid, Unit
-from napari_tumorseg.measure.confusion import Confusion
+from napari_tumorseg.measure.comparison import Comparison
+from napari_tumorseg.measure.metrics import MASK_METRICS, RegionAgreement
 from napari_tumorseg.measure.rows import row_of
-from napari_tumorseg.measure.surface_distance import hd95, nsd, surface_distances, union_box
+from napari_tumorseg.measure.surface_distance import union_box
 from napari_tumorseg.measure.volumes import listed
 from napari_tumorseg.regions import REGION_NAMES, LabelConvention, convert, region_mask
 from napari_tumorseg.scan import Segmentation
 
 FORMAT = 1
-"""Version of what `Agreement.to_dict` gives."""
-
-
-@dataclass(frozen=True)
-class RegionAgreement:
-    """How one label or region agrees with the reference.
-
-    Attributes
-    ----------
-    name : str
-        Abbreviation of the label or name of the region.
-    kind : {"label", "region"}
-        Which of the two it is.
-    title : str
-        Full name.
-    voxels, reference_voxels : int
-        Size in the segmentation and in the reference.
-    dice, iou, accuracy, precision, sensitivity, specificity, f1 : float
-        Over all voxels of the image, as `Confusion` defines them.
-    hd95_mm : float or None
-        Larger one of both directed 95th percentiles of surface distances.
-    nsd_1mm, nsd_2mm : float or None
-        Normalised surface distance at 1 and 2 mm.
-    volume_error_ml : float or None
-        Segmentation less reference.
-    volume_error_percent : float or None
-        The same in % of the reference; None where that alone is empty.
-    flags : tuple of str
-        ``"both empty"``, ``"segmentation empty"`` or ``"reference empty"`` where it is so.
-    """
-
-    name: str
-    kind: Literal["label", "region"]
-    title: str
-    voxels: int
-    reference_voxels: int
-    dice: float
-    iou: float
-    accuracy: float
-    precision: float
-    sensitivity: float
-    specificity: float
-    f1: float
-    hd95_mm: float | None
-    nsd_1mm: float | None
-    nsd_2mm: float | None
-    volume_error_ml: float | None
-    volume_error_percent: float | None
-    flags: tuple[str, ...]
+"""Version of the format of `Agreement.to_dict`."""
 
 
 @dataclass(frozen=True)
 class Agreement:
-    """How one segmentation agrees with a reference.
+    """Agreement of one segmentation with a reference.
 
     Attributes
     ----------
@@ -109,9 +62,18 @@ class Agreement:
         return row_of(self.rows, name)
 
     def to_dict(self) -> dict[str, Any]:
-        """Return it as what JSON can hold."""
-        rows = [{**asdict(row), "flags": list(row.flags)} for row in self.rows]
-        return {"format": FORMAT, **asdict(self), "rows": rows}
+        """Return it as plain types, for JSON."""
+        return {
+            "format": FORMAT,
+            "case": self.case,
+            "reference": self.reference,
+            "scheme": self.convention,
+            "reference_scheme": self.reference_convention,
+            "label_scheme": self.label_convention,
+            "unit": self.unit,
+            "definitions": {name: metric.tip for name, metric in MASK_METRICS.items()},
+            "rows": [row.to_dict() for row in self.rows],
+        }
 
 
 def agreement(seg: Segmentation, reference: Segmentation) -> Agreement:
@@ -126,7 +88,7 @@ def agreement(seg: Segmentation, reference: Segmentation) -> Agreement:
     Returns
     -------
     Agreement
-        Which rows it has follows from the conventions alone, not from what the masks hold.
+        Its rows follow from the conventions alone, not from the labels that occur in the masks.
 
     Raises
     ------
@@ -148,12 +110,6 @@ def agreement(seg: Segmentation, reference: Segmentation) -> Agreement:
         unit=grid.unit,
         rows=rows,
     )
-
-
-def image_diagonal(grid: Grid) -> float:
-    """Return the longest diagonal of a grid over the outer edges of its voxels, in the grid's unit."""
-    signs = np.array([(1, 1, 1), (1, 1, -1), (1, -1, 1), (1, -1, -1)])
-    return float(np.linalg.norm((signs * grid.shape) @ grid.affine[:3, :3].T, axis=1).max())
 
 
 class _Pair(NamedTuple):
@@ -184,7 +140,7 @@ def _common_convention(seg: LabelConvention, reference: LabelConvention) -> Labe
 
 
 def _converts(source: LabelConvention, target: LabelConvention) -> bool:
-    """Tell whether every label of a convention has one in the other."""
+    """Return whether every label of a convention has one in the other."""
     try:
         convert(np.array(sorted(source.values), np.uint8), source, target)
     except InputError:
@@ -197,12 +153,8 @@ def _pairs(seg: Segmentation, reference: Segmentation, convention: LabelConventi
     box = union_box(seg.labels, reference.labels)
     ours, theirs = _cut(seg, box), _cut(reference, box)
     if convention is not None:
-        one = ours if seg.convention == convention else convert(ours, seg.convention, convention)
-        other = (
-            theirs
-            if reference.convention == convention
-            else convert(theirs, reference.convention, convention)
-        )
+        one = _converted(ours, seg.convention, convention)
+        other = _converted(theirs, reference.convention, convention)
         for name, kind, title, members in listed(convention):
             if kind == "label":
                 yield _Pair(name, kind, title, region_mask(one, members), region_mask(other, members))
@@ -213,8 +165,18 @@ def _pairs(seg: Segmentation, reference: Segmentation, convention: LabelConventi
             yield _Pair(name, "region", title, *masks)
 
 
+def _converted(labels: Array, source: LabelConvention, target: LabelConvention) -> Array:
+    return labels if source == target else convert(labels, source, target)
+
+
 def _cut(seg: Segmentation, box: tuple[slice, ...]) -> Array:
-    """Return the labels in a box, after a look whether the convention knows them all."""
+    """Return the labels in a box.
+
+    Raises
+    ------
+    InputError
+        If the convention does not know one of them.
+    """
     labels = np.ascontiguousarray(seg.labels[box])
     found = {int(value) for value in np.flatnonzero(np.bincount(labels.ravel()))}
     unknown = sorted(found - seg.convention.values - {0})
@@ -226,44 +188,14 @@ def _cut(seg: Segmentation, box: tuple[slice, ...]) -> Array:
 
 
 def _row(pair: _Pair, grid: Grid) -> RegionAgreement:
-    counts = Confusion.of(pair.seg, pair.ref, total=int(np.prod(grid.shape)))
-    hd95_mm, nsd_1mm, nsd_2mm = _surfaces(pair, counts, grid)
-    more, volume = counts.voxels - counts.reference_voxels, grid.voxel_volume_mm3
+    found = Comparison(pair.seg, pair.ref, grid)
+    scores: dict[str, Any] = {name: metric.value(found) for name, metric in MASK_METRICS.items()}
     return RegionAgreement(
         name=pair.name,
         kind=pair.kind,
         title=pair.title,
-        voxels=counts.voxels,
-        reference_voxels=counts.reference_voxels,
-        dice=counts.dice,
-        iou=counts.iou,
-        accuracy=counts.accuracy,
-        precision=counts.precision,
-        sensitivity=counts.sensitivity,
-        specificity=counts.specificity,
-        f1=counts.f1,
-        hd95_mm=hd95_mm,
-        nsd_1mm=nsd_1mm,
-        nsd_2mm=nsd_2mm,
-        volume_error_ml=None if volume is None else more * volume / 1000,
-        volume_error_percent=_percent(more, counts.reference_voxels),
-        flags=counts.flags,
+        voxels=found.counts.voxels,
+        reference_voxels=found.counts.reference_voxels,
+        flags=found.counts.flags,
+        **scores,
     )
-
-
-def _percent(more: int, reference: int) -> float | None:
-    if reference:
-        return 100 * more / reference
-    return None if more else 0.0
-
-
-def _surfaces(pair: _Pair, counts: Confusion, grid: Grid) -> tuple[float | None, float | None, float | None]:
-    """Return HD95 and NSD at 1 and 2 mm."""
-    if grid.unit != "mm":
-        return None, None, None
-    if counts.voxels and counts.reference_voxels:
-        distances = surface_distances(pair.seg, pair.ref, grid.affine)
-        return hd95(distances), nsd(distances, 1), nsd(distances, 2)
-    if counts.voxels or counts.reference_voxels:
-        return image_diagonal(grid), 0.0, 0.0
-    return 0.0, 1.0, 1.0

@@ -7,6 +7,7 @@ vertices that marching cubes gives for a binary volume. A row of ten voxels of 1
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 
@@ -52,7 +53,7 @@ def longest_diameter(mask: Array, affine: Affine, parts: LabelledComponents | No
     """
     parts = components(mask) if parts is None else parts
     boxes = ndimage.find_objects(parts.numbers, parts.count)
-    bounds = [_diagonal(box, affine) for box in boxes]
+    bounds = [longest_diagonal([s.stop - s.start for s in box], affine) for box in boxes]
     longest = 0.0
     # widest boxes first: most components need not be looked at
     for index in np.argsort(bounds)[::-1]:
@@ -80,11 +81,10 @@ def face_centres(mask: Array) -> Affine:
     return np.concatenate(found)
 
 
-def _diagonal(box: tuple[slice, ...], affine: Affine) -> float:
-    """Return the longest diagonal of a box of voxels, over its outer edges."""
-    size = np.array([s.stop - s.start for s in box])
+def longest_diagonal(size: Sequence[int], affine: Affine) -> float:
+    """Return the longest diagonal of a box of so many voxels, over its outer edges."""
     signs = np.array([(1, 1, 1), (1, 1, -1), (1, -1, 1), (1, -1, -1)])
-    return float(np.linalg.norm((signs * size) @ affine[:3, :3].T, axis=1).max())
+    return float(np.linalg.norm((signs * np.array(size)) @ affine[:3, :3].T, axis=1).max())
 
 
 def _longest(points: Affine, matrix: Affine) -> float:

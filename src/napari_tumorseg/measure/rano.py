@@ -144,7 +144,14 @@ class Rano:
             "sum_of_products_mm2": self.sum_of_products_mm2,
             "sum_of_all_products_mm2": self.sum_of_all_products_mm2,
         }
-        return {"format": FORMAT, **_plain(self), **sums}
+        content = _plain(self)
+        return {
+            "format": FORMAT,
+            "case": content.pop("case"),
+            "scheme": content.pop("convention"),
+            **content,
+            **sums,
+        }
 
     @classmethod
     def from_dict(cls, content: Mapping[str, Any]) -> Rano:
@@ -159,8 +166,8 @@ class Rano:
             if content["format"] != FORMAT:
                 raise InputError(f"these lines have the format {content['format']}, not {FORMAT}")
             lesions = tuple(_lesion_from(lesion) for lesion in content["lesions"])
-            told = {name: content[name] for name in ("case", "scheme", "region", "unit", "slice_mm")}
-            return cls(**told, lesions=lesions, notes=tuple(content["notes"]))
+            facts = {name: content[name] for name in ("case", "region", "unit", "slice_mm")}
+            return cls(**facts, convention=content["scheme"], lesions=lesions, notes=tuple(content["notes"]))
         except (KeyError, TypeError, ValueError) as error:
             raise InputError(f"these are no lines of a lesion: {error!r}") from error
 

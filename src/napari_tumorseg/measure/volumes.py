@@ -98,7 +98,8 @@ class Measurements:
 
     def to_dict(self) -> dict[str, Any]:
         """Return it as what JSON can hold."""
-        return {"format": FORMAT, **_plain(asdict(self))}
+        content = _plain(asdict(self))
+        return {"format": FORMAT, "case": content.pop("case"), "scheme": content.pop("convention"), **content}
 
 
 def measure(seg: Segmentation) -> Measurements:

@@ -8,7 +8,7 @@ from napari_tumorseg.report.tables import agreement_table, summary, to_csv, to_j
 
 if TYPE_CHECKING:
     from napari_tumorseg.report.case import write_case_report
-    from napari_tumorseg.report.overlay import overlay
+    from napari_tumorseg.report.overlay_image import overlay
 
 __all__ = ["agreement_table", "overlay", "summary", "to_csv", "to_json", "to_rich", "write_case_report"]
 
@@ -16,7 +16,7 @@ __all__ = ["agreement_table", "overlay", "summary", "to_csv", "to_json", "to_ric
 def __getattr__(name: str) -> object:
     """Import what draws only where it is used: it brings Pillow and scikit-image."""
     if name == "overlay":
-        from napari_tumorseg.report.overlay import overlay
+        from napari_tumorseg.report.overlay_image import overlay
 
         return overlay
     if name == "write_case_report":

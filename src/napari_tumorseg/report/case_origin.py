@@ -1,36 +1,32 @@
-"""How a segmentation was made, as the page on one case tells it: model, inputs, settings, edits."""
+"""Provenance of a segmentation in the report on one case: model, inputs, settings, edits."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
-from html import escape
 from typing import Any
 
 from napari_tumorseg._version import __version__
 from napari_tumorseg.models.card import ModelCard
-from napari_tumorseg.report.html import capital
+from napari_tumorseg.report.text import capital
 
 _LONGEST = 220
 _NAMES = {"model": "Run with", "edits": "Corrected"}
-_TOLD_ELSEWHERE = ("warnings", "measurements", "purpose", "inputs", "created")
+_SHOWN_ELSEWHERE = ("warnings", "measurements", "purpose", "inputs", "created")
 
 
-def origin(provenance: Mapping[str, Any], card: ModelCard | None) -> Iterator[str]:
-    """Yield what is known of how a segmentation was made.
+def origin(provenance: Mapping[str, Any], card: ModelCard | None) -> list[tuple[str, str]]:
+    """Return headings and texts about the origin of a segmentation.
 
     Parameters
     ----------
     provenance : mapping
-        Of the segmentation, whatever keys it has.
+        Of the segmentation, with any keys.
     card : ModelCard or None
-        Of the model, if it is here.
+        Of the model, if it is installed.
     """
-    yield '<h2>How it was made</h2><div class="run-in">'
     report = f"napari-tumorseg {__version__}, {datetime.now(UTC).isoformat(timespec='minutes')}"
-    for name, text in (*_model(provenance, card), *_run(provenance), ("Report", report)):
-        yield f'<p class="small"><strong>{escape(name)}:</strong> {escape(text)}</p>'
-    yield "</div>"
+    return [*_model(provenance, card), *_run(provenance), ("Report", report)]
 
 
 def _model(provenance: Mapping[str, Any], card: ModelCard | None) -> Iterator[tuple[str, str]]:
@@ -38,8 +34,8 @@ def _model(provenance: Mapping[str, Any], card: ModelCard | None) -> Iterator[tu
         title = f"{card.title or card.name} ({card.name}, version {card.version})"
         yield "Model", f"{title}. {card.summary}".strip()
         about = card.about
-        told = (("trained on", about.training), ("figures", about.metrics), ("limits", about.limits))
-        cut = ((name, _cut(value.removesuffix("."))) for name, value in told if value)  # a semicolon follows
+        parts = (("trained on", about.training), ("figures", about.metrics), ("limits", about.limits))
+        cut = ((name, _cut(value.removesuffix("."))) for name, value in parts if value)  # a semicolon follows
         text = "; ".join(f"{name}: {value}" for name, value in cut)
         yield "Model card", "; ".join(part for part in (text, f"licence: {about.licence}") if part)
     elif not provenance.get("model"):
@@ -53,13 +49,13 @@ def _run(provenance: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     if isinstance(inputs, Sequence) and not isinstance(inputs, str) and inputs:
         yield "Inputs", "; ".join(_flat(entry) for entry in inputs)
     for key, value in provenance.items():
-        if key in _TOLD_ELSEWHERE or value in (None, "", (), [], {}):
+        if key in _SHOWN_ELSEWHERE or value in (None, "", (), [], {}):
             continue
-        text = _edits(value) if _is_tally(value) else _flat(value)
+        text = _edits(value) if _is_edit_counts(value) else _flat(value)
         yield _NAMES.get(key, capital(_spaced(key))), text
 
 
-def _is_tally(value: Any) -> bool:
+def _is_edit_counts(value: Any) -> bool:
     return isinstance(value, Mapping) and {"total", "actions"} <= set(value)
 
 

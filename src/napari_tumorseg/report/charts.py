@@ -1,26 +1,29 @@
-"""Charts as SVG, to stand in a page: no script, no font and no file from elsewhere."""
+"""Charts of an evaluation: bars of each case, and curves over epochs."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from html import escape
+from typing import Any
 
-_INK, _PALE, _LINE = "#1b1f23", "#57606a", "#d0d7de"
+from markupsafe import Markup
+
+from napari_tumorseg.report.page import svg
+from napari_tumorseg.report.text import shortened
+
 _BAR, _GAP, _BETWEEN = 11, 2, 9
-_LABEL, _PLOT, _VALUE = 230, 560, 60
-_LONGEST = 30
+_TOP, _LABEL, _PLOT, _VALUE = 26, 230, 560, 60
 
 
 @dataclass(frozen=True)
 class Series:
-    """A colour and what it stands for.
+    """One quantity of a bar chart.
 
     Attributes
     ----------
     name, colour : str
-        For the legend.
+        Of the quantity.
     mean : float or None
         Drawn as a line across all bars.
     """
@@ -58,59 +61,80 @@ class Curve:
     points: Sequence[tuple[float, float]]
 
 
-def bars(groups: Sequence[BarGroup], series: Sequence[Series], title: str) -> str:
+def bars(groups: Sequence[BarGroup], series: Sequence[Series], title: str) -> Markup:
     """Return horizontal bars from 0 to 1, a group of them for each case, from the top downwards."""
     step = len(series) * (_BAR + _GAP) + _BETWEEN
-    top = 26
-    bottom = top + step * len(groups)
-    parts = [_axis(top, bottom)]
-    for number, group in enumerate(groups):
-        parts.append(_bar_group(group, series, top + number * step + _BETWEEN / 2))
-    for one in series:
-        if one.mean is not None and len(groups) > 1:
-            parts.append(_mean_line(one, top, bottom))
-    return _svg(_LABEL + _PLOT + _VALUE, bottom + 8, title, parts)
+    bottom = _TOP + step * len(groups)
+    tops = [_TOP + number * step + _BETWEEN / 2 for number in range(len(groups))]
+    means = [(_bar_end(s.mean), s) for s in series if s.mean is not None and len(groups) > 1]
+    return svg(
+        "bars.svg",
+        title=title,
+        width=_LABEL + _PLOT + _VALUE,
+        height=bottom + 8,
+        left=_LABEL,
+        right=_LABEL + _PLOT,
+        top=_TOP,
+        bottom=bottom,
+        bar=_BAR,
+        ticks=[(_bar_end(tick / 10), f"{tick / 10:g}") for tick in range(0, 11, 2)],
+        groups=[_bar_group(group, series, top) for group, top in zip(groups, tops, strict=True)],
+        means=means,
+    )
 
 
-def curves(lines: Sequence[Curve], title: str, unit: str, limits: tuple[float, float] | None = None) -> str:
-    """Return lines over epochs.
+def _bar_group(group: BarGroup, series: Sequence[Series], top: float) -> dict[str, Any]:
+    """Return the label of a case and its bars, as the template takes them."""
+    drawn = [
+        {
+            "y": top + number * (_BAR + _GAP),
+            "length": max(_bar_end(value) - _LABEL, 1.5),
+            "value": value,
+            "name": one.name,
+            "colour": one.colour,
+        }
+        for number, (value, one) in enumerate(zip(group.values, series, strict=True))
+        if value is not None
+    ]
+    short = shortened(group.name) + (" \N{DAGGER}" if group.pale else "")
+    middle = top + len(series) * (_BAR + _GAP) / 2 + 3
+    return {"name": group.name, "short": short, "middle": middle, "pale": group.pale, "bars": drawn}
+
+
+def _bar_end(value: float) -> float:
+    return _LABEL + _PLOT * min(max(value, 0.0), 1.0)
+
+
+def curves(lines: Sequence[Curve], title: str, unit: str) -> Markup:
+    """Return lines over epochs; those without a point are left out.
 
     Parameters
     ----------
     lines : sequence of Curve
-        Those without a point are left out.
+        The lines.
     title, unit : str
         Of the chart and of its upright axis.
-    limits : (float, float), optional
-        Of that axis; by default those of the points.
     """
     lines = [line for line in lines if line.points]
     if not lines:
-        return ""
+        return Markup()
     xs = [x for line in lines for x, _ in line.points]
     ys = [y for line in lines for _, y in line.points]
-    area = _Area(_range(xs, whole=True), limits or _range(ys))
-    parts = [*area.frame(unit)]
-    for line in lines:
-        points = " ".join(f"{area.x(x):.1f},{area.y(y):.1f}" for x, y in line.points)
-        if len(line.points) == 1:
-            x, y = line.points[0]
-            parts.append(f'<circle cx="{area.x(x):.1f}" cy="{area.y(y):.1f}" r="3" fill="{line.colour}"/>')
-        parts.append(f'<polyline points="{points}" fill="none" stroke="{line.colour}" stroke-width="1.8"/>')
-    parts += area.legend(lines)
-    return _svg(area.width, area.height, title, parts)
-
-
-def shortened(name: str, longest: int = _LONGEST) -> str:
-    """Return a name cut in the middle: both ends tell cases apart."""
-    if len(name) <= longest:
-        return name
-    return f"{name[: longest // 2 - 1]}\N{HORIZONTAL ELLIPSIS}{name[-(longest // 2 - 1) :]}"
+    area = _Area(_range(xs, whole=True), _range(ys))
+    return svg(
+        "curves.svg",
+        title=title,
+        unit=unit,
+        area=area,
+        x_ticks=[(area.x(value), f"{value:g}") for value in _ticks(*area.xs, whole=True)],
+        y_ticks=[(area.y(value), f"{value:g}") for value in _ticks(*area.ys)],
+        lines=[(line, [(area.x(x), area.y(y)) for x, y in line.points]) for line in lines],
+    )
 
 
 @dataclass(frozen=True)
 class _Area:
-    """Where the lines of a chart are drawn."""
+    """Limits and margins of a chart of curves."""
 
     xs: tuple[float, float]
     ys: tuple[float, float]
@@ -118,82 +142,17 @@ class _Area:
     height: int = 270
     left: int = 62
     top: int = 14
-    right: int = 14
-    bottom: int = 62
+    right: int = 486
+    bottom: int = 208
 
     def x(self, value: float) -> float:
-        return self.left + (value - self.xs[0]) / (self.xs[1] - self.xs[0]) * self._wide
+        """Return the place of a value on the horizontal axis."""
+        return self.left + (value - self.xs[0]) / (self.xs[1] - self.xs[0]) * (self.right - self.left)
 
     def y(self, value: float) -> float:
+        """Return the place of a value on the upright axis."""
         share = (value - self.ys[0]) / (self.ys[1] - self.ys[0])
-        return self.top + (1 - min(max(share, 0.0), 1.0)) * self._high
-
-    @property
-    def _wide(self) -> int:
-        return self.width - self.left - self.right
-
-    @property
-    def _high(self) -> int:
-        return self.height - self.top - self.bottom
-
-    def frame(self, unit: str) -> list[str]:
-        parts = []
-        for value in _ticks(*self.ys):
-            y = self.y(value)
-            parts.append(_rule(self.left, y, self.width - self.right, y))
-            parts.append(_text(self.left - 6, y + 4, f"{value:g}", _PALE, "end"))
-        base = self.height - self.bottom
-        for value in _ticks(*self.xs, whole=True):
-            parts.append(_text(self.x(value), base + 16, f"{value:g}", _PALE, "middle"))
-        parts.append(_text(self.left + self._wide / 2, base + 32, "epoch", _PALE, "middle"))
-        middle = self.top + self._high / 2
-        turned = f'transform="rotate(-90 14 {middle:.1f})"'
-        return [*parts, _text(14, middle, unit, _PALE, "middle", turned)]
-
-    def legend(self, lines: Sequence[Curve]) -> list[str]:
-        parts, x = [], float(self.left)
-        for line in lines:
-            y = self.height - 12
-            parts.append(f'<rect x="{x:.1f}" y="{y - 9}" width="16" height="4" fill="{line.colour}"/>')
-            parts.append(_text(x + 22, y - 3, line.name, _INK))
-            x += 40 + 7.2 * len(line.name)
-        return parts
-
-
-def _axis(top: float, bottom: float) -> str:
-    parts = []
-    for tick in range(0, 11, 2):
-        x = _LABEL + _PLOT * tick / 10
-        parts.append(_rule(x, top, x, bottom))
-        parts.append(_text(x, top - 8, f"{tick / 10:g}", _PALE, "middle"))
-    return "".join(parts)
-
-
-def _bar_group(group: BarGroup, series: Sequence[Series], top: float) -> str:
-    middle = top + len(series) * (_BAR + _GAP) / 2 + 3
-    name = shortened(group.name) + (" \N{DAGGER}" if group.pale else "")
-    parts = [_text(_LABEL - 8, middle, name, _INK, "end", hint=group.name)]
-    for number, (value, one) in enumerate(zip(group.values, series, strict=True)):
-        if value is None:
-            continue
-        y = top + number * (_BAR + _GAP)
-        length = max(_PLOT * min(max(value, 0.0), 1.0), 1.5)
-        light = ' fill-opacity="0.4"' if group.pale else ""
-        parts.append(
-            f'<rect x="{_LABEL}" y="{y:.1f}" width="{length:.1f}" height="{_BAR}" fill="{one.colour}"{light}>'
-            f"<title>{escape(group.name)}, {escape(one.name)}: {value:.3f}</title></rect>"
-        )
-        parts.append(_text(_LABEL + _PLOT + 10, y + _BAR - 1.5, f"{value:.2f}", _PALE, size=11))
-    return "".join(parts)
-
-
-def _mean_line(one: Series, top: float, bottom: float) -> str:
-    x = _LABEL + _PLOT * min(max(one.mean or 0.0, 0.0), 1.0)
-    return (
-        f'<line x1="{x:.1f}" y1="{top}" x2="{x:.1f}" y2="{bottom:.1f}" stroke="{one.colour}" '
-        f'stroke-width="1.5" stroke-dasharray="5 4"><title>mean {escape(one.name)}: {one.mean:.3f}</title>'
-        "</line>"
-    )
+        return self.top + (1 - share) * (self.bottom - self.top)
 
 
 def _range(values: Sequence[float], whole: bool = False) -> tuple[float, float]:
@@ -212,32 +171,3 @@ def _ticks(low: float, high: float, whole: bool = False) -> list[float]:
     step = max(step, 1.0) if whole else step
     first = math.ceil(low / step)
     return [round(n * step, 10) for n in range(first, math.floor(high / step) + 1)]
-
-
-def _rule(x1: float, y1: float, x2: float, y2: float) -> str:
-    return f'<line x1="{x1:.1f}" y1="{y1:.1f}" x2="{x2:.1f}" y2="{y2:.1f}" stroke="{_LINE}"/>'
-
-
-def _text(
-    x: float,
-    y: float,
-    text: str,
-    colour: str,
-    anchor: str = "start",
-    more: str = "",
-    size: int = 12,
-    hint: str = "",
-) -> str:
-    title = f"<title>{escape(hint)}</title>" if hint else ""
-    return (
-        f'<text x="{x:.1f}" y="{y:.1f}" fill="{colour}" font-size="{size}" text-anchor="{anchor}" {more}>'
-        f"{title}{escape(text)}</text>"
-    )
-
-
-def _svg(width: float, height: float, title: str, parts: Sequence[str]) -> str:
-    return (
-        f'<svg viewBox="0 0 {width:.0f} {height:.0f}" width="{width:.0f}" height="{height:.0f}" role="img" '
-        f'aria-label="{escape(title, quote=True)}" font-family="system-ui, sans-serif">'
-        f"<title>{escape(title)}</title>{''.join(parts)}</svg>"
-    )

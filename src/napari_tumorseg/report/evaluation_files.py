@@ -81,7 +81,7 @@ def draw_pictures(found: Evaluation) -> list[Picture]:
 
 
 def _picture(title: str, case: CaseScores, settings: EvaluationSettings) -> Picture:
-    from napari_tumorseg.report.overlay import overlay
+    from napari_tumorseg.report.overlay_image import overlay
 
     try:
         scan, reference = case.ref.load(settings.labels, settings.same_voxels)

@@ -1,4 +1,4 @@
-"""An evaluation as CSV, as JSON and as tables in a terminal."""
+"""Scores of an evaluation as CSV, as JSON and as tables for a terminal."""
 
 from __future__ import annotations
 
@@ -6,21 +6,17 @@ import csv
 import io
 import json
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from napari_tumorseg.evaluation.result import Evaluation
-from napari_tumorseg.evaluation.scores import (
-    LESION_METRICS,
-    SLICE_METRICS,
-    VOLUME_METRICS,
-    CaseScores,
-    RowScores,
-)
+from napari_tumorseg.evaluation.scores import CaseScores, RowScores, slice_values
 from napari_tumorseg.evaluation.settings import AT_NETWORK_SIZE, CONVENTIONS, SliceChoice
 from napari_tumorseg.evaluation.slicewise import confusions
-from napari_tumorseg.evaluation.statistics import EVERY, UNSEEN, RegionSummary, Stats, groups
-from napari_tumorseg.report.charts import shortened
+from napari_tumorseg.evaluation.statistics import EVERY, UNSEEN, RegionSummary, groups
+from napari_tumorseg.measure.metrics import LESION_METRICS, METRICS, NONE, SLICE_METRICS, in_table
 from napari_tumorseg.report.tables import NOTICE, cell, jsonable
+from napari_tumorseg.report.text import shortened
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -28,7 +24,6 @@ if TYPE_CHECKING:
 FORMAT = 1
 """Version of what `summary_json` gives."""
 
-NONE = "\N{EM DASH}"
 DAGGER = "\N{DAGGER}"
 SLICES: dict[SliceChoice, str] = {"all": "all slices", "tumour": "with tumour"}
 
@@ -41,12 +36,12 @@ def cases_csv(found: Evaluation) -> str:
     """Return a row for each label and region of each case, and one for each case that failed.
 
     ``*_3d`` are over the volume, ``lesionwise_*`` as BraTS 2023, ``slicemean_all_*`` and
-    ``slicemean_tumour_*`` means over the case's slices. What is not known is an empty cell. ``unlabelled``
-    tells of a case that failed whether it only has no reference.
+    ``slicemean_tumour_*`` means over the case's slices. Unknown values are empty cells. ``unlabelled`` marks
+    cases that failed because they have no reference.
     """
     variants = found.settings.variants
     columns = [*_WHO, *_FIRST, "voxels", "reference_voxels", "flags"]
-    columns += [_in_3d(metric) for metric in VOLUME_METRICS]
+    columns += [_in_3d(metric) for metric in METRICS]
     columns += [f"lesionwise_{metric}" for metric in LESION_METRICS]
     columns += [f"slicemean_{v}_{metric}" for v in variants for metric in SLICE_METRICS]
     columns += ["slices", "slices_with_tumour", "slice_size", "slice_pixels", "seconds"]
@@ -72,11 +67,8 @@ def slices_csv(found: Evaluation) -> str:
 
 
 def summary_json(found: Evaluation) -> str:
-    """Return what was evaluated, how, the summary of each group of cases, and every case."""
+    """Return model, settings, the summary of each group of cases, and every case."""
     variants = found.settings.variants
-    conventions = dict(CONVENTIONS)
-    if found.settings.at_network_size:
-        conventions["per-slice size"] = AT_NETWORK_SIZE
     content = {
         "format": FORMAT,
         "notice": NOTICE,
@@ -85,7 +77,7 @@ def summary_json(found: Evaluation) -> str:
         "data": found.data,
         "run": found.run,
         "evaluation": found.settings.to_dict(),
-        "conventions": conventions,
+        "conventions": meanings(found),
         "cases_planned": found.planned,
         "cases_scored": len(found.cases),
         "stopped": found.stopped or None,
@@ -105,6 +97,12 @@ def summary_json(found: Evaluation) -> str:
     return json.dumps(jsonable(content), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
 
 
+def meanings(found: Evaluation) -> dict[str, str]:
+    """Return the meaning of each figure."""
+    size = {"per-slice size": AT_NETWORK_SIZE} if found.settings.at_network_size else {}
+    return {**CONVENTIONS, **size}
+
+
 def case_table(found: Evaluation) -> Table:
     """Return 3-D Dice and HD95 of each case as a table for a terminal."""
     from rich.text import Text
@@ -119,22 +117,25 @@ def case_table(found: Evaluation) -> Table:
     )
     for case in found.cases:
         rows = {row.name: row for row in case.regions}
-        values = [shown(rows[n].in_3d("dice") if n in rows else None) for n in regions]
-        if known:
-            values += [shown(rows[n].in_3d("hd95_mm") if n in rows else None, 1) for n in regions]
+        values = [
+            METRICS[metric].text(rows[name].in_3d(metric) if name in rows else None)
+            for metric in ("dice", *(["hd95_mm"] if known else []))
+            for name in regions
+        ]
         mark = f" {DAGGER}" if case.trained_on else ""
         table.add_row(Text(shortened(case.name, 22) + mark), *values)
     return table
 
 
 def summary_tables(found: Evaluation) -> list[Table]:
-    """Return what is told of each region over cases, in 3-D, a table for each group of cases."""
-    headings = ["region", "n", "Dice", "sd", "median", "least", "sens.", "prec."]
-    headings += ["HD95", "NSD", "lesions"]
-    notes = "means but for sd, median, least of Dice; HD95 in mm, NSD at 2 mm; lesions: lesion-wise Dice"
+    """Return the statistics of each region over cases, in 3-D, a table for each group of cases."""
+    metrics = [*in_table(METRICS, "summary").values(), *in_table(LESION_METRICS, "summary").values()]
+    headings = ["region", "n", "Dice", "sd", "median", "least", *(m.short or m.title for m in metrics)]
+    notes = "means but for sd, median, least of Dice; HD95 in mm, NSD at 2 mm; lesions: lesion-wise Dice\n"
+    notes += f"HD95: {METRICS['hd95_mm'].definition}"
     tables = []
     for name, summaries in groups(found.cases, found.settings.variants).items():
-        table = _screen_table(f"Over {_of_group(name)}, in 3-D", headings, notes)
+        table = _screen_table(f"Over {of_group(name)}, in 3-D", headings, notes)
         for one in summaries:
             if one.kind == "region":
                 table.add_row(one.name, *_summary_cells(one))
@@ -144,18 +145,20 @@ def summary_tables(found: Evaluation) -> list[Table]:
 
 def slice_table(found: Evaluation) -> Table:
     """Return the figures taken slice by slice; of cases the model was not trained on, if there are such."""
-    headings = ["region", "over", "n", "Dice", "IoU", "acc.", "prec.", "sens.", "spec."]
+    metrics = [metric for metric in SLICE_METRICS.values() if not metric.same_as]
+    headings = ["region", "over", "n", *(metric.short or metric.title for metric in metrics)]
     notes = "with tumour: in the reference; pooled: pixels of those slices counted together"
     found_groups = groups(found.cases, found.settings.variants)
     name = UNSEEN if UNSEEN in found_groups else EVERY
-    table = _screen_table(f"Slice by slice, {_of_group(name)}, {slice_size(found)}", headings, notes)
+    table = _screen_table(f"Slice by slice, {of_group(name)}, {slice_size(found)}", headings, notes)
     for one in found_groups[name]:
         for over, values in slice_lines(one) if one.kind == "region" else ():
             table.add_row(one.name, over, *values)
     return table
 
 
-def _of_group(name: str) -> str:
+def of_group(name: str) -> str:
+    """Return a group of cases for titles."""
     return name if name == EVERY else f"cases {name}"
 
 
@@ -173,19 +176,20 @@ def _screen_table(title: str, headings: Sequence[str], notes: str) -> Table:
 
 
 def slice_lines(one: RegionSummary) -> Iterator[tuple[str, list[str]]]:
-    """Yield, for the means per slice and the pooled figures, what they are over and their cells."""
-    metrics = [metric for metric in SLICE_METRICS if metric != "f1"]  # the same as Dice
+    """Yield the slices over which means and pooled figures are taken, and the cells of that line."""
+    metrics = {name: metric for name, metric in SLICE_METRICS.items() if not metric.same_as}
     for variant, stats in one.per_slice.items():
         if stats:
-            number = str(stats["dice"].n)
-            yield f"mean, {SLICES[variant]}", [number, *(shown(stats[m].mean) for m in metrics)]
+            means = [metric.text(stats[name].mean) for name, metric in metrics.items()]
+            yield f"mean, {SLICES[variant]}", [str(stats["dice"].n), *means]
     for variant, values in one.pooled.items():
         if values:
-            yield f"pooled, {SLICES[variant]}", [NONE, *(shown(values[m]) for m in metrics)]
+            cells = [metric.text(values[name]) for name, metric in metrics.items()]
+            yield f"pooled, {SLICES[variant]}", [NONE, *cells]
 
 
 def slice_size(found: Evaluation) -> str:
-    """Return at which size slices were scored, for people."""
+    """Return the size at which slices were scored, for people."""
     sizes = sorted({case.pixels for case in found.cases if case.pixels})
     whose = "the network's own size" if found.settings.at_network_size else "the scan's size"
     if not sizes:
@@ -200,11 +204,6 @@ def pixels(size: tuple[int, int] | None) -> str:
     return f"{size[0]}x{size[1]}" if size else ""
 
 
-def shown(value: float | None, places: int = 3) -> str:
-    """Return a number for people, a dash where there is none."""
-    return NONE if value is None else f"{value:.{places}f}"
-
-
 def region_names(cases: Iterable[CaseScores]) -> list[str]:
     """Return the regions that any case has, in their order."""
     return list(dict.fromkeys(row.name for case in cases for row in case.regions))
@@ -212,14 +211,13 @@ def region_names(cases: Iterable[CaseScores]) -> list[str]:
 
 def _summary_cells(one: RegionSummary) -> list[str]:
     dice = one.in_3d["dice"]
-    spread = [shown(value) for value in (dice.mean, dice.sd, dice.median, dice.minimum)]
-    means = [_mean(one.in_3d.get(metric)) for metric in ("sensitivity", "precision")]
-    surfaces = [_mean(one.in_3d.get("hd95_mm"), 1), _mean(one.in_3d.get("nsd_2mm"))]
-    return [str(dice.n), *spread, *means, *surfaces, _mean(one.lesion_wise.get("dice"))]
-
-
-def _mean(stats: Stats | None, places: int = 3) -> str:
-    return shown(stats.mean if stats else None, places)
+    spread = [METRICS["dice"].text(value) for value in (dice.mean, dice.sd, dice.median, dice.minimum)]
+    means = [
+        metric.text(stats.mean if stats else None)
+        for metric, stats in one.scores()
+        if "summary" in metric.tables
+    ]
+    return [str(dice.n), *spread, *means]
 
 
 def _group_size(found: Evaluation, group: str) -> int:
@@ -247,7 +245,7 @@ def _case_line(case: CaseScores, row: RowScores, variants: Sequence[SliceChoice]
         "slice_pixels": pixels(case.pixels),
         "seconds": round(case.seconds, 2),
     }
-    line |= {_in_3d(metric): row.in_3d(metric) for metric in VOLUME_METRICS}
+    line |= {_in_3d(metric): row.in_3d(metric) for metric in METRICS}
     line |= {f"lesionwise_{metric}": row.lesion_wise(metric) for metric in LESION_METRICS}
     means = {v: {m: case.slice_mean(row, v, m) for m in SLICE_METRICS} for v in variants}
     return line | {f"slicemean_{v}_{m}": value for v, found in means.items() for m, value in found.items()}
@@ -260,7 +258,7 @@ def _slice_lines(case: CaseScores) -> Iterator[dict[str, Any]]:
         counted = zip(case.slices, case.tumour, confusions(row.counts), strict=True)
         for number, tumour, counts in counted:
             here = {"slice": number, "tumour_in_reference": _yes(bool(tumour))}
-            scores = {m: getattr(counts, m) for m in ("tp", "fp", "fn", "tn", *SLICE_METRICS)}
+            scores = {**asdict(counts), **{m: slice_values([counts], m)[0] for m in SLICE_METRICS}}
             yield {**_who(case), **where, **here, **region, **scores}
 
 

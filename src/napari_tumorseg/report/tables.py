@@ -1,4 +1,4 @@
-"""Measurements as CSV, as JSON, as a table in a terminal, and in one sentence."""
+"""Measurements as CSV, as JSON, as a table for a terminal, and in one sentence."""
 
 from __future__ import annotations
 
@@ -13,13 +13,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from napari_tumorseg.measure import Agreement, Measurements, RegionStats
+from napari_tumorseg.measure.metrics import METRICS, NONE, in_table
 from napari_tumorseg.regions import get_convention
+from napari_tumorseg.report.text import amount, compared, flagged, millilitres, number, titled
 
 if TYPE_CHECKING:
     from rich.table import Table
 
 NOTICE = "Research use only - not for diagnosis"
-_NONE = "\N{EM DASH}"
 _FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n")
 
 _COLUMNS = (
@@ -40,7 +41,7 @@ _COLUMNS = (
 
 
 def to_csv(*measurements: Measurements) -> str:
-    """Return one row for each label and region; what is not known or not there is an empty cell.
+    """Return one row for each label and region; unknown values are empty cells.
 
     Slices are Z indices from 0, the feet end first. Cells of text that a spreadsheet would run as a formula
     get a leading apostrophe; numbers stay numbers, negative ones included.
@@ -61,7 +62,7 @@ def to_csv(*measurements: Measurements) -> str:
 def to_json(
     m: Measurements, provenance: Mapping[str, Any] | None = None, agreed: Agreement | None = None
 ) -> str:
-    """Return measurements and where they come from; numbers that JSON does not know become null."""
+    """Return measurements and their provenance; numbers that JSON cannot hold become null."""
     plain = {**m.to_dict(), "provenance": jsonable(provenance or {}), "notice": NOTICE}
     if agreed is not None:
         plain["agreement"] = agreed.to_dict()
@@ -69,7 +70,7 @@ def to_json(
 
 
 def to_rich(m: Measurements) -> Table:
-    """Return a table for a terminal; what is not known is a dash."""
+    """Return measurements as a table for a terminal; unknown values are dashes."""
     from rich.table import Table
     from rich.text import Text
 
@@ -87,33 +88,23 @@ def to_rich(m: Measurements) -> Table:
 
 
 def agreement_table(a: Agreement) -> Table:
-    """Return how a mask agrees with a reference as a table for a terminal."""
+    """Return the agreement of a mask with a reference as a table for a terminal."""
     from rich.table import Table
     from rich.text import Text
 
-    table = Table(title=Text(compared(a)), caption=NOTICE)
-    for heading in ("region", "Dice", "IoU", "sensitivity", "precision", "HD95 (mm)", "volume error (mL)"):
-        table.add_column(heading, justify="left" if heading == "region" else "right")
+    metrics, hd95 = in_table(METRICS, "agreement"), METRICS["hd95_mm"]
+    table = Table(title=Text(compared(a)), caption=f"{hd95.title}: {hd95.definition}\n{NOTICE}")
+    table.add_column("region")
+    for metric in metrics.values():
+        table.add_column(metric.heading, justify="right")
     for row in a.rows:
-        flags = f" ({', '.join(row.flags)})" if row.flags else ""
-        shares = (row.dice, row.iou, row.sensitivity, row.precision)
-        lengths = (row.hd95_mm, row.volume_error_ml)
-        table.add_row(
-            row.name + flags,
-            *(f"{share:.3f}" for share in shares),
-            *(_NONE if value is None else f"{value:.2f}" for value in lengths),
-        )
+        cells = (metric.text(row.metric(name)) for name, metric in metrics.items())
+        table.add_row(flagged(row.name, row.flags), *cells)
     return table
 
 
-def compared(a: Agreement) -> str:
-    """Return which mask was compared with which reference."""
-    reference = f"the reference {a.reference}" if a.reference not in ("", a.case) else "its reference"
-    return f"agreement of {a.case or 'the mask'} with {reference}"
-
-
 def summary(m: Measurements) -> str:
-    """Return one sentence: what was found and how large it is."""
+    """Return the regions that were found and their sizes, in one sentence."""
     regions = [row for row in m.rows if row.kind == "region" and row.voxels]
     others = [row for row in m.rows if row.kind == "label" and row.voxels and not _in_regions(row, m)]
     beside = "".join(f"; {row.title} {amount(row.voxels, row.volume_ml)}" for row in others)
@@ -126,24 +117,6 @@ def summary(m: Measurements) -> str:
         parts[0] += f", {whole.components} components)" if whole.components > 1 else ")"
     unknown = "" if m.unit == "mm" else "; the voxel size is unknown"
     return f"tumour found: {', '.join(parts)}{beside}{unknown}"
-
-
-def amount(voxels: int, volume_ml: float | None) -> str:
-    """Return a volume for people: mL where it is known, never rounded to nothing."""
-    if volume_ml is None:
-        return f"{voxels} voxel" if voxels == 1 else f"{voxels} voxels"
-    return f"{millilitres(volume_ml)} mL"
-
-
-def millilitres(volume: float) -> str:
-    """Return a volume in mL with as many decimals as it deserves."""
-    if volume == 0:
-        return "0"
-    if volume >= 10:
-        return f"{volume:.1f}"
-    if volume >= 1:
-        return f"{volume:.2f}"
-    return f"{volume:.3f}" if volume >= 0.001 else "<0.001"
 
 
 def _in_regions(row: RegionStats, m: Measurements) -> bool:
@@ -159,12 +132,12 @@ def _values(m: Measurements, row: RegionStats) -> list[Any]:
     volume = None if row.volume_ml is None else round(row.volume_ml, 6)
     longest = None if row.longest_diameter_mm is None else round(row.longest_diameter_mm, 3)
     labels = " ".join(str(value) for value in row.labels)
-    told = [m.case, m.convention, row.kind, row.name, row.title, labels, row.voxels, volume, row.components]
-    return [*told, first, last, longest, *places]
+    region = [m.case, m.convention, row.kind, row.name, row.title, labels]
+    return [*region, row.voxels, volume, row.components, first, last, longest, *places]
 
 
 def cell(value: Any) -> Any:
-    """Return text so that no spreadsheet runs it; anything else as it is."""
+    """Return text so that no spreadsheet runs it as a formula; other values unchanged."""
     if not isinstance(value, str):
         return value
     risky = value.startswith(_FORMULA_STARTS) or value.lstrip().startswith(_FORMULA_STARTS)
@@ -174,15 +147,14 @@ def cell(value: Any) -> Any:
 
 
 def _texts(row: RegionStats) -> list[str]:
-    name = row.title if row.name == row.title else f"{row.name} ({row.title})"
-    volume = _NONE if row.volume_ml is None else millilitres(row.volume_ml)
-    slices = _NONE if row.slices is None else f"{row.slices[0]}-{row.slices[1]}"
-    longest = _NONE if row.longest_diameter_mm is None else f"{row.longest_diameter_mm:.1f}"
-    return [name, volume, str(row.voxels), str(row.components), slices, longest]
+    volume = NONE if row.volume_ml is None else millilitres(row.volume_ml)
+    slices = NONE if row.slices is None else f"{row.slices[0]}-{row.slices[1]}"
+    longest = number(row.longest_diameter_mm)
+    return [titled(row.name, row.title), volume, str(row.voxels), str(row.components), slices, longest]
 
 
 def jsonable(value: Any) -> Any:
-    """Return it as JSON can hold it: NumPy's types as Python's, paths and the like as text."""
+    """Return a value as plain types, for JSON: NumPy's types as Python's, paths and the like as text."""
     if isinstance(value, Mapping):
         return {str(key): jsonable(item) for key, item in value.items()}
     if isinstance(value, np.ndarray | np.generic):

@@ -19,7 +19,7 @@ from napari_tumorseg.measure.rano import Rano, rano
 from napari_tumorseg.measure.volumes import measure
 from napari_tumorseg.models import ModelCard, list_models
 from napari_tumorseg.report.case import write_case_report
-from napari_tumorseg.report.overlay import overlay
+from napari_tumorseg.report.overlay_image import overlay
 from napari_tumorseg.report.tables import jsonable, to_csv, to_json
 from napari_tumorseg.scan import Scan, Segmentation
 from napari_tumorseg.viewer.state.saving import keep_others_mask, suggested_name

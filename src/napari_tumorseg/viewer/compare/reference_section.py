@@ -12,7 +12,9 @@ from qtpy.QtWidgets import QComboBox, QFileDialog, QHBoxLayout, QPushButton, QVB
 from napari_tumorseg.errors import ChoiceNeededError, InputError
 from napari_tumorseg.io import read_mask
 from napari_tumorseg.io.formats import file_dialog_filter
-from napari_tumorseg.measure.agreement import Agreement, RegionAgreement, agreement
+from napari_tumorseg.measure.agreement import Agreement, agreement
+from napari_tumorseg.measure.metrics import MASK_METRICS, Metric, RegionAgreement
+from napari_tumorseg.report.text import capital
 from napari_tumorseg.scan import Segmentation
 from napari_tumorseg.viewer.compare.overlay import (
     Legend,
@@ -27,26 +29,12 @@ from napari_tumorseg.viewer.state.context import PanelContext
 from napari_tumorseg.viewer.state.mask_chooser import MaskChooser
 from napari_tumorseg.viewer.widgets import ask
 from napari_tumorseg.viewer.widgets.background import Background
-from napari_tumorseg.viewer.widgets.numbers_table import NumbersTable, number, signed
+from napari_tumorseg.viewer.widgets.numbers_table import NumbersTable
 from napari_tumorseg.viewer.widgets.section import Note
 
 _FILES = file_dialog_filter("Masks")
 _SHOW, _HIDE = "Show agreement", "Hide agreement"
 STALE = "The mask has changed since; compare again."
-
-_SHARES = ("dice", "iou", "accuracy", "precision", "sensitivity", "specificity", "f1")
-_LINES = (
-    ("Dice", "2 TP / (2 TP + FP + FN)"),
-    ("IoU", "TP / (TP + FP + FN)"),
-    ("Accuracy", "(TP + TN) / all voxels of the image"),
-    ("Precision", "TP / (TP + FP)"),
-    ("Sensitivity", "TP / (TP + FN)"),
-    ("Specificity", "TN / (TN + FP)"),
-    ("F1", "The same as Dice, for masks"),
-    ("HD95 (mm)", "Larger one of both 95th percentiles of surface distances"),
-    ("Error (mL)", "Volume of this mask less that of the reference"),
-    ("Error (%)", "The same in % of the reference"),
-)
 
 
 class ReferenceSection(QWidget):
@@ -222,7 +210,7 @@ class ReferenceSection(QWidget):
     def _on_found(self, found: Agreement, pair: tuple[Segmentation, Segmentation]) -> None:
         self.found, self._pair = found, pair
         rows = found.rows
-        self.table.show_rows(["", *(row.name for row in rows)], _cells(rows), (tip for _, tip in _LINES))
+        self.table.show_rows(["", *(row.name for row in rows)], _cells(rows), _tips())
         self._tell_age()
         self._offer_regions([row.name for row in rows if row.kind == "region"])
         self._after.setVisible(True)
@@ -273,9 +261,16 @@ def _mask_or_question(path: Path, convention: str | None) -> Segmentation | Choi
 
 
 def _cells(rows: Sequence[RegionAgreement]) -> list[list[str]]:
-    """Return a line for each measure: there are more of them than regions, and the panel is narrow."""
-    lines = [[f"{getattr(row, name):.3f}" for row in rows] for name in _SHARES]
-    lines.append([number(row.hd95_mm) for row in rows])
-    lines.append([signed(row.volume_error_ml, 2) for row in rows])
-    lines.append([signed(row.volume_error_percent) for row in rows])
-    return [[title, *cells] for (title, _), cells in zip(_LINES, lines, strict=True)]
+    """Return a line for each metric: there are more of them than regions, and the panel is narrow."""
+    return [
+        [_title(metric), *(metric.text(row.metric(name)) for row in rows)]
+        for name, metric in MASK_METRICS.items()
+    ]
+
+
+def _title(metric: Metric) -> str:
+    return capital(metric.short_heading if metric.unit else metric.title)
+
+
+def _tips() -> list[str]:
+    return [metric.tip for metric in MASK_METRICS.values()]

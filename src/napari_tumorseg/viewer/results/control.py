@@ -16,7 +16,7 @@ from napari_tumorseg.errors import CancelledError, TumorSegError
 from napari_tumorseg.measure import Measurements, RegionStats
 from napari_tumorseg.regions import LabelConvention, get_convention
 from napari_tumorseg.report import summary
-from napari_tumorseg.report.tables import millilitres
+from napari_tumorseg.report.text import millilitres
 from napari_tumorseg.scan import Segmentation
 from napari_tumorseg.viewer.layers.colours import shown_colour
 from napari_tumorseg.viewer.layers.edits import edits_of

@@ -18,7 +18,7 @@ from qtpy.QtWidgets import (
 )
 
 from napari_tumorseg.regions import LabelConvention
-from napari_tumorseg.report.tables import millilitres
+from napari_tumorseg.report.text import millilitres
 from napari_tumorseg.viewer.keys import key_of
 from napari_tumorseg.viewer.results.live_table import LiveRow
 from napari_tumorseg.viewer.widgets.section import wrapping_label

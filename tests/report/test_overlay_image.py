@@ -13,7 +13,7 @@ from napari_tumorseg.geometry import Grid
 from napari_tumorseg.regions import CONVENTIONS
 from napari_tumorseg.report import overlay
 from napari_tumorseg.report.montage import _dashes, _outlines
-from napari_tumorseg.report.overlay import _shortened
+from napari_tumorseg.report.overlay_image import _shortened
 from napari_tumorseg.report.slices import spread
 from napari_tumorseg.scan import Image, Role, Scan, Segmentation
 

@@ -12,7 +12,8 @@ from PIL import Image, ImageDraw
 from napari_tumorseg.errors import OutputError
 from napari_tumorseg.io.atomic import atomic_path, check_target
 from napari_tumorseg.report.montage import GAP, INK, PAPER, Tiles, draw_tiles, font, outermost
-from napari_tumorseg.report.tables import NOTICE, amount
+from napari_tumorseg.report.tables import NOTICE
+from napari_tumorseg.report.text import amount
 from napari_tumorseg.scan import Scan, Segmentation
 
 _MARGIN = 14

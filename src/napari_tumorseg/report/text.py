@@ -1,0 +1,70 @@
+"""Numbers and words as people read them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from napari_tumorseg.measure.agreement import Agreement
+from napari_tumorseg.measure.metrics import NONE
+
+SQUARE_MM = "mm\N{SUPERSCRIPT TWO}"
+
+
+def amount(voxels: int, volume_ml: float | None) -> str:
+    """Return a size: in mL where the volume is known, else in voxels."""
+    return count(voxels, "voxel") if volume_ml is None else f"{millilitres(volume_ml)} mL"
+
+
+def millilitres(volume: float) -> str:
+    """Return a volume in mL with three significant digits or so, never rounded to nothing."""
+    if volume == 0:
+        return "0"
+    if volume >= 10:
+        return f"{volume:.1f}"
+    if volume >= 1:
+        return f"{volume:.2f}"
+    return f"{volume:.3f}" if volume >= 0.001 else "<0.001"
+
+
+def number(value: float | None, decimals: int = 1) -> str:
+    """Return a number, or a dash for None."""
+    return NONE if value is None else f"{value:.{decimals}f}"
+
+
+def signed(value: float | None, decimals: int = 1) -> str:
+    """Return a number with its sign, or a dash for None."""
+    return NONE if value is None else f"{value:+.{decimals}f}"
+
+
+def count(number: int, noun: str) -> str:
+    """Return a number and a noun, in the plural unless the number is one."""
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
+def capital(text: str) -> str:
+    """Return a text with a capital at its beginning."""
+    return text[:1].upper() + text[1:]
+
+
+def titled(name: str, title: str) -> str:
+    """Return an abbreviation with its full name in parentheses, if they differ."""
+    return title if name == title else f"{name} ({title})"
+
+
+def shortened(name: str, longest: int = 30) -> str:
+    """Return a name cut in the middle, so that both ends are left to identify a case."""
+    if len(name) <= longest:
+        return name
+    return f"{name[: longest // 2 - 1]}\N{HORIZONTAL ELLIPSIS}{name[-(longest // 2 - 1) :]}"
+
+
+def flagged(name: str, flags: Iterable[str]) -> str:
+    """Return the name of a row with its flags in parentheses."""
+    words = ", ".join(flags)
+    return f"{name} ({words})" if words else name
+
+
+def compared(a: Agreement) -> str:
+    """Return the title of an agreement, which names the mask and the reference."""
+    reference = f"the reference {a.reference}" if a.reference not in ("", a.case) else "its reference"
+    return f"agreement of {a.case or 'the mask'} with {reference}"
