@@ -16,7 +16,8 @@ from napari_tumorseg.errors import InputError, Notice, TumorSegError
 from napari_tumorseg.geometry import Array
 from napari_tumorseg.io import formats
 from napari_tumorseg.io.formats import Format, side_file
-from napari_tumorseg.io.roles import guess_role, tokens
+from napari_tumorseg.io.name_words import tokens
+from napari_tumorseg.io.roles import guess_role
 from napari_tumorseg.regions import LabelConvention, get_convention
 from napari_tumorseg.scan import Image, Role
 

@@ -22,7 +22,8 @@ from napari_tumorseg.io.case import Case, Mask
 from napari_tumorseg.io.hdf5_axes import Axes, axes_of, canonical, channel_names, grid_of, is_stack
 from napari_tumorseg.io.label_arrays import as_labels, from_channels, looks_like_mask
 from napari_tumorseg.io.limits import check_array
-from napari_tumorseg.io.roles import guess_role, tokens
+from napari_tumorseg.io.name_words import tokens
+from napari_tumorseg.io.roles import guess_role
 from napari_tumorseg.regions import CONVENTIONS, LabelConvention
 from napari_tumorseg.scan import MODALITIES, Image, Role
 

@@ -1,62 +1,62 @@
-"""Which modality a file or channel is, told by the words in its name."""
+"""Grammar of image names: from the words of a file or channel name to its modality.
+
+BIDS entities come first: ``ce-`` is contrast agent, ``ses-`` is none. Then parcellations, masks, derived
+maps, sequences and contrast agent are looked for, in this order. `role_words` has the vocabulary.
+"""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from itertools import pairwise
 
-from napari_tumorseg.scan import Role
+from napari_tumorseg.io import role_words as w
+from napari_tumorseg.io.name_words import words_of
+from napari_tumorseg.scan import MODALITIES, Role
 
-_WORDS: dict[str, Role] = {
-    **dict.fromkeys(("t1", "t1n", "t1w", "t1pre"), Role.T1),
-    **dict.fromkeys(("t1c", "t1ce", "t1gd", "t1gad", "t1post", "t1km", "t1wce", "t1cw"), Role.T1C),
-    **dict.fromkeys(("t2", "t2w"), Role.T2),
-    **dict.fromkeys(("flair", "fla", "t2f", "t2flair", "tirm"), Role.FLAIR),
-    **dict.fromkeys(("brainmask", "bmask", "parenchyma"), Role.BRAIN_MASK),
-    **dict.fromkeys(
-        ("seg", "segmentation", "mask", "label", "labels", "otmulticlass", "tumor", "tumour", "lesion", "gt"),
-        Role.TUMOUR_MASK,
-    ),
-}
-_PAIRS: dict[tuple[str, str], Role] = {
-    ("brain", "mask"): Role.BRAIN_MASK,
-    ("brain", "seg"): Role.BRAIN_MASK,
-    ("brain", "segmentation"): Role.BRAIN_MASK,
-    ("bet", "mask"): Role.BRAIN_MASK,
-    ("otmulti", "class"): Role.TUMOUR_MASK,
-    ("o", "ot"): Role.TUMOUR_MASK,  # VSD.Brain.XX.O.OT of BraTS 2015
-    ("t1", "c"): Role.T1C,
-    ("t1", "ce"): Role.T1C,
-    ("t2", "flair"): Role.FLAIR,
-    ("t1", "flair"): Role.T1,  # a T1 with inversion recovery
-    ("t2", "star"): Role.OTHER,
-}
-_WEAK: dict[str, Role] = {"fl": Role.FLAIR, "mprage": Role.T1, "spgr": Role.T1}
-"""Words that tell a modality only where no other word does (``fl`` is a flash sequence, too)."""
+_CACHED = 2**16
 
-_CONTRAST = {"post", "gd", "gad", "gadolinium", "ce", "contrast", "km"}
-_NO_CONTRAST = {"pre", "native", "non", "no", "without"}
-_TIME = {"op", "operative", "operation", "surgery", "treatment", "therapy", "rt", "processed"}
-"""After these, ``pre`` and ``post`` tell a time, as in post-op."""
+_BIDS_SUBJECT = re.compile(r"sub-[a-zA-Z0-9+]+(?:_ses-[a-zA-Z0-9+]+)?(?=_|$)")
+_TISSUE_MAP = re.compile(r"^(?:(?:s?m?w|r)?c|s?mwp|wp)[0-6](?=[a-z])|^i?y_", re.IGNORECASE)
+"""SPM's and CAT's maps of tissue and their deformation fields: ``c1T1``, ``mwp2T1``, ``y_T1``."""
 
-_SPACE = {"in", "to", "on", "onto", "space"}
-"""A modality after these is what an image was registered to, as in ``FLAIR_in_T1``."""
+_INVERSION = re.compile(r"mp2rage.*(?:inv-?[12]|t1[\W_]images)|inv-?[12].*mp2rage", re.IGNORECASE)
+"""Parts of an MP2RAGE that are no T1-weighted image: its two inversions and its T1 map."""
 
-_PLAIN_T1 = {"t1", "t1w", "mprage", "spgr", "flair"}
-_STRONG = {Role.BRAIN_MASK, Role.TUMOUR_MASK}
+_TELLING = frozenset[str]().union(
+    w.SEQUENCES, w.PULSES, w.AGENTS, w.PLAIN, w.DERIVED, w.PARCELLATIONS, w.TUMOUR, w.MASKS, ("pre", "post")
+)
 
 
-def tokens(name: str) -> list[str]:
-    """Split a name into lower-case words: at punctuation, and where lower case turns into upper case."""
-    spaced = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", name)
-    return [word for word in re.split(r"[^a-z0-9]+", spaced.lower()) if word]
+@dataclass(frozen=True)
+class RoleGuess:
+    """Role that a name suggests.
+
+    Attributes
+    ----------
+    role : Role
+        `Role.OTHER` if no word tells.
+    note : str
+        The word that it rests on, where others would read that word differently; else empty.
+    otherwise : Role or None
+        Role without that word.
+    """
+
+    role: Role
+    note: str = ""
+    otherwise: Role | None = None
 
 
 def guess_role(name: str, masks: bool = True) -> Role:
-    """Guess the role of a file or channel from its name; `Role.OTHER` if no word tells.
+    """Return the role that a file, dataset or layer name suggests; see `guess`."""
+    return guess(name, masks).role
 
-    The last word that tells wins (``MRHR_T1_AX_POST_GAD_..._t1c`` is T1c), but a word for a mask
-    anywhere makes it a mask (``seg_flair``), and ``brainmask`` is never a tumour mask. Words for contrast
-    agent make a T1 a T1c wherever they stand, and are one by themselves (``post``).
+
+@lru_cache(_CACHED)
+def guess(name: str, masks: bool = True) -> RoleGuess:
+    """Return the role that a name suggests, with a note where it rests on one contested word.
 
     Parameters
     ----------
@@ -65,54 +65,243 @@ def guess_role(name: str, masks: bool = True) -> Role:
     masks : bool
         Whether it may be a mask; false for what the voxels have shown to be an image.
     """
-    words = tokens(name)
-    role, teller = Role.OTHER, ""
-    for index, word in enumerate(words):
-        before = words[index - 1] if index else ""
-        found = _PAIRS.get((before, word)) or _WORDS.get(word) or _mask_word(word)
-        if found is None or (found in _STRONG and not masks):
-            continue
-        if role is Role.BRAIN_MASK or (role in _STRONG and found not in _STRONG):
-            continue
-        if before not in _SPACE or found in _STRONG:
-            role, teller = found, word
-    if role is Role.OTHER and not teller:
-        role, teller = next(((_WEAK[w], w) for w in words if w in _WEAK), (role, teller))
-    contrast = _contrast(words)
-    if role is Role.T1 and teller in _PLAIN_T1 and contrast:
-        return Role.T1C
-    if role is Role.OTHER and not teller and contrast is not None:
-        return Role.T1C if contrast else Role.T1
-    return role
+    words = words_of(name)
+    if _TISSUE_MAP.search(name) or any(word in w.PARCELLATIONS for word in words):
+        return RoleGuess(Role.OTHER)
+    mask = _mask(words) if masks else None
+    if mask is not None:
+        return RoleGuess(mask)
+    if _is_derived(words) or _INVERSION.search(name):
+        return RoleGuess(Role.OTHER)
+    return _modality(words)
 
 
-def _contrast(words: list[str]) -> bool | None:
-    """Tell whether words say with (or without) contrast agent; None if they say neither."""
-    told = None
-    for index, word in enumerate(words):
-        before, after = words[index - 1] if index else "", (*words[index + 1 :], "")[0]
-        if word in _CONTRAST and before not in _NO_CONTRAST and after not in _TIME:
-            told = True
-        elif (word == "pre" and after not in _TIME) or (word in _NO_CONTRAST and after in _CONTRAST):
-            told = False
-    return told
+def guess_together(names: Sequence[str], masks: bool = True) -> dict[str, RoleGuess]:
+    """Return the roles of images of one case: a contested word gives way to a clear one.
+
+    Beside ``P1_post_T1c``, ``P1_post_T1`` is no second T1c, so that "post" is a time there.
+    """
+    found = {name: guess(name, masks) for name in names}
+    clear = {g.role for g in found.values() if not g.note}
+    for name, told in found.items():
+        taken = {g.role for other, g in found.items() if other != name}
+        if told.otherwise is not None and told.role in clear and told.otherwise not in taken & {*MODALITIES}:
+            found[name] = RoleGuess(
+                told.otherwise, f"{told.otherwise.title}: another image is clearly {told.role.title}"
+            )
+    return found
 
 
 def without_role(name: str) -> str:
-    """Return a name without the words that tell a role: what the files of one case have in common."""
-    parts = re.split(r"([^A-Za-z0-9]+)", name)
-    after = [*parts, "", ""][2:]  # every other part is a separator
-    kept = [p for p, a in zip(parts, after, strict=True) if guess_role(p) is Role.OTHER or _is_time(p, a)]
-    return re.sub(r"[^A-Za-z0-9]{2,}", lambda m: m.group()[0], "".join(kept)).strip("-_. ")
+    """Return the part of a name that tells the patient and time: what the files of one case have in common.
+
+    That is everything before the words for an image or mask, or what is left beside them where a name begins
+    with those (``flair_7``); of a BIDS name its subject and session.
+    """
+    if bids := _BIDS_SUBJECT.match(name):
+        return bids.group()
+    parts = re.split(r"([\W_]+)", name)
+    words, joints = parts[::2], [*parts[1::2], ""]
+    telling = [_tells(word, after) for word, after in zip(words, [*words[1:], ""], strict=True)]
+    kept = list(range(telling.index(True) if True in telling else len(words)))
+    while kept and words[kept[-1]].lower() in w.TECHNIQUE:
+        kept.pop()
+    if not any(words[i] for i in kept):
+        kept = [i for i in range(len(words)) if not telling[i] and words[i].lower() not in w.TECHNIQUE]
+    text = "".join(words[i] + joints[i] for i in kept)
+    return re.sub(r"[\W_]{2,}", lambda m: m.group()[0], text).strip("-_. ")
 
 
-def _is_time(word: str, after: str) -> bool:
-    return word.lower() in ("pre", "post") and after.lower() in _TIME
+def _tells(word: str, after: str) -> bool:
+    """Tell whether a word is part of an image's name; "post" before a time belongs to the patient's."""
+    pieces = words_of(word)
+    if pieces and pieces[-1] in ("pre", "post") and after.lower() in w.TIMES:
+        return False
+    return any(piece in _TELLING for piece in pieces) and not _is_time(pieces, 0)
 
 
-def _mask_word(word: str) -> Role | None:
-    if word.startswith("brain") and ("mask" in word or "seg" in word):
+# --- masks and maps --------------------------------------------------------------------------
+
+
+def _mask(words: Sequence[str]) -> Role | None:
+    """Return what the words make a mask of; None if they do not speak of one."""
+    if any(word in w.TUMOUR for word in words) or ("o", "ot") in pairwise(words):
+        return Role.TUMOUR_MASK  # VSD.Brain.XX.O.OT of BraTS 2015
+    at = [i for i, word in enumerate(words) if word in w.MASKS]
+    if not at:
+        alone = any(word in w.BRAIN_ALONE for word in words)
+        return Role.BRAIN_MASK if alone else None
+    if any(_is_of_brain(words, i) for i in at):
         return Role.BRAIN_MASK
-    if word.startswith(("seg", "mask")) or word.endswith(("seg", "mask", "label")):
-        return Role.TUMOUR_MASK
+    return Role.OTHER if any(word in w.ANATOMY for word in words) else Role.TUMOUR_MASK
+
+
+def _is_of_brain(words: Sequence[str], mask: int) -> bool:
+    """Tell whether a word for the brain stands before or right behind a word for a mask."""
+    tools = w.EXTRACTORS if words[mask] in ("mask", "masks") else ()
+    if mask + 1 < len(words) and words[mask + 1] in w.BRAIN:
+        return words[mask + 1] in tools or words[mask + 1] not in w.EXTRACTORS
+    for before in reversed(words[:mask]):
+        if before in w.BRAIN:
+            return before in tools or before not in w.EXTRACTORS
+        if before not in w.SEQUENCES and before not in w.TECHNIQUE:
+            return False
+    return False
+
+
+def _is_derived(words: Sequence[str]) -> bool:
+    """Tell whether the words are those of a map, another kind of scan, or a T2*-weighted image."""
+    if any(word in w.DERIVED for word in words) or (words and words[-1] in ("sub", "ph")):
+        return True
+    has_t2 = any(w.SEQUENCES.get(word) is Role.T2 for word in words)
+    has_flair = any(w.SEQUENCES.get(word) is Role.FLAIR for word in words)
+    return has_t2 and not has_flair and any(word in w.GRADIENT_ECHO for word in words)
+
+
+# --- modalities ------------------------------------------------------------------------------
+
+
+def _modality(words: Sequence[str]) -> RoleGuess:
+    found = [(i, w.SEQUENCES[word]) for i, word in enumerate(words) if word in w.SEQUENCES]
+    own = [(i, role) for i, role in found if not _is_target(words, i, found)]
+    if found and not own:
+        return RoleGuess(Role.OTHER)
+    told = _sequence(words, own) if own else _pulse(words)
+    if told.role is Role.T1 and not any(words[i] == "t1n" for i, _ in own[-1:]):
+        return _with_contrast(words, told)
+    if told.role is Role.OTHER and not any(word in w.OTHER_SCANS for word in words):
+        return _contrast_alone(words)
+    return told
+
+
+def _is_target(words: Sequence[str], at: int, found: Sequence[tuple[int, Role]]) -> bool:
+    """Tell whether a sequence is only the image that another one was registered to."""
+    before, after = (words[at - 1] if at else ""), tuple(words[at + 1 :])
+    if before in w.TARGETS:
+        return True
+    earlier = {role for i, role in found if i < at} - {w.SEQUENCES[words[at]]}
+    if not earlier or (earlier == {Role.T2} and w.SEQUENCES[words[at]] is Role.FLAIR):
+        return False
+    return before in w.REGISTERED or after == ("space",)
+
+
+def _sequence(words: Sequence[str], own: Sequence[tuple[int, Role]]) -> RoleGuess:
+    """Return what the words for sequences make together; the last one wins where they disagree."""
+    roles = {role for _, role in own}
+    last, role = own[-1]
+    if roles <= {Role.T1, Role.T1C}:
+        return RoleGuess(Role.T1 if words[last] == "t1n" or Role.T1C not in roles else Role.T1C)
+    if roles <= {Role.T2, Role.FLAIR}:
+        return RoleGuess(Role.FLAIR if Role.FLAIR in roles else Role.T2)
+    if role is Role.FLAIR and _follows_t1(words, last):
+        return _contested(Role.T1, "`T1 FLAIR`, a T1 with inversion recovery", Role.FLAIR)
+    other = next(r for _, r in reversed(own) if r is not role)
+    return _contested(role, f"the name says {other.title} and {role.title}, this one last", other)
+
+
+def _follows_t1(words: Sequence[str], at: int) -> bool:
+    """Tell whether nothing but planes and techniques stands between a T1 and the word behind it."""
+    before = next((x for x in reversed(words[:at]) if x not in w.TECHNIQUE and x not in w.PULSES), "")
+    return w.SEQUENCES.get(before) is Role.T1
+
+
+def _pulse(words: Sequence[str]) -> RoleGuess:
+    """Return the modality that a pulse sequence is usually used for."""
+    word = next((word for word in words if word in w.PULSES), None)
+    if word is None:
+        return RoleGuess(Role.OTHER)
+    if word in w.CONTESTED_PULSES:
+        return _contested(w.PULSES[word], f"`{word}` alone", Role.OTHER)
+    return RoleGuess(w.PULSES[word])
+
+
+def _with_contrast(words: Sequence[str], plain: RoleGuess) -> RoleGuess:
+    """Return a T1 as T1 or T1c, as the words for contrast agent say."""
+    contrast = _contrast(words)
+    if contrast.word == "":
+        return plain
+    if contrast.is_both:
+        return _contested(Role.T1, "the name says with and without contrast agent", Role.T1C)
+    role = Role.T1C if contrast.given else Role.T1
+    if contrast.given and contrast.word == "post":
+        return _contested(role, "`post` alone", Role.T1)
+    return RoleGuess(role, plain.note if role is plain.role else "")
+
+
+def _contrast_alone(words: Sequence[str]) -> RoleGuess:
+    """Return what words for contrast agent mean where no sequence is named: a T1, as a rule."""
+    contrast = _contrast(words)
+    if (
+        contrast.word in ("", *w.PLAIN - {"precontrast", "noncontrast"}, *w.NEGATIONS_ALONE)
+        or contrast.is_both
+    ):
+        return RoleGuess(Role.OTHER)
+    return _contested(Role.T1C if contrast.given else Role.T1, f"`{contrast.word}` alone", Role.OTHER)
+
+
+def _contested(role: Role, why: str, otherwise: Role) -> RoleGuess:
+    return RoleGuess(
+        role, f"{role.title} because of {why}" if "`" in why else f"{role.title}: {why}", otherwise
+    )
+
+
+# --- contrast agent --------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class _Contrast:
+    """Contrast agent as the words tell it; `word` is empty where none does."""
+
+    given: bool = False
+    word: str = ""
+    is_both: bool = False
+
+
+def _contrast(words: Sequence[str]) -> _Contrast:
+    """Return what the words tell of contrast agent; plain words win over "post" alone."""
+    told = [c for i in range(len(words)) if (c := _contrast_at(words, i)) is not None]
+    strong = [c for c in told if c.word not in ("pre", "post")]
+    if "both" in words and not [c for c in told if c.word != "both"]:
+        return _Contrast(word="both", is_both=True)
+    return (strong or told or [_Contrast()])[-1]
+
+
+def _contrast_at(words: Sequence[str], at: int) -> _Contrast | None:
+    word = words[at]
+    if word in w.AGENTS:
+        return _agent(words, at)
+    if word in ("pre", "post"):
+        leads = _is_time(words, at) or _next(words, at) in w.AGENTS
+        return None if leads else _Contrast(word == "post", word)
+    if word in w.PLAIN:
+        return _Contrast(word=word)
+    if word in w.NEGATIONS_ALONE and _next(words, at) not in w.AGENTS:
+        return _Contrast(word=word)
+    if word == "c" and "t1" in (*words[max(at - 1, 0) : at], *words[at + 1 : at + 2]):
+        return _Contrast(True, word)
     return None
+
+
+def _agent(words: Sequence[str], at: int) -> _Contrast | None:
+    """Return whether contrast agent was given: not behind a negation, unknown behind "with and without"."""
+    before = next((word for word in reversed(words[:at]) if word not in w.FILLERS), "")
+    if before == "both":
+        return None
+    return _Contrast(before not in w.NEGATIONS, words[at])
+
+
+def _next(words: Sequence[str], at: int) -> str:
+    return next((word for word in words[at + 1 :] if word not in w.FILLERS), "")
+
+
+def _is_time(words: Sequence[str], at: int) -> bool:
+    """Tell whether "pre" or "post" tells a time: an operation, a therapy or a number of months follows."""
+    if at >= len(words) or words[at] not in ("pre", "post"):
+        return False
+    after = [*words[at + 1 : at + 3], "", ""]
+    number = re.match(r"\d*", after[0])
+    assert number is not None
+    if not number.group():
+        return after[0] in w.TIMES
+    unit = after[0][number.end() :] or after[1]
+    return unit in w.UNITS or unit in w.TIMES
