@@ -77,7 +77,10 @@ def opened(path: Path) -> Iterator[h5py.File]:
         cause = "truncated" if "truncated" in str(error) else "no HDF5 file or damaged"
         raise InputError(f"{path} cannot be read: it is {cause}") from None
     with file:
-        yield file
+        try:
+            yield file
+        except (OSError, RuntimeError) as error:  # h5py meets damage wherever it looks
+            raise InputError(f"{path} cannot be read: it is damaged or truncated") from error
 
 
 def groups(file: h5py.File, path: Path) -> list[Group]:

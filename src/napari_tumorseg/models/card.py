@@ -236,7 +236,7 @@ class ModelCard(CardPart):
             return cls.model_validate(content)
         except OSError as error:
             raise ModelError(f"the model card {path} cannot be read: {error.strerror or error}") from error
-        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
             raise ModelError(f"the model card {path} is not valid TOML: {error}") from error
         except ValidationError as error:
             raise ModelError(f"the model card {path}: {first_problem(error)}") from error

@@ -171,7 +171,7 @@ def load_recipe(name_or_path: str | Path, changes: Sequence[str] = ()) -> Recipe
         content = tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise InputError(f"the recipe {path} cannot be read: {error.strerror or error}") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
         raise InputError(f"the recipe {path} is not valid TOML: {error}") from error
     for change in changes:
         _set(content, change)
@@ -203,7 +203,7 @@ def _set(content: dict[str, Any], change: str) -> None:
         raise InputError(f"{change!r} is not TABLE.FIELD=VALUE, such as fit.epochs=3")
     try:
         value = tomllib.loads(f"value = {text}")["value"]
-    except tomllib.TOMLDecodeError:
+    except (tomllib.TOMLDecodeError, RecursionError):
         value = text.strip()
     for table in tables:
         content = content.setdefault(table, {})
