@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from skimage.measure import label as components_of
 
 from napari_tumorseg.edit import LiveCounts, change_to, count_all
-from napari_tumorseg.edit.incremental_components import BrickCount
+from napari_tumorseg.edit.incremental_components import ComponentCounter
 from napari_tumorseg.io import read_mask
 
 GROUPS = {"1": (1,), "2": (2,), "3": (3,), "4": (4,), "WT": (1, 2, 3, 4), "TC": (1, 3, 4), "ET": (4,)}
@@ -44,16 +44,16 @@ def random_edit(rng, labels, longest=8):
 
 
 @given(st.integers(0, 10_000), st.integers(3, 17), st.floats(0.01, 0.5))
-def test_bricks_count_as_scikit_image(seed, size, share):
+def test_blocks_count_as_scikit_image(seed, size, share):
     rng = np.random.default_rng(seed)
     labels = (rng.random(rng.integers(1, 35, 3)) < share).astype(np.uint8)
-    bricks = BrickCount(labels, {1}, size)
-    assert bricks.count == components_of(labels, connectivity=3, return_num=True)[1]
+    counter = ComponentCounter(labels, {1}, size)
+    assert counter.count == components_of(labels, connectivity=3, return_num=True)[1]
     for _ in range(5):
         box, block = random_edit(rng, labels)
         labels[box] = block
-        bricks.changed(box)
-    assert bricks.count == components_of(labels == 1, connectivity=3, return_num=True)[1]
+        counter.mark_changed(box)
+    assert counter.count == components_of(labels == 1, connectivity=3, return_num=True)[1]
 
 
 @pytest.mark.parametrize("seed", range(4))

@@ -20,7 +20,7 @@ def test_range_and_labels():
     assert allowed(labels, image).sum() == labels.size - 1
     assert np.array_equal(allowed(labels, image, 10, 20), (image >= 10) & (image <= 20))
     assert np.array_equal(allowed(labels, inside=[2, 4]), labels > 0)
-    assert np.array_equal(allowed(labels, spare=[4]), labels != 4)
+    assert np.array_equal(allowed(labels, protected=[4]), labels != 4)
     both = allowed(
         labels,
         np.nan_to_num(image).astype(np.int16),
@@ -53,15 +53,15 @@ def test_a_stroke_is_taken_back_where_it_must_not_be(hint):
     stroke[1, 2:6, 2:6] = 1
     may = np.zeros(SHAPE, bool)
     may[:, :, :5] = True
-    change = repair_stroke(before, stroke, may, spare=[4], box=hint)
+    change = repair_stroke(before, stroke, may, protected=[4], box=hint)
     out = after(stroke, change)
     expected = stroke.copy()
     expected[1, 2:6, 5], expected[1, 3, 3] = 0, 4
     assert np.array_equal(out, expected)
     if hint:
-        change = repair_stroke(before, stroke, may[hint], spare=[4], box=hint)
+        change = repair_stroke(before, stroke, may[hint], protected=[4], box=hint)
         assert np.array_equal(after(stroke, change), out)
-    assert repair_stroke(before, out, may, spare=[4]) is None
+    assert repair_stroke(before, out, may, protected=[4]) is None
     assert repair_stroke(before, before, may) is None
     assert repair_stroke(before, stroke) is None
 
@@ -79,7 +79,7 @@ def test_erase_outside():
     brain[:2] = 1
     out = after(labels, erase_outside(labels, brain))
     assert np.array_equal(out > 0, brain > 0)
-    assert (after(labels, erase_outside(labels, brain, spare=[4]))[3] == 4).all()
+    assert (after(labels, erase_outside(labels, brain, protected=[4]))[3] == 4).all()
     assert erase_outside(out, brain) is None
     with pytest.raises(InputError, match="everything would be erased"):
         erase_outside(labels, np.zeros(SHAPE))

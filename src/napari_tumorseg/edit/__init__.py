@@ -1,6 +1,6 @@
-"""Correction as pure operations on arrays: each takes labels and returns what it would change in them.
+"""Pure operations on label arrays for correction; each returns a `Change`.
 
-None of them writes to the labels. A `Change` is applied by its `apply`, or as one undo step by
+None of them modifies the labels. A `Change` is applied by its `apply`, or as one undo step by
 `napari.layers.Labels.data_setitem(*change.as_setitem())`; None stands for "nothing would change".
 """
 

@@ -1,4 +1,4 @@
-"""Boxes of voxels, and which voxels are one of some labels: what the operations here share."""
+"""Boxes of voxels, membership of labels and checks of arguments, shared by the operations."""
 
 from __future__ import annotations
 
@@ -21,19 +21,19 @@ _FEW = 4
 
 
 def whole(shape: Sequence[int]) -> Box:
-    """Return the box that holds all voxels of an array."""
+    """Return the box of a whole array."""
     z, y, x = (slice(0, int(n)) for n in shape)
     return z, y, x
 
 
 def within(box: Sequence[slice], shape: Sequence[int]) -> Box:
-    """Return a box with both ends of each side stated and inside the array; sides may be empty."""
+    """Return a box clipped to an array, with explicit ends; sides may be empty."""
     z, y, x = (slice(*_ends(s, n)) for s, n in zip(box, shape, strict=True))
     return z, y, x
 
 
 def wider(box: Sequence[slice], margins: Sequence[int], shape: Sequence[int]) -> Box:
-    """Return a box that is wider by a margin (Z, Y, X) on each side, as far as the array reaches."""
+    """Return a box widened by a margin (Z, Y, X) on each side and clipped to the array."""
     z, y, x = (
         slice(max(s.start - m, 0), min(s.stop + m, n)) for s, m, n in zip(box, margins, shape, strict=True)
     )
@@ -41,16 +41,16 @@ def wider(box: Sequence[slice], margins: Sequence[int], shape: Sequence[int]) ->
 
 
 def inside_of(outer: Sequence[slice], inner: Sequence[slice]) -> Box:
-    """Return where a box lies in the array that `inner`, a box in that box's coordinates, tells."""
+    """Return a box given relative to another box, in coordinates of the array."""
     z, y, x = (slice(o.start + i.start, o.start + i.stop) for o, i in zip(outer, inner, strict=True))
     return z, y, x
 
 
 def is_in(labels: Array, members: Collection[int]) -> Array:
-    """Return where labels (uint8) are one of `members`; comparing is faster than a table for few."""
+    """Return a mask of the voxels whose label (uint8) is one of `members`."""
     if members is ANY:
         return np.asarray(labels != 0)
-    if len(members) > _FEW:
+    if len(members) > _FEW:  # for few labels, comparing is faster than a table
         return region_mask(labels, members)
     found = np.zeros(labels.shape, dtype=bool)
     for value in members:
@@ -59,12 +59,12 @@ def is_in(labels: Array, members: Collection[int]) -> Array:
 
 
 def checked_spacing(spacing: Spacing, what: str) -> tuple[float, float, float]:
-    """Return a spacing, or raise where it is unknown.
+    """Return a spacing after a check.
 
     Raises
     ------
     InputError
-        If it is None or no spacing; the sentence names the step (`what`).
+        If it is None or not three positive numbers; the message names the operation (`what`).
     """
     if spacing is None:
         raise InputError(f"the voxel size is unknown, so one cannot {what} by mm; state a spacing first")
@@ -75,25 +75,25 @@ def checked_spacing(spacing: Spacing, what: str) -> tuple[float, float, float]:
 
 
 def checked_mm(mm: float, what: str, most: float = 100.0) -> float:
-    """Return a length in mm that is a positive number up to `most`: beyond that is a slip of the pen.
+    """Return a length in mm after a check; a length above `most` is taken for a typing error.
 
     Raises
     ------
     InputError
-        If it is not.
+        If it is not between 0 and `most`.
     """
-    if not 0 < mm <= most:  # so written that NaN fails, too
+    if not 0 < mm <= most:  # written so that NaN fails, too
         raise InputError(f"to {what}, give a number of mm above 0 and up to {most:g}, not {mm:g}")
     return float(mm)
 
 
 def checked_label(label: int, background: bool = False) -> int:
-    """Return a label that a mask can hold; 0 only where background is meant, too.
+    """Return a label after a check; 0 is accepted only if `background` is true.
 
     Raises
     ------
     InputError
-        If it is none.
+        If it is not a label.
     """
     if label == 0 and not background:
         raise InputError("label 0 is the background; choose another label")

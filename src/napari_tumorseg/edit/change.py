@@ -1,4 +1,4 @@
-"""What an edit changed: the common result of every operation here, and how to find it afterwards."""
+"""Change of labels in a box: the common result of every operation, and the difference of two arrays."""
 
 from __future__ import annotations
 
@@ -35,20 +35,20 @@ class Change:
 
     @property
     def voxels(self) -> int:
-        """How many voxels differ."""
+        """Number of voxels that differ."""
         return int(np.count_nonzero(self.before != self.after))
 
     @property
     def inverse(self) -> Change:
-        """The change that takes this one back."""
+        """The change that undoes this one."""
         return Change(self.box, self.after, self.before)
 
     def apply(self, labels: Array) -> None:
-        """Write it to the labels, in place."""
+        """Apply the change to the labels, in place."""
         labels[self.box] = self.after
 
     def transitions(self) -> dict[tuple[int, int], int]:
-        """Return how many voxels went from one label to another, by (before, after)."""
+        """Return the number of voxels by (label before, label after)."""
         moved = self.before != self.after
         codes = self.before[moved].astype(np.uint16) << 8 | self.after[moved]
         counts = np.bincount(codes)
@@ -65,14 +65,14 @@ class Change:
 
 
 def change_to(labels: Array, box: Sequence[slice], block: Array) -> Change | None:
-    """Return the change that gives the labels in a box the values of `block`; None if it changes nothing.
+    """Return the change that writes `block` to a box of labels; None if nothing differs.
 
     Parameters
     ----------
     labels : (Z, Y, X) array of uint8
-        As they are; not modified.
+        Current labels; not modified.
     box : (slice, slice, slice)
-        Where.
+        Box to write to.
     block : array
         New labels, of the box's shape.
     """
@@ -81,19 +81,19 @@ def change_to(labels: Array, box: Sequence[slice], block: Array) -> Change | Non
 
 
 def find_change(before: Array, after: Array, box: Sequence[slice] | None = None) -> Change | None:
-    """Return how two arrays of labels differ; None if they are equal.
+    """Return the difference of two arrays of labels; None if they are equal.
 
     Parameters
     ----------
     before, after : (Z, Y, X) array
-        Of one shape.
+        Labels of equal shape.
     box : (slice, slice, slice), optional
-        Where they may differ: what lies outside is not looked at.
+        Box to compare; voxels outside are ignored.
 
     Raises
     ------
     ValueError
-        If they are not of one shape.
+        If the shapes differ.
     InputError
         If a label that differs is not 0 to 255.
     """
@@ -109,7 +109,7 @@ def _trimmed(before: Array, after: Array, outer: Box) -> Change | None:
     inner = bounding_box(before != after)
     if inner is None:
         return None
-    # copies: the arrays go on changing
+    # copies: the caller goes on changing the arrays
     return Change(inside_of(outer, inner), _as_labels(before[inner]), _as_labels(after[inner]))
 
 

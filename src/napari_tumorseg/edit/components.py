@@ -1,4 +1,4 @@
-"""Lesions: the 26-connected component under a point, what to do with it, and a list to step through."""
+"""26-connected components: the one at a voxel, its removal or relabelling, and a sorted list."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from napari_tumorseg.edit.change import Change, change_to
 from napari_tumorseg.geometry import CONNECTED_26, Array, bounding_box
 
 _REACH = 24
-"""Voxels around a point that are looked at first: most lesions are small."""
+"""Voxels around a point that are searched first, since most lesions are small."""
 
 Point = Sequence[int]
 
@@ -26,7 +26,7 @@ class Component:
     Attributes
     ----------
     box : (slice, slice, slice)
-        The smallest one that holds it.
+        Bounding box.
     mask : array of bool
         The component in that box.
     """
@@ -36,25 +36,25 @@ class Component:
 
     @cached_property
     def voxels(self) -> int:
-        """Its size."""
+        """Number of voxels."""
         return int(np.count_nonzero(self.mask))
 
     @property
     def first(self) -> tuple[int, int, int]:
-        """The voxel (z, y, x) of it that comes first in the array."""
+        """First voxel (z, y, x) in array order."""
         return self._at(np.array(np.unravel_index(self.mask.argmax(), self.mask.shape)))
 
     @cached_property
     def centre(self) -> tuple[int, int, int]:
-        """The voxel (z, y, x) of it that is nearest to its centre of gravity, in voxels."""
+        """Voxel (z, y, x) of the component that is nearest to its centre of gravity, in voxels."""
         return self._at(_central(np.argwhere(self.mask)))
 
     def largest_slice(self, axis: int = 0) -> int:
-        """Return the index along `axis` of the slice that holds most of it; the middle one of equals."""
+        """Return the index along `axis` of the largest slice; of several equal ones, the middle one."""
         return int(self.box[axis].start) + _largest(self.mask, axis)
 
     def centre_of_slice(self, axis: int = 0) -> tuple[int, int, int]:
-        """Return the voxel of its largest slice that is nearest to that slice's centre of gravity."""
+        """Return the voxel of the largest slice that is nearest to that slice's centre of gravity."""
         index = _largest(self.mask, axis)
         flat = np.argwhere(self.mask.take(index, axis=axis))
         return self._at(_central(np.insert(flat, axis, index, axis=1)))
@@ -65,7 +65,7 @@ class Component:
 
 
 def component_at(labels: Array, point: Point, *, region: Collection[int] | None = None) -> Component | None:
-    """Return the 26-connected component under a point.
+    """Return the 26-connected component that contains a voxel.
 
     Parameters
     ----------
@@ -74,13 +74,13 @@ def component_at(labels: Array, point: Point, *, region: Collection[int] | None 
     point : (z, y, x)
         A voxel.
     region : collection of int, optional
-        Labels that count as one: those of a region, or `ANY` for the whole lesion. Without it, the label
-        under the point.
+        Labels that count as one: those of a region, or `ANY` for the whole lesion. By default, the label
+        of the voxel.
 
     Returns
     -------
     Component or None
-        None where the point lies outside of the array, on background, or on another label.
+        None if the voxel is outside the array, background, or of another label.
     """
     place = tuple(int(p) for p in point)
     if not all(0 <= p < n for p, n in zip(place, labels.shape, strict=True)):
@@ -98,7 +98,7 @@ def component_at(labels: Array, point: Point, *, region: Collection[int] | None 
 
 
 def _connected(labels: Array, place: tuple[int, ...], members: Collection[int], box: Box) -> Component:
-    """Return the component of a voxel as far as it lies in a box."""
+    """Return the part of a voxel's component that lies in a box."""
     numbers, _ = ndimage.label(is_in(labels[box], members), structure=CONNECTED_26)
     own = numbers == numbers[tuple(p - s.start for p, s in zip(place, box, strict=True))]
     inner = bounding_box(own)
@@ -109,9 +109,9 @@ def _connected(labels: Array, place: tuple[int, ...], members: Collection[int], 
 def reject_component(
     labels: Array, point: Point, *, region: Collection[int] | None = None, leaving: int = 0
 ) -> Change | None:
-    """Return the change that takes away the component under a point (see `component_at`).
+    """Return the change that removes the component at a voxel (see `component_at`).
 
-    `leaving` is what its voxels become.
+    Its voxels become `leaving`.
     """
     return relabel_component(labels, point, leaving, region=region)
 
@@ -119,7 +119,7 @@ def reject_component(
 def relabel_component(
     labels: Array, point: Point, new_label: int, *, region: Collection[int] | None = None
 ) -> Change | None:
-    """Return the change that gives the component under a point another label; None if there is none.
+    """Return the change that relabels the component at a voxel; None if there is none.
 
     Raises
     ------
@@ -138,9 +138,9 @@ def relabel_component(
 def keep_only_component(
     labels: Array, point: Point, *, region: Collection[int] | None = None
 ) -> Change | None:
-    """Return the change that takes away all other components of the same label or region.
+    """Return the change that removes all other components of the same label or region.
 
-    Nothing is changed where there is no component under the point; other labels stay.
+    Other labels stay. None if there is no component at the voxel.
     """
     found = component_at(labels, point, region=region)
     if found is None:
@@ -157,8 +157,7 @@ def keep_only_component(
 def list_components(labels: Array, values: Collection[int]) -> list[Component]:
     """Return the 26-connected components of the union of some labels, the largest first.
 
-    Of equal ones the first in the array (Z, then Y, then X) comes first, so that stepping through them has
-    one order.
+    Components of equal size are in array order (Z, then Y, then X).
 
     Parameters
     ----------
@@ -171,12 +170,12 @@ def list_components(labels: Array, values: Collection[int]) -> list[Component]:
 
 
 def largest_slice(labels: Array, values: Collection[int], axis: int = 0) -> tuple[int, int, int] | None:
-    """Return a voxel to centre a view on: of the slice that holds most of some labels, its central voxel.
+    """Return the central voxel of the slice with most voxels of some labels.
 
     Returns
     -------
     (z, y, x) or None
-        A voxel that has one of the labels; the slice is its index along `axis`. None where there is none.
+        A voxel that has one of the labels; its index along `axis` is the slice. None if there is none.
     """
     mask = is_in(labels, values)
     box = bounding_box(mask)
@@ -194,9 +193,9 @@ def _components(labels: Array, values: Collection[int]) -> Iterator[Component]:
 
 
 def _apart(mask: Array, box: Box, place: Point | None = None) -> Iterator[Box]:
-    """Return boxes with empty planes between them, hence no component in two; of a place only its own.
+    """Yield boxes that are separated by empty planes, so that no component lies in two of them.
 
-    Labelling takes by far the longest, and most of a scan is empty.
+    With `place`, only the box that contains it. Labelling is the slowest step, and most of a scan is empty.
     """
     for axis, side in enumerate(box):
         hit = mask[box].any(axis=tuple(a for a in range(3) if a != axis))
@@ -214,7 +213,7 @@ def _apart(mask: Array, box: Box, place: Point | None = None) -> Iterator[Box]:
 
 
 def _cut_off(found: Box, box: Box, shape: Sequence[int]) -> bool:
-    """Tell whether a component may go on beyond the box it was looked for in."""
+    """Tell whether a component touches the border of the box that was searched."""
     return any(
         (f.start == b.start and b.start > 0) or (f.stop == b.stop and b.stop < n)
         for f, b, n in zip(found, box, shape, strict=True)

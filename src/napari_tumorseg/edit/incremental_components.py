@@ -1,9 +1,10 @@
-"""Counting 26-connected components again after an edit, looking only at where it was.
+"""Incremental count of 26-connected components.
 
-The volume is cut into bricks that overlap by one plane of voxels. Two voxels that touch, be it at a corner,
-lie together in at least one brick, so components are those of the bricks, joined where two bricks share a
-voxel. An edit changes a few bricks; of the others it is known how many components they have and what they
-show on their faces. The count is exact, whatever the edit joins or splits.
+The volume is divided into blocks that overlap by one plane of voxels. Any two touching voxels, also those
+that touch at a corner, lie together in at least one block, so that the components of the volume are those
+of the blocks, joined where two blocks share a voxel. After an edit, only the blocks that it touches are
+labelled again; for the others, the number of components and the labels on their faces are cached. The count
+is exact, whatever an edit joins or splits.
 """
 
 from __future__ import annotations
@@ -24,19 +25,19 @@ _SIZE = 32
 Index = tuple[int, int, int]
 
 
-class BrickCount:
-    """The number of 26-connected components of some labels, kept up to date brick by brick.
+class ComponentCounter:
+    """Number of 26-connected components of some labels, updated block by block.
 
     Parameters
     ----------
     labels : (Z, Y, X) array of uint8
-        Kept by reference: whoever changes it says where.
+        Labels, kept by reference; every change of them is reported to `mark_changed`.
     members : collection of int
-        The labels that count as one.
+        Labels that count as one.
     size : int
-        Voxels along the edge of a brick.
+        Edge length of a block in voxels.
     box : (slice, slice, slice), optional
-        One that holds all that is not background, where that is known.
+        Box that contains all that is not background, if known.
     """
 
     def __init__(
@@ -47,7 +48,7 @@ class BrickCount:
         box: Sequence[slice] | None = None,
     ) -> None:
         self._labels, self._members, self._size = labels, frozenset(members), size
-        self._bricks = tuple(max(1, -(-(n - 1) // size)) for n in labels.shape)
+        self._blocks = tuple(max(1, -(-(n - 1) // size)) for n in labels.shape)
         self._counts: dict[Index, int] = {}
         self._faces: dict[tuple[Index, int, int], Array] = {}
         self._pairs: dict[tuple[Index, int], Array] = {}
@@ -55,12 +56,12 @@ class BrickCount:
         self._total: int | None = None
         filled = bounding_box(labels) if box is None else box
         if filled is not None:
-            self.changed(filled)
+            self.mark_changed(filled)
 
-    def changed(self, box: Sequence[slice]) -> None:
-        """Note that labels in a box have changed."""
+    def mark_changed(self, box: Sequence[slice]) -> None:
+        """Mark the blocks that overlap a box for the next count."""
         sides = []
-        for side, count in zip(box, self._bricks, strict=True):
+        for side, count in zip(box, self._blocks, strict=True):
             first = max(-(-side.start // self._size) - 1, 0)
             sides.append(range(first, min((side.stop - 1) // self._size, count - 1) + 1))
         self._dirty.update(_indices(*sides))
@@ -68,19 +69,19 @@ class BrickCount:
 
     @property
     def count(self) -> int:
-        """How many components there are; only bricks that changed since it was last asked are looked at."""
+        """Number of components; only blocks that changed since the last count are labelled again."""
         if self._total is None:
             dirty = list(self._dirty)
             for index in dirty:
-                self._look(index)
+                self._label_block(index)
             for seam in {seam for index in dirty for seam in self._seams(index)}:
-                self._join(*seam)
+                self._match_faces(*seam)
             self._dirty.clear()
-            self._total = self._joined()
+            self._total = self._count_joined()
         return self._total
 
-    def _look(self, index: Index) -> None:
-        """Find the components of a brick and keep what it shows on its six faces."""
+    def _label_block(self, index: Index) -> None:
+        """Label a block and cache its number of components and its six faces."""
         mask = is_in(self._labels[self._box(index)], self._members)
         self._counts.pop(index, None)
         for axis, end in product(range(3), (0, -1)):
@@ -94,8 +95,8 @@ class BrickCount:
             if face.any():
                 self._faces[index, axis, end] = face
 
-    def _join(self, index: Index, axis: int) -> None:
-        """Find which components of a brick go on in the next one along an axis."""
+    def _match_faces(self, index: Index, axis: int) -> None:
+        """Cache the pairs of components that a block shares with the next one along an axis."""
         self._pairs.pop((index, axis), None)
         one = self._faces.get((index, axis, -1))
         other = self._faces.get((_next(index, axis), axis, 0))
@@ -107,10 +108,11 @@ class BrickCount:
             codes = np.unique(one[shared].astype(np.int64) * width + other[shared])
             self._pairs[index, axis] = np.stack([codes // width, codes % width])
 
-    def _joined(self) -> int:
+    def _count_joined(self) -> int:
+        """Return the number of connected components of the graph of all blocks' components."""
         starts, nodes = {}, 0
         for index, count in self._counts.items():
-            starts[index] = nodes - 1  # components of a brick are numbered from 1
+            starts[index] = nodes - 1  # components of a block are numbered from 1
             nodes += count
         edges = [
             pairs + np.array([[starts[index]], [starts[_next(index, axis)]]])
@@ -124,7 +126,7 @@ class BrickCount:
 
     def _seams(self, index: Index) -> Iterator[tuple[Index, int]]:
         for axis in range(3):
-            if index[axis] + 1 < self._bricks[axis]:
+            if index[axis] + 1 < self._blocks[axis]:
                 yield index, axis
             if index[axis] > 0:
                 yield _next(index, axis, -1), axis

@@ -1,9 +1,9 @@
-"""Filling between painted slices by the shape of their outlines.
+"""Shape-based interpolation between painted slices.
 
-Shape-based interpolation (Raya and Udupa, IEEE Trans. Med. Imaging 9, 1990): each painted slice becomes a
-map of signed distances to its outline, the maps are blended linearly, and what is not below zero is inside.
-Where two outlines do not overlap, blending would end both halfway; then the outlines are moved so that their
-centres lie on the line that joins them.
+Each painted slice becomes a map of signed distances to its outline, the maps are blended linearly, and
+values of zero or more are inside (Raya and Udupa, IEEE Trans. Med. Imaging 9, 1990). If two outlines do not
+overlap, they are first moved so that their centres lie on the line between them: blending alone would end
+both halfway.
 """
 
 from __future__ import annotations
@@ -38,16 +38,16 @@ def fill_between(
     labels : (Z, Y, X) array of uint8
         Any order of axes.
     label : int
-        The label that was painted.
+        Painted label.
     axis : int
-        The axis along which slices follow each other.
+        Axis of the slices.
     between : (first, last), optional
-        Fill only between these two slices. Components of the label that have voxels in between are then left
-        as they are and give no outline: other lesions may pass by. Without it, every gap is filled.
+        Fill only between these two slices. Components of the label that have voxels in between are other
+        lesions: they stay as they are and give no outline. By default, every gap is filled.
     into : collection of int
         Labels that may be overwritten; 0 is background.
     spacing : (Z, Y, X), optional
-        Voxel size, for distances within a slice; without it voxels are taken to be cubes.
+        Voxel size, for distances within a slice; by default voxels are cubes.
 
     Raises
     ------
@@ -73,9 +73,9 @@ def fill_between(
 def gap_at(labels: Array, label: int, index: int, axis: int = 0) -> tuple[int, int] | None:
     """Return the two painted slices that enclose a slice, for the `between` of `fill_between`.
 
-    Components of the label that pass through the slice are not looked at: so a lesion in work on every fifth
-    slice is found beside one that is complete. None where the slice is painted itself, that is where one of
-    them lies between the two slices as a whole, or where no slice is painted on either side.
+    Components of the label that pass through the slice are ignored, so that a lesion painted on every fifth
+    slice is found beside a complete one. None if the slice is painted itself, which is the case if one of
+    these components lies completely between the two slices, or if no slice is painted on one side.
     """
     box = bounding_box(labels == label)
     if box is None or not box[axis].start < index < box[axis].stop - 1:
@@ -118,7 +118,7 @@ def _without_passing(mask: Array, axis: int, gap: tuple[int, int]) -> Array:
 
 
 def _lies_between(mask: Array, axis: int, gap: tuple[int, int]) -> bool:
-    """Tell whether a component of the mask lies as a whole between two slices."""
+    """Tell whether a component of the mask lies completely between two slices."""
     numbers, _ = ndimage.label(mask, structure=CONNECTED_26)
     found = (sides[axis] for sides in ndimage.find_objects(numbers))
     return any(gap[0] < side.start and side.stop <= gap[1] for side in found)
@@ -136,20 +136,20 @@ def _in_plane(spacing: Sequence[float] | None, axis: int) -> Plane:
 
 
 def _fill(mask: Array, axis: int, gaps: Sequence[tuple[int, int]], spacing: Plane) -> Array:
-    """Return what lies within the gaps between the outlines at their ends."""
+    """Return the mask of all gaps, interpolated from the outlines at their ends."""
     filled = np.zeros_like(mask)
     slices, out = np.moveaxis(mask, axis, 0), np.moveaxis(filled, axis, 0)
     for first, last in gaps:
         one, other = slices[first], slices[last]
         if not (one.any() and other.any()):
-            raise InputError("the lesion in work is not painted on both slices; choose two that show it")
+            raise InputError("the lesion is not painted on both slices; choose two slices that show it")
         for index in range(first + 1, last):
             out[index] = blend(one, other, (index - first) / (last - first), spacing)
     return filled
 
 
 def blend(one: Array, other: Array, share: float, spacing: Plane = (1.0, 1.0)) -> Array:
-    """Return the outline between two, `share` of the way from one to the other.
+    """Return the mask between two, `share` of the way from one to the other.
 
     Parameters
     ----------
@@ -163,7 +163,7 @@ def blend(one: Array, other: Array, share: float, spacing: Plane = (1.0, 1.0)) -
     if (one & other).any():
         return _blended(one, other, share, spacing)
     away = np.argwhere(other).mean(axis=0) - np.argwhere(one).mean(axis=0)
-    room = [int(r) for r in np.ceil(np.abs(away))]  # lest what is moved falls off the edge
+    room = [int(r) for r in np.ceil(np.abs(away))]  # so that nothing is moved beyond the edge
     inner = tuple(slice(r, r + n) for r, n in zip(room, one.shape, strict=True))
     near, far = (
         _moved(np.pad(mask, [(r, r) for r in room]), away * part)

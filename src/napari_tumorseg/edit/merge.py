@@ -1,4 +1,4 @@
-"""Taking a new model result into labels that have been corrected, only where it was asked for."""
+"""Merge of a new model result into corrected labels, within a slice or box."""
 
 from __future__ import annotations
 
@@ -20,25 +20,25 @@ def merge_rerun(
     axis: int = 0,
     edited: Array | None = None,
 ) -> Change | None:
-    """Return the change that takes a model's new labels within a slice or box; all else stays.
+    """Return the change that replaces labels within a slice or box by a new model result.
 
     Parameters
     ----------
     labels : (Z, Y, X) array of uint8
-        The corrected labels.
+        Corrected labels.
     new : array of uint8
-        What the model says now: of the shape of `labels`, or of the box.
+        New result: of the shape of `labels`, or of the box.
     where : int or (slice, slice, slice)
         A slice by its index along `axis`, or a box.
     axis : int
-        For a slice.
+        Axis of the slice.
     edited : array of bool, optional
-        Voxels of `labels` that stay also within the slice or box, such as `labels != first_result`.
+        Voxels that stay also within the slice or box, such as `labels != first_result`.
 
     Raises
     ------
     InputError
-        If the slice is not there, or an array is of another shape.
+        If the slice does not exist, or an array has another shape.
     """
     box = _slice_box(where, axis, labels.shape) if isinstance(where, int | np.integer) else None
     box = within(where, labels.shape) if box is None else box  # type: ignore[arg-type]

@@ -1,4 +1,4 @@
-"""What takes the place of voxels that a label gives up: what lies around them, not always background."""
+"""Replacement of voxels that a label loses by the labels of their neighbourhood."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ def nearest_others(labels: Array, label: int, lost: Array, spacing: Sequence[flo
     Parameters
     ----------
     labels : (Z, Y, X) array of uint8
-        Before the loss; some voxel is of another value.
+        Labels before the loss; at least one voxel has another value.
     label : int
-        The label that gives voxels up.
+        Label that loses voxels.
     lost : array of bool
-        Which ones.
+        Mask of the lost voxels.
     spacing : (Z, Y, X)
         Voxel size in mm.
     """
@@ -31,10 +31,10 @@ def nearest_others(labels: Array, label: int, lost: Array, spacing: Sequence[flo
 
 
 def strongest_others(labels: Array, label: int, lost: Array, sigma: Sequence[float]) -> Array:
-    """Return, for each lost voxel, the other value, 0 included, that weighs most around it.
+    """Return, for each lost voxel, the other value (0 included) with the largest Gaussian weight.
 
-    Weights are those of a Gaussian of `sigma` voxels, the one that took the voxels from the label: a voxel
-    goes to whatever comes second there. Inside a tumour that is another part of it, at its edge background.
+    The Gaussian, of `sigma` voxels, is the one by which the label lost the voxels. Inside a tumour the
+    result is another part of it, at its edge background.
     """
     values = [int(v) for v in np.flatnonzero(np.bincount(labels.ravel(), minlength=1)) if v != label]
     best = np.zeros(np.count_nonzero(lost), dtype=np.uint8)
@@ -47,11 +47,11 @@ def strongest_others(labels: Array, label: int, lost: Array, sigma: Sequence[flo
 
 
 def membership(mask: Array, sigma: Sequence[float]) -> Array:
-    """Return a mask after a Gaussian of `sigma` voxels, 0 to 1; beyond the edge it goes on as it ends."""
+    """Return a mask smoothed by a Gaussian of `sigma` voxels, 0 to 1; edge values are repeated outside."""
     return np.asarray(
         ndimage.gaussian_filter(mask.astype(np.float32), sigma, mode="nearest", truncate=TRUNCATE)
     )
 
 
 TRUNCATE = 3.0
-"""How many sigma a Gaussian reaches."""
+"""Radius of the Gaussian in sigma."""

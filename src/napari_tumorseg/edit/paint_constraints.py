@@ -1,4 +1,4 @@
-"""Painting that keeps to where it may: an intensity range, the inside of a label, other labels spared."""
+"""Constraints of painting: an intensity range, labels that may be painted over, protected labels."""
 
 from __future__ import annotations
 
@@ -19,25 +19,25 @@ def allowed(
     high: float | None = None,
     *,
     inside: Collection[int] | None = None,
-    spare: Collection[int] = (),
+    protected: Collection[int] = (),
     box: Sequence[slice] | None = None,
 ) -> Array:
-    """Return where one may paint.
+    """Return the mask of voxels that may be painted.
 
     Parameters
     ----------
     labels : (Z, Y, X) array of uint8
-        As they were before the stroke.
+        Labels before the stroke.
     image : array, optional
-        Whose intensities count; of the shape of `labels`. Voxels that are NaN are in no range.
+        Image of the intensity range, of the shape of `labels`. NaN is in no range.
     low, high : float, optional
-        The range, both ends included.
+        Intensity range, both ends included.
     inside : collection of int, optional
-        Paint only over these labels.
-    spare : collection of int
-        Never paint over these labels.
+        Labels that may be painted over; by default all.
+    protected : collection of int
+        Labels that must not be painted over.
     box : (slice, slice, slice), optional
-        Tell it only there: the result has the box's shape.
+        Box of the result, which then has its shape; by default the whole array.
 
     Returns
     -------
@@ -46,7 +46,7 @@ def allowed(
     Raises
     ------
     InputError
-        If the image is of another shape, or the range is empty or has no image.
+        If the image has another shape, or the range is empty or has no image.
     """
     if image is None and (low is not None or high is not None):
         raise InputError("an intensity range needs an image; choose one")
@@ -57,60 +57,60 @@ def allowed(
             f"the image is of shape {image.shape}, the labels of {labels.shape}; choose one on their grid"
         )
     where = whole(labels.shape) if box is None else within(box, labels.shape)
-    may = ~is_in(labels[where], spare)
+    paintable = ~is_in(labels[where], protected)
     if inside is not None:
-        may &= is_in(labels[where], inside)
+        paintable &= is_in(labels[where], inside)
     if image is not None:
-        may &= _in_range(image[where], low, high)
-    return may
+        paintable &= _in_range(image[where], low, high)
+    return paintable
 
 
 def repair_stroke(
     before: Array,
     after: Array,
-    may: Array | None = None,
+    paintable: Array | None = None,
     *,
-    spare: Collection[int] = (),
+    protected: Collection[int] = (),
     box: Sequence[slice] | None = None,
 ) -> Change | None:
-    """Return the change that takes back what a stroke did where it must not; None if it kept to the rules.
+    """Return the change that undoes a stroke where it was not allowed; None if all of it was.
 
     Parameters
     ----------
     before, after : (Z, Y, X) array of uint8
-        The labels before and after the stroke.
-    may : array of bool, optional
-        Where one may paint (see `allowed`): of the shape of the labels, or of the box.
-    spare : collection of int
+        Labels before and after the stroke.
+    paintable : array of bool, optional
+        Mask of voxels that may be painted (see `allowed`): of the shape of the labels, or of the box.
+    protected : collection of int
         Labels of `before` that must stay.
     box : (slice, slice, slice), optional
-        Where the stroke lies, if that is known.
+        Box that contains the stroke, if known.
     """
     stroke = find_change(before, after, box)
     if stroke is None:
         return None
-    wrong = is_in(stroke.before, spare)
-    if may is not None:
-        wrong |= ~_cut(may, stroke, before.shape, box)
+    wrong = is_in(stroke.before, protected)
+    if paintable is not None:
+        wrong |= ~_cut(paintable, stroke, before.shape, box)
     return change_to(after, stroke.box, np.where(wrong, stroke.before, stroke.after))
 
 
-def erase_outside(labels: Array, mask: Array, *, spare: Collection[int] = ()) -> Change | None:
-    """Return the change that takes away all labels outside a mask, such as that of the brain.
+def erase_outside(labels: Array, mask: Array, *, protected: Collection[int] = ()) -> Change | None:
+    """Return the change that erases all labels outside a mask, such as the brain.
 
     Parameters
     ----------
     labels : (Z, Y, X) array of uint8
         Any order of axes.
     mask : array
-        Of the same shape; zero is outside.
-    spare : collection of int
+        Mask of the same shape; zero is outside.
+    protected : collection of int
         Labels that stay.
 
     Raises
     ------
     InputError
-        If the mask is empty or of another shape.
+        If the mask is empty or has another shape.
     """
     if mask.shape != labels.shape:
         raise InputError(
@@ -122,7 +122,7 @@ def erase_outside(labels: Array, mask: Array, *, spare: Collection[int] = ()) ->
     if box is None:
         return None
     block = labels[box].copy()
-    block[(mask[box] == 0) & ~is_in(block, spare)] = 0
+    block[(mask[box] == 0) & ~is_in(block, protected)] = 0
     return change_to(labels, box, block)
 
 
@@ -135,12 +135,12 @@ def _in_range(values: Array, low: float | None, high: float | None) -> Array:
     return found
 
 
-def _cut(may: Array, stroke: Change, shape: Sequence[int], box: Sequence[slice] | None) -> Array:
-    """Return where one may paint in the box of a stroke."""
-    if may.shape == tuple(shape):
-        return np.asarray(may[stroke.box], dtype=bool)
+def _cut(mask: Array, stroke: Change, shape: Sequence[int], box: Sequence[slice] | None) -> Array:
+    """Return the part of a mask, of the labels' shape or the box's, that lies in the box of a stroke."""
+    if mask.shape == tuple(shape):
+        return np.asarray(mask[stroke.box], dtype=bool)
     outer = within(box, shape) if box is not None else None
-    if outer is None or may.shape != tuple(s.stop - s.start for s in outer):
-        raise ValueError(f"a mask of shape {may.shape} fits neither the labels ({shape}) nor the box")
+    if outer is None or mask.shape != tuple(s.stop - s.start for s in outer):
+        raise ValueError(f"a mask of shape {mask.shape} fits neither the labels ({shape}) nor the box")
     local = tuple(slice(s.start - o.start, s.stop - o.start) for s, o in zip(stroke.box, outer, strict=True))
-    return np.asarray(may[local], dtype=bool)
+    return np.asarray(mask[local], dtype=bool)

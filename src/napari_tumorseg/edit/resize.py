@@ -1,4 +1,4 @@
-"""Growing and shrinking a label by mm, by the distance between the centres of voxels."""
+"""Growing and shrinking of a label by a distance in mm, measured between centres of voxels."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from napari_tumorseg.errors import InputError
 from napari_tumorseg.geometry import Array, bounding_box
 
 _ROUNDING = 1e-6
-"""Share by which a distance may be longer than asked for and still count: spacings are rounded."""
+"""Relative tolerance of distances, since spacings in files are rounded."""
 
 
 def grow(
@@ -33,27 +33,27 @@ def grow(
     into: Collection[int] = (0,),
     where: Array | None = None,
 ) -> Change | None:
-    """Return the change that gives a label all voxels within `mm` of it.
+    """Return the change that grows a label by all voxels within `mm` of it.
 
     Parameters
     ----------
     labels : (Z, Y, X) array of uint8
         Any order of axes.
     label : int
-        Which one.
+        Label to change.
     mm : float
-        How far, from centre to centre.
+        Distance from centre to centre.
     spacing : (Z, Y, X) or None
         Voxel size in mm.
     into : collection of int
         Labels that may be overwritten, 0 for background; all others are protected.
     where : array of bool, optional
-        Where it may grow, such as `allowed` tells.
+        Mask of voxels into which it may grow, for example from `allowed`.
 
     Raises
     ------
     InputError
-        If the voxel size is unknown, or `mm` is no length or less than the distance of two voxels.
+        If the voxel size is unknown, or `mm` is not a length or less than the distance of two voxels.
     """
     steps, mm = _checked(label, mm, spacing, "grow a label")
     inner = bounding_box(labels == label)
@@ -71,28 +71,28 @@ def grow(
 def shrink(
     labels: Array, label: int, mm: float, spacing: Spacing, *, leaving: int | None = None
 ) -> Change | None:
-    """Return the change that takes from a label all voxels within `mm` of what is not that label.
+    """Return the change that removes all voxels of a label within `mm` of any other value.
 
-    The edge of the array is no border: a tumour that is cut off there goes on beyond it.
+    The edge of the array does not count as a border: a tumour that is cut off there continues beyond it.
 
     Parameters
     ----------
     labels : (Z, Y, X) array of uint8
         Any order of axes.
     label : int
-        Which one.
+        Label to change.
     mm : float
-        How far, from centre to centre.
+        Distance from centre to centre.
     spacing : (Z, Y, X) or None
         Voxel size in mm.
     leaving : int, optional
-        What the voxels become; without it, what the nearest voxel of another label or of background is, so
-        that no hole opens between parts of a tumour.
+        New value of the removed voxels; by default that of the nearest voxel of another value, so that no
+        hole opens between parts of a tumour.
 
     Raises
     ------
     InputError
-        If the voxel size is unknown, or `mm` is no length or less than the distance of two voxels.
+        If the voxel size is unknown, or `mm` is not a length or less than the distance of two voxels.
     """
     steps, mm = _checked(label, mm, spacing, "shrink a label")
     inner = bounding_box(labels == label)

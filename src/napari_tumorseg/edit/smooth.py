@@ -1,4 +1,4 @@
-"""Smoothing a label in mm, so that what it leaves falls to its neighbours."""
+"""Smoothing of a label; voxels that it loses get the labels of their neighbourhood."""
 
 from __future__ import annotations
 
@@ -19,17 +19,17 @@ _MOST_MM = 20.0
 def smooth(
     labels: Array, label: int, mm: float, spacing: Spacing, *, into: Collection[int] = (0,)
 ) -> Change | None:
-    """Return the change that smooths a label: its mask after a Gaussian, cut at one half.
+    """Return the change that smooths a label: its mask after a Gaussian, thresholded at one half.
 
-    Dents are filled, spurs and thin parts go. A voxel that the label gives up becomes what else weighs most
-    around it under the same Gaussian: inside a tumour another part of it, at its edge background.
+    Dents are filled, spurs and thin parts removed. A voxel that the label loses becomes the other value with
+    the largest weight under the same Gaussian: inside a tumour another part of it, at its edge background.
 
     Parameters
     ----------
     labels : (Z, Y, X) array of uint8
         Any order of axes.
     label : int
-        Which one.
+        Label to smooth.
     mm : float
         Standard deviation of the Gaussian.
     spacing : (Z, Y, X) or None
@@ -40,7 +40,7 @@ def smooth(
     Raises
     ------
     InputError
-        If the voxel size is unknown or `mm` is no length.
+        If the voxel size is unknown or `mm` is not a length.
     """
     checked_label(label)
     steps = checked_spacing(spacing, "smooth a label")
@@ -48,19 +48,19 @@ def smooth(
     inner = bounding_box(labels == label)
     if inner is None:
         return None
-    # twice the reach: at the rim of the box nothing is left to spread
+    # twice the radius of the kernel, so that the border of the box has no influence
     margins = [2 * math.ceil(TRUNCATE * s) + 1 for s in sigma]
     box = wider(inner, margins, labels.shape)
     block = labels[box].copy()
     own = block == label
     after = membership(own, sigma) >= 0.5
-    return change_to(labels, box, _exchanged(block, label, own, after, sigma, into))
+    return change_to(labels, box, _replaced(block, label, own, after, sigma, into))
 
 
 def smooth_median(labels: Array, label: int, size: int = 3, *, into: Collection[int] = (0,)) -> Change | None:
-    """Return the change that smooths a label by the majority in a cube of `size` voxels around each.
+    """Return the change that smooths a label by the majority in a cube of `size` voxels.
 
-    For masks whose voxel size is unknown; parameters are those of `smooth` otherwise.
+    It is for masks whose voxel size is unknown; other parameters are those of `smooth`.
     """
     checked_label(label)
     inner = bounding_box(labels == label)
@@ -70,10 +70,10 @@ def smooth_median(labels: Array, label: int, size: int = 3, *, into: Collection[
     block = labels[box].copy()
     own = block == label
     share = ndimage.uniform_filter(own.astype(np.float32), size, mode="nearest")
-    return change_to(labels, box, _exchanged(block, label, own, share > 0.5, (size / 3,) * 3, into))
+    return change_to(labels, box, _replaced(block, label, own, share > 0.5, (size / 3,) * 3, into))
 
 
-def _exchanged(
+def _replaced(
     block: Array,
     label: int,
     own: Array,
@@ -81,7 +81,7 @@ def _exchanged(
     sigma: tuple[float, ...],
     into: Collection[int],
 ) -> Array:
-    """Return a block in which a label has its new mask, as far as the others let it."""
+    """Return the block with a label's new mask; labels not in `into` are not overwritten."""
     lost = own & ~after
     out = block.copy()
     if lost.any():

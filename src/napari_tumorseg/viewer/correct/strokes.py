@@ -56,7 +56,7 @@ class StrokeRule:
         """Return the labels in the box of a stroke as it may leave them."""
         image = None if self.image is None else self.image[stroke.box]
         low, high = (None, None) if image is None else (self.low, self.high)
-        may = allowed(stroke.before, image, low, high, inside=self.inside, spare=self.spare)
+        may = allowed(stroke.before, image, low, high, inside=self.inside, protected=self.spare)
         block = stroke.after.copy()
         repair = repair_stroke(stroke.before, stroke.after, may)
         if repair is not None:

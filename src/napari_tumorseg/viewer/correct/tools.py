@@ -159,7 +159,7 @@ class Corrector(QObject):
                     "It is not known where the brain is: open a brain mask and give it that role on the page "
                     "Segment, or take a scan without skull."
                 )
-            return edit.erase_outside(labels, brain, spare=spare)
+            return edit.erase_outside(labels, brain, protected=spare)
 
         self._do("erase outside the brain", compute)
 
