@@ -79,7 +79,7 @@ def opened(path: Path) -> Iterator[h5py.File]:
     with file:
         try:
             yield file
-        except (OSError, RuntimeError) as error:  # h5py meets damage wherever it looks
+        except (OSError, RuntimeError, UnicodeDecodeError) as error:  # h5py meets damage wherever it looks
             raise InputError(f"{path} cannot be read: it is damaged or truncated") from error
 
 
@@ -154,12 +154,13 @@ def numbers_attribute(group: Group, name: str, *keys: str) -> Array | None:
 
 def _datasets(file: h5py.File, path: Path) -> Iterator[tuple[str, str, h5py.Dataset]]:
     """Walk over hard links only, each group once: (group name, own name, dataset)."""
-    seen: set[int] = set()
+    seen: set[tuple[int, int]] = set()
     todo: list[tuple[str, h5py.Group, int]] = [("", file, 0)]
     count = 0
     while todo:
         parent, group, depth = todo.pop(0)
-        address = h5py.h5o.get_info(group.id).addr
+        # h5o.get_info also sums up heaps, and never returns where their free lists run in a circle
+        address = h5py.h5g.get_objinfo(group.id, b".").objno
         if address in seen:
             continue
         seen.add(address)
