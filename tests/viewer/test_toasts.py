@@ -49,7 +49,7 @@ def test_what_was_said_since_stays(open_panel, wait, soon):
 
 def test_why_a_run_failed_stays_in_the_status(open_panel, wait, soon):
     _, panel = open_panel(show=True)
-    panel._on_failure("The run failed.")
+    panel.segment_page._on_failure("The run failed.")
     assert shown() == ["The run failed."]
     wait(lambda: not shown())
     assert panel.runs.status.value == "The run failed."

@@ -95,7 +95,7 @@ def test_a_session_from_sample_to_saved_mask(open_panel, brats, wait, tmp_path):
 
     # cancel after a few slices: as it was
     panel.segment()
-    partial = panel._run.layer
+    partial = panel.segment_page.run.layer
     wait(lambda: partial.data.any())
     panel.runs.cancel.changed.emit(True)
     assert partial not in viewer.layers
@@ -105,9 +105,9 @@ def test_a_session_from_sample_to_saved_mask(open_panel, brats, wait, tmp_path):
 
     # segment again
     panel.runs.segment.changed.emit(True)
-    layer = panel._run.layer
+    layer = panel.segment_page.run.layer
     wait(lambda: not panel.is_running)
-    assert panel._run.layer is layer and layer in viewer.layers
+    assert panel.segment_page.run.layer is layer and layer in viewer.layers
     assert layer.name == "TumorSeg-Sample-000 seg"
     for before, data in earlier.items():
         np.testing.assert_array_equal(before.data, data)
@@ -166,7 +166,7 @@ def test_slices_appear_as_they_finish(open_panel, slow_run, wait):
     viewer, panel = open_panel()
     add_case(viewer, case(image("case_flair", Role.FLAIR, grid((30, 8, 8)))))
     panel.segment()
-    layer = panel._run.layer
+    layer = panel.segment_page.run.layer
     assert not layer.editable
     wait(lambda: layer.data[3].any())
     assert panel.is_running and not layer.data[29].any()
@@ -181,7 +181,7 @@ def test_every_run_makes_a_layer_of_its_own(open_panel, slow_run, wait):
     add_case(viewer)
     panel.segment()
     wait(lambda: not panel.is_running)
-    first = panel._run.layer
+    first = panel.segment_page.run.layer
     first.data_setitem((np.array([0]), np.array([4]), np.array([4])), 1)
     corrected = np.array(first.data)
     panel.segment()
@@ -199,7 +199,7 @@ def test_the_new_mask_is_selected_and_other_layers_are_not_hidden(open_panel, sl
     panel.segment()
     wait(lambda: not panel.is_running)
     assert {layer: layer.visible for layer in visible} == visible
-    assert viewer.layers.selection.active is panel.results_layer is panel._run.layer
+    assert viewer.layers.selection.active is panel.results_layer is panel.segment_page.run.layer
 
 
 def test_the_current_slice_alone(open_panel, slow_run, wait):
@@ -208,7 +208,7 @@ def test_the_current_slice_alone(open_panel, slow_run, wait):
     panel.options.region.value = SLICE
     viewer.dims.set_current_step(0, 2)
     panel.segment()
-    layer = panel._run.layer
+    layer = panel.segment_page.run.layer
     wait(lambda: not panel.is_running)
     assert slow_run[-1].slices == range(2, 3)
     assert np.flatnonzero(layer.data.any(axis=(1, 2))).tolist() == [2]
@@ -249,8 +249,8 @@ def test_removing_the_partial_layer_cancels(open_panel, slow_run, wait):
     viewer, panel = open_panel()
     add_case(viewer, case(image("case_flair", Role.FLAIR, grid((30, 8, 8)))))
     panel.segment()
-    wait(lambda: panel._run.layer.data.any())
-    viewer.layers.remove(panel._run.layer)
+    wait(lambda: panel.segment_page.run.layer.data.any())
+    viewer.layers.remove(panel.segment_page.run.layer)
     assert not panel.is_running
     assert "Cancelled" in panel.runs.status.value
 
@@ -259,7 +259,7 @@ def test_removing_the_input_does_not_hurt_a_run(open_panel, slow_run, wait):
     viewer, panel = open_panel()
     add_case(viewer, case(image("case_flair", Role.FLAIR, grid((20, 8, 8)))))
     panel.segment()
-    layer = panel._run.layer
+    layer = panel.segment_page.run.layer
     viewer.layers.remove(viewer.layers[0])
     wait(lambda: not panel.is_running)
     assert layer.data[19].any()
@@ -270,7 +270,7 @@ def test_clearing_the_layer_list_cancels(open_panel, slow_run, wait):
     viewer, panel = open_panel()
     add_case(viewer, case(image("case_flair", Role.FLAIR, grid((30, 8, 8)))))
     panel.segment()
-    wait(lambda: panel._run.layer.data.any())
+    wait(lambda: panel.segment_page.run.layer.data.any())
     viewer.layers.clear()
     assert not panel.is_running and len(viewer.layers) == 0
 
@@ -279,8 +279,8 @@ def test_closing_the_panel_stops_its_run(open_panel, slow_run, wait):
     viewer, panel = open_panel()
     add_case(viewer, case(image("case_flair", Role.FLAIR, grid((30, 8, 8)))))
     panel.segment()
-    wait(lambda: panel._run.layer.data.any())
-    run = panel._run
+    wait(lambda: panel.segment_page.run.layer.data.any())
+    run = panel.segment_page.run
     viewer.window.remove_dock_widget(panel)
     assert run.is_over
     assert len(viewer.layers) == 1
@@ -292,8 +292,8 @@ def test_closing_the_viewer_during_a_run_is_no_crash(open_panel, slow_run, wait)
     viewer, panel = open_panel(show=True)
     add_case(viewer, case(image("case_flair", Role.FLAIR, grid((30, 8, 8)))))
     panel.segment()
-    wait(lambda: panel._run.layer.data.any())
-    run = panel._run
+    wait(lambda: panel.segment_page.run.layer.data.any())
+    run = panel.segment_page.run
     viewer.close()
     wait(lambda: run.is_over, 20)
 
@@ -360,7 +360,7 @@ def test_a_picture_from_napari_itself_works(open_panel, slow_run, wait):
     assert not panel.runs.segment.enabled
     panel.inputs.roles[0].value = Role.FLAIR
     panel.segment()
-    layer = panel._run.layer
+    layer = panel.segment_page.run.layer
     wait(lambda: not panel.is_running)
     assert layer.data.shape == (1, 9, 8)
     wait(lambda: panel.results.rows)
@@ -387,7 +387,7 @@ def test_defaults_come_from_the_card_and_mm_need_a_unit(open_panel, slow_run, wa
     assert panel.options.min_component_mm3.enabled
     assert panel.options.post.min_component_mm3 == 50
     panel.segment()
-    layer = panel._run.layer
+    layer = panel.segment_page.run.layer
     np.testing.assert_allclose(layer.scale, viewer.layers[0].scale)
     np.testing.assert_allclose(layer.scale, (5, 0.5, 0.5))
 

@@ -34,6 +34,7 @@ from napari_tumorseg.viewer.state.tracked_mask import TrackedMask
 from napari_tumorseg.viewer.widgets.background import Background
 from napari_tumorseg.viewer.widgets.messages import worded
 from napari_tumorseg.viewer.widgets.offers import Offer, OfferBar
+from napari_tumorseg.viewer.widgets.reporting import errors_reported
 
 if TYPE_CHECKING:
     from napari import Viewer
@@ -172,10 +173,8 @@ class Recovery(QObject):
         self._viewer.layers.selection.active = mask.layer
 
     def _safely(self, action: Callable[..., None], *arguments: Any) -> None:
-        try:
+        with errors_reported(self.failed.emit):
             action(*arguments)
-        except TumorSegError as error:
-            self.failed.emit(worded(error))
 
 
 def told(one: Unfinished) -> str:

@@ -22,17 +22,16 @@ from qtpy.QtWidgets import (
 )
 
 from napari_tumorseg.errors import InputError, OutputError
-from napari_tumorseg.io import write_mask
 from napari_tumorseg.scan import Segmentation
 from napari_tumorseg.session import Entry, State, Worklist, last_worklist, note_worklist
 from napari_tumorseg.viewer.cases.case_list import CaseList, name_of
+from napari_tumorseg.viewer.cases.mask_keeper import MaskKeeper, is_own_mask
 from napari_tumorseg.viewer.cases.open_case import OpenCase
-from napari_tumorseg.viewer.cases.opening import Opened, open_entry, stamp_of
+from napari_tumorseg.viewer.cases.opening import Opened, open_entry
 from napari_tumorseg.viewer.keys import bind, key_of, titled
 from napari_tumorseg.viewer.layers.edits import edits_of
 from napari_tumorseg.viewer.layers.origin import origin_of
 from napari_tumorseg.viewer.state.context import PanelContext
-from napari_tumorseg.viewer.state.saving import keep_others_mask
 from napari_tumorseg.viewer.widgets.background import Background
 from napari_tumorseg.viewer.widgets.messages import short, summary
 from napari_tumorseg.viewer.widgets.section import Note
@@ -62,7 +61,7 @@ class WorklistPage(QWidget):
         self.worklist: Worklist | None = None
         self.current: str | None = None
         self._case = OpenCase(context.viewer.layers)
-        self._stamp: int | None = None
+        self._keeper = MaskKeeper()
         self._asked_for: str | None = None
         self._saving = False
         self.choose = QPushButton("Cases…")
@@ -156,7 +155,7 @@ class WorklistPage(QWidget):
         """Keep the active mask where the worklist has it, in the background."""
         self._keep(State.SEGMENTED, lambda: None)
 
-    def finish(self) -> None:
+    def mark_done(self) -> None:
         """Keep the active mask, mark the case as done, and go on."""
         self._keep(State.DONE, self._go_on)
 
@@ -193,7 +192,7 @@ class WorklistPage(QWidget):
         self.next.clicked.connect(forward)
         self.previous.clicked.connect(backward)
         self.save.clicked.connect(safely(self.save_mask))
-        self.done.clicked.connect(safely(self.finish))
+        self.done.clicked.connect(safely(self.mark_done))
         self._unbind = bind(self._context.viewer, {"next_case": forward, "previous_case": backward})
 
     def _asked(self, what: str, start: Path | None) -> Path | None:
@@ -219,7 +218,7 @@ class WorklistPage(QWidget):
             self.note.value = ""
             return
         if paths != self._paths:
-            self._stamp = None  # no mask there was opened
+            self._keeper.close()  # no mask there was opened
         if not is_same:
             self._asked_for = None
         self.worklist, self._paths = worklist, paths
@@ -240,7 +239,8 @@ class WorklistPage(QWidget):
             added.append(Layer.create(*data))
             viewer.add_layer(added[-1])
         self._case.open(added)
-        self.current, self._stamp = opened.entry.name, opened.stamp
+        self.current = opened.entry.name
+        self._keeper.open(opened.stamp)
         # a mask that came with the case is there to compare with, not the one to be drawn on
         viewer.layers.selection.active = added[-1] if opened.has_mask else added[0]
         viewer.reset_view()
@@ -271,7 +271,8 @@ class WorklistPage(QWidget):
             if layer in layers:  # one may take others along
                 layers.remove(layer)
         self._case.close()
-        self.current, self._stamp = None, None
+        self.current = None
+        self._keeper.close()
         self._show_state()
         return True
 
@@ -281,30 +282,22 @@ class WorklistPage(QWidget):
             raise InputError("Open a case of the list first.")
         self._check_idle()
         layer = self._context.active_mask.layer
-        if layer is None or self._came_with_case(layer, worklist.mask_path(name)):
+        if layer is None or not is_own_mask(layer, worklist.mask_path(name)):
             if state is not State.DONE:
                 raise InputError("There is no mask of yours to keep: segment the scan, draw or correct one.")
             worklist.set(name, state)
             self._after(f"{name} is done; no mask was kept, since there is none of yours.", then)
             return
         self._check_belongs(layer)
-        path = self._target(worklist, name)
+        path = self._keeper.target(worklist, name)
         seg = self._context.mask()
         self.note.value = f"Saving {path.name}…"
         self._saving = True
         self._work.start(
-            lambda: _write(worklist, name, seg, path, state),
+            lambda: self._keeper.write(worklist, name, seg, path, state),
             lambda entry: self._on_kept(entry, layer, seg, then),
             self._on_failed,
         )
-
-    @staticmethod
-    def _came_with_case(layer: LabelsLayer, kept: Path) -> bool:
-        """Tell whether a mask was read from a file of the case itself and nobody has touched it."""
-        origin, edits = origin_of(layer), edits_of(layer)
-        if origin is None or origin.source is None or Path(origin.source).resolve() == kept.resolve():
-            return False
-        return edits is None or not edits.edit_counts.total
 
     def _keep_now(self, layer: LabelsLayer) -> None:
         """Keep a mask before its case is left, at once."""
@@ -312,23 +305,12 @@ class WorklistPage(QWidget):
         if name is None:
             return
         self._check_belongs(layer)
-        path = self._target(worklist, name)
-        _write(worklist, name, self._context.mask_of(layer), path, State.SEGMENTED)
-        self._stamp = stamp_of(path)
+        path = self._keeper.target(worklist, name)
+        self._keeper.write(worklist, name, self._context.mask_of(layer), path, State.SEGMENTED)
+        self._keeper.written(path)
         edits = edits_of(layer)
         if edits is not None:
             edits.note_saved()
-
-    def _target(self, worklist: Worklist, name: str) -> Path:
-        """Return where a mask is kept, unless it is another program's, or one wrote there meanwhile."""
-        path = worklist.mask_path(name)
-        keep_others_mask(path)
-        if stamp_of(path) != self._stamp:
-            raise OutputError(
-                f"{path.name} was changed by another program since this case was opened; "
-                "open the case again, or save the mask elsewhere"
-            )
-        return path
 
     def _check_idle(self) -> None:
         """Refuse what would come between a mask and its file."""
@@ -342,7 +324,7 @@ class WorklistPage(QWidget):
 
     def _on_kept(self, entry: Entry, layer: LabelsLayer, seg: Segmentation, then: Callable[[], None]) -> None:
         self._saving = False
-        self._stamp = stamp_of(entry.mask)
+        self._keeper.written(entry.mask)
         self._context.note_saved(layer, seg)
         self._after(f"{layer.name} is kept as {entry.mask.name if entry.mask else ''}.", then)
 
@@ -388,13 +370,3 @@ class WorklistPage(QWidget):
 
     def _select(self, name: str | None) -> None:
         self.list.select(name, is_open=name is not None and name == self.current)
-
-
-def _write(worklist: Worklist, name: str, seg: Segmentation, path: Path, state: State) -> Entry:
-    """Write a mask and note the state; what was there is an earlier version of the same mask."""
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise OutputError(f"the folder {path.parent} cannot be made: {error.strerror or error}") from error
-    write_mask(seg, path, overwrite=True)
-    return worklist.set(name, state, path)

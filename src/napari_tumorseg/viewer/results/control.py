@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from functools import wraps
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Concatenate, ParamSpec
+from typing import TYPE_CHECKING
 
 from napari.layers import Labels as LabelsLayer
 from psygnal import Signal
 from qtpy.QtCore import QObject
 from qtpy.QtGui import QGuiApplication
 
-from napari_tumorseg.errors import CancelledError, TumorSegError
 from napari_tumorseg.measure import Measurements, RegionStats
 from napari_tumorseg.regions import LabelConvention, get_convention
 from napari_tumorseg.report import summary
@@ -28,31 +26,14 @@ from napari_tumorseg.viewer.results.section import NOTICE, ResultsSection
 from napari_tumorseg.viewer.state import saving
 from napari_tumorseg.viewer.state.active_mask import ActiveMask
 from napari_tumorseg.viewer.state.navigation import Navigator
-from napari_tumorseg.viewer.widgets.messages import worded
+from napari_tumorseg.viewer.widgets.reporting import reports_errors
 
 if TYPE_CHECKING:
     from napari import Viewer
 
-P = ParamSpec("P")
-
 HEADS = ("Region", "mL", "Voxels", "Components", "First slice", "Last slice", "Longest diameter (mm)")
 """Columns of the table that is copied: more than the panel has room for."""
 _DASH = "—"
-
-
-def _told(
-    action: Callable[Concatenate[ResultsControl, P], None],
-) -> Callable[Concatenate[ResultsControl, P], None]:
-    @wraps(action)
-    def safe(control: ResultsControl, /, *args: P.args, **kwargs: P.kwargs) -> None:
-        try:
-            action(control, *args, **kwargs)
-        except CancelledError:
-            return
-        except TumorSegError as error:
-            control.failed.emit(worded(error))
-
-    return safe
 
 
 class ResultsControl(QObject):
@@ -95,21 +76,21 @@ class ResultsControl(QObject):
         self.table.refresh()
 
     def detach(self) -> None:
-        """Do nothing any more."""
+        """Cancel all measurements."""
         self.table.cancel()
         self.measuring.cancel()
 
-    @_told
+    @reports_errors
     def show_row(self, name: str) -> None:
         """Turn the viewer to the largest slice of a row."""
         self.navigator.show_row(name)
 
-    @_told
+    @reports_errors
     def step(self, name: str, direction: int) -> None:
         """Centre the viewer on the next (1) or previous (-1) component of a row."""
         self.navigator.step(name, direction)
 
-    @_told
+    @reports_errors
     def copy_table(self) -> None:
         """Put the whole table on the clipboard once it is measured."""
         layer = self._active_mask.layer
@@ -117,7 +98,7 @@ class ResultsControl(QObject):
             name = layer.name
             self.measuring.ask(lambda measured, _: self._copy(name, measured))
 
-    @_told
+    @reports_errors
     def save_table(self, path: Path | None = None) -> None:
         """Save the numbers, to a file that is asked for if none is named."""
         layer = self._active_mask.layer
@@ -128,9 +109,9 @@ class ResultsControl(QObject):
             where = saving.checked_table(path)
             self.measuring.ask(lambda measured, seg: self._save_table(where, measured, seg))
 
-    @_told
+    @reports_errors
     def save_mask(self, path: Path | None = None, layer: LabelsLayer | None = None) -> None:
-        """Save a mask, the one in hand if none is named, to a file that is asked for if none is named."""
+        """Save a mask (the active one) to a file, which is asked for if none is named."""
         if layer is not None:
             self._active_mask.activate(layer)
         layer = self._active_mask.layer
@@ -146,9 +127,9 @@ class ResultsControl(QObject):
             edits.note_saved()
         self.reported.emit("Saved " + " and ".join(str(p) for p in written))
 
-    @_told
-    def tell_result(self) -> None:
-        """Say what was found, once it is measured, and what to do with results of earlier runs."""
+    @reports_errors
+    def report_result(self) -> None:
+        """Report the numbers of the result once they are measured, and results of earlier runs."""
         if self._active_mask.layer is not None:  # else it was removed at once, or the window is closing
             self.measuring.ask(lambda measured, _: self.reported.emit(in_words(measured) + self._earlier()))
 
@@ -167,7 +148,7 @@ class ResultsControl(QObject):
         QGuiApplication.clipboard().setText(as_text(name, measured))
         self.reported.emit("Copied the table.")
 
-    @_told
+    @reports_errors
     def _save_table(self, path: Path, measured: Measurements, seg: Segmentation) -> None:
         self.reported.emit(f"Saved {saving.save_table(measured, path, seg)}")
 

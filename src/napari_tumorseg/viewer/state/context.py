@@ -10,7 +10,7 @@ import numpy as np
 from napari.layers import Labels as LabelsLayer
 from napari.layers import Layer
 
-from napari_tumorseg.errors import CancelledError, InputError, TumorSegError
+from napari_tumorseg.errors import InputError, TumorSegError
 from napari_tumorseg.geometry import Grid
 from napari_tumorseg.scan import Scan, Segmentation
 from napari_tumorseg.viewer.layers.axes import LayerAxes
@@ -19,7 +19,7 @@ from napari_tumorseg.viewer.layers.from_layers import to_segmentation
 from napari_tumorseg.viewer.layers.inputs import case_of
 from napari_tumorseg.viewer.layers.origin import is_view
 from napari_tumorseg.viewer.state.conventions import segmentation_of
-from napari_tumorseg.viewer.widgets.messages import worded
+from napari_tumorseg.viewer.widgets.reporting import errors_reported
 
 if TYPE_CHECKING:
     from napari import Viewer
@@ -49,12 +49,8 @@ class PanelContext:
         """Return a slot that runs `action` and tells the user of errors that are meant for them."""
 
         def slot(*ignored: Any) -> None:
-            try:
+            with errors_reported(self.report_error):
                 action()
-            except CancelledError:
-                return
-            except TumorSegError as error:
-                self.report_error(worded(error))
 
         return slot
 
