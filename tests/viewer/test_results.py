@@ -122,12 +122,12 @@ def test_a_second_result_tells_what_to_do_with_the_first(open_panel, wait):
     one = head_case()
     first, second = show_case(viewer, one, mask_on(one), mask_on(one, shift=2), model=True)
     viewer.layers.selection.active = second
-    panel.numbers.tell_result()
+    panel.numbers.report_result()
     wait(lambda: "slices 2 to 5" in panel.runs.status.value)
     assert f"{first.name} is there, too" in panel.runs.status.value
     assert "remove" in panel.runs.status.value and "Compare" in panel.runs.status.value
     first.visible = False
-    panel.numbers.tell_result()
+    panel.numbers.report_result()
     wait(lambda: "there, too" not in panel.runs.status.value)
 
 
