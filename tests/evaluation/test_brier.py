@@ -12,12 +12,12 @@ from napari_tumorseg.evaluation.compared_regions import outputs_of, rows_of
 from napari_tumorseg.measure import agreement
 from napari_tumorseg.models.card import Output
 from napari_tumorseg.scan import Segmentation
-from tests.evaluation.test_counting import SHAPE, masks
+from tests.evaluation.test_slicewise import SHAPE, masks
 
 BOX = (slice(1, 4), slice(2, 9), slice(0, 6))
-SIGMOID = Output(names=("WT", "TC", "ET"), labels=(2, 1, 3), convention="brats-2023")
+SIGMOID = Output(names=("WT", "TC", "ET"), labels=(2, 1, 3), scheme="brats-2023")
 SOFTMAX = Output(
-    activation="softmax", names=("none", "NCR", "ED", "ET"), labels=(0, 1, 2, 3), convention="brats-2023"
+    activation="softmax", names=("none", "NCR", "ED", "ET"), labels=(0, 1, 2, 3), scheme="brats-2023"
 )
 
 

@@ -62,11 +62,11 @@ def test_slices_with_tumour_leave_cavities_out() -> None:
 def test_which_outputs_are_a_row() -> None:
     seg, reference = masks("brats-2023", "brats-2023")
     rows = {row.name: row for row in rows_of(agreement(seg, reference))}
-    nested = Output(names=("WT", "TC", "ET"), labels=(2, 1, 3), convention="brats-2023")
+    nested = Output(names=("WT", "TC", "ET"), labels=(2, 1, 3), scheme="brats-2023")
     assert outputs_of(rows["TC"], nested) == ("TC",)
     assert outputs_of(rows["ED"], nested) == ()
     classes = Output(
-        activation="softmax", names=("none", "NCR", "ED", "ET"), labels=(0, 1, 2, 3), convention="brats-2023"
+        activation="softmax", names=("none", "NCR", "ED", "ET"), labels=(0, 1, 2, 3), scheme="brats-2023"
     )
     assert outputs_of(rows["TC"], classes) == ("NCR", "ET")
     assert outputs_of(rows["ED"], classes) == ("ED",)

@@ -6,7 +6,8 @@ import pytest
 
 from napari_tumorseg.errors import InputError
 from napari_tumorseg.io.dataset import patient_of
-from napari_tumorseg.training.recipe import Split, load_recipe
+from napari_tumorseg.training.recipe import load_recipe
+from napari_tumorseg.training.recipe_tables import SplitSettings
 from napari_tumorseg.training.split import DataSplit, absent, divide
 
 CASES = {f"TCGA_AA_{i:04d}_2000": [0, 1, 2] for i in range(20)}
@@ -20,7 +21,7 @@ def test_patients_stay_together_in_every_layout() -> None:
         "BraTS-GLI-00005-101": [0],
     }
     for seed in range(20):
-        parts = divide(mixed, Split(seed=seed))
+        parts = divide(mixed, SplitSettings(seed=seed))
         where = {case: part for part in ("train", "validation", "test") for case in getattr(parts, part)}
         assert where.keys() == mixed.keys()
         assert where["TCGA_AA_0003_2000"] == where["TCGA-AA-0003_brain_extracted"]
@@ -28,20 +29,20 @@ def test_patients_stay_together_in_every_layout() -> None:
 
 
 def test_fractions_and_seed() -> None:
-    one, same, other = (divide(CASES, Split(fractions=(0.7, 0.15, 0.15), seed=s)) for s in (1, 1, 2))
+    one, same, other = (divide(CASES, SplitSettings(fractions=(0.7, 0.15, 0.15), seed=s)) for s in (1, 1, 2))
     assert [len(p) for p in (one.train, one.validation, one.test)] == [14, 3, 3]
     assert one == same != other
 
 
 def test_all_folds_keep_only_the_named_apart() -> None:
     kept = "TCGA_AA_0003_2000"
-    parts = divide(CASES, Split(folds=4, fold="all", fractions=(1.0, 0.0, 0.0), test=(kept,)))
+    parts = divide(CASES, SplitSettings(folds=4, fold="all", fractions=(1.0, 0.0, 0.0), test=(kept,)))
     assert parts.test == (kept,) and not parts.validation
     assert set(parts.train) == set(CASES) - {kept}
 
 
 def test_folds_test_everyone_once() -> None:
-    rule = Split(folds=4, fractions=(0.8, 0.2, 0.0))
+    rule = SplitSettings(folds=4, fractions=(0.8, 0.2, 0.0))
     tested: list[str] = []
     for fold in range(4):
         parts = divide(CASES, rule.model_copy(update={"fold": fold}))
@@ -53,16 +54,18 @@ def test_folds_test_everyone_once() -> None:
 
 def test_fixed_sides() -> None:
     for seed in range(5):
-        parts = divide(CASES, Split(test=("TCGA-AA-0007",), validation=("TCGA_AA_0008_2000",), seed=seed))
+        parts = divide(
+            CASES, SplitSettings(test=("TCGA-AA-0007",), validation=("TCGA_AA_0008_2000",), seed=seed)
+        )
         assert "TCGA_AA_0007_2000" in parts.test and "TCGA_AA_0008_2000" in parts.validation
-    rule = Split(test=("TCGA-ZZ-0000", "TCGA-AA-0001"))
+    rule = SplitSettings(test=("TCGA-ZZ-0000", "TCGA-AA-0001"))
     assert absent(CASES, rule) == ["TCGA-ZZ-0000"]
     with pytest.raises(InputError, match="none to train on"):
-        divide(CASES, Split(fractions=(0.0, 0.5, 0.5)))
+        divide(CASES, SplitSettings(fractions=(0.0, 0.5, 0.5)))
 
 
 def test_by_slice_tears_patients_apart(tmp_path: Path) -> None:
-    parts = divide(CASES, Split(by="slice", fractions=(0.64, 0.2, 0.16)))
+    parts = divide(CASES, SplitSettings(by="slice", fractions=(0.64, 0.2, 0.16)))
     assert [len(p) for p in (parts.train, parts.validation, parts.test)] == [38, 12, 10]
     assert {n.partition("#")[0] for n in parts.train} & {n.partition("#")[0] for n in parts.test}
     name, _, index = parts.test[0].partition("#")
@@ -93,5 +96,5 @@ def test_hassans_figures() -> None:
 
 
 def test_a_patient_is_left_out_with_all_slices() -> None:
-    parts = divide(CASES, Split(by="slice", test=("TCGA-AA-0007",), fractions=(0.8, 0.2, 0.0)))
+    parts = divide(CASES, SplitSettings(by="slice", test=("TCGA-AA-0007",), fractions=(0.8, 0.2, 0.0)))
     assert sorted(parts.test) == [f"TCGA_AA_0007_2000#{i}" for i in range(3)]

@@ -10,11 +10,11 @@ from napari_tumorseg.regions import CONVENTIONS
 from napari_tumorseg.scan import Segmentation
 from napari_tumorseg.training.targets import known_outputs, output_masks, pack, unpack
 
-REGIONS = Output(names=("WT", "TC", "ET"), labels=(2, 1, 3), convention="brats-2023")
+REGIONS = Output(names=("WT", "TC", "ET"), labels=(2, 1, 3), scheme="brats-2023")
 CLASSES = Output(
     names=("background", "NCR", "ED", "ET"),
     labels=(0, 1, 2, 4),
-    convention="brats-2021",
+    scheme="brats-2021",
     activation="softmax",
 )
 
