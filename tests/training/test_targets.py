@@ -27,7 +27,7 @@ def reference(labels: list[int], convention: str) -> Segmentation:
 
 
 @pytest.mark.parametrize(
-    ("scheme", "labels"),
+    ("convention", "labels"),
     [("brats-2015", [0, 1, 2, 3, 4]), ("msd", [0, 2, 1, 2, 3]), ("brats-2023", [0, 1, 2, 1, 3])],
 )
 def test_regions_of_every_convention(convention: str, labels: list[int]) -> None:
