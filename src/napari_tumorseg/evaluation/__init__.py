@@ -1,4 +1,4 @@
-"""A model over a data set, compared with reference masks. Importing this package does not import torch."""
+"""Evaluation of a model on a data set with reference masks. Importing this package does not import torch."""
 
 from napari_tumorseg.evaluation.result import Evaluation
 from napari_tumorseg.evaluation.run import Plan, Step, evaluate, plan

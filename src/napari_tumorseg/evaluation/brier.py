@@ -1,4 +1,4 @@
-"""The mean squared error of probabilities (Brier 1950), without ever holding them as floats."""
+"""Mean squared error of probabilities (Brier 1950), without a copy of them in floating point."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from napari_tumorseg.scan import Segmentation
 def squared_errors(
     seg: Segmentation, reference: Segmentation, rows: Sequence[ComparedRegion], output: Output
 ) -> list[float | None]:
-    """Return for each row the mean of ``(p - r)^2`` over all voxels; None where the model gives no ``p``.
+    """Return for each row the mean of ``(p - r)^2`` over all voxels; None if the model gives no ``p``.
 
     Parameters
     ----------
@@ -25,7 +25,7 @@ def squared_errors(
     reference : Segmentation
         On the same grid; ``r`` is 1 in the row's labels, else 0.
     rows : sequence of ComparedRegion
-        What is compared.
+        Labels and regions to compare.
     output : Output
         Of the model's card.
     """

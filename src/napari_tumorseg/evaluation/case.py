@@ -1,4 +1,4 @@
-"""One case: segmented, and scored in 3-D, lesion by lesion and slice by slice."""
+"""Scoring of one case: segmentation, then scores in 3-D, lesion by lesion and slice by slice."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from napari_tumorseg.models.unet import UNet
 
 Done = tuple[int, int]
-"""Slices that are done, and to do."""
+"""Number of slices that are done, and to do."""
 
 
 @dataclass(frozen=True)
@@ -40,12 +40,12 @@ class Loaded(Model):
     ----------
     net : UNet or None
         The network.
-    told : dict
-        How its last run went: settings and versions, from the provenance of its mask.
+    run_facts : dict
+        Settings and versions of its last run, from the provenance of the mask.
     """
 
     net: UNet | None = None
-    told: dict[str, Any] = field(default_factory=dict)
+    run_facts: dict[str, Any] = field(default_factory=dict)
 
     @classmethod
     def of(cls, model: Model) -> Loaded:
@@ -65,9 +65,9 @@ class CaseScorer:
     Parameters
     ----------
     model : Loaded
-        Its network is loaded.
+        Model with its network.
     settings : EvaluationSettings
-        How.
+        Settings.
     """
 
     def __init__(self, model: Loaded, settings: EvaluationSettings) -> None:
@@ -79,12 +79,12 @@ class CaseScorer:
     def score(
         self, case: CaseRef, trained_on: bool, only: frozenset[int] | None = None
     ) -> Generator[Done, None, tuple[CaseScores, Segmentation]]:
-        """Score a case, telling each slice; the scores and what was found are the return value.
+        """Score a case; yield the progress after each slice, return the scores and the segmentation.
 
         Parameters
         ----------
         case : CaseRef
-            Where it lies.
+            Case on disk.
         trained_on : bool
             Whether the model has seen this patient.
         only : frozenset of int, optional
@@ -93,7 +93,7 @@ class CaseScorer:
         Raises
         ------
         TumorSegError
-            In one sentence, if it cannot be done.
+            If the case cannot be segmented or scored.
         """
         start = time.perf_counter()
         scan, reference = case.load(self.settings.labels, self.settings.same_voxels)
@@ -124,13 +124,13 @@ class CaseScorer:
         return scores, seg
 
     def _known(self, scan: Scan) -> Scan:
-        """Return the scan, a lone image of unknown modality in the one that the model needs."""
+        """Return the scan; a single image of unknown modality gets the one that the model needs."""
         alone = [roles for roles in self.model.card.input.sufficient if len(roles) == 1]
         known = as_wanted(scan, alone[0]) if len(alone) == 1 else scan
         if known is scan:
             return scan
-        told = f"the only image tells no modality and is taken for {alone[0][0].title}"
-        return replace(known, warnings=(*scan.warnings, told))
+        warning = f"the only image tells no modality and is taken for {alone[0][0].title}"
+        return replace(known, warnings=(*scan.warnings, warning))
 
     def _segment(self, scan: Scan) -> Generator[Done, None, Segmentation]:
         steps = run(scan, self.model, replace(self.settings.inference, probabilities=True))
@@ -139,7 +139,7 @@ class CaseScorer:
                 step = next(steps)
             except StopIteration as end:
                 seg: Segmentation = end.value
-                self.model.told.update({key: seg.provenance[key] for key in ("settings", "versions")})
+                self.model.run_facts.update({key: seg.provenance[key] for key in ("settings", "versions")})
                 return seg
             yield step.done, step.total
 
@@ -151,25 +151,35 @@ class CaseScorer:
         rows: Sequence[ComparedRegion],
         only: frozenset[int] | None,
     ) -> Generator[Done, None, _Cut]:
-        """Count the slices that are wanted, at the size that is wanted."""
+        """Count the chosen slices, at the scan's or the network's size."""
         slice_plane = PLANES[self.model.card.input.plane]
         ours, theirs = slice_plane.apply(seg.labels), slice_plane.apply(reference.labels)
         tumour = tumour_slices(theirs, reference.convention)
-        wanted = [i for i, has in enumerate(tumour) if has or self.settings.slices == "all"]
-        wanted = [i for i in wanted if only is None or i in only]
+        wanted = self._wanted(tumour, only)
         counts: Array = np.zeros((len(rows), 0, 4), dtype=np.int64)
-        pixels = None
+        pixels: tuple[int, int] | None = None
         if wanted and self._network is None:
             counts = slice_counts(ours[wanted], theirs[wanted], rows)
             pixels = (int(ours.shape[1]), int(ours.shape[2]))
-        elif wanted and self._network is not None:
-            found = []
-            for one, size in self._network.counts(scan, reference, rows, wanted):
-                found.append(one)
-                pixels = size
-                yield len(found), len(wanted)
-            counts = np.stack(found, axis=1)
+        elif wanted:
+            counts, pixels = yield from self._at_network_size(scan, reference, rows, wanted)
         return _Cut(counts, pixels, tuple(wanted), tumour[wanted])
+
+    def _wanted(self, tumour: Array, only: frozenset[int] | None) -> list[int]:
+        """Return the indices of the slices that are scored."""
+        wanted = range(len(tumour)) if self.settings.slices == "all" else np.flatnonzero(tumour)
+        return [int(index) for index in wanted if only is None or index in only]
+
+    def _at_network_size(
+        self, scan: Scan, reference: Segmentation, rows: Sequence[ComparedRegion], wanted: Sequence[int]
+    ) -> Generator[Done, None, tuple[Array, tuple[int, int]]]:
+        """Count slices at the network's size; yield the progress, return counts and size."""
+        assert self._network is not None
+        found = []
+        for one in self._network.counts(scan, reference, rows, wanted):
+            found.append(one)
+            yield len(found), len(wanted)
+        return np.stack([counts for counts, _ in found], axis=1), found[-1][1]
 
     def _lesions(
         self, row: ComparedRegion, seg: Segmentation, reference: Segmentation

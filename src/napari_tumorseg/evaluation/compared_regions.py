@@ -1,4 +1,4 @@
-"""The labels and regions that are compared, each as the numbers it has in either mask."""
+"""Labels and regions that are compared, with their label values in either mask."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class ComparedRegion:
     name : str
         Abbreviation, as in `Agreement`.
     kind : {"label", "region"}
-        Which of the two it is.
+        Whether it is a label or a region.
     ours, theirs : tuple of int
         Its labels in the convention of the segmentation and of the reference.
     """
@@ -58,7 +58,7 @@ def _sources(name: str, convention: LabelConvention, common: LabelConvention) ->
 
 
 def tumour_slices(labels: Array, convention: LabelConvention) -> Array:
-    """Return for each slice (first axis) of a mask whether it shows any tumour."""
+    """Return whether each slice (first axis) of a mask holds any tumour."""
     members = next(iter(convention.regions.values()))
     table = np.zeros(256, dtype=bool)
     table[list(members)] = True
@@ -66,7 +66,7 @@ def tumour_slices(labels: Array, convention: LabelConvention) -> Array:
 
 
 def outputs_of(row: ComparedRegion, output: Output) -> tuple[str, ...]:
-    """Return the model's outputs whose probabilities add up to that of a row; none where it gives none.
+    """Return the model's outputs whose probabilities add up to that of a row; none if it has none.
 
     A softmax class counts for every row that its label is in; a sigmoid output only for the one it is named
     after (or for the whole, where there is but one), since it may be painted over by the next.

@@ -1,4 +1,4 @@
-"""Per-slice counts at the network's own size, as most papers take them.
+"""Voxel counts per slice at the network's own size, as most papers report them.
 
 Whole slices go in (the window is not cut to the tissue), labels are taken from what comes out, and the
 reference is brought to the same pixels by the map that brought the image there, cut at one half.
@@ -27,10 +27,10 @@ if TYPE_CHECKING:
     from napari_tumorseg.models.unet import UNet
 
 _WHOLE = 1 << 20
-"""A margin that no slice has: the window is the whole canvas."""
+"""A margin larger than any slice: the window is the whole canvas."""
 
 _HALF = 0.5 - 1e-4
-"""A pixel that is half tumour counts, whichever way its sum was rounded."""
+"""A pixel that is half tumour counts, however its sum was rounded."""
 
 
 class NetworkSize:

@@ -1,4 +1,4 @@
-"""What an evaluation found."""
+"""Result of an evaluation."""
 
 from __future__ import annotations
 
@@ -18,24 +18,24 @@ class Evaluation:
     Attributes
     ----------
     model, run : mapping
-        What was evaluated (name, version, sha256, licence); how it was run (device, flip, threshold,
-        post-processing) and with which versions.
+        Name, version, sha256 and licence of the model; settings of its runs (device, flip, threshold,
+        post-processing) and versions of libraries.
     data : tuple of str
         Names of the folders.
     settings : EvaluationSettings
-        How it was evaluated.
+        Settings of the evaluation.
     planned : int
-        Cases that were to be evaluated.
+        Number of cases that were chosen.
     cases : tuple of CaseScores
-        Those that were.
+        Cases that were scored.
     failures : tuple of FailedCase
-        Those that could not be.
+        Cases that were not.
     seconds : float
-        How long it took.
+        Duration.
     created : str
-        When it was finished, ISO 8601.
+        Time at the end, ISO 8601.
     stopped : str
-        Why it ended before all cases were done; else empty.
+        Reason for a stop before all cases were done; else empty.
     weights : Path or None
         Of the model; learning curves are looked for beside them.
     """
@@ -60,16 +60,16 @@ class Evaluation:
 
     @property
     def failed(self) -> tuple[FailedCase, ...]:
-        """Failures of cases that were to be scored."""
+        """Failures of cases that have a reference."""
         return tuple(failure for failure in self.failures if not failure.unlabelled)
 
     @property
     def unlabelled(self) -> tuple[FailedCase, ...]:
-        """Cases without a reference (or an image): there was nothing to score."""
+        """Cases without a reference (or an image), which cannot be scored."""
         return tuple(failure for failure in self.failures if failure.unlabelled)
 
     @property
     def cases_per_minute(self) -> float:
-        """How fast it went."""
+        """Speed, cases that failed included."""
         done = len(self.cases) + len(self.failures)
         return 60 * done / self.seconds if self.seconds else 0.0

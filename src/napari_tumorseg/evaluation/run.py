@@ -1,4 +1,4 @@
-"""A model over every case of a data set, one after the other, so that it can be stopped in between."""
+"""Evaluation of a model case by case, which can be stopped at any slice."""
 
 from __future__ import annotations
 
@@ -24,20 +24,20 @@ from napari_tumorseg.scan import Segmentation
 
 @dataclass(frozen=True, eq=False)
 class Step:
-    """How far an evaluation is.
+    """Progress of an evaluation.
 
     Attributes
     ----------
     number, total : int
-        Which case of how many, from 1.
+        Number of the case, from 1, and number of cases.
     name : str
         Of the case.
     done, slices : int
-        Slices of it that are run, and to run.
+        Slices that are done, and to do.
     result : CaseScores, Failure or None
-        Given once, when the case is finished.
+        Present once, when the case is finished.
     segmentation : Segmentation or None
-        What was found, beside the result.
+        The segmentation, together with the result.
     """
 
     number: int
@@ -51,20 +51,20 @@ class Step:
 
 @dataclass(frozen=True)
 class Plan:
-    """What is to be evaluated; the weights are loaded, no case is read yet.
+    """Prepared evaluation: weights are loaded, no case is read yet.
 
     Attributes
     ----------
     model : Loaded
-        Its network is loaded once and for all.
+        Model with its network.
     data : DataSet
-        The cases, already chosen.
+        The chosen cases.
     settings : EvaluationSettings
-        How.
+        Settings.
     seen : frozenset of str
         Patients that the model was trained on.
     slices : mapping of str to frozenset of int
-        By the name of a case, the slices that per-slice figures are limited to, where a split tells.
+        Slices to which per-slice figures are limited, by the name of the case, if a split holds slices.
     """
 
     model: Loaded
@@ -114,13 +114,13 @@ class Plan:
         results : sequence of CaseScores or Failure
             From the steps of `run`.
         seconds : float
-            How long they took.
+            Duration.
         stopped : str
-            Why not all cases are among them; else empty.
+            Reason why not all cases are among them; else empty.
         """
         return Evaluation(
             model=_about(self.model),
-            run=self.model.told or {"versions": {"napari-tumorseg": __version__}},
+            run=self.model.run_facts or {"versions": {"napari-tumorseg": __version__}},
             data=tuple(dict.fromkeys(case.path.resolve().name for case in self.data.cases)),
             settings=self.settings,
             planned=len(self.data.cases),
@@ -179,18 +179,18 @@ def evaluate(
     data : DataSet, path or sequence of paths
         Cases with reference masks, of any layout that can be read.
     settings : EvaluationSettings, optional
-        How it is run and scored.
+        Settings of runs and scores.
     cases : sequence of str
         Names of the cases to take; all where none is named.
     split : SavedSplit, optional
         Of a training: only cases of its `part` are taken, and those of its ``train`` count as trained on.
         Where it split single slices, per-slice figures are limited to its own; those in 3-D are not.
     part : {"test", "validation", "train"}
-        Which part of the split.
+        Part of the split.
     limit : int, optional
-        How many cases to take at most.
+        Largest number of cases to take.
     masks : sequence of str
-        Which mask is the reference where a case has several: parts of names, the best first.
+        Choice of the reference if a case has several masks: parts of names, the best first.
     progress : callable, optional
         Called with a `Step` after every slice and case. To be able to stop and keep what is finished, take
         `plan` and go over `Plan.run` instead.

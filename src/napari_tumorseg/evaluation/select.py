@@ -1,4 +1,4 @@
-"""Which cases of a data set are evaluated, and which of them the model has seen."""
+"""Choice of the cases to evaluate, and of the patients that the model has seen."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _MOST_BYTES = 64 << 20
 
 @dataclass(frozen=True)
 class SavedSplit:
-    """Which cases a training used for what.
+    """Split of the cases of a training.
 
     Attributes
     ----------
@@ -35,7 +35,7 @@ class SavedSplit:
         Raises
         ------
         InputError
-            If there is no such part, or nobody is in it.
+            If there is no such part, or it is empty.
         """
         if name not in PARTS:
             raise InputError(f"a split has the parts {', '.join(PARTS)}, not {name!r}")
@@ -46,7 +46,7 @@ class SavedSplit:
         return names
 
     def slices(self, name: str) -> dict[str, frozenset[int]]:
-        """Return the numbers of the slices of a part by case, for the cases of which it has but some."""
+        """Return slice numbers by case, for the cases of which a part holds single slices."""
         found: dict[str, set[int]] = {}
         for entry in self.part(name):
             case, number = _slice_of(entry)
@@ -110,7 +110,7 @@ def select(data: DataSet, names: Sequence[str], among: Sequence[str] | None, lim
 
 
 def seen(card: ModelCard, split: SavedSplit | None = None) -> frozenset[str]:
-    """Return the patients that a model was trained on, as its card and the split tell."""
+    """Return the patients that a model was trained on, according to its card and the split."""
     names = (*card.about.trained_on, *(split.train if split else ()))
     return frozenset(patient_of(_slice_of(name)[0]) for name in names)
 

@@ -1,4 +1,4 @@
-"""Counting slice by slice: what was found, what was missed, what is false."""
+"""Voxel counts (TP, FP, FN, TN) slice by slice."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from napari_tumorseg.measure import Confusion
 from napari_tumorseg.regions import region_mask
 
 _LABELS = 8
-"""Label numbers of all conventions are below."""
+"""Upper limit of the label values of all conventions."""
 
 
 def slice_counts(seg: Array, reference: Array, rows: Sequence[ComparedRegion]) -> Array:
@@ -23,7 +23,7 @@ def slice_counts(seg: Array, reference: Array, rows: Sequence[ComparedRegion]) -
     seg, reference : (S, H, W) array of uint8
         Labels, slices first.
     rows : sequence of ComparedRegion
-        What is compared.
+        Labels and regions to compare.
 
     Returns
     -------
@@ -52,7 +52,7 @@ def pooled(counts: Array) -> Confusion:
 
 
 def _table(seg: Array, reference: Array) -> Array:
-    """Return how often each pair of labels occurs: (labels, labels)."""
+    """Return the number of voxels with each pair of labels: (labels, labels)."""
     pairs = (seg * np.uint8(_LABELS) + reference).ravel()
     return np.bincount(pairs, minlength=_LABELS**2).reshape(_LABELS, _LABELS)
 

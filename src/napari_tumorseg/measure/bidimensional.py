@@ -1,8 +1,8 @@
-"""Longest chords of a flat shape: straight lines that stay inside it, in true lengths.
+"""Longest chords of a shape in a slice: straight lines inside it, with lengths in mm.
 
-A shape is what its pixels fill, edges included, so that a chord may run along an edge or through the
-corner at which two pixels touch. Whether a line between corners stays inside depends on pixels alone and is
-decided in integers; how long it is depends on the metric of the slice, which may be anisotropic or sheared.
+A shape is the area of its pixels, edges included, so that a chord may run along an edge or through the corner
+at which two pixels touch. Whether a line between corners stays inside depends on pixels alone and is decided
+in integers; its length depends on the metric of the slice, which may be anisotropic or sheared.
 """
 
 from __future__ import annotations
@@ -15,14 +15,14 @@ import numpy as np
 from napari_tumorseg.geometry import Affine, Array
 
 TOLERANCE_DEGREES = 1.0
-"""How far from a right angle two chords may be and still count as perpendicular."""
+"""Largest deviation from a right angle of two chords that count as perpendicular."""
 
 _SAME = 1e-9
-"""Lengths closer than this share are one: lattices have many chords of equal length."""
+"""Relative difference below which lengths are equal: lattices have many chords of equal length."""
 
 _BLOCK = 256
 _PAIRS = 2_000_000
-"""How many pairs of corners are held at once: a ragged mask has many."""
+"""Largest number of pairs of corners in memory at once: a ragged mask has many."""
 
 _TOLERANCE = np.radians(TOLERANCE_DEGREES)
 
@@ -61,7 +61,7 @@ def bidimensional_diameters(mask: Array, basis: Affine, above: float = 0.0) -> P
     basis : (n, 2) array
         Columns are the steps from one pixel to the next along Y and X in space.
     above : float
-        Pairs whose product is not larger than this are of no interest, which saves looking for them.
+        Pairs whose product is not larger than this are not searched for.
 
     Returns
     -------
@@ -80,24 +80,24 @@ def bidimensional_diameters(mask: Array, basis: Affine, above: float = 0.0) -> P
 
 
 class _Shape:
-    """A mask with a margin, its corners, and tables that tell quickly whether a line stays inside."""
+    """A mask with a margin, its corners, and tables for quick tests whether a line stays inside."""
 
     def __init__(self, mask: Array, metric: Affine) -> None:
         self.mask = mask
         self.metric = metric
-        around = _around(mask)
+        filled = _filled_neighbours(mask)
         #: corners of the outline, and those of them where it turns
-        self.corners = np.argwhere((around > 0) & (around < 4))
-        self.turns = np.argwhere(_turning(mask, around))
+        self.corners = np.argwhere((filled > 0) & (filled < 4))
+        self.turns = np.argwhere(_turning(mask, filled))
 
     @cached_property
     def places(self) -> Affine:
-        """The corners in space, the centre being where it may."""
+        """The corners in space, relative to their centre."""
         return np.asarray((self.corners - self.corners.mean(axis=0)) @ np.linalg.cholesky(self.metric))
 
     @cached_property
     def widths(self) -> Affine:
-        """How wide the shape is in each of 180 directions, one degree apart."""
+        """Width of the shape in each of 180 directions, one degree apart."""
         angles = np.radians(np.arange(180))
         return np.asarray(np.ptp(self.places @ np.stack([np.cos(angles), np.sin(angles)]), axis=0))
 
@@ -115,7 +115,7 @@ class _Shape:
 
     @cached_property
     def closed(self) -> Array:
-        """What is inside at twice the resolution: even indices are edges and corners, odd ones pixels."""
+        """Inside of the shape at twice the resolution: even indices are edges or corners, odd ones pixels."""
         closed = np.zeros([2 * n + 1 for n in self.mask.shape], dtype=bool)
         closed[1::2, 1::2] = self.mask
         closed[2:-1:2] = closed[1:-2:2] | closed[3::2]
@@ -173,8 +173,8 @@ class _Shape:
 
     def _apart(self, block: slice) -> Affine:
         """Return (some, corners) distances of some corners from all."""
-        squares = (self.places**2).sum(axis=1)
-        between = squares[block, None] + squares - 2 * self.places[block] @ self.places.T
+        norms = (self.places**2).sum(axis=1)
+        between = norms[block, None] + norms - 2 * self.places[block] @ self.places.T
         return np.asarray(np.sqrt(np.maximum(between, 0)))
 
     def _promising(self, wanted: Array, block: slice) -> tuple[Array, Array]:
@@ -207,7 +207,7 @@ class _Shape:
         return found
 
     def _inside(self, starts: Array, steps: Array) -> Array:
-        """Tell which lines between corners stay inside."""
+        """Return whether each line between corners stays inside."""
         inside = np.zeros(len(starts), dtype=bool)
         height, width = np.abs(steps).T
         # strips across the axis along which a line is shorter: there are fewer of them
@@ -218,7 +218,7 @@ class _Shape:
         return inside
 
     def _in_strips(self, starts: Array, steps: Array, axis: int) -> Array:
-        """Tell which lines meet nothing but filled pixels in each strip of pixels across `axis`."""
+        """Return whether each line meets only filled pixels in each strip of pixels across `axis`."""
         count = np.abs(steps[:, axis, None])
         strip = np.arange(count.max(initial=0))
         used = strip < count
@@ -233,7 +233,7 @@ class _Shape:
         return np.asarray((sums[high, index] - sums[low, index] == high - low).all(axis=1))
 
     def _on_edges(self, starts: Array, steps: Array, axis: int) -> Array:
-        """Tell which lines along `axis` have a filled pixel beside every edge they run on."""
+        """Return whether each line along `axis` has a filled pixel beside every edge it runs on."""
         ends = starts[:, axis] + steps[:, axis]
         low, high = np.minimum(starts[:, axis], ends), np.maximum(starts[:, axis], ends)
         sums, at = self.edges[axis], starts[:, 1 - axis]
@@ -266,21 +266,21 @@ def _turned(vector: Affine) -> Affine:
     return np.array([-vector[1], vector[0]])
 
 
-def _around(mask: Array) -> Array:
-    """Return for each corner how many of its four pixels are filled."""
+def _filled_neighbours(mask: Array) -> Array:
+    """Return the number of filled pixels at each corner, 0 to 4."""
     m = np.pad(mask, 1).astype(np.uint8)
     return np.asarray(m[1:, 1:] + m[1:, :-1] + m[:-1, 1:] + m[:-1, :-1])
 
 
-def _turning(mask: Array, around: Array) -> Array:
-    """Tell at which corners the outline turns: one or three pixels filled, or two that touch there."""
+def _turning(mask: Array, filled: Array) -> Array:
+    """Return the corners at which the outline turns: one or three pixels filled, or two that touch there."""
     m = np.pad(mask, 1)
-    diagonal = (around == 2) & (m[1:, 1:] == m[:-1, :-1])
-    return np.asarray((around == 1) | (around == 3) | diagonal)
+    diagonal = (filled == 2) & (m[1:, 1:] == m[:-1, :-1])
+    return np.asarray((filled == 1) | (filled == 3) | diagonal)
 
 
 def _running(filled: Array) -> Array:
-    """Return how many are filled before each index of the first axis, and in all."""
+    """Return the number of filled pixels before each index of the first axis, and in all."""
     return np.pad(np.cumsum(filled, axis=0, dtype=np.int32), ((1, 0), (0, 0)))
 
 
@@ -295,7 +295,7 @@ def _crossings(points: Array, direction: Affine, shape: tuple[int, ...]) -> Affi
 
 
 def _filled(mask: Array, places: Affine, flat: Array) -> Array:
-    """Tell which places are inside; along the `flat` axis they may be on an edge, and both sides count."""
+    """Return which points are inside; along the `flat` axis they may be on an edge, and both sides count."""
     inside = np.zeros(places.shape[:-1], dtype=bool)
     for shift in (-_SAME, _SAME) if flat.any() else (0.0,):
         at = np.floor(places + shift * flat).astype(int)

@@ -1,7 +1,7 @@
-"""What changed between two time points, in plain numbers.
+"""Change between two time points, in plain numbers.
 
-Volumes come from each segmentation on its own grid. Which lesions are new, vanished or the same is told only
-after a registration that a person approved. No clinical verdict is derived.
+Volumes come from each segmentation on its own grid. Lesions are matched only after a registration that a
+person approved. No clinical verdict is derived.
 """
 
 from __future__ import annotations
@@ -23,14 +23,14 @@ from napari_tumorseg.regions import region_mask
 from napari_tumorseg.scan import Segmentation
 
 FORMAT = 1
-"""Version of what `ChangeOverTime.to_dict` gives."""
+"""Version of the format of `ChangeOverTime.to_dict`."""
 
 Status = Literal["new", "vanished", "matched"]
 
 
 @dataclass(frozen=True)
 class RegionChange:
-    """How one label or region changed.
+    """Change of one label or region.
 
     Volumes are None where the voxel size is unknown; the change in % also where there was nothing before.
 
@@ -39,7 +39,7 @@ class RegionChange:
     name : str
         Abbreviation of the label or name of the region.
     kind : {"label", "region"}
-        Which of the two it is.
+        Whether it is a label or a region.
     title : str
         Full name.
     voxels_before, voxels_after : int
@@ -63,7 +63,7 @@ class RegionChange:
 
 @dataclass(frozen=True)
 class ProductChange:
-    """How the sum of the products of diameters of the measurable lesions changed, in mm2 and %."""
+    """Change of the sum of the products of diameters of the measurable lesions, in mm2 and %."""
 
     region: str
     before_mm2: float
@@ -95,7 +95,7 @@ class LesionChange:
 
 @dataclass(frozen=True)
 class ChangeOverTime:
-    """What changed between two time points.
+    """Change between two time points.
 
     Attributes
     ----------
@@ -106,13 +106,13 @@ class ChangeOverTime:
     product : ProductChange or None
         Where diameters were given for both.
     region : str
-        Of which the lesions are.
+        Region of the lesions.
     lesions : tuple of LesionChange or None
-        None where no registration was approved.
+        None if no registration was approved.
     registration : dict or None
-        What `Rigid.to_dict` gives.
+        From `Rigid.to_dict`.
     notes : tuple of str
-        What a reader should know, one sentence each.
+        Remarks, one sentence each.
     """
 
     before: str
@@ -133,7 +133,7 @@ class ChangeOverTime:
         return None if self.lesions is None else sum(lesion.status == status for lesion in self.lesions)
 
     def to_dict(self) -> dict[str, Any]:
-        """Return it as what JSON can hold."""
+        """Return the change as plain types, for JSON."""
         lesions = None
         if self.lesions is not None:
             lesions = [{**asdict(x), "before": list(x.before), "after": list(x.after)} for x in self.lesions]
@@ -177,14 +177,12 @@ def change(
     name = _region(before, after, region)
     lesions = None
     if rigid is None or not rigid.approved:
-        notes.append(
-            "no registration was approved, so it is not told which lesions are new, vanished or the same"
-        )
+        notes.append("no registration was approved, so lesions of both time points are not matched")
     else:
         _check(rigid, before, after)
         lesions = tuple(_lesions(before, after, rigid, name))
-    told = rigid.to_dict() if rigid is not None and rigid.approved else None
-    return ChangeOverTime(before.name, after.name, rows, product, name, lesions, told, tuple(notes))
+    registration = rigid.to_dict() if rigid is not None and rigid.approved else None
+    return ChangeOverTime(before.name, after.name, rows, product, name, lesions, registration, tuple(notes))
 
 
 def _rows(before: Segmentation, after: Segmentation) -> Iterator[RegionChange]:
@@ -274,7 +272,7 @@ class _Lesions:
         return int(self.sizes[list(numbers)].sum())
 
     def met_by(self, other: _Lesions, matrix: Array) -> Array:
-        """Return pairs (mine, other's) of lesions, from where the other's voxels come to lie here."""
+        """Return pairs (mine, other's) of lesions that overlap once the other's voxels are moved here."""
         voxels = np.argwhere(other.numbers)
         steps = np.linalg.inv(self.grid.affine) @ matrix @ other.grid.affine
         at = np.round(voxels @ steps[:3, :3].T + steps[:3, 3]).astype(int)
@@ -284,7 +282,7 @@ class _Lesions:
 
 
 def _lesions(before: Segmentation, after: Segmentation, rigid: Rigid, region: str) -> Iterator[LesionChange]:
-    """Yield what became of each lesion: matched ones first, then vanished and new ones."""
+    """Yield matched lesions first, then vanished and new ones."""
     old, new = _Lesions(before, region), _Lesions(after, region)
     # both ways, lest a small lesion slip between the voxels of a coarser grid
     pairs = np.concatenate(

@@ -1,4 +1,4 @@
-"""Counting where two masks agree, and the ratios that are made of the counts.
+"""Voxel counts of two masks (TP, FP, FN, TN), and the ratios computed from them.
 
 Every ratio is defined for empty masks, too, so that no mean over cases ever has a NaN to drop.
 """
@@ -18,11 +18,11 @@ REFERENCE_EMPTY = "reference empty"
 
 @dataclass(frozen=True)
 class Confusion:
-    """How many voxels (or pixels) of a mask and its reference are what.
+    """Counts of voxels (or pixels) of a mask against its reference.
 
     The definitions are those of Taha and Hanbury (2015, doi:10.1186/s12880-015-0068-x). A ratio of nothing
-    to nothing is 1 where both masks are empty and 0 where one is; `specificity` and `accuracy` are 1 there,
-    since nothing was taken for what it is not.
+    to nothing is 1 if both masks are empty and 0 if one is; `specificity` and `accuracy` are 1 then, since no
+    background was taken for tumour.
 
     Attributes
     ----------
@@ -63,7 +63,7 @@ class Confusion:
 
     @property
     def flags(self) -> tuple[str, ...]:
-        """What a reader of a table must know: which of the masks are empty."""
+        """Empty masks: at most one of the three constants above."""
         if not self.voxels:
             return (SEGMENTATION_EMPTY,) if self.reference_voxels else (BOTH_EMPTY,)
         return () if self.reference_voxels else (REFERENCE_EMPTY,)
@@ -101,7 +101,7 @@ class Confusion:
 
     @property
     def accuracy(self) -> float:
-        """``(TP + TN) / all``; near 1 for anything small, whatever is found."""
+        """``(TP + TN) / all``; near 1 for any small structure, found or not."""
         size = self.tp + self.fp + self.fn + self.tn
         return (self.tp + self.tn) / size if size else 1.0
 

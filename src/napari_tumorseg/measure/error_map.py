@@ -1,4 +1,4 @@
-"""Where two segmentations agree, voxel for voxel, for an overlay."""
+"""Map of the voxels in which two segmentations agree or differ."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from napari_tumorseg.scan import Segmentation
 BOTH, ONLY_A, ONLY_B = 1, 2, 3
 
 AGREEMENT_NAMES: Mapping[int, str] = MappingProxyType({BOTH: "both", ONLY_A: "only A", ONLY_B: "only B"})
-"""What the numbers of an `agreement_map` mean; A is the segmentation, B the reference."""
+"""Meaning of the values of an `agreement_map`; A is the segmentation, B the reference."""
 
-# From the palette of Okabe and Ito, made to be told apart by colour-blind eyes
+# from the palette of Okabe and Ito, which colour-blind people can distinguish
 AGREEMENT_COLOURS: Mapping[int, str] = MappingProxyType(
     {BOTH: "#009E73", ONLY_A: "#E69F00", ONLY_B: "#56B4E9"}
 )
@@ -25,7 +25,7 @@ AGREEMENT_COLOURS: Mapping[int, str] = MappingProxyType(
 
 
 def agreement_map(seg: Segmentation, reference: Segmentation, region: str = "WT") -> Array:
-    """Return where two segmentations agree on a region.
+    """Return the voxels in which two segmentations agree on a region, or differ.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""How bright each region is in each channel: quantiles and histograms, as a plot needs them."""
+"""Intensities of each region in each channel: quantiles and histograms."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from napari_tumorseg.regions import region_mask
 from napari_tumorseg.scan import Image, Role, Scan, Segmentation
 
 REST = "rest"
-"""Name of what lies outside all labels, in the brain where one is known, else in what is not background."""
+"""Name of all voxels outside the labels: in the brain if a mask of it is known, else in the foreground."""
 
 _SHOWN = (0.5, 99.5)
 """Percentiles of head and tumour between which the bins of a channel lie."""
@@ -25,7 +25,7 @@ _SAMPLES = 400_000
 
 @dataclass(frozen=True)
 class Distribution:
-    """How bright one label or region is in one channel.
+    """Intensities of one label or region in one channel.
 
     Attributes
     ----------
@@ -34,18 +34,18 @@ class Distribution:
     channel : str
         Name of the image.
     role : str
-        What it is taken to be.
+        Its modality, as the case states it.
     voxels : int
-        How many voxels were looked at: those of the region whose intensity is a number.
+        Number of voxels of the region (or of the sample) whose intensity is finite.
     not_numbers : int
-        How many of its voxels hold no number, or an infinite one.
+        Number of voxels whose intensity is not finite.
     p1, q1, median, q3, p99 : float or None
-        1st percentile, quartiles, 99th percentile, linearly interpolated; None where there are no voxels.
+        1st percentile, quartiles, 99th percentile, linearly interpolated; None without voxels.
     edges : tuple of float
         Edges of the bins, the same for all regions of a channel; the outermost bins also hold what lies
-        beyond. Empty where the channel holds no number.
+        beyond. Empty if the channel holds no finite value.
     counts : tuple of int
-        How many voxels lie in each bin.
+        Number of voxels in each bin.
     """
 
     name: str
@@ -63,12 +63,12 @@ class Distribution:
     counts: tuple[int, ...]
 
     def to_dict(self) -> dict[str, Any]:
-        """Return it as what JSON can hold."""
+        """Return the distribution as plain types, for JSON."""
         return {**asdict(self), "edges": list(self.edges), "counts": list(self.counts)}
 
 
 def intensities(scan: Scan, seg: Segmentation, bins: int = 48) -> tuple[Distribution, ...]:
-    """Return how bright each label and region is in each channel, and the rest of the brain.
+    """Return the intensities of each label and region in each channel, and of the rest of the brain.
 
     Parameters
     ----------
@@ -77,13 +77,13 @@ def intensities(scan: Scan, seg: Segmentation, bins: int = 48) -> tuple[Distribu
     seg : Segmentation
         On the scan's grid.
     bins : int
-        How many bins the histograms have.
+        Number of bins of the histograms.
 
     Returns
     -------
     tuple of Distribution
-        Channel by channel; in each the labels and regions that are there, and the rest, of which a sample is
-        looked at where it is large.
+        Channel by channel; in each the labels and regions that are not empty, and the rest, which is sampled
+        if it is large.
 
     Raises
     ------
@@ -102,7 +102,7 @@ def intensities(scan: Scan, seg: Segmentation, bins: int = 48) -> tuple[Distribu
 def _of_channel(image: Image, scan: Scan, seg: Segmentation, bins: int) -> list[Distribution]:
     box = bounding_box(seg.labels) or (slice(0, 0),) * 3
     labels, data = seg.labels[box], image.data[box]
-    # only what is labelled is looked at, once per channel
+    # labelled voxels are copied once per channel
     labelled = labels > 0
     inside, values = labels[labelled], np.asarray(data[labelled], dtype=np.float64)
     groups: dict[str, tuple[str, Array]] = {}

@@ -1,7 +1,6 @@
-"""On which side of the mid-sagittal plane the regions of a segmentation lie.
+"""Side of the mid-sagittal plane on which each region of a segmentation lies.
 
-Left and right are the patient's own: in the radiological view that pictures have here, the patient's left is
-on the right of the picture.
+Left and right are the patient's own: pictures are radiological, with the patient's left on the right.
 """
 
 from __future__ import annotations
@@ -26,7 +25,7 @@ CROSSES_PERCENT = 5.0
 
 @dataclass(frozen=True)
 class Laterality:
-    """Where a label or region lies.
+    """Side of a label or region.
 
     Attributes
     ----------
@@ -40,7 +39,7 @@ class Laterality:
         Distance of its centre of gravity to the plane, positive on the left; None where the voxel size is
         unknown.
     confident : bool
-        Whether the plane is to be trusted.
+        Whether the plane can be trusted.
     words : str
         The same as a sentence.
     """
@@ -55,12 +54,12 @@ class Laterality:
     words: str
 
     def to_dict(self) -> dict[str, Any]:
-        """Return it as what JSON can hold."""
+        """Return the sides as plain types, for JSON."""
         return asdict(self)
 
 
 def laterality(seg: Segmentation, midline: Midline) -> tuple[Laterality, ...]:
-    """Tell on which side each label and region that is there lies.
+    """Return the side of each label and region that is not empty.
 
     Parameters
     ----------
@@ -72,7 +71,7 @@ def laterality(seg: Segmentation, midline: Midline) -> tuple[Laterality, ...]:
     Returns
     -------
     tuple of Laterality
-        In the order of the table of measurements, without what is empty.
+        In the order of the table of measurements.
 
     Raises
     ------

@@ -1,6 +1,6 @@
-"""Scoring lesion by lesion, as the BraTS challenge does since 2023.
+"""Lesion-wise scores, as the BraTS challenge computes them since 2023.
 
-Reimplemented from what the challenge says of itself and its evaluation (Saluja et al.,
+Reimplemented from the description of the challenge and its evaluation (Saluja et al.,
 https://github.com/rachitsaluja/BraTS-2023-Metrics).
 """
 
@@ -24,7 +24,7 @@ _CONNECTED_18 = ndimage.generate_binary_structure(3, 2)
 
 
 class LesionRules(TypedDict):
-    """What differs between the tasks of the challenge: keyword arguments of `lesion_wise`."""
+    """Rules that differ between the tasks of the challenge: keyword arguments of `lesion_wise`."""
 
     dilation: int
     min_voxels: int
@@ -42,16 +42,16 @@ LESION_RULES: Mapping[str, LesionRules] = MappingProxyType(
 
 @dataclass(frozen=True)
 class Lesion:
-    """A lesion of the reference and what was found of it.
+    """A lesion of the reference and the components that were matched to it.
 
     Attributes
     ----------
     voxels : int
         Its size.
     found_voxels : int
-        Size of all predicted components that touch its dilation; 0 where it was missed.
+        Size of all predicted components that touch its dilation; 0 if it was missed.
     components : int
-        How many they are.
+        Number of those components.
     dice : float
         Of the lesion and those components.
     hd95_mm : float or None
@@ -70,7 +70,7 @@ class Lesion:
 
 @dataclass(frozen=True)
 class LesionScores:
-    """How a mask agrees with its reference, lesion by lesion.
+    """Agreement of a mask with its reference, lesion by lesion.
 
     Attributes
     ----------
@@ -82,9 +82,9 @@ class LesionScores:
     false_positives : int
         Predicted components, of any size, that touch no lesion's dilation.
     lesions : tuple of Lesion
-        Those of the reference, the ones too small to count included.
+        Lesions of the reference, including those too small to count.
     flags : tuple of str
-        Which of the masks are empty.
+        Empty masks, as in `Confusion`.
     """
 
     dice: float
@@ -106,7 +106,7 @@ class LesionScores:
         return sum(lesion.kept and not lesion.components for lesion in self.lesions)
 
     def to_dict(self) -> dict[str, Any]:
-        """Return it as what JSON can hold."""
+        """Return the scores as plain types, for JSON."""
         lists = {"lesions": [asdict(lesion) for lesion in self.lesions], "flags": list(self.flags)}
         return {**asdict(self), "found": self.found, "missed": self.missed, **lists}
 
@@ -121,8 +121,8 @@ def lesion_wise(
 ) -> LesionScores:
     """Score a region lesion by lesion, as BraTS 2023 does.
 
-    The reference is dilated (18-connected); what one 26-connected component of that holds of it is one
-    lesion, compared to all of the predicted 26-connected components that touch its dilation. Scores are means
+    The reference is dilated (18-connected); its voxels in one 26-connected component of that are one lesion,
+    compared to all of the predicted 26-connected components that touch its dilation. Scores are means
     over the lesions of more than `min_voxels` voxels and the predicted components, of any size, that touch
     none, small lesions included; these have Dice 0 and HD95 `penalty_mm`. HD95 is weighted by area
     (`weighted_hd95`).
@@ -132,9 +132,9 @@ def lesion_wise(
     seg_mask, ref_mask : (Z, Y, X) array of bool
         A region of the segmentation and of the reference.
     grid : Grid
-        Where both lie.
+        Grid of both masks.
     dilation : int
-        How many times the reference is dilated.
+        Number of dilations of the reference.
     min_voxels : int
         Lesions up to this size are left out. (The challenge's program compares mm3: its voxels are of 1 mm3.)
     penalty_mm : float
@@ -143,7 +143,7 @@ def lesion_wise(
     Returns
     -------
     LesionScores
-        For the rules of a task, call it with ``**LESION_RULES["MET"]``.
+        Scores; for the rules of a task, pass ``**LESION_RULES["MET"]``.
 
     Raises
     ------
@@ -196,7 +196,7 @@ def _matched(
         box = tuple(slice(min(s.start for s in side), max(s.stop for s in side)) for side in sides)
         wanted = np.zeros(predicted.count + 1, dtype=bool)
         wanted[parts] = True
-        # a component of the dilation is the dilation of what it holds of the reference
+        # a component of the dilation is the dilation of the part of the reference inside it
         yield ref[box] & (dilated.numbers[box] == number), wanted[predicted.numbers[box]], parts.size
 
 

@@ -1,7 +1,7 @@
-"""The longest diameter of a tumour in three dimensions.
+"""Longest diameter of a tumour in three dimensions.
 
-The body is what its voxels fill, its surface is taken at the centres of the voxel faces that show: the
-vertices that marching cubes gives for a binary volume. A row of ten voxels of 1 mm is thus 10 mm long, not
+The surface is taken at the centres of the outer voxel faces: the vertices that marching cubes gives for a
+binary volume. A row of ten voxels of 1 mm is thus 10 mm long, not
 9 (centre to centre) and not 10.1 (corner to corner).
 """
 
@@ -42,9 +42,9 @@ def longest_diameter(mask: Array, affine: Affine, parts: LabelledComponents | No
     mask : (Z, Y, X) array of bool
         The body.
     affine : (4, 4) array
-        Maps (z, y, x, 1) to space; oblique or sheared as it may be.
+        Maps (z, y, x, 1) to space; may be oblique or sheared.
     parts : LabelledComponents, optional
-        Its components, where they are known already.
+        Its components, if they are known already.
 
     Returns
     -------
@@ -55,7 +55,7 @@ def longest_diameter(mask: Array, affine: Affine, parts: LabelledComponents | No
     boxes = ndimage.find_objects(parts.numbers, parts.count)
     bounds = [longest_diagonal([s.stop - s.start for s in box], affine) for box in boxes]
     longest = 0.0
-    # widest boxes first: most components need not be looked at
+    # widest boxes first: most components need not be searched
     for index in np.argsort(bounds)[::-1]:
         if bounds[index] <= longest:
             break
@@ -65,7 +65,7 @@ def longest_diameter(mask: Array, affine: Affine, parts: LabelledComponents | No
 
 
 def face_centres(mask: Array) -> Affine:
-    """Return centres (z, y, x) of showing faces, of those on one line only the first and the last.
+    """Return the centres (z, y, x) of outer faces, of those on one line only the first and the last.
 
     None in between can be an end of the longest diameter, since a convex hull has no vertex there.
     """

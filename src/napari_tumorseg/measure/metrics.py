@@ -70,10 +70,9 @@ class Metric:
         return f"{self.title} ({self.unit})" if self.unit else self.title
 
     @property
-    def short_heading(self) -> str:
-        """Short title with the unit."""
-        short = self.short or self.title
-        return f"{short} ({self.unit})" if self.unit else short
+    def column(self) -> str:
+        """Heading of a column; short if there is a unit."""
+        return f"{self.short or self.title} ({self.unit})" if self.unit else self.title
 
     @property
     def tip(self) -> str:

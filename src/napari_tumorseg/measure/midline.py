@@ -1,6 +1,6 @@
 """The mid-sagittal plane of a head, fitted from its own left-right symmetry.
 
-A head seldom lies straight in the scanner, so x = 0 is not its middle. Here the plane is sought in which
+A head seldom lies straight in the scanner, so x = 0 is not its middle. This module finds the plane in which
 the reference image, mirrored, agrees best with itself: a coarse search over yaw, roll and offset, then a
 refinement of the best. Differences count up to a limit only (a truncated L1 norm), so that a tumour, which
 has no counterpart on the other side, pulls no more than any other mismatch (the idea of Liu, Collins and
@@ -35,17 +35,17 @@ _MAX_TILT = 35.0
 """Degrees up to which a head may be turned or inclined."""
 
 _KEPT = 0.8
-"""Share of the samples, those that agree best, whose correlation is told."""
+"""Share of the samples, those that agree best, whose correlation is reported."""
 
 _MIN_CORRELATION = 0.6
-"""Below, a plane is not to be trusted; brains with large tumours reach 0.73 to 0.94."""
+"""Lowest correlation of a plane that is trusted; brains with large tumours reach 0.73 to 0.94."""
 
 _MIN_RISE = 0.008
-"""By how much the mismatch (0 to 0.3) has to grow when the plane is turned by `_TURN` degrees."""
+"""Least increase of the mismatch (0 to 0.3) when the plane is turned by `_TURN` degrees."""
 _TURN = 12.0
 
 _MIN_HEIGHT_MM = 40.0
-"""How much of a head, from the feet to the top, it takes to tell whether it is inclined."""
+"""Smallest height of a head from which its inclination can be estimated."""
 
 _FEW, _MANY = 1500, 12000
 
@@ -63,13 +63,13 @@ class Midline:
     offset : float
         In mm, or in voxels where the voxel size is unknown.
     unit : {"mm", "unknown"}
-        Which of the two.
+        Unit of the offset.
     correlation : float
         Of the image with its mirror image, over the best 80 % of the samples; 1 is perfect symmetry.
     confident : bool
         Whether the symmetry is good enough to trust the plane.
     notes : tuple of str
-        What a reader should know, one sentence each.
+        Remarks, one sentence each.
     """
 
     normal: Point
@@ -81,29 +81,29 @@ class Midline:
 
     @property
     def yaw_degrees(self) -> float:
-        """How far the head is turned in the axial plane, against the axes of the scan's world."""
+        """Rotation of the head in the axial plane, against the axes of the scan's world."""
         return float(np.degrees(np.arctan2(-self.normal[1], -self.normal[0])))
 
     @property
     def roll_degrees(self) -> float:
-        """How far the head is inclined towards a shoulder."""
+        """Inclination of the head towards a shoulder."""
         return float(np.degrees(np.arcsin(np.clip(-self.normal[2], -1, 1))))
 
     def distance(self, points: Array) -> Affine:
-        """Return how far (..., 3) points (R, A, S) lie to the left of the plane; negative on the right."""
+        """Return distances of (..., 3) points (R, A, S) to the left of the plane; negative on the right."""
         return np.asarray(np.asarray(points, dtype=float) @ np.array(self.normal) - self.offset)
 
     def distance_of_voxels(self, indices: Array, grid: Grid) -> Affine:
-        """Return how far (..., 3) canonical indices lie to the left; negative on the right."""
+        """Return the distances of (..., 3) canonical indices to the left; negative on the right."""
         return self.distance(grid.to_world(indices))
 
     def trace(self, grid: Grid, index: int) -> tuple[Point, Point] | None:
-        """Return where the plane crosses an axial slice, as two ends (z, y, x) on its border.
+        """Return the line in which the plane crosses an axial slice, as two ends (z, y, x) on its border.
 
         Returns
         -------
         pair of points or None
-            None where it does not.
+            None if it does not cross it.
         """
         steps = np.array(self.normal) @ grid.affine[:3, :3]
         rest = float(np.array(self.normal) @ grid.affine[:3, 3] - self.offset + steps[0] * index)
@@ -122,8 +122,9 @@ class Midline:
         return ends[0], far
 
     def to_dict(self) -> dict[str, Any]:
-        """Return it as what JSON can hold."""
-        return {**asdict(self), "normal": list(self.normal), "notes": list(self.notes)}
+        """Return the plane as plain types, for JSON."""
+        angles = {"yaw_degrees": self.yaw_degrees, "roll_degrees": self.roll_degrees}
+        return {**asdict(self), **angles, "normal": list(self.normal), "notes": list(self.notes)}
 
 
 def find_midline(scan: Scan) -> Midline:
@@ -132,7 +133,7 @@ def find_midline(scan: Scan) -> Midline:
     Parameters
     ----------
     scan : Scan
-        Its reference image is looked at; the skull may be there or not.
+        Its reference image is used, with or without the skull.
 
     Returns
     -------
@@ -146,8 +147,8 @@ def find_midline(scan: Scan) -> Midline:
         return Midline((-1.0, 0.0, 0.0), 0.0, scan.grid.unit, 0.0, False, nothing)
     if scan.grid.unit != "mm":
         notes.append("the voxel size is unknown, so the mid-sagittal plane is taken as upright on the slices")
-    elif not head.tells_roll:
-        notes.append("there are too few slices to tell whether the head is inclined")
+    elif not head.has_roll:
+        notes.append("there are too few slices to estimate the inclination of the head")
     best = _search(head)
     correlation = head.correlation(best)
     confident = scan.grid.unit == "mm"
@@ -172,7 +173,7 @@ class _Head:
     own: Array
     centre: Affine
     step: float
-    tells_roll: bool
+    has_roll: bool
 
     @classmethod
     def of(cls, scan: Scan) -> _Head:
@@ -191,7 +192,7 @@ class _Head:
         )
 
     def mirrored(self, plane: Affine, some: Array) -> Array:
-        """Return what the image holds on the other side of a plane from some of the samples."""
+        """Return the intensities opposite to some of the samples, on the other side of a plane."""
         normal = _normal(plane)
         places = self.places[some]
         beyond = places - 2 * ((places - self.centre) @ normal - plane[2])[:, None] * normal
@@ -200,7 +201,7 @@ class _Head:
         return np.asarray(found)
 
     def cost(self, some: Array, most: float = _MAX_TILT) -> Cost:
-        """Return the function that tells how badly some samples agree with their mirror image, 0 to 0.3.
+        """Return the function that computes the mismatch of some samples with their mirror image, 0 to 0.3.
 
         Planes tilted by more than `most` degrees are worse than any other.
         """
@@ -222,7 +223,7 @@ class _Head:
         return float(np.corrcoef(self.own[kept], other[kept])[0, 1])
 
     def some(self, number: int) -> Array:
-        """Return the indices of so many samples, chosen by chance but always the same."""
+        """Return the indices of so many samples, random but always the same."""
         return np.random.default_rng(0).permutation(len(self.own))[:number]
 
 
@@ -236,7 +237,7 @@ def _search(head: _Head) -> Affine:
     """Return the plane (yaw, roll, offset from the centre) in which the head is most symmetric."""
     quick, thorough = head.cost(head.some(_FEW)), head.cost(head.some(_MANY))
     angles = np.arange(-30.0, 31.0, 10.0)
-    rolls = angles if head.tells_roll else np.zeros(1)
+    rolls = angles if head.has_roll else np.zeros(1)
     offsets = head.step * np.array([-3, -1.5, 0, 1.5, 3])
     planes = [np.array([yaw, roll, offset]) for yaw in angles for roll in rolls for offset in offsets]
     starts = sorted(planes, key=quick)[:4]
@@ -249,7 +250,7 @@ def _refined(cost: Cost, start: Affine, reach: tuple[float, float, float], head:
     """Return the plane of least cost near another one (Nelder and Mead 1965)."""
     from scipy import optimize  # slow to import
 
-    free = [0, 1, 2] if head.tells_roll else [0, 2]
+    free = [0, 1, 2] if head.has_roll else [0, 2]
 
     def of_free(values: Affine) -> float:
         plane = start.copy()
@@ -264,9 +265,9 @@ def _refined(cost: Cost, start: Affine, reach: tuple[float, float, float], head:
 
 
 def _is_sharp(head: _Head, best: Affine) -> bool:
-    """Tell whether the symmetry is lost when the plane is turned; it is not for a ball."""
+    """Return whether the symmetry is lost when the plane is turned; it is not for a ball."""
     cost = head.cost(head.some(_MANY), most=np.inf)
-    turns = [(_TURN, 0.0), (-_TURN, 0.0)] + ([(0.0, _TURN), (0.0, -_TURN)] if head.tells_roll else [])
+    turns = [(_TURN, 0.0), (-_TURN, 0.0)] + ([(0.0, _TURN), (0.0, -_TURN)] if head.has_roll else [])
     return min(cost(best + np.array([*turn, 0.0])) for turn in turns) - cost(best) >= _MIN_RISE
 
 

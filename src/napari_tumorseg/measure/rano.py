@@ -27,7 +27,7 @@ from napari_tumorseg.regions import region_mask
 from napari_tumorseg.scan import Segmentation
 
 FORMAT = 1
-"""Version of what `Rano.to_dict` gives."""
+"""Version of the format of `Rano.to_dict`."""
 
 MIN_LENGTH_MM = 10.0
 MAX_SLICE_MM = 5.0
@@ -83,7 +83,7 @@ class LesionDiameters:
     measurable : bool or None
         At least 10 mm both, on slices no thicker than 5 mm; None where the voxel size is unknown.
     reason : str
-        Why it is not measurable; empty where it is.
+        Why it is not measurable; else empty.
     edited : bool
         Whether a person has moved an end.
     """
@@ -109,7 +109,7 @@ class Rano:
     case, convention : str
         Names of the segmentation and its label convention.
     region : str
-        What was taken as lesion: ET, or WT where there is no ET.
+        Region of the lesions: ET, or WT if there is no ET.
     unit : {"mm", "unknown"}
         Whether the voxel size is known.
     slice_mm : float or None
@@ -117,7 +117,7 @@ class Rano:
     lesions : tuple of LesionDiameters
         The largest product first.
     notes : tuple of str
-        What a reader should know, one sentence each.
+        Remarks, one sentence each.
     """
 
     case: str
@@ -139,7 +139,7 @@ class Rano:
         return self._sum(lambda lesion: True)
 
     def to_dict(self) -> dict[str, Any]:
-        """Return it as what JSON can hold."""
+        """Return the diameters as plain types, for JSON."""
         sums = {
             "sum_of_products_mm2": self.sum_of_products_mm2,
             "sum_of_all_products_mm2": self.sum_of_all_products_mm2,
@@ -155,12 +155,12 @@ class Rano:
 
     @classmethod
     def from_dict(cls, content: Mapping[str, Any]) -> Rano:
-        """Return what `to_dict` gave.
+        """Return the diameters that `to_dict` wrote.
 
         Raises
         ------
         InputError
-            If it is something else.
+            If the content is of another kind.
         """
         try:
             if content["format"] != FORMAT:
@@ -220,14 +220,14 @@ def rano(seg: Segmentation, region: str | None = None) -> Rano:
 def with_ends(
     found: Rano, number: int, grid: Grid, *, longest: Ends | None = None, perpendicular: Ends | None = None
 ) -> Rano:
-    """Return the diameters after a person moved ends of a lesion's lines; all lengths are computed anew.
+    """Return the diameters with new ends of a lesion's lines; its lengths are computed anew.
 
     Parameters
     ----------
     found : Rano
-        What was measured.
+        Diameters.
     number : int
-        The lesion's.
+        Number of the lesion.
     grid : Grid
         Of the segmentation.
     longest, perpendicular : pair of (z, y, x), optional
@@ -286,7 +286,7 @@ def _measured(seg: Segmentation, members: tuple[int, ...]) -> list[_Found]:
 
 
 def _largest(part: Array, grid: Grid) -> tuple[int, Pair]:
-    """Return the slice with the largest product, and its diameters; the largest area is looked at first."""
+    """Return the slice with the largest product, and its diameters; slices by area, the largest first."""
     basis = grid.affine[:3, 1:3]
     best: tuple[int, Pair] | None = None
     for index in np.argsort(-part.sum(axis=(1, 2)), kind="stable"):
@@ -356,7 +356,7 @@ def _angle(one: Line, other: Line) -> float | None:
 
 
 def _measurable(longest: float | None, perpendicular: float | None, grid: Grid) -> tuple[bool | None, str]:
-    """Tell whether a lesion is measurable, and in words why not."""
+    """Return whether a lesion is measurable, and in words why not."""
     if longest is None or perpendicular is None or grid.spacing_mm is None:
         return None, UNKNOWN_SPACING
     against = []
@@ -371,7 +371,7 @@ def _measurable(longest: float | None, perpendicular: float | None, grid: Grid) 
 
 
 def warn_of_angle(lesion: LesionDiameters) -> str:
-    """Return a sentence where a person's lines are no longer perpendicular; else empty."""
+    """Return a sentence if lines that a person moved are no longer perpendicular; else an empty text."""
     angle = lesion.angle_degrees
     if angle is None or angle >= 90 - TOLERANCE_DEGREES - _ROUNDING:
         return ""

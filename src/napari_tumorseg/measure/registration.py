@@ -1,7 +1,7 @@
-"""Bringing a later scan onto an earlier one by a rigid motion.
+"""Rigid registration of a later scan to an earlier one.
 
 Needs SimpleITK, the extra ``registration``. A registration can fail without an error, so a person has to
-look at its preview and approve it before anything is derived from it.
+inspect its preview and approve it before anything is derived from it.
 """
 
 from __future__ import annotations
@@ -35,15 +35,15 @@ class Rigid:
     matrix : (4, 4) array
         Maps RAS mm of the moving scan to RAS mm of the fixed one.
     fixed, moving : Grid
-        Where the scans lie.
+        Grids of the scans.
     metric_before, metric_after : float or None
         Mutual information (Mattes) of both images without and with the motion; higher is better.
     preview : Image or None
-        The moving scan's channel on the fixed grid, to be looked at over the fixed one.
+        The moving scan's channel on the fixed grid, to be inspected over the fixed one.
     channel : str
-        What was compared, such as ``"flair with flair"``.
+        Channels that were compared, such as ``"flair with flair"``.
     approved : bool
-        Whether a person has looked at the preview and agreed.
+        Whether a person has inspected the preview and agreed.
     """
 
     matrix: Affine
@@ -62,18 +62,18 @@ class Rigid:
 
     @property
     def rotation_degrees(self) -> float:
-        """By how much it turns, about whatever axis."""
+        """Angle of rotation, about any axis."""
         cosine = (np.trace(self.matrix[:3, :3]) - 1) / 2
         return float(np.degrees(np.arccos(np.clip(cosine, -1, 1))))
 
     @property
     def shift_mm(self) -> float:
-        """By how much it moves the middle of the moving scan."""
+        """Displacement of the centre of the moving scan."""
         middle = self.moving.to_world((np.array(self.moving.shape) - 1) / 2)
         return float(np.linalg.norm(self.to_fixed(middle) - middle))
 
     def approve(self) -> Rigid:
-        """Return it as approved by a person who has looked at the preview."""
+        """Return the motion as approved by a person who has inspected the preview."""
         return replace(self, approved=True)
 
     def to_fixed(self, points: Affine) -> Affine:
@@ -85,7 +85,7 @@ class Rigid:
         return replace(grid, affine=self.matrix @ grid.affine)
 
     def to_dict(self) -> dict[str, Any]:
-        """Return it as what JSON can hold, without the preview."""
+        """Return the motion as plain types, for JSON, without the preview."""
         return {
             "matrix_ras_mm": self.matrix.tolist(),
             "rotation_degrees": self.rotation_degrees,
@@ -112,7 +112,7 @@ def register(fixed: Scan, moving: Scan, seed: int = 1) -> Rigid:
     Returns
     -------
     Rigid
-        Not approved yet: it is for a person to look at its preview.
+        Not approved yet: a person has to inspect its preview.
 
     Raises
     ------

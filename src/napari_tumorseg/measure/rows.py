@@ -1,4 +1,4 @@
-"""Rows of a table by the name of their label or region."""
+"""Access to rows of a table by the name of their label or region."""
 
 from __future__ import annotations
 

@@ -1,9 +1,9 @@
-"""How far the surfaces of two masks are apart.
+"""Distances between the surfaces of two masks.
 
 Two definitions of a surface are in use, and they give different numbers:
 
 * `surface_distances`, `hd95` and `nsd` take voxels, as MONAI does: those that a 6-connected erosion takes
-  away, outside the image counting as background. Each counts the same.
+  away, outside the image counting as background. Each has the same weight.
 * `weighted_hd95` takes surface elements, as surface-distance does (Nikolov et al. 2018, arXiv:1809.04430):
   the cubes between eight voxels of which some but not all are in the mask, each with the area of the
   marching cubes (Lorensen and Cline 1987) through it. BraTS 2023 scores by it.
@@ -32,7 +32,7 @@ _CORNERS = tuple(np.ndindex(2, 2, 2))
 
 
 def union_box(first: Array, second: Array) -> tuple[slice, ...]:
-    """Return the slices that enclose what is non-zero in either array; one voxel where nothing is."""
+    """Return the slices that enclose all non-zero voxels of both arrays; one voxel if there are none."""
     boxes = [box for box in (bounding_box(first), bounding_box(second)) if box is not None]
     if not boxes:
         return tuple(slice(0, 1) for _ in range(first.ndim))
@@ -41,7 +41,7 @@ def union_box(first: Array, second: Array) -> tuple[slice, ...]:
 
 
 def surface_distances(seg_mask: Array, ref_mask: Array, affine: Affine) -> Directed:
-    """Return how far each surface voxel of either mask is from the nearest one of the other.
+    """Return the distance of each surface voxel of either mask from the nearest one of the other.
 
     Parameters
     ----------
@@ -132,7 +132,7 @@ def _surface(mask: Array) -> Array:
 
 
 def _codes(mask: Array) -> Array:
-    """Return for each cube between eight voxels, one layer around the mask included, how it is filled."""
+    """Return the filled corners of each cube between eight voxels, with one layer outside the mask."""
     padded = np.pad(mask, 1).astype(np.uint8)
     codes = np.zeros(np.array(padded.shape) - 1, np.uint8)
     for bit, corner in enumerate(_CORNERS):

@@ -1,4 +1,4 @@
-"""Volume, extent, place and longest diameter of every label and region of a segmentation."""
+"""Volume, extent, position and longest diameter of every label and region of a segmentation."""
 
 from __future__ import annotations
 
@@ -16,31 +16,31 @@ from napari_tumorseg.scan import Segmentation
 Point = tuple[float, float, float]
 
 FORMAT = 1
-"""Version of what `Measurements.to_dict` gives."""
+"""Version of the format of `Measurements.to_dict`."""
 
 
 @dataclass(frozen=True)
 class RegionStats:
-    """What was measured of one label or region.
+    """Measurements of one label or region.
 
-    Lengths, places and volumes are None where the voxel size is unknown, places also where it is empty.
+    Lengths, positions and volumes are None if the voxel size is unknown, positions also without voxels.
 
     Attributes
     ----------
     name : str
         Abbreviation of the label or name of the region.
     kind : {"label", "region"}
-        Which of the two it is.
+        Whether it is a label or a region.
     title : str
         Full name.
     labels : tuple of int
-        The numbers in the mask that make it up.
+        Label values that make it up.
     voxels : int
-        How many voxels it has.
+        Number of voxels.
     volume_ml : float or None
         Their volume.
     components : int
-        How many 26-connected components it has.
+        Number of 26-connected components.
     slices : (first, last) or None
         Canonical Z indices from 0, both included.
     centroid_mm : (R, A, S) or None
@@ -66,7 +66,7 @@ class RegionStats:
 
 @dataclass(frozen=True)
 class Measurements:
-    """What was measured of one segmentation.
+    """Measurements of one segmentation.
 
     Attributes
     ----------
@@ -77,7 +77,7 @@ class Measurements:
     unit : {"mm", "unknown"}
         Whether the voxel size is known.
     voxel_volume_mm3 : float or None
-        Volume of a voxel, right under shear, too.
+        Volume of a voxel; correct under shear.
     spacing_mm : (Z, Y, X) or None
         Voxel size.
     rows : tuple of RegionStats
@@ -97,7 +97,7 @@ class Measurements:
         return row_of(self.rows, name)
 
     def to_dict(self) -> dict[str, Any]:
-        """Return it as what JSON can hold."""
+        """Return the measurements as plain types, for JSON."""
         content = _plain(asdict(self))
         return {"format": FORMAT, "case": content.pop("case"), "scheme": content.pop("convention"), **content}
 
@@ -212,7 +212,7 @@ class _Place:
 
 
 def _plain(value: Any) -> Any:
-    """Return lists for tuples, so that what is read back from JSON is equal."""
+    """Return lists for tuples, so that values read back from JSON are equal."""
     if isinstance(value, dict):
         return {key: _plain(item) for key, item in value.items()}
     return [_plain(item) for item in value] if isinstance(value, tuple) else value

@@ -1,4 +1,4 @@
-"""Results for people and other programs: tables, sentences, pictures."""
+"""Reports: tables, sentences, pictures and pages."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ __all__ = ["agreement_table", "overlay", "summary", "to_csv", "to_json", "to_ric
 
 
 def __getattr__(name: str) -> object:
-    """Import what draws only where it is used: it brings Pillow and scikit-image."""
+    """Import functions that draw only if they are used: they need Pillow and scikit-image."""
     if name == "overlay":
         from napari_tumorseg.report.overlay_image import overlay
 

@@ -118,9 +118,7 @@ def curves(lines: Sequence[Curve], title: str, unit: str) -> Markup:
     lines = [line for line in lines if line.points]
     if not lines:
         return Markup()
-    xs = [x for line in lines for x, _ in line.points]
-    ys = [y for line in lines for _, y in line.points]
-    area = _Area(_range(xs, whole=True), _range(ys))
+    area = _Area.of(lines)
     return svg(
         "curves.svg",
         title=title,
@@ -144,6 +142,12 @@ class _Area:
     top: int = 14
     right: int = 486
     bottom: int = 208
+
+    @classmethod
+    def of(cls, lines: Sequence[Curve]) -> _Area:
+        """Return the area that holds all points."""
+        xs, ys = zip(*(point for line in lines for point in line.points), strict=True)
+        return cls(_range(xs, whole=True), _range(ys))
 
     def x(self, value: float) -> float:
         """Return the place of a value on the horizontal axis."""

@@ -9,11 +9,18 @@ from typing import Any
 from napari_tumorseg.evaluation.result import Evaluation
 from napari_tumorseg.evaluation.scores import CaseScores, RowScores
 from napari_tumorseg.evaluation.statistics import unseen_first
-from napari_tumorseg.measure.metrics import METRICS, NONE, Metric, in_table
+from napari_tumorseg.measure.metrics import METRICS, NONE, in_table
 from napari_tumorseg.regions import REGION_NAMES, get_convention
 from napari_tumorseg.report.charts import BarGroup, Curve, Series, bars, curves
 from napari_tumorseg.report.evaluation_summary import slice_tables, volume_tables
-from napari_tumorseg.report.evaluation_tables import DAGGER, meanings, region_names, slice_size
+from napari_tumorseg.report.evaluation_tables import (
+    DAGGER,
+    case_cells,
+    marked,
+    meanings,
+    region_names,
+    slice_size,
+)
 from napari_tumorseg.report.learning import Learning
 from napari_tumorseg.report.page import Head, HtmlTable, data_url, render
 from napari_tumorseg.report.tables import NOTICE
@@ -191,18 +198,13 @@ def _case_table(found: Evaluation) -> HtmlTable:
     known = any(case.unit == "mm" for case in found.cases)
     metrics = {name: m for name, m in in_table(METRICS, "cases").items() if known or m.unit != "mm"}
     heads: list[Head | str] = ["case"]
-    heads += [Head.of(m, f"{name} ") for name in names for m in metrics.values()]
-    return HtmlTable(heads, [_case_row(case, names, metrics) for case in found.cases])
+    heads += [Head.of(metric, f"{name} ") for name in names for metric in metrics.values()]
+    return HtmlTable(heads, [_case_row(case, names, list(metrics)) for case in found.cases])
 
 
-def _case_row(case: CaseScores, regions: Sequence[str], metrics: Mapping[str, Metric]) -> list[str]:
-    scored = {row.name: row for row in case.regions}
-    cells = [
-        metric.text(scored[region].in_3d(name)) if region in scored else NONE
-        for region in regions
-        for name, metric in metrics.items()
-    ]
-    return [case.name + (f" {DAGGER}" if case.trained_on else ""), *cells]
+def _case_row(case: CaseScores, regions: Sequence[str], metrics: Sequence[str]) -> list[str]:
+    cells = [text for region in regions for text in case_cells(case, [region], metrics)]
+    return [marked(case, case.name), *cells]
 
 
 def _scores(row: RowScores) -> str:

@@ -1,4 +1,4 @@
-"""The files that an evaluation leaves: tables, summary and page, each written whole or not at all."""
+"""Output files of an evaluation: tables, summary and page, each written completely or not at all."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ from napari_tumorseg.report.learning import Learning
 from napari_tumorseg.scan import Segmentation
 
 FILES = ("cases.csv", "slices.csv", "summary.json", "report.html")
-"""What is written into the folder."""
+"""Names of the files in the folder."""
 
 _QUALITY = 85
 
 
 def prepare_folder(folder: Path, overwrite: bool = False) -> None:
-    """Make the folder, and raise before any work is done if a file in it must not or cannot be written.
+    """Create the folder; fail before any work is done if a file in it cannot be written.
 
     Raises
     ------
@@ -48,9 +48,9 @@ def write_evaluation(
     Parameters
     ----------
     found : Evaluation
-        What is written. The cases that are shown as pictures are read once more.
+        Scores to write. The cases that are shown as pictures are read once more.
     folder : Path
-        Is made if it is not there.
+        Created if it does not exist.
     learning : Learning, optional
         Learning curves of the model's training.
     overwrite : bool

@@ -109,22 +109,29 @@ def case_table(found: Evaluation) -> Table:
 
     regions = region_names(found.cases)
     known = any(case.unit == "mm" for case in found.cases)
-    headings = [f"{name} Dice" for name in regions]
-    headings += [f"{name} HD95" for name in regions] if known else []
-    marked = f"; {DAGGER} trained on" if any(case.trained_on for case in found.cases) else ""
-    table = _screen_table(
-        "Per case, in 3-D", ["case", *headings], f"HD95 in mm{marked}" if known else marked[2:]
-    )
+    metrics = ("dice", "hd95_mm") if known else ("dice",)
+    headings = [f"{name} {METRICS[metric].title}" for metric in metrics for name in regions]
+    notes = ["HD95 in mm"] if known else []
+    notes += [f"{DAGGER} trained on"] if any(case.trained_on for case in found.cases) else []
+    table = _screen_table("Per case, in 3-D", ["case", *headings], "; ".join(notes))
     for case in found.cases:
-        rows = {row.name: row for row in case.regions}
-        values = [
-            METRICS[metric].text(rows[name].in_3d(metric) if name in rows else None)
-            for metric in ("dice", *(["hd95_mm"] if known else []))
-            for name in regions
-        ]
-        mark = f" {DAGGER}" if case.trained_on else ""
-        table.add_row(Text(shortened(case.name, 22) + mark), *values)
+        table.add_row(Text(marked(case, shortened(case.name, 22))), *case_cells(case, regions, metrics))
     return table
+
+
+def case_cells(case: CaseScores, regions: Sequence[str], metrics: Iterable[str]) -> list[str]:
+    """Return metrics of some regions as texts, metric by metric."""
+    rows = {row.name: row for row in case.regions}
+    return [
+        METRICS[metric].text(rows[region].in_3d(metric) if region in rows else None)
+        for metric in metrics
+        for region in regions
+    ]
+
+
+def marked(case: CaseScores, name: str) -> str:
+    """Return a name with a dagger if the model was trained on the case."""
+    return f"{name} {DAGGER}" if case.trained_on else name
 
 
 def summary_tables(found: Evaluation) -> list[Table]:

@@ -1,4 +1,4 @@
-"""The learning curves of a training: the CSV log that it left beside its model."""
+"""Learning curves of a training, from the CSV log beside its model."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pathlib import Path
 from napari_tumorseg.errors import InputError
 
 LOG = Path("log") / "metrics.csv"
-"""Where a run keeps it."""
+"""Path of the log in the folder of a training."""
 
 COLUMNS = ("train_loss", "val_loss", "val_dice", "lr")
 _MOST_BYTES = 32 << 20

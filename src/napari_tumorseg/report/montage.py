@@ -1,4 +1,4 @@
-"""Axial slices with the outlines of a segmentation, one tile each, as a radiologist is used to see them.
+"""Axial slices with the outlines of a segmentation, one tile each, in radiological view.
 
 Canonical arrays have Y towards the back and X towards the left, so a slice drawn as it is has anterior at
 the top and the patient's left on the right.
@@ -23,7 +23,7 @@ from napari_tumorseg.scan import MODALITIES, Scan, Segmentation
 from napari_tumorseg.scan import Image as Channel
 
 INK, PALE, PAPER = "#F2F2F2", "#B4B8BC", "#101214"
-"""Colours of what is written and of what lies behind the tiles."""
+"""Colours of texts and of the background behind the tiles."""
 
 GAP = 4
 """Pixels between tiles."""
@@ -33,7 +33,7 @@ _FINE = 3
 _FILL = 0.28
 _DASH = (7.0, 5.0)
 _OBLIQUE = 5.0
-"""Degrees from which on it is told that slices are tilted."""
+"""Obliquity in degrees from which on the caption mentions that slices are tilted."""
 
 _find_contours: Any = skmeasure.find_contours  # typed in some versions of scikit-image only
 
@@ -47,9 +47,9 @@ class Tiles:
     images : tuple of Image
         All of one size.
     about : str
-        Which channel they show, and how.
+        Channel and orientation.
     remark : str
-        What a reader must know of them; mostly empty.
+        Warning for the reader; mostly empty.
     """
 
     images: tuple[Image.Image, ...]
@@ -58,7 +58,7 @@ class Tiles:
 
     @property
     def columns(self) -> int:
-        """How many stand beside each other."""
+        """Number of tiles in a row."""
         return columns(len(self.images))
 
     @property
@@ -76,7 +76,7 @@ class Tiles:
             picture.paste(tile, (left + column * (wide + GAP), top + row * (high + GAP)))
 
     def together(self) -> Image.Image:
-        """Return them as one picture, without any words around them."""
+        """Return them as one picture, without any text."""
         picture = Image.new("RGB", self.size, PAPER)
         self.paste(picture, 0, 0)
         return picture
@@ -106,19 +106,19 @@ def draw_tiles(
     shown = _channel(scan, channel)
     grey = Grey.of(shown.data, scan.brain_mask)
     indices = chosen(seg, reference, grey, slices)
-    frame = Frame.around(grey, indices, seg, scan.grid.spacing)
+    frame = Frame.enclosing(grey, indices, seg, scan.grid.spacing)
     images = tuple(_tile(grey, seg, reference, index, frame, text) for index in indices)
     return Tiles(images, _about(scan, shown), _remark(scan))
 
 
 def outermost(seg: Segmentation, labels: Array) -> Array:
-    """Return where the outermost region of a segmentation is, in these labels of it."""
+    """Return the mask of the outermost region of a segmentation in some of its labels."""
     members = next(iter(seg.convention.regions.values()))
     return region_mask(labels, members)
 
 
 def font(size: int) -> Any:
-    """Return the font of everything that is written."""
+    """Return the font of all texts."""
     return ImageFont.load_default(size)
 
 
@@ -179,7 +179,7 @@ def _filled(tile: Image.Image, labels: Array, seg: Segmentation) -> Image.Image:
 
 
 def _outlines(mask: Array, size: tuple[int, int]) -> Iterator[list[tuple[float, float]]]:
-    """Give the outlines of a mask as points (x, y) of a picture of this size."""
+    """Yield the outlines of a mask as points (x, y) of a picture of this size."""
     if not mask.any():
         return
     scale = size[1] / mask.shape[0], size[0] / mask.shape[1]
@@ -190,7 +190,7 @@ def _outlines(mask: Array, size: tuple[int, int]) -> Iterator[list[tuple[float, 
 
 
 def _dashes(line: Sequence[tuple[float, float]]) -> Iterator[list[tuple[float, float]]]:
-    """Give the drawn parts of a dashed line."""
+    """Yield the drawn parts of a dashed line."""
     points = np.array(line)
     along = np.concatenate([[0], np.cumsum(np.linalg.norm(np.diff(points, axis=0), axis=1))])
     on, off = _DASH[0] * _FINE, _DASH[1] * _FINE

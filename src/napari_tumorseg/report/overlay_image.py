@@ -1,4 +1,4 @@
-"""A picture of a segmentation: slices with outlines, what is shown above them and a legend below."""
+"""Picture of a segmentation: slices with outlines, a title above and a legend below."""
 
 from __future__ import annotations
 
@@ -36,11 +36,11 @@ def overlay(
     Parameters
     ----------
     scan : Scan
-        What was segmented.
+        The scan that was segmented.
     seg : Segmentation
         On the scan's grid.
     path : Path, optional
-        Where it is written, as PNG, JPEG or WebP by its ending.
+        File to write: PNG, JPEG or WebP by its ending.
     slices : sequence of int, optional
         Z indices from 0; by default up to nine, spread over the tumour, the one with most of it among them.
     overwrite : bool
@@ -79,7 +79,7 @@ class _Entry:
 
 
 def _legend(seg: Segmentation, reference: Segmentation | None) -> list[_Entry]:
-    """Return what the colours mean and how much there is of it in the whole volume."""
+    """Return labels, regions and the reference with their colours and sizes in the whole volume."""
     entries = [_Entry(f"Labels: {seg.convention.title}")]
     counts = np.bincount(seg.labels.ravel(), minlength=256)
     for label in seg.convention.labels:
@@ -144,7 +144,7 @@ def _draw_entry(draw: ImageDraw.ImageDraw, entry: _Entry, x: int, y: int) -> Non
 
 
 def _shortened(text: str, size: int, width: int) -> str:
-    """Return the text so that it fits, cut in the middle: both ends of a name tell cases apart."""
+    """Return the text cut in the middle so that it fits: both ends of a name identify a case."""
     letters, kept = font(size), len(text)
     short = text
     while letters.getlength(short) > width and kept > 2:

@@ -29,7 +29,7 @@ class Head(NamedTuple):
     @classmethod
     def of(cls, metric: Metric, prefix: str = "") -> Head:
         """Return the heading of a metric's column."""
-        return cls(f"{prefix}{metric.heading}", metric.tip)
+        return cls(f"{prefix}{metric.column}", metric.tip)
 
 
 class HtmlTable(NamedTuple):

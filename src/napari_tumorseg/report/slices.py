@@ -1,4 +1,4 @@
-"""What a picture shows of a scan: which slices, which part of them, in which window of intensities."""
+"""Choice of slices, frame and intensity window for pictures of a scan."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from napari_tumorseg.geometry import Array, bounding_box
 from napari_tumorseg.scan import Segmentation
 
 _WIDTH = 1280
-"""About how many pixels wide all columns are together; none gets more than `_LARGEST`."""
+"""Approximate width of all columns together, in pixels; none gets more than `_LARGEST`."""
 _LARGEST = 900
 _MOST = 9
 _SAMPLES = 1_000_000
 _NOISE, _AIR = 0.01, 0.12
-"""Shares of the window: how far above the sides a voxel is no air, and from where on it is none anyway."""
+"""Shares of the window: margin above the intensity of the borders, and upper limit of air."""
 
 Rect = tuple[slice, slice]
 
@@ -56,12 +56,12 @@ class Grey:
         if not self.high > self.low:
             return np.zeros(plane.shape, np.uint8)
         share = np.clip((plane - self.low) / (self.high - self.low), 0, 1)
-        # in z-scored scans air may be as bright as tissue: it is black all the same
+        # in z-scored scans air may be as bright as tissue; it is shown black
         share[plane == self.background] = 0
         return np.asarray(np.round(255 * share), dtype=np.uint8)
 
     def body(self, index: int) -> Array:
-        """Return where a slice is not air, roughly; a row or column with next to nothing in it is noise."""
+        """Return the mask of a slice without air, roughly; almost empty rows and columns are noise."""
         plane = np.asarray(self.data[index], dtype=np.float32)
         solid = (plane > self.air) & (plane != self.background)
         rows, columns = solid.mean(axis=1, keepdims=True), solid.mean(axis=0)
@@ -70,13 +70,13 @@ class Grey:
 
 @dataclass(frozen=True)
 class Frame:
-    """The part of each slice that is shown, and how large."""
+    """Part of each slice that is shown, and its size in pixels."""
 
     rect: Rect
     size: tuple[int, int]
 
     @classmethod
-    def around(
+    def enclosing(
         cls, grey: Grey, indices: Sequence[int], seg: Segmentation, spacing: tuple[float, float, float]
     ) -> Frame:
         """Return the frame that holds the head and the tumour in all of the slices."""
@@ -91,7 +91,7 @@ class Frame:
 
 
 def columns(tiles: int) -> int:
-    """Return how many tiles stand beside each other."""
+    """Return the number of tiles in a row."""
     return math.ceil(math.sqrt(tiles))
 
 
@@ -101,7 +101,7 @@ def _padded(part: slice, size: int) -> slice:
 
 
 def _sides(data: Array) -> Array:
-    """Return the voxels on the four sides of some slices, where there mostly is air."""
+    """Return the voxels on the four sides of some slices, which are mostly air."""
     some = data[:: max(1, data.shape[0] // 16)]
     sides = np.concatenate([side.ravel() for side in (some[:, 0], some[:, -1], some[..., 0], some[..., -1])])
     return np.nan_to_num(sides.astype(np.float32), posinf=0, neginf=0)
@@ -122,13 +122,22 @@ def chosen(
         if strange or not len(wanted):
             raise InputError(f"slices are numbered from 0 to {count - 1}; asked for {list(wanted)}")
         return [int(index) for index in wanted]
-    area = np.count_nonzero(seg.labels, axis=(1, 2))
-    weight = area if reference is None else area + np.count_nonzero(reference.labels, axis=(1, 2))
+    weight = _tumour_area(seg, reference)
     if not weight.any():
-        weight = np.array([np.count_nonzero(grey.body(z)) for z in range(count)])
-        weight = weight * (weight > 0.2 * weight.max())
+        weight = _head_area(grey, count)
     hit = np.flatnonzero(weight) if weight.any() else np.arange(count)
     return spread(int(hit[0]), int(hit[-1]), int(weight.argmax()))
+
+
+def _tumour_area(seg: Segmentation, reference: Segmentation | None) -> Array:
+    masks = [mask.labels for mask in (seg, reference) if mask is not None]
+    return np.asarray(sum(np.count_nonzero(labels, axis=(1, 2)) for labels in masks))
+
+
+def _head_area(grey: Grey, count: int) -> Array:
+    """Return the area of the head in each slice; 0 at its ends, where little of it is seen."""
+    area = np.array([np.count_nonzero(grey.body(z)) for z in range(count)])
+    return np.asarray(area * (area > 0.2 * area.max()))
 
 
 def spread(first: int, last: int, best: int, most: int = _MOST) -> list[int]:

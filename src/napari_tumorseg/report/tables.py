@@ -96,7 +96,7 @@ def agreement_table(a: Agreement) -> Table:
     table = Table(title=Text(compared(a)), caption=f"{hd95.title}: {hd95.definition}\n{NOTICE}")
     table.add_column("region")
     for metric in metrics.values():
-        table.add_column(metric.heading, justify="right")
+        table.add_column(metric.column, justify="right")
     for row in a.rows:
         cells = (metric.text(row.metric(name)) for name, metric in metrics.items())
         table.add_row(flagged(row.name, row.flags), *cells)
@@ -106,20 +106,29 @@ def agreement_table(a: Agreement) -> Table:
 def summary(m: Measurements) -> str:
     """Return the regions that were found and their sizes, in one sentence."""
     regions = [row for row in m.rows if row.kind == "region" and row.voxels]
-    others = [row for row in m.rows if row.kind == "label" and row.voxels and not _in_regions(row, m)]
-    beside = "".join(f"; {row.title} {amount(row.voxels, row.volume_ml)}" for row in others)
+    others = [row for row in m.rows if row.kind == "label" and row.voxels and not _is_in_regions(row, m)]
+    beside = "".join(f"; {row.title} {_size(row)}" for row in others)
     if not regions:
         return f"no tumour found{beside}"
-    parts = [f"{row.name} {amount(row.voxels, row.volume_ml)}" for row in regions]
-    whole = regions[0]
-    if whole.longest_diameter_mm is not None:
-        parts[0] += f" (longest diameter {whole.longest_diameter_mm:.1f} mm"
-        parts[0] += f", {whole.components} components)" if whole.components > 1 else ")"
+    sizes = [f"{row.name} {_size(row)}" for row in regions]
+    sizes[0] += _extent(regions[0])
     unknown = "" if m.unit == "mm" else "; the voxel size is unknown"
-    return f"tumour found: {', '.join(parts)}{beside}{unknown}"
+    return f"tumour found: {', '.join(sizes)}{beside}{unknown}"
 
 
-def _in_regions(row: RegionStats, m: Measurements) -> bool:
+def _size(row: RegionStats) -> str:
+    return amount(row.voxels, row.volume_ml)
+
+
+def _extent(row: RegionStats) -> str:
+    """Return longest diameter and number of components, in parentheses."""
+    if row.longest_diameter_mm is None:
+        return ""
+    several = f", {row.components} components" if row.components > 1 else ""
+    return f" (longest diameter {row.longest_diameter_mm:.1f} mm{several})"
+
+
+def _is_in_regions(row: RegionStats, m: Measurements) -> bool:
     regions = (other for other in m.rows if other.kind == "region")
     return any(set(row.labels) <= set(other.labels) for other in regions)
 
@@ -161,6 +170,11 @@ def jsonable(value: Any) -> Any:
         return jsonable(value.tolist())
     if isinstance(value, list | tuple | set | frozenset):
         return [jsonable(item) for item in value]
+    return _plain(value)
+
+
+def _plain(value: Any) -> Any:
+    """Return a single value as JSON can hold it; None for a number that is not finite."""
     if isinstance(value, float):
         return value if math.isfinite(value) else None
     if value is None or isinstance(value, str | int):

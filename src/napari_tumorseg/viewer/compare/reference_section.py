@@ -13,7 +13,7 @@ from napari_tumorseg.errors import ChoiceNeededError, InputError
 from napari_tumorseg.io import read_mask
 from napari_tumorseg.io.formats import file_dialog_filter
 from napari_tumorseg.measure.agreement import Agreement, agreement
-from napari_tumorseg.measure.metrics import MASK_METRICS, Metric, RegionAgreement
+from napari_tumorseg.measure.metrics import MASK_METRICS, RegionAgreement
 from napari_tumorseg.report.text import capital
 from napari_tumorseg.scan import Segmentation
 from napari_tumorseg.viewer.compare.overlay import (
@@ -263,13 +263,9 @@ def _mask_or_question(path: Path, convention: str | None) -> Segmentation | Choi
 def _cells(rows: Sequence[RegionAgreement]) -> list[list[str]]:
     """Return a line for each metric: there are more of them than regions, and the panel is narrow."""
     return [
-        [_title(metric), *(metric.text(row.metric(name)) for row in rows)]
+        [capital(metric.column), *(metric.text(row.metric(name)) for row in rows)]
         for name, metric in MASK_METRICS.items()
     ]
-
-
-def _title(metric: Metric) -> str:
-    return capital(metric.short_heading if metric.unit else metric.title)
 
 
 def _tips() -> list[str]:
