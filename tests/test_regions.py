@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -75,9 +76,9 @@ def test_schemes_by_name() -> None:
     [
         ({0}, ["binary", *MULTICLASS]),
         ({0, 1}, ["binary", *MULTICLASS]),
-        ({1, 2, 3}, ["brats-2015", "brats-2023", "brats-2024", "msd"]),
-        ({1, 2, 4}, ["brats-2015", "brats-2021", "brats-2024"]),
-        ({1, 2, 3, 4}, ["brats-2015", "brats-2024"]),
+        ({1, 2, 3}, ["brats-2015", "brats-2023", "brats-2024", "msd", "brats-ped"]),
+        ({1, 2, 4}, ["brats-2015", "brats-2021", "brats-2024", "brats-ped"]),
+        ({1, 2, 3, 4}, ["brats-2015", "brats-2024", "brats-ped"]),
         ({5}, []),
     ],
 )
@@ -115,11 +116,15 @@ def test_region_mask_is_isin(labels: np.ndarray, members: set[int]) -> None:
 @pytest.mark.parametrize(("source", "target"), itertools.permutations(MULTICLASS, 2))
 def test_a_conversion_keeps_the_regions(source: str, target: str) -> None:
     one, other = CONVENTIONS[source], CONVENTIONS[target]
+    if source == "hd-glio":  # oedema and non-enhancing tumour are one label
+        with pytest.raises(InputError, match="no label for non-enhancing"):
+            convert(np.ones(1, np.uint8), one, other)
+        return
     shared = [v for v in sorted(one.values) if one.label(v).tissue != "resection cavity"]
     labels = np.array([0, *shared, *shared], np.uint8)
     converted = convert(labels, one, other)
     assert converted.dtype == np.uint8
-    for region in ("WT", "TC", "ET"):
+    for region in other.regions:
         np.testing.assert_array_equal(
             region_mask(converted, other.regions[region]), region_mask(labels, one.regions[region])
         )
@@ -147,3 +152,66 @@ def test_what_cannot_be_converted_is_refused() -> None:
             convert(cavity, CONVENTIONS["brats-2024"], CONVENTIONS[target])
     with pytest.raises(InputError, match="has no label 3"):
         convert(np.array([3], np.uint8), CONVENTIONS["brats-2021"], CONVENTIONS["msd"])
+
+
+def test_hd_glio_tells_no_tumour_core() -> None:
+    assert CONVENTIONS["hd-glio"].regions == {"WT": (1, 2), "ET": (2,)}
+
+
+def test_the_core_of_a_paediatric_tumour_holds_its_cysts() -> None:
+    assert CONVENTIONS["brats-ped"].regions == {"WT": (1, 2, 3, 4), "TC": (1, 2, 3), "ET": (1,)}
+
+
+@pytest.mark.parametrize(
+    ("alias", "name"), [("UCSF-PDGM", "brats-2021"), ("brats-goat", "brats-2023"), ("brats-men-rt", "binary")]
+)
+def test_data_sets_with_the_numbers_of_another_one(alias: str, name: str) -> None:
+    assert get_convention(alias) is CONVENTIONS[name]
+
+
+OWN = """
+name = "my-centre"
+[labels]
+1 = "oedema"
+10 = { tissue = "enhancing", name = "active tumour", short = "AT" }
+"""
+
+
+def test_a_convention_of_the_users_own(tmp_path: Path) -> None:
+    path = tmp_path / "my.toml"
+    path.write_text(OWN)
+    mine = get_convention(str(path))
+    assert (mine.name, mine.values, mine.label(10).short) == ("my-centre", {1, 10}, "AT")
+    assert mine.regions == {"WT": (1, 10), "TC": (10,), "ET": (10,)}
+    assert get_convention("my-centre") is mine  # as in tables of the same run
+    labels = np.array([0, 1, 10], np.uint8)
+    np.testing.assert_array_equal(convert(labels, mine, CONVENTIONS["brats-2021"]), [0, 2, 4])
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ("", "no table of labels"),
+        ("[labels", "cannot be read"),
+        ("labels = 3", "no table of labels"),
+        ('[labels]\n1 = "bone"', "the tissues are"),
+        ('[labels]\n300 = "oedema"', "300 is no label"),
+        ('[labels]\nx = "oedema"', "x is no label"),
+        ('[labels]\n1 = "oedema"\n01 = "enhancing"', "names a label twice"),
+        ('name = "msd"\n[labels]\n1 = "oedema"', "choose another name"),
+        ("a = " + "[" * 5000 + "]" * 5000, "cannot be read"),
+    ],
+)
+def test_what_is_no_convention(tmp_path: Path, text: str, why: str) -> None:
+    path = tmp_path / "my.toml"
+    path.write_text(text)
+    with pytest.raises(InputError, match=why) as raised:
+        get_convention(str(path))
+    assert str(path) in str(raised.value)
+
+
+def test_of_a_data_set_only_its_own_conventions_are_offered() -> None:
+    assert decide_convention({1, 2, 4}, "x", ("brats-2023", "brats-ped")).name == "brats-ped"
+    with pytest.raises(ChoiceNeededError) as raised:
+        decide_convention({1}, "x", ("brats-2023", "brats-ped"))
+    assert raised.value.options == ("brats-2023", "brats-ped")

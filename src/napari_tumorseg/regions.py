@@ -5,9 +5,12 @@ Conventions overlap ({1, 2, 3} fits MSD and BraTS 2023): where two fit, the user
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import tomllib
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from types import MappingProxyType
+from typing import Any
 
 import numpy as np
 
@@ -20,7 +23,10 @@ NON_ENHANCING = "non-enhancing"
 CORE = "necrosis or non-enhancing"
 OEDEMA = "oedema"
 ENHANCING = "enhancing"
+CYST = "cystic"
 CAVITY = "resection cavity"
+ABNORMALITY = "non-enhancing abnormality"
+"""Non-enhancing tumour and oedema that a convention does not tell apart."""
 TUMOUR = "tumour"
 
 # From the palette of Okabe and Ito, made to be told apart by colour-blind eyes
@@ -30,13 +36,15 @@ _COLOURS = {
     NON_ENHANCING: "#CC79A7",
     OEDEMA: "#009E73",
     ENHANCING: "#56B4E9",
+    CYST: "#0072B2",
+    ABNORMALITY: "#009E73",
     CAVITY: "#F0E442",
     TUMOUR: "#E69F00",
 }
 
 _TISSUES_OF_REGION = {
-    "WT": (NECROSIS, CORE, NON_ENHANCING, OEDEMA, ENHANCING, TUMOUR),
-    "TC": (NECROSIS, CORE, NON_ENHANCING, ENHANCING),
+    "WT": (NECROSIS, CORE, NON_ENHANCING, CYST, OEDEMA, ENHANCING, ABNORMALITY, TUMOUR),
+    "TC": (NECROSIS, CORE, NON_ENHANCING, CYST, ENHANCING),
     "ET": (ENHANCING,),
 }
 
@@ -96,7 +104,10 @@ class LabelConvention:
     def regions(self) -> Mapping[str, tuple[int, ...]]:
         """Label numbers of each region that the convention can tell, from the outermost inwards."""
         found = {}
+        hidden = {"TC"} if any(label.tissue == ABNORMALITY for label in self.labels) else set()
         for region, tissues in _TISSUES_OF_REGION.items():
+            if region in hidden:  # the abnormality holds a part of the core
+                continue
             members = tuple(label.value for label in self.labels if label.tissue in tissues)
             if members:
                 found[region] = members
@@ -168,26 +179,133 @@ CONVENTIONS: Mapping[str, LabelConvention] = MappingProxyType(
                 (2, "NET", "non-enhancing tumour", CORE),
                 (3, "ET", "enhancing tumour", ENHANCING),
             ),
+            _convention(  # Fathi Kazerooni et al. 2024, arXiv:2404.15009
+                "brats-ped",
+                "BraTS-PEDs 2024",
+                (1, "ET", "enhancing tumour", ENHANCING),
+                (2, "NET", "non-enhancing tumour", NON_ENHANCING),
+                (3, "CC", "cystic component", CYST),
+                (4, "ED", "oedema", OEDEMA),
+            ),
+            _convention(  # Kickingereder et al. 2019, doi:10.1016/S1470-2045(19)30098-1
+                "hd-glio",
+                "HD-GLIO",
+                (1, "NE", "non-enhancing T2/FLAIR abnormality, oedema included", ABNORMALITY),
+                (2, "ET", "enhancing tumour", ENHANCING),
+            ),
         )
     }
 )
 """The conventions known by name; the table in the user guide is made from them."""
 
+ALIASES: Mapping[str, str] = MappingProxyType(
+    {
+        "ucsf-pdgm": "brats-2021",  # Calabrese et al. 2022, doi:10.1148/ryai.220058
+        "brats-goat": "brats-2023",  # BraTS 2024 generalizability across tumours
+        "brats-men": "brats-2023",  # LaBella et al. 2023, arXiv:2305.07642
+        "brats-men-rt": "binary",  # LaBella et al. 2024, arXiv:2405.18383: the gross tumour volume
+        "brats-mets": "brats-2024",  # Moawad et al. 2023, arXiv:2306.00838; with a cavity from 2025
+    }
+)
+"""Further names of conventions, for data sets that use the numbers of another one."""
+
+_own: dict[str, LabelConvention] = {}
+"""Conventions of the user's files that this process has read, so that they are known by name as well."""
+
 
 def get_convention(name: str) -> LabelConvention:
-    """Return the convention of this name.
+    """Return the convention of this name, or that of a TOML file (``my.toml``); see `read_convention`.
 
     Raises
     ------
     InputError
         If there is none.
     """
+    if name.lower().endswith(".toml"):
+        return read_convention(Path(name))
+    key = ALIASES.get(name.lower(), name.lower())
+    found = CONVENTIONS.get(key) or _own.get(key)
+    if found is None:
+        known = ", ".join([*CONVENTIONS, *ALIASES])
+        raise InputError(f"there is no label convention {name!r}; there are {known}, or name a .toml file")
+    return found
+
+
+def read_convention(path: Path) -> LabelConvention:
+    """Read a user's own convention from a TOML file.
+
+    Its table ``[labels]`` gives each number a tissue, or a table with ``tissue``, ``name`` and ``short``;
+    ``name`` and ``title`` of the convention are optional.
+
+    Raises
+    ------
+    InputError
+        If it cannot be read, or a tissue is not one of those that this package knows.
+
+    Examples
+    --------
+    .. code-block:: toml
+
+        name = "my-centre"
+
+        [labels]
+        1 = "necrosis"
+        2 = "oedema"
+        3 = { tissue = "enhancing", name = "active tumour" }
+    """
     try:
-        return CONVENTIONS[name.lower()]
-    except KeyError:
+        content = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError) as error:
+        raise InputError(f"{path} cannot be read as a label convention: {error}") from error
+    return own_convention(content, str(path), path.stem)
+
+
+def own_convention(content: Mapping[str, Any], where: str, name: str = "own") -> LabelConvention:
+    """Return a convention that is not built in, from what a file says, and make it known by its name.
+
+    Parameters
+    ----------
+    content : mapping
+        ``labels`` (number to tissue, or to a table of tissue, name and short), ``name``, ``title``.
+    where : str
+        The file, for the message.
+    name : str
+        Name of the convention, where the file gives none.
+
+    Raises
+    ------
+    InputError
+        If the content is not of this form.
+    """
+    name = str(content.get("name", name)).strip().lower()
+    told = content.get("labels")
+    if not isinstance(told, Mapping) or not told:
+        raise InputError(f'{where} has no table of labels, such as [labels] with 1 = "enhancing"')
+    if not name or name in CONVENTIONS or name in ALIASES:
+        raise InputError(f"{where} is named {name!r} as a built-in label convention; choose another name")
+    labels = tuple(_own_label(number, entry, where) for number, entry in told.items())
+    found = LabelConvention(name, str(content.get("title", name)), tuple(sorted(labels, key=_by_value)))
+    if len(found.values) < len(labels):
+        raise InputError(f"{where} names a label twice")
+    _own[name] = found
+    return found
+
+
+def _own_label(number: str, entry: Any, where: str) -> Label:
+    told = entry if isinstance(entry, Mapping) else {"tissue": entry}
+    tissue = str(told.get("tissue", "")).lower()
+    if tissue not in _COLOURS:
         raise InputError(
-            f"there is no label convention {name!r}; there are {', '.join(CONVENTIONS)}"
-        ) from None
+            f"{where}: label {number} stands for {tissue!r}; the tissues are {', '.join(_COLOURS)}"
+        )
+    if not str(number).isdecimal() or not 1 <= int(number) <= 255:
+        raise InputError(f"{where}: {number} is no label; a label is a number from 1 to 255")
+    name = str(told.get("name", tissue))
+    return Label(int(number), str(told.get("short", name)), name, tissue)
+
+
+def _by_value(label: Label) -> int:
+    return label.value
 
 
 def conventions_for(values: Iterable[int]) -> list[LabelConvention]:
@@ -196,7 +314,9 @@ def conventions_for(values: Iterable[int]) -> list[LabelConvention]:
     return [convention for convention in CONVENTIONS.values() if wanted <= convention.values]
 
 
-def decide_convention(values: Iterable[int], where: str) -> LabelConvention:
+def decide_convention(
+    values: Iterable[int], where: str, among: Sequence[str] = tuple(CONVENTIONS)
+) -> LabelConvention:
     """Return the one convention that fits the labels found in a mask.
 
     A mask that holds nothing but 1 is taken as binary. Where several conventions fit, none is taken.
@@ -207,6 +327,8 @@ def decide_convention(values: Iterable[int], where: str) -> LabelConvention:
         Labels found.
     where : str
         The file, for the message.
+    among : sequence of str
+        Names of the conventions that come into question, where the file's name tells its data set.
 
     Raises
     ------
@@ -216,13 +338,11 @@ def decide_convention(values: Iterable[int], where: str) -> LabelConvention:
         If none does.
     """
     found = sorted({int(v) for v in values} - {0})
-    if not set(found) - {1}:
+    if not found or (found == [1] and "binary" in among):
         return CONVENTIONS["binary"]
-    fitting = [s for s in conventions_for(found) if s.name != "binary"]
+    fitting = [c for c in conventions_for(found) if c.name in among and c.name != "binary"]
     if not fitting:
-        raise InputError(
-            f"{where} holds the labels {found}, which fit none of the conventions {', '.join(CONVENTIONS)}"
-        )
+        raise InputError(f"{where} holds the labels {found}, which fit none of {', '.join(among)}")
     if len(fitting) > 1:
         names = [s.name for s in fitting]
         raise ChoiceNeededError(
@@ -271,6 +391,13 @@ def convert(labels: Array, source: LabelConvention, target: LabelConvention) -> 
 
 def _stand_ins(tissue: str) -> tuple[str, ...]:
     """Return tissues that may stand for `tissue`, the closest first."""
-    core = {NECROSIS: (NECROSIS, CORE), NON_ENHANCING: (NON_ENHANCING, CORE), CORE: (CORE, NECROSIS)}
-    fallback = () if tissue == CAVITY else (TUMOUR,)
-    return (*core.get(tissue, (tissue,)), *fallback)
+    core = {
+        NECROSIS: (NECROSIS, CORE, NON_ENHANCING),
+        NON_ENHANCING: (NON_ENHANCING, CORE),
+        CORE: (CORE, NECROSIS, NON_ENHANCING),
+        CYST: (CYST, CORE, NECROSIS),
+    }
+    if tissue == CAVITY:
+        return (CAVITY,)
+    lumped = () if tissue == ENHANCING else (ABNORMALITY,)
+    return (*core.get(tissue, (tissue,)), *lumped, TUMOUR)

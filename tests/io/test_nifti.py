@@ -21,7 +21,7 @@ from napari_tumorseg.errors import InputError, OutputError, TooLargeError, Tumor
 from napari_tumorseg.geometry import Grid
 from napari_tumorseg.io import nifti
 from napari_tumorseg.io.formats import stem
-from napari_tumorseg.io.label_arrays import is_labels, to_labels
+from napari_tumorseg.io.label_arrays import decode_mask, is_labels
 from napari_tumorseg.io.limits import LIMIT_VARIABLE
 from tests.nifti_files import (
     affine_of,
@@ -699,7 +699,7 @@ def test_each_field_at_its_extremes(tmp_path: Path, monkeypatch: pytest.MonkeyPa
 def test_labels(values: Any, labels: list[int]) -> None:
     array = np.array(values)
     assert is_labels(array)
-    found = to_labels(array)
+    found = decode_mask(array, "x").labels
     assert found.dtype == np.uint8
     assert found.flags.writeable
     np.testing.assert_array_equal(found, labels)
@@ -714,7 +714,7 @@ def test_what_are_no_labels(values: list[float]) -> None:
 
 def test_labels_of_a_view_are_contiguous() -> None:
     view = labels_like((4, 5, 6))[::-1, :, ::2]
-    found = to_labels(view)
+    found = decode_mask(view, "x").labels
     assert found.flags.c_contiguous
     np.testing.assert_array_equal(found, view)
 

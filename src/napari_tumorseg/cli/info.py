@@ -109,14 +109,12 @@ def _image(image: Image) -> dict[str, Any]:
 def _mask(mask: Any) -> dict[str, Any]:
     import numpy as np
 
-    from napari_tumorseg.regions import conventions_for
-
     labels = np.flatnonzero(np.bincount(mask.labels.ravel(), minlength=256)).tolist()
     return {
         "name": mask.name,
         "labels": labels,
         "scheme": mask.convention.name if mask.convention else None,
-        "schemes_that_fit": [s.name for s in conventions_for(labels)],
+        "schemes_that_fit": [convention.name for convention in mask.conventions()],
     }
 
 

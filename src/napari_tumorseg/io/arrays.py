@@ -16,6 +16,7 @@ from napari_tumorseg.errors import InputError, Notice, TumorSegError
 from napari_tumorseg.geometry import Array
 from napari_tumorseg.io import formats
 from napari_tumorseg.io.formats import Format, side_file
+from napari_tumorseg.io.label_arrays import present
 from napari_tumorseg.io.name_words import tokens
 from napari_tumorseg.io.roles import guess_role
 from napari_tumorseg.regions import LabelConvention, get_convention
@@ -161,8 +162,7 @@ def side_convention(path: Path) -> LabelConvention | None:
 
 def fitting(convention: LabelConvention | None, labels: Array) -> LabelConvention | None:
     """Return the convention that a name suggests, if the labels of the mask fit it."""
-    found = set(np.flatnonzero(np.bincount(labels.ravel(), minlength=256)).tolist()) - {0}
-    return convention if convention is not None and found <= convention.values else None
+    return convention if convention is not None and set(present(labels)) <= convention.values else None
 
 
 def without_folder(text: str, folder: Path) -> str:

@@ -1,4 +1,4 @@
-"""What a file or folder holds: images on grids of their own and masks, and how they become one scan."""
+"""Cases: images on grids of their own and masks, as found in files, and the scan made of them."""
 
 from __future__ import annotations
 
@@ -10,8 +10,17 @@ import numpy as np
 
 from napari_tumorseg.errors import ChoiceNeededError, GeometryError, InputError, Notice, Remedy
 from napari_tumorseg.geometry import Array, Grid
+from napari_tumorseg.io.arrays import fitting
+from napari_tumorseg.io.label_arrays import LabelArray, present
+from napari_tumorseg.io.named_conventions import named_candidates
 from napari_tumorseg.io.resample import onto
-from napari_tumorseg.regions import LabelConvention, decide_convention, get_convention
+from napari_tumorseg.regions import (
+    CONVENTIONS,
+    LabelConvention,
+    conventions_for,
+    decide_convention,
+    get_convention,
+)
 from napari_tumorseg.scan import MODALITIES, Image, Role, Scan, Segmentation
 
 _REFERENCE_ORDER = (Role.FLAIR, Role.T1C, Role.T2, Role.T1, Role.OTHER)
@@ -35,6 +44,8 @@ class Mask:
         As told by a side file or the folder's layout; None if nothing tells.
     source : Path or None
         The file.
+    value : int
+        The file's own number for the only label, where `labels` holds 1 for it; else 0.
     """
 
     name: str
@@ -42,6 +53,28 @@ class Mask:
     grid: Grid
     convention: LabelConvention | None = None
     source: Path | None = None
+    value: int = 0
+
+    @classmethod
+    def of(
+        cls,
+        name: str,
+        found: LabelArray,
+        grid: Grid,
+        convention: LabelConvention | None = None,
+        source: Path | None = None,
+    ) -> Mask:
+        """Return the mask of decoded labels, in the convention of its file if the labels fit that."""
+        if convention is not None and found.value in convention.values:
+            return cls(name, found.labels * np.uint8(found.value), grid, convention, source)
+        convention = found.convention or fitting(convention, found.labels)
+        return cls(name, found.labels, grid, convention, source, found.value)
+
+    def conventions(self) -> list[LabelConvention]:
+        """Return the conventions that fit the labels and do not contradict the mask's name."""
+        values = present(self.labels)
+        fit, named = conventions_for(values), named_candidates(self.name)
+        return [c for c in fit if c.name in named] or fit
 
     def segmentation(self, convention: str | None = None) -> Segmentation:
         """Return it with its convention: the one named, the one known, or the only one that fits.
@@ -53,15 +86,20 @@ class Mask:
         InputError
             If a label is in none, or not in the one named.
         """
-        values = np.flatnonzero(np.bincount(self.labels.ravel(), minlength=256))
-        where = str(self.source or self.name)
-        chosen = (
-            get_convention(convention) if convention else self.convention or decide_convention(values, where)
-        )
-        strange = sorted(set(values.tolist()) - {0} - chosen.values)
+        labels, where = self.labels, str(self.source or self.name)
+        chosen = get_convention(convention) if convention else self.convention or self._decided(where)
+        if self.value in chosen.values:
+            labels = labels * np.uint8(self.value)
+        strange = sorted(set(present(labels)) - chosen.values)
         if strange:
             raise InputError(f"{where} holds the labels {strange}, which {chosen.name} does not have")
-        return Segmentation(self.labels, self.grid, chosen, self.name, self.source)
+        return Segmentation(labels, self.grid, chosen, self.name, self.source)
+
+    def _decided(self, where: str) -> LabelConvention:
+        if self.value:  # its only number is no label of a convention known here
+            return CONVENTIONS["binary"]
+        among = [c.name for c in self.conventions()] or tuple(CONVENTIONS)
+        return decide_convention(present(self.labels), where, among)
 
 
 @dataclass(frozen=True, eq=False)

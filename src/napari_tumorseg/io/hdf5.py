@@ -19,7 +19,7 @@ from napari_tumorseg.io.arrays import attempt, files_in, is_mask_name, subject
 from napari_tumorseg.io.atomic import atomic_path
 from napari_tumorseg.io.case import Case, Mask, pick_case
 from napari_tumorseg.io.formats import HDF5
-from napari_tumorseg.io.label_arrays import as_labels, looks_like_mask
+from napari_tumorseg.io.label_arrays import decode_mask, looks_like_mask
 from napari_tumorseg.scan import Segmentation
 
 _SLICE = re.compile(r"(?P<volume>.*volume_\d+)_slice_(?P<number>\d+)", re.IGNORECASE)
@@ -202,7 +202,7 @@ def _masks_of(case: Case) -> list[Mask]:
     by_content = [i for i in case.images if looks_like_mask(i.data)]
     return [
         *case.masks,
-        *(Mask(i.name, as_labels(i.data, i.name), i.grid, None, i.source) for i in by_content),
+        *(Mask.of(i.name, decode_mask(i.data, i.name), i.grid, None, i.source) for i in by_content),
     ]
 
 

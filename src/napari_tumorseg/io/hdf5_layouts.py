@@ -20,7 +20,7 @@ from napari_tumorseg.io import hdf5_file as h5
 from napari_tumorseg.io.arrays import attempt, not_finite, stacking
 from napari_tumorseg.io.case import Case, Mask
 from napari_tumorseg.io.hdf5_axes import Axes, axes_of, canonical, channel_names, grid_of, is_stack
-from napari_tumorseg.io.label_arrays import as_labels, from_channels, looks_like_mask
+from napari_tumorseg.io.label_arrays import decode_mask, looks_like_mask
 from napari_tumorseg.io.limits import check_array
 from napari_tumorseg.io.name_words import tokens
 from napari_tumorseg.io.roles import guess_role
@@ -66,8 +66,8 @@ def msd_patch(group: h5.Group, name: str) -> Case:
 
 
 def _msd_labels(group: h5.Group, grid: Grid) -> Mask:
-    labels = from_channels(h5.read(group, "y"), -1, group.where("y"))
-    return Mask("y", canonical(grid, labels), grid, CONVENTIONS["msd"], group.path)
+    found = decode_mask(h5.read(group, "y"), group.where("y"), -1)
+    return Mask("y", canonical(grid, found.labels), grid, CONVENTIONS["msd"], group.path)
 
 
 def is_figshare(group: h5.Group) -> bool:
@@ -174,7 +174,7 @@ def _read_slices(
 
 
 def _brats_labels(group: h5.Group) -> Array:
-    channels = as_labels(h5.read(group, "mask"), group.where("mask"))
+    channels = decode_mask(h5.read(group, "mask"), group.where("mask")).labels
     if channels.max() > 1:
         raise InputError(f"{group.where('mask')} is not one-hot, so it is no mask of this layout")
     labels = np.zeros(channels.shape[:2], np.uint8)
@@ -355,13 +355,14 @@ def mask_of(group: h5.Group, name: str, axes: Axes, grid: Grid | None) -> Mask:
     """Return a dataset as a mask, on a grid that is known or on its own."""
     values = h5.read(group, name)
     where = group.where(name)
-    channel = axes.channel
-    labels = as_labels(values, where) if channel is None else from_channels(values, channel, where)
+    found = decode_mask(values, where, axes.channel)
+    labels = found.labels
     if grid is None:
         grid, _ = grid_of(group, name, labels.shape, axes)
     if labels.size != np.prod(grid.shape):
         raise InputError(f"{where} has shape {labels.shape}, which does not match the image's")
-    return Mask(name, canonical(grid, labels), grid, _convention(group, name), group.path)
+    placed = replace(found, labels=canonical(grid, labels))
+    return Mask.of(name, placed, grid, _convention(group, name), group.path)
 
 
 def _convention(group: h5.Group, name: str) -> LabelConvention | None:

@@ -23,7 +23,7 @@ from napari_tumorseg.geometry import Array, Grid
 from napari_tumorseg.io.arrays import attempt, files_in, is_mask_name, masks_beside, side_convention
 from napari_tumorseg.io.case import Case, Mask, pick_case
 from napari_tumorseg.io.formats import PICTURE
-from napari_tumorseg.io.label_arrays import as_labels
+from napari_tumorseg.io.label_arrays import decode_mask
 from napari_tumorseg.io.limits import check_array
 from napari_tumorseg.io.roles import guess_role
 from napari_tumorseg.scan import MODALITIES, Image, Role
@@ -32,8 +32,6 @@ _ORIENTATION = 0x0112
 _GREY_TOLERANCE = 2
 """JPEG may round the three channels of a grey picture apart by so much."""
 _DEEP = ("I", "F", "I;16", "I;16B", "I;16L", "I;16N")
-_LABELS_MOST = 4
-"""Values up to this in a mask are labels; a mask of greater ones is black and white."""
 
 
 def list_cases(path: Path) -> list[str]:
@@ -116,24 +114,19 @@ def _read(path: Path) -> tuple[Array, list[str]]:
 
 def _mask(path: Path, grid: Grid | None) -> tuple[Mask, list[str]]:
     """Read a mask; on the grid of its image if that is known."""
-    told: list[str] = []
     with _opened(path) as picture:
         if picture.mode in (*_DEEP, "1", "L", "P"):  # the indices of a palette are the labels
             values = np.array(picture)
         else:  # colours, and what is drawn on transparent ground: anything but black is tumour
             values = np.array(picture.convert("RGB")).max(axis=2)
-    if values.max() > _LABELS_MOST:
-        if len(np.unique(values)) > 2:
-            told.append(
-                f"{path.name} has values between black and white; half of the brightest and more is the mask"
-            )
-        values = values > values.max() / 2
-    labels = as_labels(values, path)[None]
+    decoded = decode_mask(values[None], path)
+    shape = decoded.labels.shape
     if grid is None:
-        grid = Grid.from_codes(labels.shape)
-    if labels.shape != grid.shape:
-        raise InputError(f"{path} has shape {labels.shape[1:]}, its picture {grid.shape[1:]}")
-    return Mask(path.stem, labels, grid, side_convention(path), path), told
+        grid = Grid.from_codes(shape)
+    if shape != grid.shape:
+        raise InputError(f"{path} has shape {shape[1:]}, its picture {grid.shape[1:]}")
+    notes = [f"{path.name}: {note}" for note in decoded.notes]
+    return Mask.of(path.stem, decoded, grid, side_convention(path), path), notes
 
 
 def _native(values: Array) -> Array:

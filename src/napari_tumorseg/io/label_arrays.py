@@ -1,11 +1,20 @@
-"""Label arrays: the values of a mask, in any format, as uint8 labels."""
+"""Label arrays: the values of a mask, in any format, as uint8 labels.
+
+Masks come as labels, as {0, 255} or {0, 0.5}, with soft edges, with NaN outside, one-hot in channels, or
+as the nested regions of the BraTS challenge. `decode_mask` turns all of them into labels by the same
+rules and refuses the rest, naming the values it found.
+"""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from napari_tumorseg.errors import InputError
 from napari_tumorseg.geometry import Array
+from napari_tumorseg.regions import CONVENTIONS, LabelConvention
 
 _NEAR = 0.01
 """Largest distance of a label in a float file from a whole number."""
@@ -16,6 +25,72 @@ _MOST_LABELS = 16
 _MASK_VALUES = 6
 """An array with at most so many different whole numbers may be a mask: four labels, background, 255."""
 
+_KNOWN = frozenset().union(*(convention.values for convention in CONVENTIONS.values()))
+"""Numbers that are labels; a mask of one other number is binary."""
+
+GREY = 8
+"""Greatest value of a mask that still counts labels; above it, values in between are grey levels."""
+
+_PLATEAU = 0.05
+"""Smallest share of a soft mask that is fully tumour; an image has few voxels at its maximum."""
+
+_NESTED = 0.95
+"""Smallest share of a region that lies inside the region around it."""
+
+
+@dataclass(frozen=True, eq=False)
+class LabelArray:
+    """Labels of a mask, and how its values were read.
+
+    Attributes
+    ----------
+    labels : array of uint8
+        The labels, without the channel axis.
+    notes : tuple of str
+        Sentences for the user on values that were no plain labels.
+    convention : LabelConvention or None
+        The convention of the labels, where they were put together from regions.
+    value : int
+        The file's own number for the only label, where `labels` holds 1 for it; else 0.
+    """
+
+    labels: Array
+    notes: tuple[str, ...] = ()
+    convention: LabelConvention | None = None
+    value: int = 0
+
+
+def decode_mask(values: Array, where: object, channel_axis: int | None = None) -> LabelArray:
+    """Return the labels that the values of a mask stand for.
+
+    NaN is background. Near-integers are labels. A mask of one value that is no label is binary. Values in
+    between, as at soft edges, are cut at half. Channels are one-hot (labels 1, 2, ... in their order; where
+    every voxel is in exactly one of them, the first is the background), the same mask in each, or the
+    nested regions WT, TC and ET in any order, which become the labels of BraTS 2023.
+
+    Parameters
+    ----------
+    values : array
+        As read from the file.
+    where : object
+        File and dataset, for the message.
+    channel_axis : int, optional
+        Axis of the channels, where there is one.
+
+    Raises
+    ------
+    InputError
+        If the values are no labels; the message names some of them.
+    """
+    if channel_axis is None:
+        return _decode_one(values, where)
+    channels = np.moveaxis(values, channel_axis, 0)
+    if len(channels) == 1 or all(
+        np.array_equal(channels[0], c, equal_nan=_is_float(c)) for c in channels[1:]
+    ):
+        return _decode_one(channels[0], where)
+    return _decode_channels(channels, where)
+
 
 def is_labels(data: Array, most: int = 255) -> bool:
     """Tell whether an array could be a label mask: nothing but a few different non-negative near-integers."""
@@ -24,9 +99,9 @@ def is_labels(data: Array, most: int = 255) -> bool:
     low, high = data.min(), data.max()
     if not (np.isfinite(low) and np.isfinite(high)) or low < -_NEAR or high > most + _NEAR:
         return False
-    if data.dtype.kind == "f" and np.abs(data - np.rint(data)).max() >= _NEAR:
+    if _is_float(data) and np.abs(data - np.rint(data)).max() >= _NEAR:
         return False
-    return bool(np.count_nonzero(np.bincount(to_labels(data).ravel())) <= _MOST_LABELS)
+    return bool(np.count_nonzero(np.bincount(_as_bytes(data).ravel())) <= _MOST_LABELS)
 
 
 def looks_like_mask(array: Array) -> bool:
@@ -41,55 +116,153 @@ def looks_like_mask(array: Array) -> bool:
     return bool(values[0] >= 0 and (values[-1] < _MASK_VALUES or set(np.rint(values)) == {0, 255}))
 
 
-def to_labels(data: Array) -> Array:
-    """Return near-integers as uint8 labels (C-contiguous, writable); {0, 255} becomes {0, 1}."""
-    labels = np.ascontiguousarray(np.rint(data) if data.dtype.kind == "f" else data).astype(np.uint8)
-    if labels.max(initial=0) == 255 and not np.any((labels > 0) & (labels < 255)):
-        labels //= 255
-    return labels
+def are_binary(channels: Sequence[Array]) -> bool:
+    """Tell whether each of several channels holds only 0 and 1: regions or one-hot classes, no images."""
+    return all(is_labels(channel, 1) for channel in channels)
 
 
-def as_labels(array: Array, where: object) -> Array:
-    """Return a mask as uint8 labels; near-integers count as labels, and a mask of {0, 255} as {0, 1}.
-
-    Raises
-    ------
-    InputError
-        If the values are no labels.
-    """
-    if array.dtype.kind == "f":
-        rounded = np.rint(array)
-        # written so that NaN and infinity fail, too
-        if not bool(np.all(np.abs(array - rounded) <= _NEAR)):
-            raise InputError(f"{where} holds values that are no whole numbers, so it is no label mask")
-        array = rounded
-    if array.size and (array.min() < 0 or array.max() > 255):
-        raise InputError(f"{where} holds values outside 0 to 255, so it is no label mask")
-    return to_labels(array)
+def present(labels: Array) -> list[int]:
+    """Return the labels that a uint8 mask holds, without the background."""
+    return [int(v) for v in np.flatnonzero(np.bincount(labels.ravel(), minlength=256)) if v]
 
 
-def from_channels(array: Array, axis: int, where: object) -> Array:
-    """Return the labels of a mask with a channel axis: one-hot, or the same mask in each channel.
+# --- one array -------------------------------------------------------------------------------
 
-    One-hot channels are labels 1, 2, ... in their order; where every voxel is in exactly one of them the
-    first is the background.
 
-    Raises
-    ------
-    InputError
-        If the channels overlap (regions, not labels) or are no masks at all.
-    """
-    channels = np.moveaxis(array, axis, 0)
-    if len(channels) == 1 or all(np.array_equal(channels[0], c) for c in channels[1:]):
-        return as_labels(channels[0], where)
-    hot = as_labels(channels, where)
-    if hot.max() > 1:
-        raise InputError(f"{where} has {len(hot)} channels that are not one-hot, so it is no label mask")
+def _decode_one(values: Array, where: object) -> LabelArray:
+    if values.dtype.kind == "b":
+        return LabelArray(_as_bytes(values))
+    values, notes = _without_nan(values, where)
+    low, high = (values.min(), values.max()) if values.size else (0, 0)
+    if low < -_NEAR:
+        raise _refusal(values, where)
+    if high <= 0:
+        return LabelArray(np.zeros(values.shape, np.uint8), notes)
+    single = _single_value(values)
+    found = _of_single(values, single) if single else _of_several(values, high, where)
+    return replace(found, notes=(*notes, *found.notes))
+
+
+def _without_nan(values: Array, where: object) -> tuple[Array, tuple[str, ...]]:
+    if not _is_float(values) or np.isfinite(values.sum(dtype=np.float64)):
+        return values, ()
+    if np.isinf(values).any():
+        raise _refusal(values, where)
+    count = int(np.isnan(values).sum())
+    note = f"{count} voxels that are no numbers (NaN) were taken as background"
+    return np.nan_to_num(values, nan=0.0), (note,) if count else ()
+
+
+def _single_value(values: Array) -> float:
+    """Return the only value beside 0, or 0 if there are several."""
+    inside = values[values != 0]
+    first = float(inside[0])
+    return first if bool(np.all(inside == inside[0])) else 0.0
+
+
+def _of_single(values: Array, value: float) -> LabelArray:
+    """Return the labels of a mask of one value: that label if it is one, else tumour or not."""
+    label = round(value)
+    if abs(value - label) <= _NEAR and label in _KNOWN:
+        return LabelArray(_as_bytes(values))
+    found = LabelArray((values != 0).astype(np.uint8))
+    if value == label and 0 < label < 255:
+        return replace(found, value=label, notes=(f"its only value, {label}, was taken as tumour",))
+    return found
+
+
+def _of_several(values: Array, high: float, where: object) -> LabelArray:
+    whole = not _is_float(values) or bool(np.abs(values - np.rint(values)).max() <= _NEAR)
+    if whole and 0.5 < high <= 255 + _NEAR:
+        labels = _as_bytes(values)
+        counts = np.bincount(labels.ravel(), minlength=256)
+        grey = counts[255] and counts[GREY + 1 : 255].any()  # between black and white
+        if np.count_nonzero(counts) <= _MOST_LABELS and not grey:
+            return LabelArray(labels)
+    return _of_soft(values, high, where)
+
+
+def _of_soft(values: Array, high: float, where: object) -> LabelArray:
+    """Cut a mask with soft edges at half of what stands for tumour: 1, or the greatest value."""
+    full = 1.0 if high <= 1 + _NEAR else float(high)
+    inside = values[values > 0]
+    is_soft = full == 1 or full > GREY
+    if not is_soft or np.count_nonzero(inside >= 0.98 * full) < _PLATEAU * inside.size:
+        raise _refusal(values, where)
+    ends = f"black and white (0 and {full:g})" if full > GREY else "0 and 1"
+    note = f"its values between {ends} were cut at half"
+    return LabelArray((values > full / 2).astype(np.uint8), (note,))
+
+
+# --- channels --------------------------------------------------------------------------------
+
+
+def _decode_channels(channels: Array, where: object) -> LabelArray:
+    if _is_float(channels) and np.allclose(channels.sum(axis=0, dtype=np.float32), 1, atol=2 * _NEAR):
+        return LabelArray(np.argmax(channels, axis=0).astype(np.uint8))
+    hot = np.stack([_one_channel(channel, where) for channel in channels])
     covered = hot.sum(axis=0, dtype=np.uint8)
     if covered.max() > 1:
-        raise InputError(f"{where} has channels that overlap: regions rather than labels")
+        return _of_regions(hot, where)
     first = 0 if covered.min() == 1 else 1
     labels = np.zeros(hot.shape[1:], np.uint8)
     for value, channel in enumerate(hot, start=first):
-        labels[channel > 0] = value
-    return labels
+        labels[channel] = value
+    return LabelArray(labels)
+
+
+def _one_channel(channel: Array, where: object) -> Array:
+    labels = _decode_one(channel, where).labels
+    if len(np.unique(labels[labels > 0])) > 1:
+        raise InputError(f"{where} has channels that are not one-hot, so it is no label mask")
+    return np.asarray(labels > 0)
+
+
+def _of_regions(hot: Array, where: object) -> LabelArray:
+    """Return the labels of nested regions; a background channel among them is left out."""
+    outside = ~hot.any(axis=0)
+    regions = [c for n, c in enumerate(hot) if not _is_background(c, np.delete(hot, n, axis=0))]
+    regions.sort(key=np.count_nonzero, reverse=True)
+    if len(regions) != 3 or not (_inside(regions[1], regions[0]) and _inside(regions[2], regions[1])):
+        raise InputError(
+            f"{where} has {len(hot)} channels that overlap: they are regions, but not the whole tumour, its "
+            "core and the enhancing tumour inside each other; save it as one array of labels"
+        )
+    convention = CONVENTIONS["brats-2023"]
+    labels = np.zeros(outside.shape, np.uint8)
+    for name, region in zip(("WT", "TC", "ET"), regions, strict=True):
+        labels[region] = convention.own_label(name)
+    note = "its three channels inside each other were read as whole tumour, tumour core, enhancing tumour"
+    return LabelArray(labels, (note,), convention)
+
+
+def _is_background(channel: Array, others: Array) -> bool:
+    return bool(np.array_equal(channel, ~others.any(axis=0)))
+
+
+def _inside(inner: Array, outer: Array) -> bool:
+    return bool(np.count_nonzero(inner & outer) >= _NESTED * np.count_nonzero(inner))
+
+
+# --- values ----------------------------------------------------------------------------------
+
+
+def _as_bytes(data: Array) -> Array:
+    """Return near-integers as uint8 (C-contiguous, writable)."""
+    return np.ascontiguousarray(np.rint(data) if _is_float(data) else data).astype(np.uint8)
+
+
+def _is_float(data: Array) -> bool:
+    return data.dtype.kind == "f"
+
+
+def _refusal(values: Array, where: object) -> InputError:
+    """Return the error about values that are no labels, with some of them."""
+    some = values[:: max(1, len(values) // 64)].ravel()
+    found = np.unique(np.append(some, [values.min(), values.max()]))
+    shown = [f"{value:g}" for value in found]
+    listed = ", ".join(shown) if len(shown) <= 6 else f"{', '.join(shown[:4])}, ... {shown[-1]}"
+    return InputError(
+        f"{where} holds no labels: its values {listed} are those of an image, or of labels that were "
+        "interpolated"
+    )

@@ -17,9 +17,20 @@ _OFFICIAL = re.compile(_BRATS + r"\w*_\d+_seg", re.IGNORECASE)
 """A data set's own mask: ``BraTS20_Training_001_seg``; not so ``BraTS20_Training_001_nnunet_seg``."""
 
 _OF_A_YEAR = re.compile(r"seg\w*[-_ ]" + _BRATS, re.IGNORECASE)
-"""What an algorithm of a challenge made: ``seg-BraTS23_1``."""
+"""Mask made by an algorithm of a challenge: ``seg-BraTS23_1``."""
 
-_SINCE_2023 = re.compile(r"BraTS-(GLI|SSA|MEN|MET)-\d+-\d+[-_]seg")  # paediatric labels changed their meaning
+_SINCE_2023 = re.compile(r"BraTS-(GLI|SSA|MEN|METS?|GoAT)-\d+-\d+[-_]seg", re.IGNORECASE)
+"""Own masks of data sets with the numbers of 2023, and a cavity as label 4 from 2024."""
+
+_DATA_SETS = (
+    (r"brats[-_ ]?peds?(?![a-z])", ("brats-2023", "brats-ped")),  # the numbers changed after 2023
+    (r"brats[-_ ]?men[-_ ]?rt(?![a-z])", ("binary",)),
+    (r"brats[-_ ]?(gli|ssa|men|mets?)(?![a-z])", ("brats-2023", "brats-2024")),
+    (r"brats[-_ ]?goat(?![a-z])", ("brats-2023",)),
+    (r"ucsf[-_ ]?pdgm", ("brats-2021",)),
+    (r"hd[-_ ]?glio(?!ma)", ("hd-glio",)),
+)
+"""Conventions that come into question for a mask of a data set, by a part of its name."""
 
 
 def named_convention(path: Path, case: str, labels: np.ndarray) -> LabelConvention | None:
@@ -43,7 +54,17 @@ def named_convention(path: Path, case: str, labels: np.ndarray) -> LabelConventi
             return _convention_of_year(int(year.group(1)))
     if _SINCE_2023.fullmatch(name):
         return CONVENTIONS["brats-2024" if (labels == 4).any() else "brats-2023"]
-    return None
+    candidates = named_candidates(name)
+    return CONVENTIONS[candidates[0]] if len(candidates) == 1 else None
+
+
+def named_candidates(name: str) -> tuple[str, ...]:
+    """Return the names of the conventions that come into question for a mask of this name.
+
+    All do, unless the name is that of a data set: no convention is offered that contradicts it.
+    """
+    found = (names for pattern, names in _DATA_SETS if re.search(pattern, name, re.IGNORECASE))
+    return next(found, tuple(CONVENTIONS))
 
 
 def _convention_of_year(year: int) -> LabelConvention:

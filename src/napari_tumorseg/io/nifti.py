@@ -35,6 +35,9 @@ _GZIP_MAGIC = b"\x1f\x8b"
 _GZIP_WINDOW = 31
 _HEADER_BYTES = 540  # NIfTI-2's; NIfTI-1 has 348
 _MAX_CHANNELS = 16
+_FEW_CHANNELS = 8
+"""A first dimension of at most so many, smaller than all others, is one of channels."""
+
 _MOST_OFFSET = 2**26  # bytes of extensions before the voxels
 _FIRST_CHUNK = 4096
 _REFUSED_TYPES = {
@@ -83,7 +86,7 @@ def read_file(path: Path) -> NiftiFile:
     """
     content = _Content(path)
     header = _parse_header(content, path)
-    shape = _shape(header, path)
+    shape, channel_axis = _shape(header, path)
     dtype = _data_type(header, path)
     nbytes = check_array(shape, dtype, path)
     offset = _offset(header, path)
@@ -95,9 +98,15 @@ def read_file(path: Path) -> NiftiFile:
     warnings: list[str] = []
     flat = np.frombuffer(raw, dtype=dtype, count=int(np.prod(shape)), offset=offset)
     array = _scaled(flat.reshape(shape, order="F"), header, path)
-    grid = grid_of(header, shape[:3], path, warnings)
+    space = tuple(n for axis, n in enumerate(shape) if axis != channel_axis)
+    grid = grid_of(header, space, path, warnings)
     assert grid.file_layout is not None
-    volumes = [array] if array.ndim == 3 else [array[..., c] for c in range(array.shape[3])]
+    volumes = [array] if channel_axis is None else list(np.moveaxis(array, channel_axis, 0))
+    if channel_axis == 0:
+        warnings.append(
+            f"{path.name}: its first dimension, of {shape[0]}, was taken as channels, and the header's voxel "
+            "size and position as those of the other three"
+        )
     _warn_of_values(array, path, warnings)
     return NiftiFile(tuple(grid.file_layout.axis_order.apply(v) for v in volumes), grid, tuple(warnings))
 
@@ -219,8 +228,11 @@ def _parse_header(content: _Content, path: Path) -> Any:
     raise InputError(f"{path} is not a NIfTI file, or its header is damaged")
 
 
-def _shape(header: Any, path: Path) -> tuple[int, ...]:
-    """Return a 3-D or 4-D shape; dimensions of one voxel are dropped behind and added up to three."""
+def _shape(header: Any, path: Path) -> tuple[tuple[int, ...], int | None]:
+    """Return a 3-D or 4-D shape and the axis of the channels, if there is one.
+
+    Dimensions of one voxel are dropped behind and added up to three.
+    """
     dims = [int(n) for n in header["dim"]]
     if not 1 <= dims[0] <= 7:
         raise InputError(f"{path}: the header declares {dims[0]} dimensions; the file is damaged")
@@ -232,12 +244,26 @@ def _shape(header: Any, path: Path) -> tuple[int, ...]:
         raise InputError(
             f"{path} has {len(shape)} dimensions {tuple(shape)}; a scan has three, or four with channels"
         )
-    if rest and rest[0] > _MAX_CHANNELS:
-        raise InputError(
-            f"{path} holds {rest[0]} volumes, which looks like a time series or diffusion data; "
-            "extract the volume to segment"
+    if not rest:
+        return tuple(space), None
+    if space[0] <= _FEW_CHANNELS < rest[0] and space[0] < min(space[1:]):
+        return (*space, *rest), 0
+    if rest[0] > _MAX_CHANNELS:
+        raise InputError(_too_many(space, rest[0], path))
+    return (*space, *rest), 3
+
+
+def _too_many(space: list[int], volumes: int, path: Path) -> str:
+    """Return the sentence on a fourth dimension that is no channels."""
+    if space[2] == 1:
+        return (
+            f"{path} holds one slice {volumes} times in its fourth dimension: if these are the slices of a "
+            "volume, save it with three dimensions; of a time series, extract one volume"
         )
-    return (*space, *rest)
+    return (
+        f"{path} holds {volumes} volumes, which looks like a time series or diffusion data; "
+        "extract the volume to segment"
+    )
 
 
 def _data_type(header: Any, path: Path) -> np.dtype[Any]:

@@ -14,7 +14,7 @@ from napari_tumorseg.io import nifti
 from napari_tumorseg.io.arrays import fitting, side_convention
 from napari_tumorseg.io.case import Mask
 from napari_tumorseg.io.formats import stem
-from napari_tumorseg.io.label_arrays import is_labels, to_labels
+from napari_tumorseg.io.label_arrays import are_binary, decode_mask, is_labels
 from napari_tumorseg.io.named_conventions import named_convention
 from napari_tumorseg.io.roles import guess_role
 from napari_tumorseg.scan import Image, Role
@@ -51,27 +51,43 @@ def read_contents(path: Path, case: str, channel_names: Sequence[str]) -> Conten
     except InputError as error:
         return Contents(error=error)
     name = stem(path)
+    role = role_in_case(name, case)
     if len(found.channels) > 1:
+        if role is Role.TUMOUR_MASK or (role is Role.OTHER and are_binary(found.channels)):
+            return _mask_contents(found, path, case)
         return Contents(images=_channels(found, path, channel_names), warnings=found.warnings)
     data = found.channels[0]
-    role = Role.TUMOUR_MASK if _is_told_mask(path, data) else role_in_case(name, case)
+    role = Role.TUMOUR_MASK if _is_told_mask(path, data) else role
     if role is Role.BRAIN_MASK:
         return Contents(brain_mask=Image(name, role, data, found.grid, path), warnings=found.warnings)
-    if role is Role.TUMOUR_MASK and not is_labels(data):
+    if role is Role.TUMOUR_MASK:
+        contents = _mask_contents(found, path, case)
         role = guess_role(name, masks=False)
-        if role is Role.OTHER:
-            return Contents(error=InputError(f"{path} is named like a mask but holds no labels"))
-    if role is Role.TUMOUR_MASK or (role is Role.OTHER and is_labels(data, _BY_CONTENT_MOST)):
-        labels = to_labels(data)
-        convention = fitting(named_convention(path, case, labels), labels)
-        return Contents(mask=Mask(name, labels, found.grid, convention, path), warnings=found.warnings)
+        if contents.mask is not None or role is Role.OTHER:
+            return contents
+    if role is Role.OTHER and is_labels(data, _BY_CONTENT_MOST):
+        return _mask_contents(found, path, case)
     return Contents(images=(Image(name, role, data, found.grid, path),), warnings=found.warnings)
+
+
+def _mask_contents(found: nifti.NiftiFile, path: Path, case: str) -> Contents:
+    """Return a file's volumes as a mask, or the error why they are none."""
+    single = len(found.channels) == 1
+    try:
+        values = found.channels[0] if single else np.stack(found.channels)
+        decoded = decode_mask(values, f"{path} is named like a mask but", None if single else 0)
+    except InputError as error:
+        return Contents(error=error)
+    convention = named_convention(path, case, decoded.labels)
+    notes = (f"{path.name}: {note}" for note in decoded.notes)
+    warnings = (*found.warnings, *notes)
+    return Contents(mask=Mask.of(stem(path), decoded, found.grid, convention, path), warnings=warnings)
 
 
 def _is_told_mask(path: Path, data: np.ndarray) -> bool:
     """Tell whether the side file says that this is a mask, and the labels are those of its convention."""
     told = side_convention(path)
-    return told is not None and is_labels(data) and fitting(told, to_labels(data)) is not None
+    return told is not None and is_labels(data) and fitting(told, decode_mask(data, path).labels) is not None
 
 
 def _channels(found: nifti.NiftiFile, path: Path, names: Sequence[str]) -> tuple[Image, ...]:

@@ -8,10 +8,10 @@ from dataclasses import replace
 from pathlib import Path
 
 from napari_tumorseg.errors import InputError
-from napari_tumorseg.io.arrays import distinct, fitting, is_mask_name, side_convention, without_folder
+from napari_tumorseg.io.arrays import distinct, is_mask_name, side_convention, without_folder
 from napari_tumorseg.io.case import Case, Mask, pick_case
 from napari_tumorseg.io.formats import FORMATS, NIFTI, READ_ENDINGS, Format, SliceReader, format_of
-from napari_tumorseg.io.label_arrays import is_labels, to_labels
+from napari_tumorseg.io.label_arrays import decode_mask, is_labels
 from napari_tumorseg.io.nifti_cases import is_probability, open_files
 from napari_tumorseg.io.roles import guess_role
 from napari_tumorseg.scan import Image, Role, Scan, Segmentation
@@ -197,9 +197,8 @@ def _open_slices(files: Sequence[Path], case: str | None) -> Case | None:
 
 def _as_mask(image: Image) -> Mask:
     """Return as a mask what its name let pass for an image, such as ``flair_abnormality``."""
-    labels = to_labels(image.data)
-    convention = fitting(side_convention(image.source), labels) if image.source else None
-    return Mask(image.name, labels, image.grid, convention, image.source)
+    convention = side_convention(image.source) if image.source else None
+    return Mask.of(image.name, decode_mask(image.data, image.name), image.grid, convention, image.source)
 
 
 def _existing(path: Path | str) -> Path:

@@ -24,7 +24,7 @@ from napari_tumorseg.io.arrays import (
 )
 from napari_tumorseg.io.case import Case, Mask, pick_case
 from napari_tumorseg.io.formats import TIFF
-from napari_tumorseg.io.label_arrays import as_labels, is_labels
+from napari_tumorseg.io.label_arrays import is_labels
 from napari_tumorseg.io.roles import guess_role
 from napari_tumorseg.io.tiff_images import images_of, labels_of
 from napari_tumorseg.io.tiff_slices import NUMBERED, TCGA, Slices, open_slices, without_mask_word
@@ -90,7 +90,8 @@ def _open_file(path: Path) -> Case:
         beside = dict(zip([1], masks_beside(path, TIFF.endings), strict=False))
         return open_slices(Slices({1: path}, beside), path.stem, path)
     if is_mask_name(path.stem) or _is_told_mask(path):
-        return Case(path.stem, (), (_mask(path, None),), layout="TIFF mask")
+        mask, notes = _mask(path, None)
+        return Case(path.stem, (), (mask,), layout="TIFF mask", warnings=tuple(notes))
     found = tiff_file.read(path)
     grid = Grid.from_codes(found.data.shape[1:], spacing=found.spacing)
     if grid.shape[0] == 1:
@@ -115,7 +116,7 @@ def _is_told_mask(path: Path) -> bool:
     convention = CONVENTIONS.get(found.convention) or told
     if len(found.data) != 1 or not is_labels(found.data[0]):
         return False
-    return fitting(convention, as_labels(found.data[0], path)) is not None
+    return fitting(convention, labels_of(found, path).labels) is not None
 
 
 def _is_lgg_slice(path: Path) -> bool:
@@ -131,22 +132,27 @@ def _masks_for(path: Path, grid: Grid) -> tuple[tuple[Mask, ...], list[str]]:
     told: list[str] = []
     for beside in masks_beside(path, TIFF.endings):
         found, bad = attempt(partial(_mask, beside, grid), path.parent)
-        masks += found
         told += bad
+        for mask, notes in found:
+            masks.append(mask)
+            told += notes
     return tuple(masks), told
 
 
-def _mask(path: Path, grid: Grid | None) -> Mask:
-    """Read a mask; on the grid of its image if that is known."""
+def _mask(path: Path, grid: Grid | None) -> tuple[Mask, list[str]]:
+    """Read a mask, on the grid of its image if that is known, and sentences on how it was read."""
     found = tiff_file.read(path)
-    labels = labels_of(found, path)
+    decoded = labels_of(found, path)
+    labels = decoded.labels
     if grid is None:
         grid = Grid.from_codes(labels.shape, spacing=found.spacing)
         if grid.shape[0] == 1:
             grid = grid.with_slice_names([without_mask_word(path.stem)])
     if labels.shape != grid.shape:
         raise InputError(f"{path} has shape {labels.shape}, its image {grid.shape}")
-    return Mask(path.stem, labels, grid, CONVENTIONS.get(found.convention) or side_convention(path), path)
+    convention = CONVENTIONS.get(found.convention) or side_convention(path)
+    notes = [f"{path.name}: {note}" for note in decoded.notes]
+    return Mask.of(path.stem, decoded, grid, convention, path), notes
 
 
 # --- folders ---------------------------------------------------------------------------------

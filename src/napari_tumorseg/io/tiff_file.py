@@ -88,6 +88,8 @@ def read(path: Path) -> TiffArray:
         values = series.asarray()
         if values.shape != tuple(series.shape):
             raise InputError(f"{path} is damaged: its pixels do not make up the image that it declares")
+        if series.keyframe.photometric == tifffile.PHOTOMETRIC.MINISWHITE:
+            values = _inverted(values, series.keyframe.bitspersample)
         data = _channels_first(as_numbers(values, path), series.axes, path)
         spacing, told = _spacing(tif)
         more = (
@@ -200,6 +202,15 @@ def _chain_is_broken(tif: Any, length: int) -> bool:
 
 def _segments(page: Any) -> Iterator[tuple[int, int]]:
     return zip(page.dataoffsets, page.databytecounts, strict=False)
+
+
+def _inverted(values: Array, bits: int) -> Array:
+    """Return the values of an image in which 0 is white as they are shown: bright is high."""
+    if values.dtype.kind == "b":
+        return ~values
+    if values.dtype.kind == "u":
+        return np.asarray(values.dtype.type(2**bits - 1) - values)
+    return np.asarray(values.max() - values)
 
 
 def _channels_first(values: Array, axes: str, path: Path) -> Array:

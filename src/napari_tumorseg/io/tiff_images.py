@@ -10,7 +10,7 @@ from napari_tumorseg.errors import Notice, Remedy
 from napari_tumorseg.geometry import Array, Grid
 from napari_tumorseg.io import tiff_file
 from napari_tumorseg.io.arrays import not_finite
-from napari_tumorseg.io.label_arrays import as_labels, from_channels
+from napari_tumorseg.io.label_arrays import LabelArray, decode_mask
 from napari_tumorseg.io.roles import guess_role
 from napari_tumorseg.scan import MODALITIES, Image, Role
 
@@ -57,6 +57,6 @@ def lgg_images(volume: Array, name: str, grid: Grid, source: Path) -> tuple[tupl
     return tuple(images), told
 
 
-def labels_of(found: tiff_file.TiffArray, path: Path) -> Array:
-    """Return (Z, Y, X) labels; several channels are one-hot, or the same mask in each."""
-    return as_labels(found.data[0], path) if len(found.data) == 1 else from_channels(found.data, 0, path)
+def labels_of(found: tiff_file.TiffArray, where: object) -> LabelArray:
+    """Return (Z, Y, X) labels; of a colour picture, a fourth channel is alpha and left out."""
+    return decode_mask(found.data[:3] if found.is_rgb else found.data, where, 0)

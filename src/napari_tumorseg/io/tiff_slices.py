@@ -15,9 +15,10 @@ from napari_tumorseg.geometry import Array, Grid
 from napari_tumorseg.io import tiff_file
 from napari_tumorseg.io.arrays import Stacking, attempt, stacking
 from napari_tumorseg.io.case import Case, Mask
+from napari_tumorseg.io.label_arrays import GREY, LabelArray, decode_mask
 from napari_tumorseg.io.limits import check_array
-from napari_tumorseg.io.tiff_images import images_of, labels_of, lgg_images
-from napari_tumorseg.regions import CONVENTIONS, LabelConvention
+from napari_tumorseg.io.tiff_images import images_of, lgg_images
+from napari_tumorseg.regions import CONVENTIONS
 from napari_tumorseg.scan import Image
 
 NUMBERED = re.compile(
@@ -70,9 +71,9 @@ def _open_mask_slices(slices: Slices, name: str, source: Path) -> Case:
     check_array((place.depth, rows, columns), np.uint8, source)
     stems = [without_mask_word(slices.masks[n].stem) for n in numbers]
     grid = Grid.from_codes((place.depth, rows, columns)).with_slice_names(_placed(stems, place))
-    labels = _mask_volume(slices, numbers, place, grid)
-    mask = Mask(name, labels, grid, _convention(labels), source)
-    return Case(name, (), (mask,), layout="TIFF mask slices", warnings=place.warnings)
+    decoded = _mask_volume(slices, numbers, place, grid)
+    mask = _volume_mask(name, decoded, grid, source)
+    return Case(name, (), (mask,), layout="TIFF mask slices", warnings=(*place.warnings, *decoded.notes))
 
 
 def _placed(stems: Sequence[str], place: Stacking) -> list[str]:
@@ -112,30 +113,60 @@ def _stack(paths: Sequence[Path], place: Stacking, first: tiff_file.TiffArray) -
 def _stacked_masks(
     slices: Slices, numbers: Sequence[int], place: Stacking, grid: Grid, source: Path
 ) -> tuple[tuple[Mask, ...], list[str]]:
-    """Return the masks of the slices as one; where a slice has none it is empty, which is told."""
+    """Return the masks of the slices as one; a slice without a mask is empty there, with a warning."""
     if not slices.masks.keys() & set(numbers):
         return (), []
     folder = source if source.is_dir() else source.parent
-    found, bad = attempt(partial(_mask_volume, slices, numbers, place, grid), folder)
+    found, warnings = attempt(partial(_mask_volume, slices, numbers, place, grid), folder)
     without = [n for n in numbers if n not in slices.masks]
     if found and without:
         shown = ", ".join(map(str, without[:5])) + (", ..." if len(without) > 5 else "")
-        bad = [f"{len(without)} slice(s) have no mask (number {shown}); it was left empty there"]
-    return tuple(Mask("mask", labels, grid, _convention(labels), source) for labels in found), bad
+        warnings = [f"{len(without)} slice(s) have no mask (number {shown}); it was left empty there"]
+    warnings += [f"the masks of the slices: {note}" for decoded in found for note in decoded.notes]
+    return tuple(_volume_mask("mask", decoded, grid, source) for decoded in found), warnings
 
 
-def _mask_volume(slices: Slices, numbers: Sequence[int], place: Stacking, grid: Grid) -> Array:
-    labels = np.zeros(grid.shape, np.uint8)
+def _volume_mask(name: str, decoded: LabelArray, grid: Grid, source: Path) -> Mask:
+    return Mask.of(name, decoded, grid, CONVENTIONS["binary"] if decoded.labels.max() <= 1 else None, source)
+
+
+def _mask_volume(slices: Slices, numbers: Sequence[int], place: Stacking, grid: Grid) -> LabelArray:
+    """Return the labels of all slices, decoded together: one slice alone may hold nothing but soft edges."""
+    values: dict[int, Array] = {}
+    path = next(iter(slices.masks.values()))
     for number, position in zip(numbers, place.positions, strict=True):
-        path = slices.masks.get(number)
-        if path is None:
+        if number not in slices.masks:
             continue
-        found = labels_of(tiff_file.read(path), path)
-        if found.shape != (1, *grid.shape[1:]):
-            raise InputError(f"{path} has shape {found.shape[1:]}, its slice {grid.shape[1:]}")
-        labels[position] = found[0]
-    return labels
+        path = slices.masks[number]
+        values[position] = _mask_slice(path)
+        if values[position].shape != grid.shape[1:]:
+            raise InputError(f"{path} has shape {values[position].shape}, its slice {grid.shape[1:]}")
+    full = max((float(v.max()) for v in values.values()), default=0.0)
+    kind = np.result_type(*(v.dtype for v in values.values())) if values else np.dtype(np.uint8)
+    check_array(grid.shape, kind, path)
+    volume = np.zeros(grid.shape, kind)
+    for position, picture in values.items():
+        volume[position] = _at_full_scale(picture, full)
+    return decode_mask(volume, path.parent)
 
 
-def _convention(labels: Array) -> LabelConvention | None:
-    return CONVENTIONS["binary"] if labels.max() <= 1 else None
+def _mask_slice(path: Path) -> Array:
+    """Return the values (Y, X) of the mask of one slice; of channels that differ, the labels."""
+    found = tiff_file.read(path)
+    channels = found.data[:3] if found.is_rgb else found.data
+    if channels.shape[1] != 1:
+        raise InputError(f"{path} has {channels.shape[1]} slices, though it is numbered as one of many")
+    alike = all(np.array_equal(channels[0], c) for c in channels[1:])
+    return np.asarray(channels[0, 0] if alike else decode_mask(channels[:, 0], path, 0).labels)
+
+
+def _at_full_scale(picture: Array, full: float) -> Array:
+    """Return a slice of {0, 1} as {0, 255} where others of the volume are so."""
+    values = np.unique(picture)
+    if full <= GREY or values.size != 2 or values[0] != 0:
+        return picture
+    return np.where(picture > 0, picture.dtype.type(min(full, _most(picture))), 0)
+
+
+def _most(picture: Array) -> float:
+    return float(np.iinfo(picture.dtype).max) if picture.dtype.kind in "ui" else np.inf

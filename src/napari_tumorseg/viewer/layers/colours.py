@@ -16,6 +16,8 @@ _AS_BRATS = {
     regions.NON_ENHANCING: "#0000FF",
     regions.OEDEMA: "#00FF00",
     regions.ENHANCING: "#FFFF00",
+    regions.CYST: "#FF00FF",
+    regions.ABNORMALITY: "#00FF00",
     regions.CAVITY: "#00FFFF",
     regions.TUMOUR: "#FF0000",
 }
