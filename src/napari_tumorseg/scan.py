@@ -84,6 +84,8 @@ class Segmentation:
         Per region or output, uint8 (255 = 1.0) in `probability_box`; only where asked for.
     probability_box : tuple of slice, optional
         Where the probability arrays lie in the grid.
+    warnings : tuple of str
+        What a user should know about the file it was read from, one sentence each.
     """
 
     labels: Array
@@ -94,6 +96,7 @@ class Segmentation:
     provenance: Mapping[str, Any] = field(default_factory=dict)
     probabilities: Mapping[str, Array] = field(default_factory=dict)
     probability_box: tuple[slice, ...] | None = None
+    warnings: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)

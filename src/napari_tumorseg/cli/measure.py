@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from napari_tumorseg.cli import options
 from napari_tumorseg.cli.files import check_file
-from napari_tumorseg.cli.output import console, show_json
+from napari_tumorseg.cli.output import console, show_json, show_warnings
 from napari_tumorseg.cli.parse import parse_spacing
 
 if TYPE_CHECKING:
@@ -28,6 +28,7 @@ def measure(
 ) -> None:
     """Measure a mask: volumes, components, extent and diameters, per label and region."""
     from napari_tumorseg.io.atomic import write_text
+    from napari_tumorseg.io.case import place
     from napari_tumorseg.measure import agreement
     from napari_tumorseg.measure import measure as measured
     from napari_tumorseg.report import to_csv, to_json
@@ -37,8 +38,10 @@ def measure(
             check_file(path, overwrite)
     size = parse_spacing(spacing)
     seg = _mask(mask, labels, size)
+    reference = _reference(against, against_labels, size) if against else None
+    show_warnings([*seg.warnings, *(reference.warnings if reference else ())])
     found = measured(seg)
-    agreed = agreement(seg, _reference(against, against_labels, size)) if against else None
+    agreed = agreement(seg, place(reference, seg)) if reference else None
     if csv:
         write_text(csv, to_csv(found), overwrite)
     if output:

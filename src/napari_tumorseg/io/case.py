@@ -46,6 +46,8 @@ class Mask:
         The file.
     value : int
         The file's own number for the only label, where `labels` holds 1 for it; else 0.
+    notes : tuple of str
+        Sentences on how it was read; its case has them among the warnings.
     """
 
     name: str
@@ -54,6 +56,7 @@ class Mask:
     convention: LabelConvention | None = None
     source: Path | None = None
     value: int = 0
+    notes: tuple[str, ...] = ()
 
     @classmethod
     def of(
@@ -63,12 +66,16 @@ class Mask:
         grid: Grid,
         convention: LabelConvention | None = None,
         source: Path | None = None,
+        notes: Sequence[str] = (),
     ) -> Mask:
         """Return the mask of decoded labels, in the convention of its file if the labels fit that."""
-        if convention is not None and found.value in convention.values:
-            return cls(name, found.labels * np.uint8(found.value), grid, convention, source)
-        convention = found.convention or fitting(convention, found.labels)
-        return cls(name, found.labels, grid, convention, source, found.value)
+        labels, value = found.labels, found.value
+        if convention is not None and value in convention.values:
+            labels, value = labels * np.uint8(value), 0
+        convention = found.convention or fitting(convention, labels)
+        about = source.name if source is not None and source.is_file() else name
+        told = (*notes, *(f"{about}: {note}" for note in found.notes if value or not found.value))
+        return cls(name, labels, grid, convention, source, value, told)
 
     def conventions(self) -> list[LabelConvention]:
         """Return the conventions that fit the labels and do not contradict the mask's name."""
@@ -134,6 +141,8 @@ class Case:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "name", file_name(self.name))
+        notes = (note for mask in self.masks for note in mask.notes)
+        object.__setattr__(self, "warnings", (*dict.fromkeys((*self.warnings, *notes)),))
 
     def with_roles(self, roles: Mapping[str, Role]) -> Case:
         """Return the case with the roles of some images, by name, set anew."""
@@ -246,6 +255,35 @@ def bring(image: Image, base: Image, same_voxels: bool = False, nearest: bool = 
     tilted = ", its slices being tilted against it" if not image.grid.is_parallel(base.grid) else ""
     note = f"resampled onto the grid of {_shown(base)}{tilted}"
     return replace(image, data=onto(image.data, image.grid, base.grid, nearest), grid=base.grid, note=note)
+
+
+def place(mask: Segmentation, base: Segmentation, same_voxels: bool = False) -> Segmentation:
+    """Return a mask on the grid of another one of the same case, voxel by voxel the nearest.
+
+    Raises
+    ------
+    GeometryError
+        As `bring`, or if a part of the tumour would lie outside of that grid.
+    """
+    carrier = Image(mask.name, Role.TUMOUR_MASK, mask.labels, mask.grid, mask.source)
+    onto_base = Image(base.name, Role.TUMOUR_MASK, base.labels, base.grid, base.source)
+    placed = bring(carrier, onto_base, same_voxels, nearest=True)
+    outside = _voxels_outside(mask, base.grid) if placed.note.startswith("resampled") else 0
+    if outside:
+        raise GeometryError(
+            f"{mask.source or mask.name} reaches beyond {base.source or base.name}: {outside} of its tumour "
+            "voxels lie outside, so the two cannot be compared"
+        )
+    return replace(mask, labels=placed.data, grid=base.grid)
+
+
+def _voxels_outside(mask: Segmentation, grid: Grid) -> int:
+    """Return how many tumour voxels of a mask have their centre outside of a grid."""
+    world = mask.grid.to_world(np.argwhere(mask.labels > 0))
+    inverse = np.linalg.inv(grid.affine)
+    indices = world @ inverse[:3, :3].T + inverse[:3, 3]
+    inside = np.all((indices > -0.51) & (indices < np.asarray(grid.shape) - 0.49), axis=1)
+    return int(np.count_nonzero(~inside))
 
 
 def _without_folders(error: GeometryError, *images: Image) -> str:

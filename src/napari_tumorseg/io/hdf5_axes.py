@@ -15,6 +15,7 @@ from napari_tumorseg.errors import InputError
 from napari_tumorseg.geometry import Affine, Array, Grid
 from napari_tumorseg.io import hdf5_file as h5
 from napari_tumorseg.io.arrays import without_folder
+from napari_tumorseg.io.plausible_size import plausible
 
 _MAX_CHANNELS = 5
 _LETTERS = {"X": "L", "Y": "P", "Z": "S", "N": "S"}
@@ -117,9 +118,10 @@ def grid_of(group: h5.Group, name: str, shape: Sequence[int], axes: Axes) -> tup
     affine = _affine(group, name)
     if affine is not None and len(axes.codes) == 3:
         known = (h5.text_attribute(group, name, "unit") or "mm") == "mm"
-        return Grid.from_file(shape, affine, "mm" if known else "unknown"), []
+        return plausible(Grid.from_file(shape, affine, "mm" if known else "unknown"), group.shown(name))
     spacing, told = _spacing(group, name)
-    return Grid.from_codes(shape, codes, spacing), told
+    grid, implausible = plausible(Grid.from_codes(shape, codes, spacing), group.shown(name))
+    return grid, [*told, *implausible]
 
 
 def _affine(group: h5.Group, name: str) -> Affine | None:

@@ -356,13 +356,14 @@ def mask_of(group: h5.Group, name: str, axes: Axes, grid: Grid | None) -> Mask:
     values = h5.read(group, name)
     where = group.where(name)
     found = decode_mask(values, where, axes.channel)
-    labels = found.labels
+    labels, notes = found.labels, [axes.warning] if axes.warning and grid is None else []
     if grid is None:
-        grid, _ = grid_of(group, name, labels.shape, axes)
+        grid, implausible = grid_of(group, name, labels.shape, axes)
+        notes += implausible
     if labels.size != np.prod(grid.shape):
         raise InputError(f"{where} has shape {labels.shape}, which does not match the image's")
     placed = replace(found, labels=canonical(grid, labels))
-    return Mask.of(name, placed, grid, _convention(group, name), group.path)
+    return Mask.of(name, placed, grid, _convention(group, name), group.path, notes)
 
 
 def _convention(group: h5.Group, name: str) -> LabelConvention | None:

@@ -57,8 +57,7 @@ def open_case(path: Path, case: str | None = None) -> Case:
             raise InputError(f"{path} holds no picture")
         return open_case(cases[pick_case(list(cases), case, path)])
     if is_mask_name(path.stem):
-        mask, told = _mask(path, None)
-        return Case(path.stem, (), (mask,), layout="picture of a mask", warnings=tuple(told))
+        return Case(path.stem, (), (_mask(path, None),), layout="picture of a mask")
     values, told = _read(path)
     grid = Grid.from_codes((1, *values.shape))
     role = guess_role(path.stem)
@@ -66,10 +65,8 @@ def open_case(path: Path, case: str | None = None) -> Case:
     masks: list[Mask] = []
     for beside in masks_beside(path, PICTURE.endings):
         found, bad = attempt(partial(_mask, beside, grid), path.parent)
+        masks += found
         told += bad
-        for mask, more in found:
-            masks.append(mask)
-            told += more
     return Case(path.stem, (image,), tuple(masks), layout="picture", warnings=tuple(told))
 
 
@@ -112,7 +109,7 @@ def _read(path: Path) -> tuple[Array, list[str]]:
         return np.array(colours.convert("L")), told
 
 
-def _mask(path: Path, grid: Grid | None) -> tuple[Mask, list[str]]:
+def _mask(path: Path, grid: Grid | None) -> Mask:
     """Read a mask; on the grid of its image if that is known."""
     with _opened(path) as picture:
         if picture.mode in (*_DEEP, "1", "L", "P"):  # the indices of a palette are the labels
@@ -125,8 +122,7 @@ def _mask(path: Path, grid: Grid | None) -> tuple[Mask, list[str]]:
         grid = Grid.from_codes(shape)
     if shape != grid.shape:
         raise InputError(f"{path} has shape {shape[1:]}, its picture {grid.shape[1:]}")
-    notes = [f"{path.name}: {note}" for note in decoded.notes]
-    return Mask.of(path.stem, decoded, grid, side_convention(path), path), notes
+    return Mask.of(path.stem, decoded, grid, side_convention(path), path)
 
 
 def _native(values: Array) -> Array:

@@ -36,7 +36,8 @@ _GZIP_WINDOW = 31
 _HEADER_BYTES = 540  # NIfTI-2's; NIfTI-1 has 348
 _MAX_CHANNELS = 16
 _FEW_CHANNELS = 8
-"""A first dimension of at most so many, smaller than all others, is one of channels."""
+_LONGEST_AXIS = 4
+"""A volume is at most so many times as long as it is wide, in voxels; a time series may be longer."""
 
 _MOST_OFFSET = 2**26  # bytes of extensions before the voxels
 _FIRST_CHUNK = 4096
@@ -246,11 +247,17 @@ def _shape(header: Any, path: Path) -> tuple[tuple[int, ...], int | None]:
         )
     if not rest:
         return tuple(space), None
-    if space[0] <= _FEW_CHANNELS < rest[0] and space[0] < min(space[1:]):
+    if _is_channel_first(space, rest[0]):
         return (*space, *rest), 0
     if rest[0] > _MAX_CHANNELS:
         raise InputError(_too_many(space, rest[0], path))
     return (*space, *rest), 3
+
+
+def _is_channel_first(space: list[int], last: int) -> bool:
+    """Tell whether the first dimension is one of channels: few, and the others are those of a volume."""
+    few = space[0] <= _FEW_CHANNELS < last and space[0] < min(space[1:])
+    return few and last <= _LONGEST_AXIS * max(space[1:])
 
 
 def _too_many(space: list[int], volumes: int, path: Path) -> str:

@@ -79,9 +79,8 @@ def _mask_contents(found: nifti.NiftiFile, path: Path, case: str) -> Contents:
     except InputError as error:
         return Contents(error=error)
     convention = named_convention(path, case, decoded.labels)
-    notes = (f"{path.name}: {note}" for note in decoded.notes)
-    warnings = (*found.warnings, *notes)
-    return Contents(mask=Mask.of(stem(path), decoded, found.grid, convention, path), warnings=warnings)
+    mask = Mask.of(stem(path), decoded, found.grid, convention, path)
+    return Contents(mask=mask, warnings=found.warnings)
 
 
 def _is_told_mask(path: Path, data: np.ndarray) -> bool:

@@ -1,18 +1,21 @@
-"""Where a NIfTI file's voxels lie: the affine chosen from its header, and the header of a mask that matches.
+"""Geometry of NIfTI headers: the affine of a file, and the header of a mask that matches it.
 
-What nibabel would pass over in silence (a zero sform, a pixdim of 0) is told here.
+Damage that nibabel passes over in silence (a zero sform, a pixdim of 0) ends in a warning here.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import nibabel as nib
 import numpy as np
 
+from napari_tumorseg.errors import Notice, Remedy
 from napari_tumorseg.geometry import Affine, Grid, Unit
+from napari_tumorseg.io.plausible_size import in_words, plausible
 
 _VOXEL_MM = (1e-4, 1e4)
 """Voxel sizes beyond these are no sizes, but a damaged header."""
@@ -21,6 +24,9 @@ _FLAT = 1e-3
 """Volume that unit vectors along a voxel's edges span, below which the matrix is taken as damaged."""
 
 _QUATERNION_SLACK = 1e-3
+_SIZE_SLACK = 0.02
+"""Share by which the voxel sizes of sform and pixdim may differ: matrices are rounded and sheared."""
+
 _MM_PER_UNIT = {0: 1.0, 1: 1000.0, 2: 1.0, 3: 0.001}  # unknown is taken as mm, as most tools do
 _GEOMETRY_FIELDS = (
     "qform_code",
@@ -61,12 +67,32 @@ def grid_of(header: Any, shape: tuple[int, ...], path: Path, warnings: list[str]
         unit = "unknown"
     fields: dict[str, Any] = {name: np.array(header[name]) for name in _GEOMETRY_FIELDS}
     fields["pixdim"] = np.array(header["pixdim"][:4])
-    return Grid.from_file(shape, affine, unit, fields)
+    grid = Grid.from_file(shape, affine, unit, fields)
+    contradiction = _contradiction(header, grid, path) if unit == "mm" else ""
+    if contradiction:
+        warnings.append(Notice(contradiction, Remedy.STATE_SPACING))
+        return replace(grid, unit="unknown")
+    grid, implausible = plausible(grid, path.name)
+    warnings += implausible
+    return grid
+
+
+def _contradiction(header: Any, grid: Grid, path: Path) -> str:
+    """Return a sentence if the affine's voxel sizes are not those of pixdim; empty if they agree."""
+    zooms = np.asarray(header["pixdim"][1:4], dtype=float) * _mm_per_unit(header)
+    assert grid.file_layout is not None
+    stated = zooms[list(grid.file_layout.axis_order.axes)]
+    if not _are_sizes(zooms) or np.allclose(stated, grid.spacing, rtol=_SIZE_SLACK, atol=0):
+        return ""
+    return (
+        f"{path.name}: its sform has voxels of {in_words(grid.spacing)}, its pixdim voxels of "
+        f"{in_words(stated.tolist())} (Z, Y, X), so volumes in mL are not known"
+    )
 
 
 def _affine(header: Any, shape: tuple[int, ...], path: Path, warnings: list[str]) -> tuple[Affine, Unit]:
     """Choose the affine, in mm: a usable sform, else a usable qform, else the voxel sizes."""
-    scale = _MM_PER_UNIT.get(int(header["xyzt_units"]) & 7, 1.0)
+    scale = _mm_per_unit(header)
     zooms = np.asarray(header["pixdim"][1:4], dtype=float) * scale
     sized = _are_sizes(zooms)
     sform, qform = _sform(header, scale), _qform(header, zooms, scale)
@@ -86,6 +112,10 @@ def _affine(header: Any, shape: tuple[int, ...], path: Path, warnings: list[str]
         return _plain(shape, np.ones(3)), "unknown"
     warnings.append(f"{path.name}: the header tells no orientation; it is taken as left-anterior-superior")
     return _plain(shape, zooms), "mm"
+
+
+def _mm_per_unit(header: Any) -> float:
+    return _MM_PER_UNIT.get(int(header["xyzt_units"]) & 7, 1.0)
 
 
 def _are_sizes(zooms: Affine) -> bool:

@@ -126,7 +126,7 @@ def read_mask(path: Path | str, labels: str | None = None) -> Segmentation:
         raise InputError(f"{path} holds no mask")
     if len(masks) > 1:
         raise InputError(f"{path} holds {len(masks)} masks; name one file")
-    return masks[0].segmentation(labels)
+    return replace(masks[0].segmentation(labels), warnings=found.warnings)
 
 
 def _open_one(path: Path, case: str | None) -> Case:

@@ -25,6 +25,7 @@ from napari_tumorseg.io.arrays import (
 from napari_tumorseg.io.case import Case, Mask, pick_case
 from napari_tumorseg.io.formats import TIFF
 from napari_tumorseg.io.label_arrays import is_labels
+from napari_tumorseg.io.plausible_size import plausible
 from napari_tumorseg.io.roles import guess_role
 from napari_tumorseg.io.tiff_images import images_of, labels_of
 from napari_tumorseg.io.tiff_slices import NUMBERED, TCGA, Slices, open_slices, without_mask_word
@@ -90,10 +91,9 @@ def _open_file(path: Path) -> Case:
         beside = dict(zip([1], masks_beside(path, TIFF.endings), strict=False))
         return open_slices(Slices({1: path}, beside), path.stem, path)
     if is_mask_name(path.stem) or _is_told_mask(path):
-        mask, notes = _mask(path, None)
-        return Case(path.stem, (), (mask,), layout="TIFF mask", warnings=tuple(notes))
+        return Case(path.stem, (), (_mask(path, None),), layout="TIFF mask")
     found = tiff_file.read(path)
-    grid = Grid.from_codes(found.data.shape[1:], spacing=found.spacing)
+    grid, implausible = plausible(Grid.from_codes(found.data.shape[1:], spacing=found.spacing), path.name)
     if grid.shape[0] == 1:
         grid = grid.with_slice_names([path.stem])
     if guess_role(path.stem) is Role.BRAIN_MASK:
@@ -101,7 +101,9 @@ def _open_file(path: Path) -> Case:
         return Case(path.stem, (), brain_mask=brain, layout="TIFF mask", warnings=found.warnings)
     images, told = images_of(found, path, grid)
     masks, bad = _masks_for(path, grid)
-    return Case(path.stem, images, masks, layout="TIFF", warnings=(*found.warnings, *told, *bad))
+    return Case(
+        path.stem, images, masks, layout="TIFF", warnings=(*found.warnings, *implausible, *told, *bad)
+    )
 
 
 def _is_told_mask(path: Path) -> bool:
@@ -132,27 +134,25 @@ def _masks_for(path: Path, grid: Grid) -> tuple[tuple[Mask, ...], list[str]]:
     told: list[str] = []
     for beside in masks_beside(path, TIFF.endings):
         found, bad = attempt(partial(_mask, beside, grid), path.parent)
+        masks += found
         told += bad
-        for mask, notes in found:
-            masks.append(mask)
-            told += notes
     return tuple(masks), told
 
 
-def _mask(path: Path, grid: Grid | None) -> tuple[Mask, list[str]]:
-    """Read a mask, on the grid of its image if that is known, and sentences on how it was read."""
+def _mask(path: Path, grid: Grid | None) -> Mask:
+    """Read a mask, on the grid of its image if that is known."""
     found = tiff_file.read(path)
     decoded = labels_of(found, path)
     labels = decoded.labels
+    notes: list[str] = []
     if grid is None:
-        grid = Grid.from_codes(labels.shape, spacing=found.spacing)
+        grid, notes = plausible(Grid.from_codes(labels.shape, spacing=found.spacing), path.name)
         if grid.shape[0] == 1:
             grid = grid.with_slice_names([without_mask_word(path.stem)])
     if labels.shape != grid.shape:
         raise InputError(f"{path} has shape {labels.shape}, its image {grid.shape}")
     convention = CONVENTIONS.get(found.convention) or side_convention(path)
-    notes = [f"{path.name}: {note}" for note in decoded.notes]
-    return Mask.of(path.stem, decoded, grid, convention, path), notes
+    return Mask.of(path.stem, decoded, grid, convention, path, notes)
 
 
 # --- folders ---------------------------------------------------------------------------------

@@ -73,7 +73,7 @@ def _open_mask_slices(slices: Slices, name: str, source: Path) -> Case:
     grid = Grid.from_codes((place.depth, rows, columns)).with_slice_names(_placed(stems, place))
     decoded = _mask_volume(slices, numbers, place, grid)
     mask = _volume_mask(name, decoded, grid, source)
-    return Case(name, (), (mask,), layout="TIFF mask slices", warnings=(*place.warnings, *decoded.notes))
+    return Case(name, (), (mask,), layout="TIFF mask slices", warnings=place.warnings)
 
 
 def _placed(stems: Sequence[str], place: Stacking) -> list[str]:
@@ -122,7 +122,6 @@ def _stacked_masks(
     if found and without:
         shown = ", ".join(map(str, without[:5])) + (", ..." if len(without) > 5 else "")
         warnings = [f"{len(without)} slice(s) have no mask (number {shown}); it was left empty there"]
-    warnings += [f"the masks of the slices: {note}" for decoded in found for note in decoded.notes]
     return tuple(_volume_mask("mask", decoded, grid, source) for decoded in found), warnings
 
 
