@@ -227,7 +227,7 @@ def test_exit_codes(tumorseg: Run, case: Path, model: Path, tmp_path: Path) -> N
 def test_memory_that_runs_out_is_told(
     tumorseg: Run, case: Path, model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def greedy(*_: object) -> None:
+    def greedy(*_: object, **__: object) -> None:
         raise MemoryError
 
     monkeypatch.setattr(sys.modules["napari_tumorseg.inference.run"], "prepare", greedy)

@@ -1,43 +1,16 @@
-"""What counts as tissue, on scans of every kind."""
+"""Foreground by each rule of a card, on scans of every kind."""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
 
-from napari_tumorseg.inference.foreground import (
-    IntensityRange,
-    background_value,
-    brain_of,
-    foreground,
-    looks_stripped,
-    scan_is_stripped,
-)
+from napari_tumorseg.inference.foreground import foreground
+from napari_tumorseg.intensity import IntensityRange, looks_stripped
 from napari_tumorseg.models.card import Foreground
-from tests.builders import DATA, head, make_scan
 
 DIFFERS = Foreground()
 BRIGHT = Foreground(rule="fraction-of-max", fraction=0.1)
-
-
-def test_background_is_the_median_of_the_corners() -> None:
-    data = head(background=-5.0)
-    data[0, 0, 0] = 99
-    assert background_value(data) == -5
-
-
-def test_background_is_a_value_that_occurs() -> None:
-    """Half of the corners one, half the other: their mean would make every voxel differ."""
-    data = np.zeros((2, 2, 2), dtype=np.uint8)
-    data[1] = 1
-    assert background_value(data) == 0
-
-
-def test_background_of_what_is_no_number() -> None:
-    data = np.full((3, 3, 3), np.nan, dtype=np.float32)
-    assert background_value(data) == 0
-    data[0, 0, 0] = -2
-    assert background_value(data) == -2
 
 
 @pytest.mark.parametrize("background", [0.0, -5.3, 7.0])
@@ -74,15 +47,6 @@ def test_a_spike_is_not_the_maximum() -> None:
     assert other.sum() > 0.8 * one.sum()
 
 
-def test_a_scan_z_scored_inside_the_brain_is_stripped() -> None:
-    """Background 0 in the middle of the tissue's values: nothing is dim, all is masked."""
-    data = np.zeros((10, 30, 30), dtype=np.float32)
-    data[2:8, 8:22, 8:22] = np.random.default_rng(0).normal(size=(6, 14, 14))
-    assert looks_stripped(data)
-    noisy = data + np.random.default_rng(2).normal(0, 0.05, data.shape).astype(np.float32)
-    assert not looks_stripped(noisy)
-
-
 def test_what_is_no_number_is_no_tissue() -> None:
     data = np.array([[[0, 1, np.nan, np.inf]]], dtype=np.float32)
     assert foreground(data, DIFFERS, IntensityRange(0, 0, 1, 1)).tolist() == [[[False, True, False, True]]]
@@ -111,40 +75,3 @@ def test_a_constant_image_has_no_tissue(value: int) -> None:
     for rule in (DIFFERS, BRIGHT):
         assert not foreground(data, rule, IntensityRange.of(data)).any()
     assert not looks_stripped(data)
-
-
-def test_a_given_brain_mask_goes_first() -> None:
-    brain = np.zeros((6, 40, 48), dtype=bool)
-    brain[2] = True
-    scan = make_scan({"flair": head()}, brain=brain)
-    assert brain_of(scan) is brain
-
-
-def test_the_brain_of_a_stripped_scan_is_its_foreground() -> None:
-    data = head(background=-5.0)
-    found = brain_of(make_scan({"flair": data}))
-    assert found is not None
-    np.testing.assert_array_equal(found, data != -5)
-
-
-def test_a_scan_with_noise_in_air_has_no_brain() -> None:
-    data = head() + np.random.default_rng(0).uniform(1, 8, (6, 40, 48)).astype(np.float32)
-    scan = make_scan({"flair": data})
-    assert not scan_is_stripped(scan)
-    assert brain_of(scan) is None
-
-
-@pytest.mark.skipif(not DATA.is_dir(), reason="the real scans are not here")
-@pytest.mark.parametrize(
-    ("path", "stripped"),
-    [
-        ("brats/brats_2013_pat0004_1/Flair_subtrMeanDivStd.nii.gz", True),
-        ("brats/BraTS-GLI-00001-000/BraTS-GLI-00001-000-t2f.nii.gz", True),
-        ("negatives/chris_t1.nii.gz", False),
-    ],
-)
-def test_real_scans(path: str, stripped: bool) -> None:
-    import nibabel as nib
-
-    data = np.asarray(nib.load(DATA / path).dataobj)
-    assert looks_stripped(data.transpose(2, 1, 0)) is stripped

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from napari_tumorseg.errors import RoleError
+from napari_tumorseg.inference import ScanAnalysis
 from napari_tumorseg.inference.model_selection import choose_model, missing_roles, suitability_warnings
 from napari_tumorseg.models import get_model
 from napari_tumorseg.scan import Role
@@ -38,7 +39,7 @@ def test_the_sentence_names_the_nearest_set() -> None:
 def test_the_model_follows_roles_and_skull() -> None:
     both = make_scan({"flair": head(), "t1c": head()})
     assert choose_model(both).name == "brats-regions"
-    assert choose_model(both, stripped=False).name == "lgg-flair"
+    assert choose_model(both, ScanAnalysis(both, stripped=False)).name == "lgg-flair"
     assert choose_model(make_scan({"flair": head()})).name == "lgg-flair"  # the only one that can run
 
 

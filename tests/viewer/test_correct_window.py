@@ -503,7 +503,7 @@ def test_the_model_again_can_be_cancelled(with_model, wait, monkeypatch):
     import napari_tumorseg.inference as inference
     from napari_tumorseg.inference.settings import Progress
 
-    def slow(scan, model, settings):
+    def slow(scan, model, settings, analysis):
         for index in range(1000):
             time.sleep(0.02)
             yield Progress(index + 1, 1000, 0, 0, np.zeros(SHAPE[1:], np.uint8))

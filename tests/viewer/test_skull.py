@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from napari.layers import Image
 
-from napari_tumorseg.inference.foreground import looks_stripped
+from napari_tumorseg.intensity import looks_stripped
 from napari_tumorseg.viewer.layers import skull
 from napari_tumorseg.viewer.layers.skull import SkullKnowledge
 from tests.viewer.conftest import NEEDS_SCREEN

@@ -53,7 +53,7 @@ def slow_run(monkeypatch):
 
     settings_seen = []
 
-    def fake(scan, model, settings):
+    def fake(scan, model, settings, analysis):
         import time
 
         settings_seen.append(settings)
@@ -228,7 +228,7 @@ def test_the_current_slice_must_be_one_of_the_models_plane(open_panel, slow_run)
 def test_an_error_is_a_sentence_and_leaves_nothing(open_panel, monkeypatch, wait, error):
     import napari_tumorseg.inference as inference
 
-    def broken(scan, model, settings):
+    def broken(scan, model, settings, analysis):
         raise error
         yield
 

@@ -70,17 +70,17 @@ def _describe(case: Case) -> dict[str, Any]:
 def _plan(case: Case, told: dict[str, Any]) -> None:
     """Tell what `segment` would do; what stands against it is a warning here, since the file opens."""
     from napari_tumorseg.errors import TumorSegError
-    from napari_tumorseg.inference import choose_model
+    from napari_tumorseg.inference import ScanAnalysis, choose_model
     from napari_tumorseg.inference import suitability_warnings as check
-    from napari_tumorseg.inference.foreground import scan_is_stripped
 
     try:
         scan = case.scan()
         told["reference"] = scan.reference.name
-        told["skull"] = "stripped" if scan_is_stripped(scan) else "present"
-        model = choose_model(scan)
+        analysis = ScanAnalysis(scan)
+        told["skull"] = "stripped" if analysis.stripped else "present"
+        model = choose_model(scan, analysis)
         told["model"] = model.name
-        told["warnings"] = [*scan.warnings, *check(scan, model.card)]
+        told["warnings"] = [*scan.warnings, *check(scan, model.card, analysis)]
         told["plan"] = f"{model.name} on the grid of {scan.reference.name}"
     except TumorSegError as error:
         told["plan"] = "cannot be segmented as it is"

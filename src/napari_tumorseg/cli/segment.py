@@ -15,7 +15,7 @@ from napari_tumorseg.cli.output import console, show_json, show_warnings
 from napari_tumorseg.cli.parse import named_roles, parse_post, parse_roles, parse_slices, parse_spacing
 
 if TYPE_CHECKING:
-    from napari_tumorseg.inference import Settings
+    from napari_tumorseg.inference import ScanAnalysis, Settings
     from napari_tumorseg.io import Case
     from napari_tumorseg.measure import Measurements
     from napari_tumorseg.models import Model
@@ -47,13 +47,14 @@ def segment(
     quiet: options.Quiet = False,
 ) -> None:
     """Segment a case: write the mask on the scan's own grid and tell the volumes."""
-    from napari_tumorseg.inference import Settings, choose_model
+    from napari_tumorseg.inference import ScanAnalysis, Settings, choose_model
     from napari_tumorseg.measure import measure
     from napari_tumorseg.models import get_model
 
     scan = _scan(_case(paths, case, roles), reference, same_voxels, spacing)
     targets, files = _targets(scan, output, lgg, picture, csv)
-    chosen = get_model(model) if model else choose_model(scan)
+    analysis = ScanAnalysis(scan)
+    chosen = get_model(model) if model else choose_model(scan, analysis)
     if probabilities:
         files += [targets.folder / f"{scan.case}_prob_{n}.nii.gz" for n in chosen.card.output.names]
     _check(targets, files, overwrite)
@@ -65,7 +66,7 @@ def segment(
         slices=parse_slices(slices),
         probabilities=True,  # few bytes a voxel: they tell how sure the model is
     )
-    result = _segmented(scan, chosen, settings, quiet or as_json)
+    result = _segmented(scan, chosen, settings, analysis, quiet or as_json)
     measurements = measure(result)
     kept = _to_keep(result, measurements, probabilities)
     written = save(kept, scan, targets, measurements, overwrite)
@@ -90,13 +91,15 @@ def _scan(case: Case, reference: str | None, same_voxels: bool, spacing: str | N
     return scan.with_spacing(size) if size else scan
 
 
-def _segmented(scan: Scan, model: Model, settings: Settings, quiet: bool) -> Segmentation:
+def _segmented(
+    scan: Scan, model: Model, settings: Settings, analysis: ScanAnalysis, quiet: bool
+) -> Segmentation:
     """Run a model; every warning is shown once, those that are known before it before it."""
     from napari_tumorseg.inference import suitability_warnings
 
-    said = [*scan.warnings, *suitability_warnings(scan, model.card)]
+    said = [*scan.warnings, *suitability_warnings(scan, model.card, analysis)]
     show_warnings(said)
-    result = run_with_progress(scan, model, settings, quiet)
+    result = run_with_progress(scan, model, settings, quiet, analysis)
     show_warnings(w for w in result.provenance["warnings"] if w not in said)
     return result
 
@@ -170,7 +173,9 @@ def _check(targets: Targets, files: list[Path], overwrite: bool) -> None:
         raise OutputError(f"the folder {targets.folder} cannot be made; choose another one")
 
 
-def run_with_progress(scan: Scan, model: Model, settings: Settings, quiet: bool) -> Segmentation:
+def run_with_progress(
+    scan: Scan, model: Model, settings: Settings, quiet: bool, analysis: ScanAnalysis | None = None
+) -> Segmentation:
     """Run a model and show the slices go by."""
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
@@ -184,7 +189,7 @@ def run_with_progress(scan: Scan, model: Model, settings: Settings, quiet: bool)
     )
     with Progress(*columns, console=console(stderr=True), disable=quiet, transient=True) as bars:
         bar = bars.add_task(f"{scan.case}: {model.name}", total=None)
-        steps = run(scan, model, settings)
+        steps = run(scan, model, settings, analysis)
         while True:
             try:
                 step = next(steps)

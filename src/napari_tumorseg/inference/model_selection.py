@@ -1,11 +1,11 @@
-"""Which model suits a scan, and what about the scan does not suit a model."""
+"""Choice of a model for a scan, and warnings where the two do not suit each other."""
 
 from __future__ import annotations
 
 from collections.abc import Collection
 
 from napari_tumorseg.errors import Notice, Remedy, RoleError
-from napari_tumorseg.inference.foreground import scan_is_stripped
+from napari_tumorseg.inference.scan_analysis import ScanAnalysis
 from napari_tumorseg.models.card import ModelCard
 from napari_tumorseg.models.store import Model, list_models
 from napari_tumorseg.scan import MODALITIES, Role, Scan
@@ -22,7 +22,7 @@ def missing_roles(card: ModelCard, roles: Collection[Role]) -> str:
     return Notice(f"the model {card.name} needs {lacking}; the scan has {have}", Remedy.CHOOSE_MODEL)
 
 
-def choose_model(scan: Scan, stripped: bool | None = None) -> Model:
+def choose_model(scan: Scan, analysis: ScanAnalysis | None = None) -> Model:
     """Return the model that can run with the scan's roles and expects what the scan looks like.
 
     Among those, a model that tells more labels goes before one that tells fewer, and a built-in one before a
@@ -32,8 +32,8 @@ def choose_model(scan: Scan, stripped: bool | None = None) -> Model:
     ----------
     scan : Scan
         Whose roles count.
-    stripped : bool, optional
-        Whether the skull is gone; found out where it is not told.
+    analysis : ScanAnalysis, optional
+        Of the scan, if there is one already.
 
     Raises
     ------
@@ -46,39 +46,58 @@ def choose_model(scan: Scan, stripped: bool | None = None) -> Model:
         raise RoleError(
             f"no model can run on {scan.case}, which has {have}: every model needs at least FLAIR"
         )
-    state = scan_is_stripped(scan) if stripped is None else stripped
-    suited = [m for m in fitting if _skull_fits(m.card, state)] or fitting
+    stripped = (analysis or ScanAnalysis(scan)).stripped
+    suited = [m for m in fitting if _skull_fits(m.card, stripped)] or fitting
     return max(suited, key=lambda m: (len(set(m.card.output.labels) - {0}), m.origin == "built-in"))
 
 
-def suitability_warnings(scan: Scan, card: ModelCard, stripped: bool | None = None) -> list[str]:
-    """Return what about a scan does not look as the card expects, a sentence each.
+def suitability_warnings(scan: Scan, card: ModelCard, analysis: ScanAnalysis | None = None) -> list[str]:
+    """Return a sentence for each way in which a scan differs from what the card expects.
 
-    Whether the skull is gone is found out where it is not told.
+    Parameters
+    ----------
+    scan : Scan
+        The scan.
+    card : ModelCard
+        The model's.
+    analysis : ScanAnalysis, optional
+        Of the scan, if there is one already.
     """
-    found = []
-    stripped = scan_is_stripped(scan) if stripped is None else stripped
+    skull = _skull_warning(scan, card, (analysis or ScanAnalysis(scan)).stripped)
+    return [*skull, *_resampled_warning(scan, card), *_missing_warnings(scan, card)]
+
+
+def _skull_warning(scan: Scan, card: ModelCard, stripped: bool) -> list[str]:
     if card.input.skull == "stripped" and not stripped and scan.brain_mask is None:
-        found.append(
+        return [
             f"{scan.case} seems to have its skull, and {card.name} was trained on brain-extracted scans: "
             "expect false tumour there, or give a brain mask"
-        )
+        ]
     if card.input.skull == "present" and stripped:
-        found.append(
+        return [
             f"{scan.case} seems to be brain-extracted, and {card.name} was trained on scans with skull: "
             "expect it to miss the tumour"
-        )
+        ]
+    return []
+
+
+def _resampled_warning(scan: Scan, card: ModelCard) -> list[str]:
     moved = [i.role.title for i in scan if i.role in card.input.roles and i.note.startswith("resampled")]
-    if card.input.skull == "stripped" and moved:
-        found.append(
-            f"{' and '.join(moved)} came on another grid than the reference, and {card.name} was trained on "
-            "co-registered scans: check that they lie on each other"
-        )
-    absent = [r for r in card.input.roles if r not in scan.roles]
-    for role in absent:
-        stand_in = card.input.substitute.get(role)
-        what = f"{stand_in.title} takes" if stand_in and stand_in in scan.roles else "zeros take"
-        found.append(f"{scan.case} has no {role.title}; {what} its place")
+    if card.input.skull != "stripped" or not moved:
+        return []
+    return [
+        f"{' and '.join(moved)} came on another grid than the reference, and {card.name} was trained on "
+        "co-registered scans: check that they lie on each other"
+    ]
+
+
+def _missing_warnings(scan: Scan, card: ModelCard) -> list[str]:
+    found = []
+    for role in card.input.roles:
+        if role not in scan.roles:
+            stand_in = card.input.substitute.get(role)
+            what = f"{stand_in.title} takes" if stand_in and stand_in in scan.roles else "zeros take"
+            found.append(f"{scan.case} has no {role.title}; {what} its place")
     return found
 
 

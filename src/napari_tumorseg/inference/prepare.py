@@ -13,9 +13,11 @@ import numpy as np
 
 from napari_tumorseg.errors import InputError
 from napari_tumorseg.geometry import Array
-from napari_tumorseg.inference.foreground import IntensityRange, foreground, scan_is_stripped
+from napari_tumorseg.inference.foreground import foreground
+from napari_tumorseg.inference.scan_analysis import ScanAnalysis
 from napari_tumorseg.inference.slice_plane import PLANES, SlicePlane
 from napari_tumorseg.inference.slice_resampling import AxisMap, apply_maps, axis_map, shrink_factor
+from napari_tumorseg.intensity import IntensityRange
 from napari_tumorseg.models.card import Foreground, ModelCard, Normalisation
 from napari_tumorseg.scan import Image, Role, Scan
 
@@ -39,7 +41,7 @@ class Statistics:
     low: float
     high: float
     mean: float
-    deviation: float
+    std: float
 
     @classmethod
     def of(cls, values: Array, wanted: Normalisation) -> Statistics:
@@ -52,8 +54,8 @@ class Statistics:
             low, high = (float(p) for p in np.percentile(values, wanted.percentiles))
             values = np.clip(values, low, high)
         mean = float(values.mean(dtype=np.float64))
-        deviation = float(values.std(dtype=np.float64))
-        return cls(low, high, mean, deviation or 1.0)
+        std = float(values.std(dtype=np.float64))
+        return cls(low, high, mean, std or 1.0)
 
 
 def normalise(values: Array, stats: Statistics, wanted: Normalisation) -> Array:
@@ -63,7 +65,7 @@ def normalise(values: Array, stats: Statistics, wanted: Normalisation) -> Array:
         np.clip(out, stats.low, stats.high, out=out)
     if wanted.method == "zscore":
         out -= np.float32(stats.mean)
-        out /= np.float32(stats.deviation)
+        out /= np.float32(stats.std)
     elif wanted.method == "minmax":
         out -= np.float32(stats.low)
         out /= np.float32((stats.high - stats.low) or 1.0)
@@ -225,20 +227,22 @@ class Prepared:
                 self.brain[index], values, np.asarray(channel.intensity_range.background, values.dtype)
             )
         ready = normalise(values, stats, wanted)
-        ground = 0.0
+        outside = 0.0
         if wanted.background == "zero":
             ready *= tissue
         else:  # what lies outside the slice is background, too
-            ground = float(normalise(np.asarray([channel.intensity_range.background]), stats, wanted)[0])
-            ready -= ground
+            outside = float(normalise(np.asarray([channel.intensity_range.background]), stats, wanted)[0])
+            ready -= outside
         rows, columns = window
-        return apply_maps(rows.down, columns.down, ready) + np.float32(ground)
+        return apply_maps(rows.down, columns.down, ready) + np.float32(outside)
 
     def _foreground(self, channel: Channel, index: int) -> Array:
         return _tissue(channel, self.card.input.foreground, self.brain, index)
 
 
-def prepare(scan: Scan, card: ModelCard, stride: int, margin: int = MARGIN) -> Prepared:
+def prepare(
+    scan: Scan, card: ModelCard, stride: int, margin: int = MARGIN, analysis: ScanAnalysis | None = None
+) -> Prepared:
     """Look once over a scan and plan its slices.
 
     Parameters
@@ -251,12 +255,14 @@ def prepare(scan: Scan, card: ModelCard, stride: int, margin: int = MARGIN) -> P
         Of the network: its input's sides are multiples of it.
     margin : int
         Pixels of the network kept around the tissue.
+    analysis : ScanAnalysis, optional
+        Of the scan, if there is one already.
     """
     slice_plane = PLANES[card.input.plane]
     channels = _channels(scan, card, slice_plane)
     given = [c for c in channels if c is not None]
     shape = given[0].data.shape
-    brain = _brain(scan, card, slice_plane)
+    brain = _brain(scan, card, slice_plane, analysis or ScanAnalysis(scan))
     surveys = {id(c): _survey(c, card, brain) for c in given}
     normalisation = card.input.normalisation
     statistics = tuple(
@@ -293,9 +299,9 @@ def _channels(scan: Scan, card: ModelCard, slice_plane: SlicePlane) -> tuple[Cha
     return tuple(channels)
 
 
-def _brain(scan: Scan, card: ModelCard, slice_plane: SlicePlane) -> Array | None:
+def _brain(scan: Scan, card: ModelCard, slice_plane: SlicePlane, analysis: ScanAnalysis) -> Array | None:
     """Return the brain mask that takes the skull away for a model that wants it gone."""
-    if card.input.skull != "stripped" or scan.brain_mask is None or scan_is_stripped(scan):
+    if card.input.skull != "stripped" or scan.brain_mask is None or analysis.stripped:
         return None
     return slice_plane.apply(scan.brain_mask)
 

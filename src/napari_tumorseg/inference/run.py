@@ -17,10 +17,10 @@ from napari_tumorseg._version import __version__
 from napari_tumorseg.errors import InputError, RoleError
 from napari_tumorseg.geometry import Array
 from napari_tumorseg.inference.confidence import as_dict, find
-from napari_tumorseg.inference.foreground import brain_of
 from napari_tumorseg.inference.model_selection import choose_model, missing_roles, suitability_warnings
 from napari_tumorseg.inference.postprocess import PostSettings, postprocess
 from napari_tumorseg.inference.prepare import Prepared, prepare
+from napari_tumorseg.inference.scan_analysis import ScanAnalysis
 from napari_tumorseg.inference.settings import Progress, Settings
 from napari_tumorseg.models.card import ModelCard, Output
 from napari_tumorseg.models.store import Model, get_model
@@ -62,15 +62,19 @@ def segment(
 
 
 def run(
-    scan: Scan, model: Model | str | Path | None = None, settings: Settings | None = None
+    scan: Scan,
+    model: Model | str | Path | None = None,
+    settings: Settings | None = None,
+    analysis: ScanAnalysis | None = None,
 ) -> Generator[Progress, None, Segmentation]:
-    """Segment a scan, telling each slice as it is finished.
+    """Segment a scan, yielding progress after each slice.
 
-    A generator: close it to stop between two slices, which leaves nothing behind. Parameters are those of
-    `segment`; the segmentation is its return value.
+    A generator: close it to stop between two slices, which leaves nothing behind. The segmentation is its
+    return value. Parameters are those of `segment`, and `analysis` of the scan, if there is one already.
     """
     settings = settings or Settings()
-    chosen = _model(scan, model)
+    analysis = analysis or ScanAnalysis(scan)
+    chosen = _model(scan, model, analysis)
     card = chosen.card
     lacking = missing_roles(card, scan.roles.keys())
     if lacking:
@@ -79,7 +83,7 @@ def run(
 
     device = predict.choose_device(settings.device)
     net = chosen.load()
-    prepared = prepare(scan, card, net.stride)
+    prepared = prepare(scan, card, net.stride, analysis=analysis)
     wants_flip = card.output.flip if settings.flip is None else settings.flip
     flip = wants_flip and prepared.slice_plane.left_right
     runner = predict.Runner(net, device, flip, settings.batch)
@@ -91,8 +95,8 @@ def run(
         labels = canvas.draw(result.index, result.logits)
         note, told = " ".join(runner.notes[told:]), len(runner.notes)
         yield Progress(done, len(todo), prepared.slice_plane.axes[0], result.index, labels, left(done), note)
-    notes = (*suitability_warnings(scan, card), *_unused(card, settings, todo), *runner.notes)
-    return _finish(scan, chosen, settings, canvas, _Ran(runner.device, flip, notes))
+    notes = (*suitability_warnings(scan, card, analysis), *_unused(card, settings, todo), *runner.notes)
+    return _finish(scan, chosen, settings, canvas, _Ran(runner.device, flip, notes, analysis))
 
 
 @dataclass(eq=False)
@@ -194,9 +198,9 @@ def probabilities(logits: Array, output: Output, may: Array | None = None) -> Ar
     return found
 
 
-def _model(scan: Scan, model: Model | str | Path | None) -> Model:
+def _model(scan: Scan, model: Model | str | Path | None, analysis: ScanAnalysis) -> Model:
     if model is None:
-        return choose_model(scan)
+        return choose_model(scan, analysis)
     return model if isinstance(model, Model) else get_model(model)
 
 
@@ -229,13 +233,14 @@ class _Ran:
     device: str
     flip: bool
     notes: tuple[str, ...]
+    analysis: ScanAnalysis
 
 
 def _finish(scan: Scan, model: Model, settings: Settings, canvas: _Canvas, ran: _Ran) -> Segmentation:
     card = model.card
     convention = CONVENTIONS[card.output.scheme]
     post = post_settings(settings, card)
-    brain = brain_of(scan) if post.inside_brain else None
+    brain = ran.analysis.brain if post.inside_brain else None
     labels, more = postprocess(canvas.labels, scan.grid, convention, post, brain, canvas.certain)
     provenance: dict[str, Any] = {
         "created": datetime.now(UTC).isoformat(timespec="seconds"),

@@ -20,7 +20,7 @@ import numpy as np
 from scipy import ndimage
 
 from napari_tumorseg.geometry import Affine, Array, Grid, Unit
-from napari_tumorseg.measure.levels import DARKEST, normalise_intensity
+from napari_tumorseg.intensity import DARKEST, normalise_intensity
 from napari_tumorseg.measure.volumes import Point
 from napari_tumorseg.scan import Scan
 

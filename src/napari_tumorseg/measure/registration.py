@@ -14,8 +14,8 @@ import numpy as np
 
 from napari_tumorseg.errors import GeometryError, InputError, TumorSegError
 from napari_tumorseg.geometry import Affine, Grid
+from napari_tumorseg.intensity import normalise_intensity
 from napari_tumorseg.io.resample import onto
-from napari_tumorseg.measure.levels import normalise_intensity
 from napari_tumorseg.scan import Image, Scan, Segmentation
 
 _STEP_MM = 2.0

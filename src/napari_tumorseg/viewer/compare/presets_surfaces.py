@@ -13,7 +13,7 @@ from scipy import ndimage
 from skimage import measure as skmeasure
 
 from napari_tumorseg.geometry import Affine, Array, Grid, bounding_box
-from napari_tumorseg.measure.levels import normalise_intensity
+from napari_tumorseg.intensity import normalise_intensity
 from napari_tumorseg.regions import region_mask
 from napari_tumorseg.scan import Scan, Segmentation
 from napari_tumorseg.viewer.layers.colours import colour_of

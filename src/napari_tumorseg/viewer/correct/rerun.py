@@ -14,7 +14,7 @@ from qtpy.QtCore import QObject
 from napari_tumorseg.edit import Change, merge_rerun
 from napari_tumorseg.errors import InputError
 from napari_tumorseg.geometry import Array, Grid
-from napari_tumorseg.inference import PostSettings
+from napari_tumorseg.inference import PostSettings, ScanAnalysis
 from napari_tumorseg.inference.settings import Progress, Settings
 from napari_tumorseg.inference.slice_plane import PLANES
 from napari_tumorseg.regions import LabelConvention, convert, get_convention
@@ -173,7 +173,7 @@ def _work(job: Job, target: Target) -> Generator[Progress | str, None, Change | 
         yield "Loading the network…"
         from napari_tumorseg.inference import run
 
-        result = yield from run(scan, job.model, job.settings)
+        result = yield from run(scan, job.model, job.settings, ScanAnalysis(scan, job.stripped))
         return merged(result, target)
     except Exception as error:  # told to the user by the section
         return Failure(error)

@@ -14,7 +14,7 @@ from napari_tumorseg import edit
 from napari_tumorseg.edit import ANY, Change, Component
 from napari_tumorseg.errors import InputError
 from napari_tumorseg.geometry import Array, Grid
-from napari_tumorseg.inference.foreground import brain_of
+from napari_tumorseg.inference.scan_analysis import ScanAnalysis
 from napari_tumorseg.regions import LabelConvention
 from napari_tumorseg.viewer.correct.label_section import LabelPicker, name_in
 from napari_tumorseg.viewer.correct.locked_components import KeptMarks, holds, kept_mask
@@ -153,7 +153,7 @@ class Corrector(QObject):
         spare = self._picker.spared
 
         def compute(labels: Array) -> Change | None:
-            brain = brain_of(scan)
+            brain = ScanAnalysis(scan).brain
             if brain is None:
                 raise InputError(
                     "It is not known where the brain is: open a brain mask and give it that role on the page "

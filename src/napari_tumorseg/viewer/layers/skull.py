@@ -10,7 +10,7 @@ from psygnal import Signal
 from qtpy.QtCore import QObject
 
 from napari_tumorseg.geometry import Array
-from napari_tumorseg.inference.foreground import looks_stripped
+from napari_tumorseg.intensity import looks_stripped
 from napari_tumorseg.viewer.widgets.background import Background
 
 _AT_ONCE = 500_000

@@ -10,6 +10,7 @@ from qtpy.QtWidgets import QDialog, QDialogButtonBox, QPlainTextEdit, QSizePolic
 
 from napari_tumorseg.errors import RoleError
 from napari_tumorseg.inference.model_selection import choose_model, missing_roles, suitability_warnings
+from napari_tumorseg.inference.scan_analysis import ScanAnalysis
 from napari_tumorseg.models import Model, ModelCard, list_models
 from napari_tumorseg.scan import Scan
 from napari_tumorseg.viewer.widgets.section import wrapping_label
@@ -26,7 +27,7 @@ class ModelSection(Container):  # type: ignore[type-arg]
     def __init__(self) -> None:
         self.models = {model.name: model for model in list_models()}
         self._scan: Scan | None = None
-        self._stripped: bool | None = None
+        self._analysis: ScanAnalysis | None = None
         self._auto: Model | None = None
         self.chooser = ComboBox(label="Model", choices=self._choices, value=_AUTOMATIC)
         self.card = PushButton(text="Card…", tooltip="What the model was trained on, its figures and limits")
@@ -50,7 +51,7 @@ class ModelSection(Container):  # type: ignore[type-arg]
         """Why the model cannot be run on the scan, in a sentence; empty if it can."""
         if not self.models:
             return "There is no model; the installation is not complete."
-        if self.model is None and self._scan is not None and self._stripped is None:
+        if self.model is None and self._scan is not None and self._analysis is None:
             return "Looking at the scan…"
         model = self.model or min(self.models.values(), key=_fewest_images)
         lacking = missing_roles(model.card, self._scan.roles if self._scan else ())
@@ -61,11 +62,11 @@ class ModelSection(Container):  # type: ignore[type-arg]
         if name in self.models:
             self.chooser.value = name
 
-    def suit(self, scan: Scan | None, stripped: bool | None) -> None:
-        """Take note of the scan, and whether its skull is gone: None while that is found out."""
-        self._scan, self._stripped = scan, stripped
+    def suit(self, scan: Scan | None, analysis: ScanAnalysis | None) -> None:
+        """Choose for this scan; its analysis is None until somebody has looked at it."""
+        self._scan, self._analysis = scan, analysis
         try:
-            self._auto = choose_model(scan, stripped) if scan and stripped is not None else None
+            self._auto = choose_model(scan, analysis) if scan and analysis else None
         except RoleError:
             self._auto = None
         with self.chooser.changed.blocked():
@@ -82,8 +83,8 @@ class ModelSection(Container):  # type: ignore[type-arg]
         lines = []
         if model is not None:
             lines = [model.card.title or model.name, f"Licence: {model.card.about.licence}"]
-            if self._scan is not None and self._stripped is not None and not self.problem:
-                noted = suitability_warnings(self._scan, model.card, self._stripped)
+            if self._scan is not None and self._analysis is not None and not self.problem:
+                noted = suitability_warnings(self._scan, model.card, self._analysis)
                 lines += [f"Note: {sentence}." for sentence in noted]
             self.chooser.tooltip = model.card.summary
         self.note.value = "\n".join(lines)

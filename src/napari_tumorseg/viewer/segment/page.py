@@ -11,7 +11,7 @@ from qtpy.QtWidgets import QWidget
 from superqt.utils import create_worker
 
 from napari_tumorseg.errors import InputError
-from napari_tumorseg.inference import Settings, available_devices
+from napari_tumorseg.inference import ScanAnalysis, Settings, available_devices
 from napari_tumorseg.inference.slice_plane import PLANES
 from napari_tumorseg.models import Model
 from napari_tumorseg.scan import Scan
@@ -129,7 +129,7 @@ class SegmentPage(QObject):
             slices=slices,
             probabilities=self.options.probabilities.value,
         )
-        return Job(case, group.key, model, settings)
+        return Job(case, group.key, model, settings, self._is_stripped(self.scan()))
 
     def cancel(self, quietly: bool = False) -> None:
         """Stop the run, if one is under way."""
@@ -162,7 +162,8 @@ class SegmentPage(QObject):
         stated = self._spacing_is_stated()
         self.inputs.spacing.setVisible(stated or not known)
         self.inputs.spacing.show_stated(stated)
-        self.model.suit(scan, self._is_stripped(scan))
+        stripped = self._is_stripped(scan)
+        self.model.suit(scan, ScanAnalysis(scan, stripped) if scan and stripped is not None else None)
 
     def _spacing_is_stated(self) -> bool:
         """Return whether the voxel size was typed, so that it can be corrected."""

@@ -15,12 +15,12 @@ from psygnal import Signal
 from qtpy.QtCore import QObject, QTimer
 
 from napari_tumorseg.geometry import Array
-from napari_tumorseg.inference.foreground import brain_of
 from napari_tumorseg.inference.run import post_settings
+from napari_tumorseg.inference.scan_analysis import ScanAnalysis
 from napari_tumorseg.inference.settings import Progress
 from napari_tumorseg.inference.stored_probabilities import StoredProbabilities
 from napari_tumorseg.regions import get_convention
-from napari_tumorseg.scan import Scan, Segmentation
+from napari_tumorseg.scan import Segmentation
 from napari_tumorseg.viewer.layers.origin import METADATA_KEY, PROBABILITIES_KEY, Origin
 from napari_tumorseg.viewer.layers.showing import shown_slice
 from napari_tumorseg.viewer.layers.to_layers import labels_layer
@@ -225,20 +225,23 @@ def _work(job: Job) -> Generator[Step, None, Success | Failure]:
         yield "Loading the network…"
         from napari_tumorseg.inference import run
 
-        result = yield from run(scan, job.model, job.settings)
+        analysis = ScanAnalysis(scan, job.stripped)
+        result = yield from run(scan, job.model, job.settings, analysis)
         labels, arguments, _ = labels_layer(result, case=job.case.name, group=job.group, model=True)
         return Success(
-            labels, arguments["metadata"][METADATA_KEY], stored_probabilities_of(job, scan, result)
+            labels, arguments["metadata"][METADATA_KEY], stored_probabilities_of(job, analysis, result)
         )
     except Exception as error:  # told to the user by the panel, and logged there
         return Failure(error)
 
 
-def stored_probabilities_of(job: Job, scan: Scan, result: Segmentation) -> StoredProbabilities | None:
-    """Return what a run kept of its probabilities."""
+def stored_probabilities_of(
+    job: Job, analysis: ScanAnalysis, result: Segmentation
+) -> StoredProbabilities | None:
+    """Return the probabilities that a run kept, or None."""
     card = job.model.card
     post = post_settings(job.settings, card)
-    return StoredProbabilities.of(result, card, post, brain_of(scan) if post.inside_brain else None)
+    return StoredProbabilities.of(result, card, post, analysis.brain if post.inside_brain else None)
 
 
 def _put_result(layer: LabelsLayer, success: Success) -> None:

@@ -23,12 +23,15 @@ class Job:
         Model to run.
     settings : Settings
         Device, post-processing and slices.
+    stripped : bool or None
+        Whether the skull of the scan is removed; None if that is not known.
     """
 
     case: Case
     group: str
     model: Model
     settings: Settings
+    stripped: bool | None = None
 
 
 def progress_text(step: Progress) -> str:
