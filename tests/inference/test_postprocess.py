@@ -414,8 +414,8 @@ def test_parts_that_the_model_is_nowhere_sure_of_go() -> None:
     grid = Grid.from_codes(labels.shape, spacing=None)
     for least, kept in ((0, 18), (3, 18), (4, 9), (5, 0)):
         found, notes = postprocess(
-            labels, grid, CONVENTIONS["binary"], PostSettings(certain_voxels=least), certain=certain
+            labels, grid, CONVENTIONS["binary"], PostSettings(min_confident_voxels=least), certain=certain
         )
         assert found.sum() == kept and not notes
-    found, notes = postprocess(labels, grid, CONVENTIONS["binary"], PostSettings(certain_voxels=5))
-    assert found.sum() == 18 and "certain_voxels had no effect" in notes[0]
+    found, notes = postprocess(labels, grid, CONVENTIONS["binary"], PostSettings(min_confident_voxels=5))
+    assert found.sum() == 18 and "min_confident_voxels had no effect" in notes[0]

@@ -458,7 +458,7 @@ def test_what_counts_as_certain_is_the_cards(tmp_path: Path) -> None:
     data = head((6, 40, 48))
     data = np.where((data > 0) & (data < 400), 100, data).astype(np.float32)
     data[2:5, 24:30, 10:16] = 202
-    card = card_of(output={"certain": 0.97}, postprocessing={"certain_voxels": 20})
+    card = card_of(output={"certain": 0.97}, postprocessing={"min_confident_voxels": 20})
     model = save_model(tmp_path, threshold_net([0], [200]), card)
     scan = make_scan({"flair": data})
     found = segment(scan, model)

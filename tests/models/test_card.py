@@ -68,7 +68,7 @@ def full() -> dict[str, Any]:
             "opening_mm": 2.0,
             "largest_only": True,
             "inside_brain": True,
-            "certain_voxels": 12,
+            "min_confident_voxels": 12,
         },
         "about": {
             "training": "t",

@@ -371,9 +371,9 @@ def test_defaults_come_from_the_card_and_mm_need_a_unit(open_panel, slow_run, wa
     viewer, panel = open_panel()
     add_case(viewer, case(image("case_flair", Role.FLAIR, grid(unit="unknown", spacing=(1, 1, 1)))))
     card = panel.model.model.card
-    assert panel.options.largest_only.value == card.postprocessing.largest_only
-    assert not panel.options.min_component_mm3.enabled
-    panel.options.min_component_mm3.value = 50
+    assert panel.options.steps["largest_only"].value == card.postprocessing.largest_only
+    assert not panel.options.steps["min_component_mm3"].enabled
+    panel.options.steps["min_component_mm3"].value = 50
     assert panel.options.post.min_component_mm3 == 0
     panel.inputs.spacing.text.value = "5 0.5 x"
     panel.inputs.spacing.take()
@@ -384,7 +384,7 @@ def test_defaults_come_from_the_card_and_mm_need_a_unit(open_panel, slow_run, wa
         panel.inputs.spacing.take()
         assert viewer.dims.current_step[0] == 2
         assert not panel.inputs.spacing.isHidden()
-    assert panel.options.min_component_mm3.enabled
+    assert panel.options.steps["min_component_mm3"].enabled
     assert panel.options.post.min_component_mm3 == 50
     panel.segment()
     layer = panel.segment_page.run.layer

@@ -9,6 +9,7 @@ import typer
 
 from napari_tumorseg.cli import demo, evaluate, info, measure, models, recipes, segment, train
 from napari_tumorseg.cli.exits import EXIT_CODES, code_of
+from napari_tumorseg.cli.options import CommandWithSteps
 from napari_tumorseg.cli.wording import worded
 from napari_tumorseg.errors import DeviceError, TumorSegError
 
@@ -24,7 +25,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-app.command("segment")(segment.segment)
+app.command("segment", cls=CommandWithSteps)(segment.segment)
 app.command("info")(info.info)
 app.command("measure")(measure.measure)
 app.command("evaluate")(evaluate.evaluate)

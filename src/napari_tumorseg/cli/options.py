@@ -3,9 +3,28 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+from typer.core import TyperCommand
+
+_STEPS = "<steps>"
+"""Stands for the list of post-processing steps in the help of an option."""
+
+
+class CommandWithSteps(TyperCommand):
+    """Command whose help lists the post-processing steps; they are imported only when it is shown."""
+
+    def format_options(self, ctx: Any, formatter: Any) -> None:  # click's types, which typer may bundle
+        """Write the options, with the steps in place of `_STEPS`."""
+        from napari_tumorseg.post_settings import PostSettings
+
+        steps = [f"{step.name}=N" if step.unit else step.name for step in PostSettings.steps()]
+        for parameter in self.params:
+            if text := getattr(parameter, "help", None):
+                parameter.help = text.replace(_STEPS, ", ".join(steps))
+        super().format_options(ctx, formatter)
+
 
 # ---------------------------------------------------------------- of several commands
 
@@ -69,9 +88,8 @@ Post = Annotated[
     list[str] | None,
     typer.Option(
         "--post",
-        help="Post-processing steps on top of the model's own: min_component_mm3=N, fill_holes, "
-        "closing_mm=N, opening_mm=N, largest_only, inside_brain, certain_voxels=N; `none` switches all "
-        "off, STEP=off one.",
+        help=f"Post-processing steps on top of the model's own: {_STEPS}; `none` switches all off, "
+        "STEP=off one.",
     ),
 ]
 SliceRange = Annotated[

@@ -9,10 +9,16 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 if TYPE_CHECKING:
-    from napari_tumorseg.inference import PostSettings
     from napari_tumorseg.io import Case
     from napari_tumorseg.models import ModelCard
+    from napari_tumorseg.post_settings import PostSettings, Step
     from napari_tumorseg.scan import Role
+
+_TAKES: dict[type, str] = {
+    bool: "on or off",
+    int: "a whole number of zero or more",
+    float: "a number of zero or more",
+}
 
 
 def parse_names(texts: Sequence[str] | None) -> list[str]:
@@ -63,41 +69,39 @@ def parse_slices(text: str | None) -> range | None:
 def parse_post(texts: Sequence[str] | None, card: ModelCard) -> PostSettings:
     """Return the card's post-processing with steps changed by texts like ``fill_holes``, ``closing_mm=2``.
 
-    ``none`` switches all steps off before the others are looked at.
+    ``none`` switches all steps off before the others are applied.
     """
-    from napari_tumorseg.inference import PostSettings
+    from napari_tumorseg.post_settings import OLD_NAMES, PostSettings, Step
 
-    known = card.postprocessing.model_dump()
     parts = parse_names(texts)
-    steps: dict[str, Any] = {} if "none" in parts else dict(known)
+    chosen: dict[str, Any] = {} if "none" in parts else card.postprocessing.model_dump()
     for part in (p for p in parts if p != "none"):
-        name, _, value = part.partition("=")
-        name = name.replace("-", "_")
-        if name not in known:
-            raise typer.BadParameter(f"{part!r}: the steps are none, {', '.join(known)}")
-        steps[name] = _value(name, value)
-    return PostSettings(**steps)
+        given, _, value = part.partition("=")
+        name = given.replace("-", "_")
+        name = OLD_NAMES.get(name, name)
+        if name not in PostSettings.model_fields:
+            raise typer.BadParameter(f"{part!r}: the steps are none, {', '.join(PostSettings.model_fields)}")
+        chosen[name] = _value(Step.of(name), value)
+    return PostSettings(**chosen)
+
+
+def _value(step: Step, text: str) -> bool | int | float:
+    """Return a step's value; a switch is on where no value is given, and any step can be ``off``."""
+    from pydantic import ValidationError
+
+    from napari_tumorseg.post_settings import PostSettings
+
+    if text.lower() == "off":
+        return step.kind(0)
+    try:
+        settings = PostSettings.model_validate({step.name: text or (step.kind is bool)})
+    except ValidationError:
+        raise typer.BadParameter(f"{step.name} takes {_TAKES[step.kind]}") from None
+    value: bool | int | float = getattr(settings, step.name)
+    return value
 
 
 def named_roles(roles: dict[str, Role], case: Case) -> dict[str, Role]:
     """Return the roles by the names that the case uses, if a file name was given instead."""
     by_file = {image.source.name: image.name for image in case.images if image.source}
     return {by_file.get(name, name): role for name, role in roles.items()}
-
-
-def _value(name: str, text: str) -> bool | float:
-    if name == "certain_voxels":
-        if not text.isdigit():
-            raise typer.BadParameter(f"{name} takes a whole number, as in {name}=100")
-        return int(text)
-    if name.endswith(("_mm", "_mm3")):
-        try:
-            number = float(text)
-        except ValueError:
-            raise typer.BadParameter(f"{name} takes a number, as in {name}=2") from None
-        if not 0 <= number < math.inf:
-            raise typer.BadParameter(f"{name} is zero or a number above it")
-        return number
-    if text.lower() not in ("", "on", "off", "true", "false", "yes", "no"):
-        raise typer.BadParameter(f"{name} is on or off")
-    return text.lower() not in ("off", "false", "no")

@@ -2,12 +2,12 @@
 
 from napari_tumorseg.inference.confidence import RegionConfidence, find
 from napari_tumorseg.inference.model_selection import choose_model, missing_roles, suitability_warnings
-from napari_tumorseg.inference.postprocess import PostSettings
 from napari_tumorseg.inference.run import run, segment
 from napari_tumorseg.inference.scan_analysis import ScanAnalysis
 from napari_tumorseg.inference.settings import Progress, Settings
 from napari_tumorseg.inference.stored_probabilities import StoredProbabilities
 from napari_tumorseg.inference.uncertainty import entropy_map, uncertain_slices
+from napari_tumorseg.post_settings import PostSettings
 
 __all__ = [
     "PostSettings",

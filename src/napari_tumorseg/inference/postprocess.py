@@ -18,53 +18,13 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import ndimage
 
-from napari_tumorseg.errors import InputError
 from napari_tumorseg.geometry import CONNECTED_26, Array, Grid, bounding_box
+from napari_tumorseg.post_settings import PostSettings
 from napari_tumorseg.regions import LabelConvention, region_mask
 
 _SHELLS = ("ET",)
 _ROUNDING = 1e-6
 """Share by which a distance or volume may be off without counting as larger or smaller."""
-
-
-@dataclass(frozen=True)
-class PostSettings:
-    """Which steps are taken; zero and False leave a step out. They are taken in this order.
-
-    Attributes
-    ----------
-    inside_brain : bool
-        Take away what lies outside the brain mask.
-    opening_mm : float
-        Take away what a ball of this radius does not fit into (spurs, thin bridges).
-    closing_mm : float
-        Close gaps that a ball of this radius does not fit into.
-    fill_holes : bool
-        Fill what is enclosed in three dimensions.
-    min_component_mm3 : float
-        Take away components smaller than this.
-    certain_voxels : int
-        Take away components of the whole tumour that hold fewer voxels of which the model is certain: what
-        it is nowhere sure of is mostly none. In voxels, not mm3, so that it works where no size is known.
-    largest_only : bool
-        Keep only the largest component of the whole tumour.
-    """
-
-    min_component_mm3: float = 0.0
-    fill_holes: bool = False
-    closing_mm: float = 0.0
-    opening_mm: float = 0.0
-    largest_only: bool = False
-    inside_brain: bool = False
-    certain_voxels: int = 0
-
-    def __post_init__(self) -> None:
-        if self.certain_voxels < 0:
-            raise InputError(f"certain_voxels must be zero or more, not {self.certain_voxels}")
-        for name in ("min_component_mm3", "closing_mm", "opening_mm"):
-            value = getattr(self, name)
-            if not (math.isfinite(value) and value >= 0):
-                raise InputError(f"{name} must be zero or a positive number, not {value}")
 
 
 def postprocess(
@@ -90,7 +50,7 @@ def postprocess(
     brain : (Z, Y, X) array of bool, optional
         The brain, for `inside_brain`.
     certain : (Z, Y, X) array of bool, optional
-        Where the model is certain of tumour, for `certain_voxels`.
+        Where the model is certain of tumour, for `min_confident_voxels`.
 
     Returns
     -------
@@ -110,7 +70,7 @@ def postprocess(
     reach = _with_rim(outer, grid.shape)
     inside = brain[reach].astype(bool, copy=False) if brain is not None and steps.inside_brain else None
     # a slice of the copy: what is written there is written to the result, and nothing else is touched
-    sure = certain[reach] if certain is not None and steps.certain else None
+    sure = certain[reach] if certain is not None and steps.min_confident else None
     _tidy_regions(out[reach], convention, steps, inside, sure)
     return out, notes
 
@@ -126,13 +86,13 @@ class _Steps:
     min_voxels: int
     largest: bool
     inside_brain: bool
-    certain: int
+    min_confident: int
 
     @property
     def idle(self) -> bool:
         """Whether nothing is left to do."""
         asked = (self.opening, self.closing, self.fill, self.min_voxels > 1, self.largest, self.inside_brain)
-        return not (any(asked) or self.certain)
+        return not (any(asked) or self.min_confident)
 
 
 def _possible(
@@ -145,8 +105,8 @@ def _possible(
     if volume is None and asked:
         notes.append(f"the voxel size is unknown, so {_listed(asked)} had no effect; state a spacing")
     inside_brain = settings.inside_brain and _usable(brain, notes)
-    if settings.certain_voxels and certain is None:
-        notes.append("there are no probabilities, so certain_voxels had no effect")
+    if settings.min_confident_voxels and certain is None:
+        notes.append("there are no probabilities, so min_confident_voxels had no effect")
     sizes = {n: getattr(settings, n) if volume is not None else 0.0 for n in asked}
     for name in ("opening_mm", "closing_mm"):
         if 0 < sizes.get(name, 0) * (1 + _ROUNDING) < min(grid.spacing):
@@ -161,7 +121,7 @@ def _possible(
         min_voxels=math.ceil(smallest * (1 - _ROUNDING)),
         largest=settings.largest_only,
         inside_brain=inside_brain,
-        certain=settings.certain_voxels if certain is not None else 0,
+        min_confident=settings.min_confident_voxels if certain is not None else 0,
     )
     return (None if steps.idle else steps), tuple(notes)
 
@@ -221,7 +181,7 @@ def _tidy(
     if steps.min_voxels > 1:
         region = _components(region, lambda sizes: sizes >= steps.min_voxels)
     if certain is not None:
-        region = _components(region, lambda sizes: sizes >= steps.certain, counted=certain[box])
+        region = _components(region, lambda sizes: sizes >= steps.min_confident, counted=certain[box])
     if steps.largest and outermost:
         region = _components(region, lambda sizes: np.arange(sizes.size) == sizes.argmax())
     out[box] = region

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import platform
 from collections.abc import Generator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -18,12 +18,13 @@ from napari_tumorseg.errors import InputError, RoleError
 from napari_tumorseg.geometry import Array
 from napari_tumorseg.inference.confidence import as_dict, find
 from napari_tumorseg.inference.model_selection import choose_model, missing_roles, suitability_warnings
-from napari_tumorseg.inference.postprocess import PostSettings, postprocess
+from napari_tumorseg.inference.postprocess import postprocess
 from napari_tumorseg.inference.prepare import Prepared, prepare
 from napari_tumorseg.inference.scan_analysis import ScanAnalysis
 from napari_tumorseg.inference.settings import Progress, Settings
 from napari_tumorseg.models.card import ModelCard, Output
 from napari_tumorseg.models.store import Model, get_model
+from napari_tumorseg.post_settings import PostSettings
 from napari_tumorseg.regions import CONVENTIONS
 from napari_tumorseg.scan import Scan, Segmentation
 
@@ -118,7 +119,7 @@ class _Canvas:
 
     def __post_init__(self) -> None:
         self.labels = np.zeros(self.scan.grid.shape, dtype=np.uint8)
-        if post_settings(self.settings, self.prepared.card).certain_voxels:
+        if post_settings(self.settings, self.prepared.card).min_confident_voxels:
             self.certain = np.zeros(self.scan.grid.shape, dtype=bool)
         if self.settings.probabilities and self.todo:
             rows, columns = (
@@ -173,7 +174,7 @@ def decode(logits: Array, output: Output, threshold: float | None = None) -> Arr
 
 def post_settings(settings: Settings, card: ModelCard) -> PostSettings:
     """Return the post-processing of a run: as it is told, or the card's."""
-    return settings.post or PostSettings(**card.postprocessing.model_dump())
+    return settings.post or card.postprocessing
 
 
 def is_certain(logits: Array, output: Output) -> Array:
@@ -279,7 +280,7 @@ def _about_settings(card: ModelCard, settings: Settings, post: PostSettings, ran
         "flip": ran.flip,
         "threshold": (settings.threshold or output.threshold) if output.activation == "sigmoid" else None,
         "slices": None if slices is None else {"first": slices[0], "last": slices[-1]},
-        "postprocessing": asdict(post),
+        "postprocessing": post.model_dump(),
     }
 
 

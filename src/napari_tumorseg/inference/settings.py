@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from napari_tumorseg.errors import InputError
 from napari_tumorseg.geometry import Array
-from napari_tumorseg.inference.postprocess import PostSettings
+from napari_tumorseg.post_settings import PostSettings
 
 
 @dataclass(frozen=True)

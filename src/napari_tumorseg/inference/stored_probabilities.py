@@ -9,9 +9,10 @@ import numpy as np
 
 from napari_tumorseg.errors import InputError
 from napari_tumorseg.geometry import Array, Grid, bounding_box
-from napari_tumorseg.inference.postprocess import PostSettings, postprocess
+from napari_tumorseg.inference.postprocess import postprocess
 from napari_tumorseg.inference.uncertainty import entropy_map
 from napari_tumorseg.models.card import ModelCard, Output
+from napari_tumorseg.post_settings import PostSettings
 from napari_tumorseg.regions import CONVENTIONS, LabelConvention
 from napari_tumorseg.scan import Segmentation
 
@@ -79,7 +80,7 @@ class StoredProbabilities:
             box=result.probability_box,
             grid=result.grid,
             output=card.output,
-            post=post or PostSettings(**card.postprocessing.model_dump()),
+            post=post or card.postprocessing,
             brain=brain,
             threshold=told.get("threshold") or card.output.threshold,
             flipped=bool(told.get("flip")),
@@ -144,7 +145,7 @@ class StoredProbabilities:
         inside = labels[self.box]
         for name, label, limit in zip(self.output.names, self.output.labels, limits, strict=True):
             inside[self.probabilities[name] >= _least_level(limit)] = label
-        certain = self._certain() if self.post.certain_voxels else None
+        certain = self._certain() if self.post.min_confident_voxels else None
         return postprocess(labels, self.grid, self.convention, self.post, self.brain, certain)[0]
 
     def _certain(self) -> Array:

@@ -6,16 +6,17 @@ its card; there is no code per model.
 
 from __future__ import annotations
 
-import tomllib
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import tomli_w
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import Field, ValidationError, field_validator, model_validator
 
 from napari_tumorseg.errors import ModelError
+from napari_tumorseg.post_settings import PostSettings
 from napari_tumorseg.regions import CONVENTIONS
 from napari_tumorseg.scan import MODALITIES, Role
+from napari_tumorseg.toml_table import TomlTable, first_problem, read_toml
 
 Plane = Literal["axial", "coronal", "sagittal"]
 Positive = Annotated[float, Field(gt=0)]
@@ -24,20 +25,14 @@ Percentage = Annotated[float, Field(ge=0, le=100)]
 Side = Annotated[int, Field(ge=1, le=4096)]
 
 
-class CardPart(BaseModel):
-    """A table of a card or recipe: unknown keys are errors, since a misspelt one would have no effect."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
-
-
-class Network(CardPart):
+class Network(TomlTable):
     """Which network, from an allow-list, with its arguments."""
 
     architecture: Literal["unet"] = "unet"
     arguments: dict[str, Any] = Field(default_factory=dict)
 
 
-class Foreground(CardPart):
+class Foreground(TomlTable):
     """Which voxels are tissue, per channel.
 
     ``differs``: those that differ from the background value (the median of the volume's corners) by more
@@ -51,7 +46,7 @@ class Foreground(CardPart):
     fraction: Share = 0.1
 
 
-class Normalisation(CardPart):
+class Normalisation(TomlTable):
     """How intensities are made comparable, per channel.
 
     ``zscore``: subtract the mean, divide by the standard deviation. ``minmax``: map minimum and maximum
@@ -78,7 +73,7 @@ class Normalisation(CardPart):
         return pair
 
 
-class Size(CardPart):
+class Size(TomlTable):
     """How a slice becomes the network's input.
 
     The slice is brought to `spacing` (where that and the scan's own are known), centred on a `canvas`
@@ -91,7 +86,7 @@ class Size(CardPart):
     reduce: int = Field(1, ge=1, le=8)
 
 
-class Input(CardPart):
+class Input(TomlTable):
     """What goes in."""
 
     roles: tuple[Role, ...] = Field(min_length=1, description="modality of each input channel, in order")
@@ -136,7 +131,7 @@ class Input(CardPart):
         return tuple(sorted(self.accepts or (self.roles,), key=len, reverse=True))
 
 
-class Output(CardPart):
+class Output(TomlTable):
     """What comes out and which labels it becomes.
 
     With ``sigmoid``, `labels` holds one label per output, painted in that order where the output exceeds
@@ -171,19 +166,7 @@ class Output(CardPart):
         return self
 
 
-class Postprocessing(CardPart):
-    """Defaults of the post-processing; what each step does is told in `inference.postprocess`."""
-
-    min_component_mm3: float = Field(0.0, ge=0)
-    fill_holes: bool = False
-    closing_mm: float = Field(0.0, ge=0)
-    opening_mm: float = Field(0.0, ge=0)
-    largest_only: bool = False
-    inside_brain: bool = False
-    certain_voxels: int = Field(0, ge=0)
-
-
-class About(CardPart):
+class About(TomlTable):
     """What people should know before they trust it."""
 
     training: str = ""
@@ -195,7 +178,7 @@ class About(CardPart):
     citation: str = ""
 
 
-class ModelCard(CardPart):
+class ModelCard(TomlTable):
     """A model's card.
 
     Attributes
@@ -219,7 +202,7 @@ class ModelCard(CardPart):
     network: Network = Network()
     input: Input
     output: Output
-    postprocessing: Postprocessing = Postprocessing()
+    postprocessing: PostSettings = PostSettings()
     about: About = About()
 
     @classmethod
@@ -232,14 +215,11 @@ class ModelCard(CardPart):
             If the file cannot be read or a field is wrong; the message names both.
         """
         try:
-            content = tomllib.loads(path.read_text(encoding="utf-8"))
-            return cls.model_validate(content)
-        except OSError as error:
-            raise ModelError(f"the model card {path} cannot be read: {error.strerror or error}") from error
-        except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
-            raise ModelError(f"the model card {path} is not valid TOML: {error}") from error
+            return cls.model_validate(read_toml(path))
         except ValidationError as error:
             raise ModelError(f"the model card {path}: {first_problem(error)}") from error
+        except ValueError as error:
+            raise ModelError(f"the model card {path} {error}") from error
 
     def to_toml(self) -> str:
         """Return the card as TOML, without what is unset."""
@@ -271,11 +251,3 @@ def _roles(roles: tuple[Role, ...]) -> str:
 
 def _alternatives(given: Input) -> str:
     return " or ".join(_roles(roles) for roles in given.sufficient)
-
-
-def first_problem(error: ValidationError) -> str:
-    """Return the first thing that is wrong, after the name of its field."""
-    first = error.errors()[0]
-    field = ".".join(str(part) for part in first["loc"]) or "card"
-    more = f" (and {error.error_count() - 1} more)" if error.error_count() > 1 else ""
-    return f"{field}: {first['msg'].removeprefix('Value error, ')}{more}"

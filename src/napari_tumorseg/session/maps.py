@@ -6,7 +6,6 @@ import json
 import zipfile
 import zlib
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
 from io import BytesIO
 from typing import Any
 
@@ -14,9 +13,9 @@ import numpy as np
 
 from napari_tumorseg.errors import InputError
 from napari_tumorseg.geometry import Array, Grid, bounding_box
-from napari_tumorseg.inference.postprocess import PostSettings
 from napari_tumorseg.inference.stored_probabilities import Box, StoredProbabilities
 from napari_tumorseg.models.card import Output
+from napari_tumorseg.post_settings import PostSettings
 
 _FORMAT = 1
 _BROKEN = (
@@ -45,7 +44,7 @@ def pack_maps(stored: StoredProbabilities) -> bytes:
         "box": _ends(stored.box),
         "result_box": _ends(where),
         "output": stored.output.model_dump(mode="json"),
-        "post": asdict(stored.post),
+        "post": stored.post.model_dump(),
         "threshold": stored.threshold,
         "flipped": stored.flipped,
     }

@@ -6,13 +6,14 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from napari_tumorseg.models.card import CardPart, Share
+from napari_tumorseg.models.card import Share
 from napari_tumorseg.scan import Role
+from napari_tumorseg.toml_table import TomlTable
 
 Range = tuple[float, float]
 
 
-class _Chance(CardPart):
+class _Chance(TomlTable):
     probability: Share = 1.0
 
 

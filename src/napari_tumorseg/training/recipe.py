@@ -17,21 +17,20 @@ from pydantic import Field, ValidationError, field_validator, model_validator
 from napari_tumorseg.errors import InputError
 from napari_tumorseg.models.card import (
     About,
-    CardPart,
     Input,
     ModelCard,
     Network,
     Output,
-    Postprocessing,
-    first_problem,
 )
+from napari_tumorseg.post_settings import PostSettings
+from napari_tumorseg.toml_table import TomlTable, first_problem, read_toml
 from napari_tumorseg.training.augment_config import Augmentation
 from napari_tumorseg.training.recipe_tables import Data, Fit, LossTerm, Optimiser, Schedule, SplitSettings
 
 _FOLDER = Path(__file__).parent / "recipes"
 
 
-class Recipe(CardPart):
+class Recipe(TomlTable):
     """How a model is trained.
 
     Attributes
@@ -61,7 +60,7 @@ class Recipe(CardPart):
     network: Network
     input: Input
     output: Output
-    postprocessing: Postprocessing = Postprocessing()
+    postprocessing: PostSettings = PostSettings()
     offline: tuple[tuple[Augmentation, ...], ...] = ()
     augmentation: tuple[Augmentation, ...] = ()
     loss: tuple[LossTerm, ...] = Field(min_length=1)
@@ -168,11 +167,9 @@ def load_recipe(name_or_path: str | Path, changes: Sequence[str] = ()) -> Recipe
     """
     path = _path(name_or_path)
     try:
-        content = tomllib.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise InputError(f"the recipe {path} cannot be read: {error.strerror or error}") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise InputError(f"the recipe {path} is not valid TOML: {error}") from error
+        content = read_toml(path)
+    except ValueError as error:
+        raise InputError(f"the recipe {path} {error}") from error
     for change in changes:
         _set(content, change)
     return parse_recipe(content, str(path))

@@ -6,10 +6,11 @@ from typing import Any, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
-from napari_tumorseg.models.card import CardPart, Share, Side
+from napari_tumorseg.models.card import Share, Side
+from napari_tumorseg.toml_table import TomlTable
 
 
-class Data(CardPart):
+class Data(TomlTable):
     """Which slices are learnt from.
 
     Attributes
@@ -36,7 +37,7 @@ class Data(CardPart):
     partly_known: Share = 1.0
 
 
-class SplitSettings(CardPart):
+class SplitSettings(TomlTable):
     """Who trains, who chooses the checkpoint, who is kept apart.
 
     Attributes
@@ -84,7 +85,7 @@ class SplitSettings(CardPart):
         return self
 
 
-class LossTerm(CardPart):
+class LossTerm(TomlTable):
     """One term of the loss; several are summed.
 
     Attributes
@@ -112,7 +113,7 @@ class LossTerm(CardPart):
     gamma: float = Field(2.0, gt=0)
 
 
-class Optimiser(CardPart):
+class Optimiser(TomlTable):
     """How weights move; `clip_norm` limits the norm of the gradients, None leaves them.
 
     ``muon`` moves the convolutions with `lr` and the rest as AdamW does, with `rest_lr`; it is for networks
@@ -128,7 +129,7 @@ class Optimiser(CardPart):
     clip_norm: float | None = Field(None, gt=0)
 
 
-class Schedule(CardPart):
+class Schedule(TomlTable):
     """How the learning rate moves.
 
     ``plateau``: times `factor` after `patience` epochs in which the validation loss did not fall.
@@ -143,7 +144,7 @@ class Schedule(CardPart):
     warm_up: Share = 0.3
 
 
-class Fit(CardPart):
+class Fit(TomlTable):
     """The rest of the training.
 
     Attributes

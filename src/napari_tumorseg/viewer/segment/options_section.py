@@ -3,61 +3,57 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict
 
 from magicgui.widgets import CheckBox, ComboBox, FloatSpinBox, SpinBox
 from qtpy.QtWidgets import QFormLayout, QWidget
 
-from napari_tumorseg.inference.postprocess import PostSettings
 from napari_tumorseg.models import ModelCard
+from napari_tumorseg.post_settings import PostSettings, Step
 
 WHOLE = "whole volume"
 SLICE = "current slice"
-_IN_MM = ("min_component_mm3", "opening_mm", "closing_mm")
 
 
 class OptionsSection(QWidget):
-    """How a model is run. Post-processing steps are named as in `PostSettings`."""
+    """Device, region and post-processing of a run.
+
+    Attributes
+    ----------
+    steps : dict of str to widget
+        One for each field of `PostSettings`.
+    """
 
     def __init__(self) -> None:
         super().__init__()
         self._devices = ["auto"]
         self._preferred = ""
+        self._unit_known = True
         self.device = ComboBox(choices=lambda _: self._devices, tooltip="Those that work here")
         self.region = ComboBox(choices=[WHOLE, SLICE], tooltip="What is segmented")
-        self.min_component_mm3 = _number(10, "Components smaller than this are taken away")
-        self.opening_mm = _number(
-            0.5, "Takes away spurs and bridges that a ball of this radius does not fit into"
-        )
-        self.closing_mm = _number(0.5, "Closes gaps that a ball of this radius does not fit into")
-        self.fill_holes = CheckBox(text="Fill holes", tooltip="Those enclosed in three dimensions")
-        self.largest_only = CheckBox(text="Largest tumour only")
-        self.inside_brain = CheckBox(text="Inside the brain only", tooltip="Needs a brain mask, or no skull")
+        self.steps = {step.name: _widget(step) for step in PostSettings.steps()}
         self.probabilities = CheckBox(
             value=True,
             text="Keep probability maps",
             tooltip="For Where to look on the page Correct: a byte a voxel and region while the layer lives",
         )
         form = QFormLayout(self)
-        self.certain_voxels = SpinBox(
-            min=0,
-            max=1_000_000,
-            tooltip="Parts in which the model is certain of fewer voxels are taken away; 0 keeps all",
-        )
         form.addRow("Device", self.device.native)
         form.addRow("Region", self.region.native)
-        form.addRow("Drop parts below (mm³)", self.min_component_mm3.native)
-        form.addRow("Opening (mm)", self.opening_mm.native)
-        form.addRow("Closing (mm)", self.closing_mm.native)
-        form.addRow("Certain voxels at least", self.certain_voxels.native)
-        for tick in (self.fill_holes, self.largest_only, self.inside_brain, self.probabilities):
-            form.addRow(tick.native)
+        switches = []
+        for step in PostSettings.steps():
+            widget = self.steps[step.name]
+            if isinstance(widget, CheckBox):
+                switches.append(widget)
+            else:
+                form.addRow(step.label, widget.native)
+        for switch in (*switches, self.probabilities):
+            form.addRow(switch.native)
 
     @property
     def post(self) -> PostSettings:
-        """The post-processing as set; steps in mm are off where the voxel size is unknown."""
-        off = {} if self.min_component_mm3.enabled else dict.fromkeys(_IN_MM, 0.0)
-        return PostSettings(**{name: getattr(self, name).value for name in asdict(PostSettings())} | off)
+        """The post-processing as set; steps that need a voxel size are off where it is unknown."""
+        possible = (s.name for s in PostSettings.steps() if self._unit_known or not s.needs_voxel_size)
+        return PostSettings(**{name: self.steps[name].value for name in possible})
 
     def offer_devices(self, devices: Sequence[str]) -> None:
         """Show the devices that work here."""
@@ -72,15 +68,22 @@ class OptionsSection(QWidget):
         self._preferred = device
 
     def take_defaults(self, card: ModelCard) -> None:
-        """Set the post-processing to what a model's card says."""
-        for name in asdict(PostSettings()):
-            getattr(self, name).value = getattr(card.postprocessing, name)
+        """Set the post-processing to the defaults of a model's card."""
+        for name, widget in self.steps.items():
+            widget.value = getattr(card.postprocessing, name)
 
     def know_unit(self, known: bool) -> None:
-        """Switch the steps in mm on or off."""
-        for name in _IN_MM:
-            getattr(self, name).enabled = known
+        """Enable the steps in mm if the voxel size is known, else disable them."""
+        self._unit_known = known
+        for step in PostSettings.steps():
+            if step.needs_voxel_size:
+                self.steps[step.name].enabled = known
 
 
-def _number(step: float, tooltip: str) -> FloatSpinBox:
-    return FloatSpinBox(min=0, max=100_000, step=step, tooltip=tooltip)
+def _widget(step: Step) -> CheckBox | SpinBox | FloatSpinBox:
+    """Return a widget for a step: a tick box, or a box for its number."""
+    if step.kind is bool:
+        return CheckBox(text=step.title, tooltip=step.help)
+    if step.kind is int:
+        return SpinBox(min=0, max=1_000_000, tooltip=step.help)
+    return FloatSpinBox(min=0, max=100_000, step=step.increment, tooltip=step.help)
