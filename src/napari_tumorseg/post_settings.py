@@ -9,15 +9,16 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from pydantic import Field, model_validator
+from pydantic.config import JsonDict
 
 from napari_tumorseg.toml_table import TomlTable
 
 OLD_NAMES: Mapping[str, str] = {"certain_voxels": "min_confident_voxels"}
 """Names of steps in files and commands written for earlier versions, and their names today."""
 
-_MM = {"unit": "mm", "increment": 0.5}
-_MM3 = {"unit": "mm³", "increment": 10}
-_VOXELS = {"unit": "voxels"}
+_MM: JsonDict = {"unit": "mm", "increment": 0.5}
+_MM3: JsonDict = {"unit": "mm³", "increment": 10}
+_VOXELS: JsonDict = {"unit": "voxels"}
 
 
 class PostSettings(TomlTable):

@@ -8,7 +8,6 @@ from scipy import ndimage
 from skimage import measure as skmeasure
 from skimage import morphology
 
-from napari_tumorseg.errors import InputError
 from napari_tumorseg.geometry import Grid
 from napari_tumorseg.inference.postprocess import PostSettings, postprocess
 from napari_tumorseg.regions import CONVENTIONS, region_mask
@@ -394,7 +393,7 @@ def test_a_read_only_flipped_view_is_fine():
 
 @pytest.mark.parametrize("bad", [-1.0, float("nan"), float("inf")])
 def test_settings_must_make_sense(bad):
-    with pytest.raises(InputError, match="closing_mm"):
+    with pytest.raises(ValueError, match="closing_mm"):
         PostSettings(closing_mm=bad)
 
 

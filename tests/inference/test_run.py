@@ -294,7 +294,7 @@ def test_the_lesion_at_the_edge_of_the_window_does_not_smear(tmp_path: Path) -> 
 
 
 def test_a_missing_role_is_a_sentence(lesion_model: Model) -> None:
-    with pytest.raises(RoleError, match="case: the model tiny needs FLAIR; there is T2"):
+    with pytest.raises(RoleError, match="case: the model tiny needs FLAIR; the scan has T2"):
         segment(make_scan({"t2": head()}), lesion_model)
 
 

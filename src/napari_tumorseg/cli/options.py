@@ -20,9 +20,9 @@ class CommandWithSteps(TyperCommand):
         from napari_tumorseg.post_settings import PostSettings
 
         steps = [f"{step.name}=N" if step.unit else step.name for step in PostSettings.steps()]
-        for parameter in self.params:
-            if text := getattr(parameter, "help", None):
-                parameter.help = text.replace(_STEPS, ", ".join(steps))
+        options: list[Any] = [option for option in self.params if getattr(option, "help", None)]
+        for option in options:
+            option.help = option.help.replace(_STEPS, ", ".join(steps))
         super().format_options(ctx, formatter)
 
 

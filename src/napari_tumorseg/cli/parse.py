@@ -94,7 +94,7 @@ def _value(step: Step, text: str) -> bool | int | float:
     if text.lower() == "off":
         return step.kind(0)
     try:
-        settings = PostSettings.model_validate({step.name: text or (step.kind is bool)})
+        settings = PostSettings.model_validate({step.name: text or ("on" if step.kind is bool else text)})
     except ValidationError:
         raise typer.BadParameter(f"{step.name} takes {_TAKES[step.kind]}") from None
     value: bool | int | float = getattr(settings, step.name)
