@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -88,17 +87,6 @@ def test_help_imports_nothing_heavy(arguments: list[str]) -> None:
     )
     done = python("-c", code)
     assert done.stdout.splitlines()[-1] == "HEAVY []", done.stderr
-
-
-def test_help_is_there_at_once() -> None:
-    def seconds(*arguments: str) -> float:
-        start = time.perf_counter()
-        python(*arguments)
-        return time.perf_counter() - start
-
-    python("-m", "napari_tumorseg.cli", "--help")  # compiled files are written
-    bare = min(seconds("-c", "pass") for _ in range(3))
-    assert min(seconds("-m", "napari_tumorseg.cli", "--help") for _ in range(3)) < bare + 0.3
 
 
 def test_without_a_viewer(case: Path, model: Path, tmp_path: Path) -> None:

@@ -105,6 +105,7 @@ def test_resume_in_mid_epoch_gives_the_same_weights(
     assert shown[0] == shown[1]
 
 
+@pytest.mark.slow
 def test_killed_in_mid_epoch_and_resumed(lgg: Path, tmp_path: Path) -> None:
     recipe = tiny(fit={"epochs": 60, "checkpoint_steps": 1})
     process = start_process(recipe, lgg, tmp_path)
@@ -215,6 +216,7 @@ def test_damaged_checkpoint_is_left_aside(lgg: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("devices", [1, 2])
+@pytest.mark.slow
 def test_divergence_is_no_success(lgg: Path, tmp_path: Path, devices: int) -> None:
     plain = {"widths": [4], "bottleneck": 4, "order": "conv-relu"}
     wild = tiny(optimiser={"name": "sgd", "lr": 1e30}, network={"arguments": plain}, loss=[{"name": "bce"}])
@@ -292,6 +294,7 @@ def test_unknown_outputs_do_not_count_as_found() -> None:
     assert logged["val_dice"] == pytest.approx(0.5) and logged["val_dice_case"] == pytest.approx(0.5)
 
 
+@pytest.mark.slow
 def test_two_processes_do_what_one_does_with_twice_the_batch(lgg: Path, tmp_path: Path) -> None:
     plain: dict[str, object] = {
         "network": {"arguments": {"widths": [4], "bottleneck": 4, "order": "conv-relu", "conv_bias": True}},

@@ -234,6 +234,7 @@ def test_lesions_are_matched_once_the_user_says_that_the_scans_are_aligned(two_t
     assert [row[0].split(":")[0] for row in times.lesions.texts()] == ["matched", "new"]
 
 
+@pytest.mark.slow
 def test_a_registration_counts_only_after_it_was_seen_and_approved(two_times, wait):
     pytest.importorskip("SimpleITK")
     viewer, panel, times, *_ = two_times

@@ -86,6 +86,7 @@ def scribble(layer, label=2) -> None:
     layer.paint((1, 2, 2), label)
 
 
+@pytest.mark.slow
 def test_strokes_come_back_after_a_kill(open_panel, brats, wait, own_state):
     folder = str(brats)
     environment = {**os.environ, "TUMORSEG_STATE": str(own_state)}

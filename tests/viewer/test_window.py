@@ -85,6 +85,7 @@ def recount(layer) -> dict[str, str]:
 # ---- the whole session, with the shipped model on the shipped sample
 
 
+@pytest.mark.slow
 def test_a_session_from_sample_to_saved_mask(open_panel, brats, wait, tmp_path):
     viewer, panel = open_panel(show=True)
     add(viewer, read_layers(str(brats)))

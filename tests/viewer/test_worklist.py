@@ -85,6 +85,7 @@ def test_the_cases_are_listed_with_their_states(section, tmp_path):
     assert "0 of 3 done" in section.folders.text()
 
 
+@pytest.mark.slow
 def test_a_click_opens_a_case_and_the_next_one_takes_its_place(section, wait, new_panel):
     viewer = section._context.viewer
     own = viewer.add_image(np.zeros((6, 40, 48)), name="my own")
@@ -100,6 +101,7 @@ def test_a_click_opens_a_case_and_the_next_one_takes_its_place(section, wait, ne
     wait(lambda: section.current == "b")
 
 
+@pytest.mark.slow
 def test_keys_step_through_the_cases(section, wait):
     viewer = section._context.viewer
     viewer.keymap[next(k for k in viewer.keymap if str(k) == KEYS["next_case"].key)](viewer)
@@ -108,6 +110,7 @@ def test_keys_step_through_the_cases(section, wait):
     wait(lambda: section.current == "b")
 
 
+@pytest.mark.slow
 def test_the_next_day_goes_on_where_this_one_stopped(section, wait, tmp_path, new_panel):
     viewer = section._context.viewer
     # a: segmented, kept, not looked at further; b: corrected; c: done at once
@@ -158,6 +161,7 @@ def test_the_next_day_goes_on_where_this_one_stopped(section, wait, tmp_path, ne
     np.testing.assert_allclose(written.affine, scan.affine)
 
 
+@pytest.mark.slow
 def test_a_mask_that_was_drawn_is_kept_with_its_scan(section, wait, tmp_path):
     opened(section, "a", wait)
     layer = draw(section, section._context.viewer, value=1)
@@ -175,6 +179,7 @@ def test_a_case_without_a_mask_can_be_done(section, wait):
     assert shown(section)["a"] == SIGNS[State.DONE]
 
 
+@pytest.mark.slow
 def test_a_mask_that_came_with_the_case_is_not_kept_as_the_persons_own(section, wait, complaints, tmp_path):
     labels = np.zeros((48, 40, 6), np.uint8)
     labels[30:36, 10:18, 2:5] = 1
@@ -194,6 +199,7 @@ def test_a_mask_that_came_with_the_case_is_not_kept_as_the_persons_own(section, 
     assert read_mask(tmp_path / "study" / "a" / "a_seg.nii.gz").labels[3, 30, 10] == 0
 
 
+@pytest.mark.slow
 def test_unsaved_edits_are_asked_about(section, wait, monkeypatch, tmp_path):
     viewer = section._context.viewer
     opened(section, "a", wait)
@@ -279,6 +285,7 @@ def test_a_true_mask_among_the_masks_is_not_replaced(section, wait, complaints, 
     assert "may be the true mask" in complaints[-1] and truth.read_bytes() == before
 
 
+@pytest.mark.slow
 def test_nothing_comes_between_a_mask_and_its_file(section, wait, complaints, tmp_path):
     opened(section, "a", wait)
     segment(section, section.viewer)
@@ -293,6 +300,7 @@ def test_nothing_comes_between_a_mask_and_its_file(section, wait, complaints, tm
     assert shown(section)["a"] == SIGNS[State.DONE]
 
 
+@pytest.mark.slow
 def test_memory_stays_flat_over_twenty_cases(new_panel, wait, tmp_path):
     import psutil
 
@@ -383,6 +391,7 @@ def test_everything_that_was_made_of_a_case_goes_with_it(new_panel, wait, tmp_pa
     assert not [ref() for ref in gone if ref() is not None]
 
 
+@pytest.mark.slow
 def test_a_drawn_mask_goes_with_its_case(section, wait, tmp_path):
     viewer = section._context.viewer
     opened(section, "a", wait)
@@ -392,6 +401,7 @@ def test_a_drawn_mask_goes_with_its_case(section, wait, tmp_path):
     assert layer not in viewer.layers and {x.name for x in viewer.layers} == {"b flair", "b t1c"}
 
 
+@pytest.mark.slow
 def test_a_mask_of_before_is_not_taken_for_the_next_cases(section, wait, tmp_path):
     viewer = section._context.viewer
     opened(section, "a", wait)
@@ -407,6 +417,7 @@ def test_a_mask_of_before_is_not_taken_for_the_next_cases(section, wait, tmp_pat
     assert not (tmp_path / "study_masks" / "b_seg.nii.gz").exists()
 
 
+@pytest.mark.slow
 def test_a_mask_of_before_is_refused_even_if_it_is_chosen(section, wait, complaints, tmp_path):
     viewer = section._context.viewer
     opened(section, "a", wait)
@@ -429,6 +440,7 @@ def test_a_mask_of_before_is_refused_even_if_it_is_chosen(section, wait, complai
     assert not (tmp_path / "study_masks" / "b_seg.nii.gz").exists()
 
 
+@pytest.mark.slow
 def test_a_mask_that_is_put_back_is_not_the_next_cases(section, wait, complaints, tmp_path):
     viewer, bar = section.viewer, section.bar
     opened(section, "a", wait)
@@ -443,6 +455,7 @@ def test_a_mask_that_is_put_back_is_not_the_next_cases(section, wait, complaints
     assert not (tmp_path / "study_masks" / "b_seg.nii.gz").exists()
 
 
+@pytest.mark.slow
 def test_only_edits_of_the_case_are_asked_about(section, wait, monkeypatch, tmp_path):
     viewer = section._context.viewer
     opened(section, "a", wait)
@@ -460,6 +473,7 @@ def test_only_edits_of_the_case_are_asked_about(section, wait, monkeypatch, tmp_
     assert len(asked) == 1 and mine in viewer.layers
 
 
+@pytest.mark.slow
 def test_only_the_mask_in_hand_is_kept_of_several(section, wait, monkeypatch, tmp_path):
     viewer = section._context.viewer
     opened(section, "a", wait)
@@ -478,6 +492,7 @@ def test_only_the_mask_in_hand_is_kept_of_several(section, wait, monkeypatch, tm
     np.testing.assert_array_equal(read_mask(tmp_path / "o.nii").labels, other.data)
 
 
+@pytest.mark.slow
 def test_edits_kept_for_later_are_offered_with_their_case(new_panel, wait, monkeypatch, tmp_path):
     viewer, panel = new_panel()
     section, bar = panel.cases, panel.safety.bar
@@ -506,6 +521,7 @@ def test_edits_kept_for_later_are_offered_with_their_case(new_panel, wait, monke
     np.testing.assert_array_equal(read_mask(tmp_path / "study_masks" / "a_seg.nii.gz").labels, labels)
 
 
+@pytest.mark.slow
 def test_a_result_that_nobody_saved_is_asked_about_and_kept_for_later(section, wait, monkeypatch):
     viewer = section.viewer
     opened(section, "a", wait)
@@ -585,6 +601,7 @@ def test_another_list_of_the_same_cases_leaves_the_open_one(section, wait, monke
     assert (tmp_path / "elsewhere" / "a_seg.nii.gz").exists()
 
 
+@pytest.mark.slow
 def test_another_folder_closes_the_open_case_after_asking(section, wait, monkeypatch, tmp_path):
     viewer = section._context.viewer
     opened(section, "a", wait)
@@ -604,6 +621,7 @@ def test_another_folder_closes_the_open_case_after_asking(section, wait, monkeyp
 # ---- the next day
 
 
+@pytest.mark.slow
 def test_the_next_day_goes_on_with_the_last_folder(section, wait, new_panel, tmp_path):
     assert section.go_on.isHidden()
     opened(section, "a", wait)

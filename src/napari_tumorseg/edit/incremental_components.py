@@ -120,7 +120,7 @@ class ComponentCounter:
         ]
         if not edges:
             return nodes
-        ends = np.concatenate(edges, axis=1)
+        ends = np.concatenate(edges, axis=1).astype(np.int32)  # of 64-bit indices scipy 1.11 counts none
         graph = coo_array((np.ones(ends.shape[1], dtype=bool), (ends[0], ends[1])), shape=(nodes, nodes))
         return int(connected_components(graph, directed=False, return_labels=False))
 
