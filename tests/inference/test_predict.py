@@ -197,6 +197,9 @@ class Hungry(nn.Module):
         self.on = "cpu"
         self.batches: list[tuple[str, int]] = []
 
+    def folded(self) -> Hungry:
+        return self
+
     def to(self, *args: Any, **kwargs: Any) -> Hungry:
         self.on = str(args[0]) if args else self.on
         return self
@@ -219,8 +222,7 @@ def fake_cuda(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Tensor, "to", to)
 
 
-def runner_of(net: Hungry, monkeypatch: pytest.MonkeyPatch, device: str, batch: int | None = None) -> Runner:
-    monkeypatch.setattr(predict, "fold_batch_norm", lambda given: given)
+def runner_of(net: Hungry, device: str, batch: int | None = None) -> Runner:
     return Runner(net, device, batch=batch)  # type: ignore[arg-type]
 
 
@@ -234,7 +236,7 @@ def values(results: Iterator[Array]) -> list[float]:
 
 def test_the_batch_halves_until_it_fits(fake_cuda: None, monkeypatch: pytest.MonkeyPatch) -> None:
     net = Hungry(most=2)
-    runner = runner_of(net, monkeypatch, "cuda", batch=8)
+    runner = runner_of(net, "cuda", batch=8)
     assert values(runner.logits(some(5))) == [0, 2, 4, 6, 8]
     assert [n for _, n in net.batches] == [5, 4, 2, 2, 1]
     assert runner.device == "cuda"
@@ -246,7 +248,7 @@ def test_the_batch_halves_until_it_fits(fake_cuda: None, monkeypatch: pytest.Mon
 
 def test_the_cpu_takes_over(fake_cuda: None, monkeypatch: pytest.MonkeyPatch) -> None:
     net = Hungry(most=99, device_works=False)
-    runner = runner_of(net, monkeypatch, "cuda", batch=4)
+    runner = runner_of(net, "cuda", batch=4)
     assert values(runner.logits(some(3))) == [0, 2, 4]
     assert runner.device == "cpu"
     assert net.batches == [("cuda", 3), ("cuda", 2), ("cuda", 1), *[("cpu", 1)] * 3]
@@ -260,7 +262,7 @@ def test_weights_that_do_not_fit_the_device(fake_cuda: None, monkeypatch: pytest
                 raise torch.OutOfMemoryError("CUDA out of memory")
             return super().to(*args, **kwargs)
 
-    runner = runner_of(Large(most=99), monkeypatch, "cuda")
+    runner = runner_of(Large(most=99), "cuda")
     assert runner.device == "cpu"
     assert runner.notes == ["memory ran out on cuda; going on with the CPU"]
     assert values(runner.logits(some(2))) == [0, 2]
@@ -268,7 +270,7 @@ def test_weights_that_do_not_fit_the_device(fake_cuda: None, monkeypatch: pytest
 
 @pytest.mark.parametrize("error", [torch.OutOfMemoryError, MemoryError])
 def test_no_memory_on_the_cpu_is_told(error: type[BaseException], monkeypatch: pytest.MonkeyPatch) -> None:
-    runner = runner_of(Hungry(most=0, error=error), monkeypatch, "cpu")
+    runner = runner_of(Hungry(most=0, error=error), "cpu")
     with pytest.raises(DeviceError, match="memory ran out on the CPU with a single slice"):
         list(runner.logits(some(2)))
 
@@ -289,7 +291,7 @@ def test_what_other_back_ends_say_of_memory(text: str, monkeypatch: pytest.Monke
                 raise RuntimeError(text)
             return x
 
-    runner = runner_of(Saying(most=1), monkeypatch, "cpu", batch=2)
+    runner = runner_of(Saying(most=1), "cpu", batch=2)
     assert len(list(runner.logits(some(2)))) == 2
     assert len(runner.notes) == 1
 
@@ -300,7 +302,7 @@ def test_other_errors_are_not_swallowed(monkeypatch: pytest.MonkeyPatch) -> None
             raise RuntimeError("mat1 and mat2 shapes cannot be multiplied")
 
     with pytest.raises(RuntimeError, match="shapes cannot be multiplied"):
-        list(runner_of(Broken(most=1), monkeypatch, "cpu", batch=4).logits(some(2)))
+        list(runner_of(Broken(most=1), "cpu", batch=4).logits(some(2)))
 
 
 # ---------------------------------------------------------------- devices

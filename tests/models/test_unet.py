@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import Tensor
 
-from napari_tumorseg.models.unet import UNet, count_parameters, fold_batch_norm
+from napari_tumorseg.models.unet import UNet, count_parameters
 
 Weights = dict[str, Tensor]
 
@@ -216,7 +216,7 @@ def test_a_published_network_equals_its_plain_form(name: str) -> None:
     torch.testing.assert_close(result, plain(x, net.state_dict()), rtol=1e-4, atol=1e-4)
     assert count_parameters(net) == (trainable, statistics)
 
-    folded = fold_batch_norm(net)
+    folded = net.folded()
     torch.testing.assert_close(folded(x), result, rtol=1e-4, atol=1e-4)
 
 
@@ -361,7 +361,7 @@ def test_folding_leaves_the_original_as_it_was() -> None:
     net = shaken(small())
     net.train()
     before = copy.deepcopy(net.state_dict())
-    folded = fold_batch_norm(net)
+    folded = net.folded()
     assert net.training and not folded.training
     assert all(torch.equal(before[name], tensor) for name, tensor in net.state_dict().items())
     assert not any("norm" in name for name in folded.state_dict())
@@ -370,7 +370,7 @@ def test_folding_leaves_the_original_as_it_was() -> None:
 
 def test_norms_behind_a_relu_are_not_folded() -> None:
     net = shaken(small(order="conv-relu-norm"))
-    folded = fold_batch_norm(net)
+    folded = net.folded()
     assert set(folded.state_dict()) == set(net.state_dict())
     x = noise(1, 2, 8, 8)
     assert torch.equal(folded(x), net(x))
@@ -383,7 +383,7 @@ def test_norms_behind_a_relu_are_not_folded() -> None:
 def test_partial_norms_fold_too(place: dict[str, str], bias: bool) -> None:
     net = shaken(small(**place, conv_bias=bias, norm_eps=1e-3))
     x = noise(2, 2, 8, 12)
-    torch.testing.assert_close(fold_batch_norm(net)(x), net(x), rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(net.folded()(x), net(x), rtol=1e-4, atol=1e-5)
 
 
 def test_channels_last_gives_the_same() -> None:

@@ -26,7 +26,7 @@ from napari_tumorseg.errors import ModelError, OutputError
 from napari_tumorseg.models.state_dict_keys import infer_unet_arguments, to_unet_layout
 from napari_tumorseg.models.unet import UNet
 from napari_tumorseg.models.weight_files import _check_pickle, load_state_dict, save_weights, sha256
-from napari_tumorseg.models.weights import load_unet
+from napari_tumorseg.models.weights import load_network
 
 State = dict[str, Tensor]
 
@@ -132,7 +132,7 @@ def test_torch_hub_weights_load_without_a_card(tmp_path: Path) -> None:
     state = hub_state()
     path = tmp_path / "unet.pt"
     torch.save(state, path)
-    net = load_unet(path)
+    net = load_network(path)
     assert net.arguments["widths"] == [4, 8, 16, 32]
     assert net.arguments["bottleneck"] == 64
     assert not net.training
@@ -148,7 +148,7 @@ def test_the_starters_load(name: str, channels: tuple[int, int]) -> None:
     path = SHARED / f"{name}.safetensors"
     if not path.exists():
         pytest.skip("the starter models do not lie beside this checkout")
-    net = load_unet(path)
+    net = load_network(path)
     assert (net.arguments["in_channels"], net.arguments["out_channels"]) == channels
     assert net.arguments["widths"] == [16, 32, 64, 128]
     assert net.arguments["bottleneck"] == 256
@@ -208,7 +208,7 @@ def test_dconv_weights_load_without_a_card(tmp_path: Path, layers: str, order: s
     shake(theirs)
     path = tmp_path / "best.pth"
     torch.save({"epoch": 3, "model_state_dict": theirs.state_dict(), "best_dice": 0.9, "history": [1]}, path)
-    net = load_unet(path)
+    net = load_network(path)
     assert net.arguments["order"] == order
     assert net.arguments["upsampling"] == "bilinear"
     assert net.arguments["widths"] == [4, 6, 8]
@@ -328,8 +328,8 @@ def test_saved_weights_come_back(tmp_path: Path) -> None:
     save_weights(net.state_dict(), path)
     assert same(load_state_dict(path), dict(net.state_dict()))
     x = noise(1, 2, 8, 8)
-    assert torch.equal(load_unet(path)(x), net(x))
-    assert torch.equal(load_unet(path, net.arguments)(x), net(x))
+    assert torch.equal(load_network(path)(x), net(x))
+    assert torch.equal(load_network(path, net.arguments)(x), net(x))
     assert list(tmp_path.iterdir()) == [path]
     assert sha256(path) == hashlib.sha256(path.read_bytes()).hexdigest()
 
@@ -371,7 +371,7 @@ def test_other_precisions_become_float32(tmp_path: Path, dtype: torch.dtype) -> 
     net = small().to(dtype)
     path = tmp_path / "half.safetensors"
     save_weights(net.state_dict(), path)
-    loaded = load_unet(path)
+    loaded = load_network(path)
     assert {p.dtype for p in loaded.parameters()} == {torch.float32}
     x = noise(1, 2, 8, 8)
     assert torch.equal(loaded(x), net.float()(x))
@@ -381,7 +381,7 @@ def test_batch_counters_may_be_missing(tmp_path: Path) -> None:
     state = {n: t for n, t in small().state_dict().items() if not n.endswith("num_batches_tracked")}
     path = tmp_path / "old.safetensors"
     save_weights(state, path)
-    net = load_unet(path)
+    net = load_network(path)
     net.train()(noise(1, 2, 8, 8))
     assert net.state_dict()["encoder.0.norm1.num_batches_tracked"] == 1
 
@@ -389,7 +389,7 @@ def test_batch_counters_may_be_missing(tmp_path: Path) -> None:
 def test_a_loaded_network_does_not_depend_on_its_file(tmp_path: Path) -> None:
     path = tmp_path / "net.pt"
     torch.save(small().state_dict(), path)
-    net = load_unet(path)
+    net = load_network(path)
     with path.open("r+b") as file:
         file.write(b"\0" * path.stat().st_size)
     assert same(dict(net.state_dict()), dict(small().state_dict()))
@@ -425,7 +425,7 @@ def test_a_pickle_that_runs_code_does_not(tmp_path: Path, how: str, call: str) -
             {"state_dict": dict(small().state_dict()), "extra": bomb} if how == "beside weights" else bomb
         )
         torch.save(content, path, _use_new_zipfile_serialization=how != "legacy")
-    sentence = refused(lambda: load_unet(path))
+    sentence = refused(lambda: load_network(path))
     assert sentence.startswith("evil.pt: holds more than weights")
     assert call in sentence
     assert "can run code" in sentence
@@ -436,7 +436,7 @@ def test_a_pickle_that_runs_code_does_not(tmp_path: Path, how: str, call: str) -
 def test_a_whole_pickled_network_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "net.pt"
     torch.save(small(), path)
-    assert "napari_tumorseg.models.unet.UNet" in refused(lambda: load_unet(path))
+    assert "napari_tumorseg.models.unet.UNet" in refused(lambda: load_network(path))
 
 
 def test_a_few_bytes_that_ask_for_much_memory_are_refused(tmp_path: Path) -> None:
@@ -510,7 +510,7 @@ def test_a_file_that_is_cut_short_is_refused(tmp_path: Path, kind: str, share: f
         torch.save(small().state_dict(), path, _use_new_zipfile_serialization=kind == "zip")
     whole = path.read_bytes()
     path.write_bytes(whole[: int(len(whole) * share) + 1])
-    assert refused(lambda: load_unet(path)).startswith(path.name)
+    assert refused(lambda: load_network(path)).startswith(path.name)
 
 
 @pytest.mark.parametrize("ending", ["safetensors", "pt"])
@@ -520,7 +520,7 @@ def test_a_file_that_is_cut_short_is_refused(tmp_path: Path, kind: str, share: f
 def test_another_kind_of_file_is_refused(tmp_path: Path, ending: str, content: bytes) -> None:
     path = tmp_path / f"picture.{ending}"
     path.write_bytes(content)
-    assert refused(lambda: load_unet(path)).startswith(path.name)
+    assert refused(lambda: load_network(path)).startswith(path.name)
 
 
 def header(entries: object, data: int = 0, length: int | None = None) -> bytes:
@@ -581,14 +581,14 @@ def test_weights_beyond_float32_are_refused(tmp_path: Path) -> None:
     state = small().double().state_dict()
     state["head.weight"][0] = 1e300
     save_file(state, tmp_path / "net.safetensors")
-    assert "'head.weight' are too large" in refused(lambda: load_unet(tmp_path / "net.safetensors"))
+    assert "'head.weight' are too large" in refused(lambda: load_network(tmp_path / "net.safetensors"))
 
 
 def test_negative_variances_are_refused(tmp_path: Path) -> None:
     state = small().state_dict()
     state["encoder.0.norm1.running_var"][0] = -1.0
     save_file(state, tmp_path / "net.safetensors")
-    assert "negative variances" in refused(lambda: load_unet(tmp_path / "net.safetensors"))
+    assert "negative variances" in refused(lambda: load_network(tmp_path / "net.safetensors"))
 
 
 @pytest.mark.parametrize(
@@ -620,12 +620,12 @@ def test_tensors_of_other_kinds_are_refused(tmp_path: Path, tensor: Tensor) -> N
 
 
 def test_wrong_paths_are_told(tmp_path: Path) -> None:
-    assert "no such file" in refused(lambda: load_unet(tmp_path / "gone.pt"))
-    assert "not a file" in refused(lambda: load_unet(tmp_path))
+    assert "no such file" in refused(lambda: load_network(tmp_path / "gone.pt"))
+    assert "not a file" in refused(lambda: load_network(tmp_path))
     assert "gone.pt: cannot be read" in refused(lambda: sha256(tmp_path / "gone.pt"))
     keras = tmp_path / "model.h5"
     keras.write_bytes(b"\x89HDF\r\n\x1a\n")
-    assert ".safetensors, .pt, .pth files only" in refused(lambda: load_unet(keras))
+    assert ".safetensors, .pt, .pth files only" in refused(lambda: load_network(keras))
 
 
 # ---------------------------------------------------------------- weights of another network
@@ -640,14 +640,14 @@ def test_wrong_paths_are_told(tmp_path: Path) -> None:
         ({"order": "conv-relu-norm"}, "lack 'encoder.0.post_norm1.weight'"),
         ({"conv_bias": True}, "lack 'encoder.0.conv1.bias', 'encoder.0.conv2.bias'"),
         ({"upsampling": "bilinear"}, "have also 'up.0.bias', 'up.0.weight'"),
-        ({"widths": [0, 8]}, "its arguments make no U-Net: widths must be whole numbers"),
-        ({"depth": 4}, "its arguments make no U-Net"),
+        ({"widths": [0, 8]}, "its arguments make no unet network: widths must be greater"),
+        ({"depth": 4}, "its arguments make no unet network: depth"),
     ],
 )
 def test_weights_must_fit_the_card(tmp_path: Path, arguments: dict[str, Any], words: str) -> None:
     path = tmp_path / "net.safetensors"
     save_weights(small().state_dict(), path)
-    sentence = refused(lambda: load_unet(path, SMALL | arguments))
+    sentence = refused(lambda: load_network(path, SMALL | arguments))
     assert sentence.startswith("net.safetensors: ")
     assert words in sentence
 
@@ -657,7 +657,7 @@ def test_a_state_of_another_shape_is_refused_without_a_card(tmp_path: Path) -> N
     state["decoder.0.conv2.weight"] = torch.zeros(4, 5, 3, 3)
     path = tmp_path / "net.safetensors"
     save_weights(state, path)
-    sentence = refused(lambda: load_unet(path))
+    sentence = refused(lambda: load_network(path))
     assert "'decoder.0.conv2.weight' (4, 5, 3, 3) instead of (4, 4, 3, 3)" in sentence
 
 
@@ -670,7 +670,7 @@ def test_claimed_widths_take_no_memory(tmp_path: Path) -> None:
     }
     path = tmp_path / "wide.safetensors"
     save_weights(state, path)
-    assert "lack" in refused(lambda: load_unet(path))
+    assert "lack" in refused(lambda: load_network(path))
 
 
 def test_the_scan_copes_with_all_that_plain_pickles_hold() -> None:
@@ -694,7 +694,7 @@ def test_flipped_bytes_never_do_worse_than_a_sentence(tmp_path: Path, kind: str)
             content[chance.randrange(min(len(whole), 2500))] = chance.randrange(256)
         path.write_bytes(content)
         try:
-            load_unet(path)
+            load_network(path)
         except ModelError as error:
             assert "\n" not in str(error)
             assert "weights_only" not in str(error)

@@ -26,7 +26,7 @@ from napari_tumorseg.regions import region_mask
 from napari_tumorseg.scan import Scan, Segmentation
 
 if TYPE_CHECKING:
-    from napari_tumorseg.models.unet import UNet
+    from napari_tumorseg.models.slice_network import SliceNetwork
 
 Done = tuple[int, int]
 """Number of slices that are done, and to do."""
@@ -38,13 +38,13 @@ class Loaded(Model):
 
     Attributes
     ----------
-    net : UNet or None
+    net : SliceNetwork or None
         The network.
     run_facts : dict
         Settings and versions of its last run, from the provenance of the mask.
     """
 
-    net: UNet | None = None
+    net: SliceNetwork | None = None
     run_facts: dict[str, Any] = field(default_factory=dict)
 
     @classmethod
@@ -52,7 +52,7 @@ class Loaded(Model):
         """Load a model."""
         return cls(model.card, model.weights, model.origin, model.load())
 
-    def load(self) -> UNet:
+    def load(self) -> SliceNetwork:
         """Return the network."""
         if self.net is None:
             raise ModelError(f"the network of {self.name} is not loaded")

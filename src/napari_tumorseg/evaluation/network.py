@@ -24,7 +24,7 @@ from napari_tumorseg.regions import region_mask
 from napari_tumorseg.scan import Scan, Segmentation
 
 if TYPE_CHECKING:
-    from napari_tumorseg.models.unet import UNet
+    from napari_tumorseg.models.slice_network import SliceNetwork
 
 _WHOLE = 1 << 20
 """A margin larger than any slice: the window is the whole canvas."""
@@ -38,7 +38,7 @@ class NetworkSize:
 
     Parameters
     ----------
-    net : UNet
+    net : SliceNetwork
         In eval mode.
     card : ModelCard
         Its card.
@@ -46,7 +46,7 @@ class NetworkSize:
         Device, flip, threshold and batch.
     """
 
-    def __init__(self, net: UNet, card: ModelCard, settings: Settings) -> None:
+    def __init__(self, net: SliceNetwork, card: ModelCard, settings: Settings) -> None:
         from napari_tumorseg.inference import predict  # torch
 
         wants_flip = card.output.flip if settings.flip is None else settings.flip

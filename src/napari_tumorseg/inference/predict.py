@@ -14,7 +14,7 @@ import torch
 from napari_tumorseg.errors import DeviceError, ModelError
 from napari_tumorseg.geometry import Array
 from napari_tumorseg.inference.prepare import Prepared
-from napari_tumorseg.models.unet import UNet, fold_batch_norm
+from napari_tumorseg.models.slice_network import SliceNetwork
 
 _GPU_BATCH, _CPU_BATCH = 16, 4
 _CPU_PIXELS = 4 * 128 * 128
@@ -58,8 +58,8 @@ class Runner:
 
     Parameters
     ----------
-    net : UNet
-        In eval mode; batch norm is folded here.
+    net : SliceNetwork
+        In eval mode; a folded copy is run.
     device : str
         As `choose_device` gives it.
     flip : bool
@@ -68,13 +68,13 @@ class Runner:
         Slices at a time, where they have equal windows.
     """
 
-    def __init__(self, net: UNet, device: str, flip: bool = False, batch: int | None = None) -> None:
+    def __init__(self, net: SliceNetwork, device: str, flip: bool = False, batch: int | None = None) -> None:
         self.device = device
         self.flip = flip
         self.batch = batch or (_CPU_BATCH if device == "cpu" else _GPU_BATCH)
         self._pixels = _CPU_PIXELS if device == "cpu" and batch is None else None
         self.notes: list[str] = []
-        self._net = fold_batch_norm(net).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self._net = net.folded().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         try:
             self._net.to(device)
         except RuntimeError as error:

@@ -13,6 +13,7 @@ import tomli_w
 from pydantic import Field, ValidationError, field_validator, model_validator
 
 from napari_tumorseg.errors import ModelError
+from napari_tumorseg.models.architectures import ARCHITECTURES
 from napari_tumorseg.post_settings import PostSettings
 from napari_tumorseg.regions import CONVENTIONS
 from napari_tumorseg.scan import MODALITIES, Role
@@ -26,10 +27,17 @@ Side = Annotated[int, Field(ge=1, le=4096)]
 
 
 class Network(TomlTable):
-    """Which network, from an allow-list, with its arguments."""
+    """Architecture, by its name in `ARCHITECTURES`, and arguments of the network."""
 
-    architecture: Literal["unet"] = "unet"
+    architecture: str = "unet"
     arguments: dict[str, Any] = Field(default_factory=dict)
+
+    @field_validator("architecture")
+    @classmethod
+    def _known(cls, name: str) -> str:
+        if name not in ARCHITECTURES:
+            raise ValueError(f"there is no architecture {name!r}; there are {', '.join(ARCHITECTURES)}")
+        return name
 
 
 class Foreground(TomlTable):

@@ -15,7 +15,7 @@ from napari_tumorseg.errors import ModelError, TumorSegError
 from napari_tumorseg.models.card import ModelCard
 
 if TYPE_CHECKING:
-    from napari_tumorseg.models.unet import UNet
+    from napari_tumorseg.models.slice_network import SliceNetwork
 
 FOLDER_VARIABLE = "TUMORSEG_MODELS"
 """Environment variable that names another folder of user models."""
@@ -47,7 +47,7 @@ class Model:
         """The card's name."""
         return self.card.name
 
-    def load(self) -> UNet:
+    def load(self) -> SliceNetwork:
         """Return the network with its weights, on the CPU, in eval mode, float32.
 
         Raises
@@ -56,14 +56,15 @@ class Model:
             If the weights are missing, damaged, not those of the card, or would run code.
         """
         from napari_tumorseg.models.weight_files import sha256
-        from napari_tumorseg.models.weights import load_unet
+        from napari_tumorseg.models.weights import load_network
 
         if self.card.sha256 and sha256(self.weights) != self.card.sha256:
             raise ModelError(
                 f"{self.weights} is not the file that the card of {self.name} was written for (its sha256 "
                 "differs): get it again, or update the card"
             )
-        net = load_unet(self.weights, self.card.network.arguments or None)
+        network = self.card.network
+        net = load_network(self.weights, network.arguments or None, network.architecture)
         given = (net.arguments["in_channels"], net.arguments["out_channels"])
         told = (self.card.input.channels, len(self.card.output.names))
         if given != told:

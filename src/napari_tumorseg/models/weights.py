@@ -10,21 +10,25 @@ import torch
 from torch import Tensor
 
 from napari_tumorseg.errors import ModelError
+from napari_tumorseg.models.architectures import ARCHITECTURES, make_network
 from napari_tumorseg.models.messages import one_line, quoted, some
-from napari_tumorseg.models.state_dict_keys import infer_unet_arguments, to_unet_layout
-from napari_tumorseg.models.unet import UNet
+from napari_tumorseg.models.slice_network import SliceNetwork
 from napari_tumorseg.models.weight_files import State, about, load_state_dict
 
 
-def load_unet(path: Path, arguments: Mapping[str, Any] | None = None) -> UNet:
+def load_network(
+    path: Path, arguments: Mapping[str, Any] | None = None, architecture: str = "unet"
+) -> SliceNetwork:
     """Return the network that a file holds, in eval mode and float32.
 
     Parameters
     ----------
     path : Path
-        Weights in any layout that `to_unet_layout` knows.
+        Weights in any naming that the architecture knows.
     arguments : mapping, optional
-        Those of `UNet`, from a model card; by default what `infer_unet_arguments` finds.
+        Those of the network, from a model card; by default those that its weights show.
+    architecture : str
+        One of `ARCHITECTURES`.
 
     Raises
     ------
@@ -34,31 +38,32 @@ def load_unet(path: Path, arguments: Mapping[str, Any] | None = None) -> UNet:
     """
     state = load_state_dict(path)
     with about(path):
-        state = to_unet_layout(state)
-        net = _skeleton(infer_unet_arguments(state) if arguments is None else arguments)
+        network = ARCHITECTURES[architecture].network_class()
+        state = network.adapt_state(state)
+        net = _skeleton(architecture, network.infer_arguments(state) if arguments is None else arguments)
         _add_batch_counters(state, net)
         _check_fit(state, net)
         net.load_state_dict({name: _as_float32(name, t) for name, t in state.items()}, assign=True)
         return net.eval()
 
 
-def _skeleton(arguments: Mapping[str, Any]) -> UNet:
+def _skeleton(architecture: str, arguments: Mapping[str, Any]) -> SliceNetwork:
     """Return a network without memory, so that claimed sizes cost nothing until they are checked."""
     try:
         with torch.device("meta"):
-            return UNet(**arguments)
+            return make_network(architecture, arguments)
     except (ValueError, TypeError) as error:
-        raise ModelError(f"its arguments make no U-Net: {one_line(error)}") from error
+        raise ModelError(f"its arguments make no {architecture} network: {one_line(error)}") from error
 
 
-def _add_batch_counters(state: State, net: UNet) -> None:
+def _add_batch_counters(state: State, net: SliceNetwork) -> None:
     """Add the counters that files of torch < 0.4.1 and Keras lack; inference does not use them."""
     for name in net.state_dict():
         if name.endswith("num_batches_tracked"):
             state.setdefault(name, torch.zeros((), dtype=torch.int64))
 
 
-def _check_fit(state: Mapping[str, Tensor], net: UNet) -> None:
+def _check_fit(state: Mapping[str, Tensor], net: SliceNetwork) -> None:
     wanted = net.state_dict()
     missing = [name for name in wanted if name not in state]
     surplus = [name for name in state if name not in wanted]

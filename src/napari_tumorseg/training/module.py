@@ -11,7 +11,7 @@ from torch.optim import SGD, Adam, Adamax, AdamW, NAdam, Optimizer
 from torch.optim.lr_scheduler import OneCycleLR, ReduceLROnPlateau
 
 from napari_tumorseg.errors import ModelError
-from napari_tumorseg.models.unet import UNet
+from napari_tumorseg.models.architectures import make_network
 from napari_tumorseg.training.data import Batch
 from napari_tumorseg.training.losses import Loss
 from napari_tumorseg.training.muon import Muon, split_parameters
@@ -36,7 +36,7 @@ class SegmentationModule(lightning.LightningModule):
         self.recipe = recipe
         self.known = known
         self.steps = steps
-        self.net = UNet(**recipe.arguments)
+        self.net = make_network(recipe.network.architecture, recipe.arguments)
         if recipe.fit.init == "he":
             self.net.init_he()
         self.net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]

@@ -15,6 +15,7 @@ import tomli_w
 from pydantic import Field, ValidationError, field_validator, model_validator
 
 from napari_tumorseg.errors import InputError
+from napari_tumorseg.models.architectures import ARCHITECTURES, NetworkArguments
 from napari_tumorseg.models.card import (
     About,
     Input,
@@ -75,7 +76,9 @@ class Recipe(TomlTable):
         stated = {"in_channels", "out_channels"} & set(network.arguments)
         if stated:
             raise ValueError(f"{', '.join(sorted(stated))} follow from input and output; leave them out")
-        missing = {"widths", "bottleneck"} - set(network.arguments)
+        fields = ARCHITECTURES[network.architecture].arguments.model_fields
+        needed = {name for name, field in fields.items() if field.is_required()}
+        missing = needed - {"in_channels", "out_channels"} - set(network.arguments)
         if missing:
             raise ValueError(f"arguments lack {', '.join(sorted(missing))}")
         return network
@@ -84,7 +87,7 @@ class Recipe(TomlTable):
     def _check(self) -> Self:
         if any(t.name == "cross-entropy" for t in self.loss) != (self.output.activation == "softmax"):
             raise ValueError("cross-entropy goes with softmax, the other losses with sigmoid")
-        if self.optimiser.name == "muon" and self.network.arguments.get("order") == "conv-relu":
+        if self.optimiser.name == "muon" and not self._network_arguments.normalised:
             raise ValueError("muon is for networks whose convolutions are followed by a norm")
         if self.output.activation == "softmax":
             if 0 not in self.output.labels:
@@ -93,10 +96,9 @@ class Recipe(TomlTable):
                 raise ValueError("paste, appearance and mistaken are for sigmoid outputs")
         if self.fit.margin and self.fit.patch is None:
             raise ValueError("fit.margin needs fit.patch")
-        if self.fit.patch is not None:
-            stride = 1 << len(self.network.arguments["widths"])
-            if any(side % stride for side in self.fit.patch):
-                raise ValueError(f"the sides of patch {list(self.fit.patch)} are no multiples of {stride}")
+        patch = self.fit.patch
+        if patch is not None and any(side % self.stride for side in patch):
+            raise ValueError(f"the sides of patch {list(patch)} are no multiples of {self.stride}")
         return self
 
     @property
@@ -111,7 +113,11 @@ class Recipe(TomlTable):
     @property
     def stride(self) -> int:
         """Of the network."""
-        return 1 << len(self.network.arguments["widths"])
+        return self._network_arguments.stride
+
+    @property
+    def _network_arguments(self) -> NetworkArguments:
+        return ARCHITECTURES[self.network.architecture].arguments.of(self.arguments)
 
     def card(self, **about: Any) -> ModelCard:
         """Return the card of a model trained so; `about` replaces fields of that table."""
@@ -120,7 +126,7 @@ class Recipe(TomlTable):
             title=self.title,
             version=self.version,
             summary=self.summary,
-            network=Network(arguments=self.arguments),
+            network=Network(architecture=self.network.architecture, arguments=self.arguments),
             input=self.input,
             output=self.output,
             postprocessing=self.postprocessing,

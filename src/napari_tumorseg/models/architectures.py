@@ -1,0 +1,156 @@
+"""Networks that cards and recipes can name, with their arguments.
+
+A new architecture is a `SliceNetwork` in a module of its own, and its arguments and a line of
+`ARCHITECTURES` here. Importing this module does not import torch.
+"""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Mapping
+from importlib import import_module
+from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple, Self, TypeAlias
+
+from pydantic import Field, StrictBool, ValidationError
+
+from napari_tumorseg.toml_table import TomlTable, first_problem
+
+if TYPE_CHECKING:
+    from napari_tumorseg.models.slice_network import SliceNetwork
+
+MAX_CHANNELS = 65536
+"""More channels than this in a layer is a mistake in a card, not a network."""
+
+MAX_LEVELS = 12
+
+Channels: TypeAlias = Annotated[int, Field(strict=True, ge=1, le=MAX_CHANNELS)]
+Probability: TypeAlias = Annotated[float, Field(strict=True, ge=0, le=1)]
+
+Order: TypeAlias = Literal["conv-norm-relu", "conv-relu-norm", "conv-relu"]
+"""Order of the layers of a block."""
+
+Norms: TypeAlias = Literal["both", "first", "none"]
+"""Which of the two convolutions of a block have a batch norm."""
+
+Upsampling: TypeAlias = Literal["transposed", "bilinear"]
+"""A learnt 2x2 transposed convolution, or interpolation with aligned corners."""
+
+
+class NetworkArguments(TomlTable):
+    """Arguments of a network; those without a default must be in every recipe.
+
+    Attributes
+    ----------
+    in_channels, out_channels : int
+        Channels of the input and of the logits; in a recipe they follow from its input and output.
+    """
+
+    in_channels: Channels
+    out_channels: Channels
+
+    @property
+    @abstractmethod
+    def stride(self) -> int:
+        """Number of which both sides of an input must be multiples."""
+
+    @property
+    @abstractmethod
+    def normalised(self) -> bool:
+        """Whether convolutions are followed by a norm."""
+
+    @classmethod
+    def of(cls, arguments: Mapping[str, Any]) -> Self:
+        """Return checked arguments.
+
+        Raises
+        ------
+        ValueError
+            If one is missing, unknown or wrong; one line that begins with its name.
+        """
+        try:
+            return cls.model_validate(arguments)
+        except ValidationError as error:
+            field, _, problem = first_problem(error).partition(": ")
+            name, _, _ = field.partition(".")
+            for subject in ("Input should", "List should"):
+                problem = problem.replace(subject, "must")
+            raise ValueError(f"{name} {problem[:1].lower()}{problem[1:]}") from error
+
+
+class UNetArguments(NetworkArguments):
+    """Arguments of `UNet`.
+
+    Attributes
+    ----------
+    widths : list of int
+        Channels of each encoder level, from full resolution downwards; the decoder mirrors them.
+    bottleneck : int
+        Channels at the lowest resolution.
+    conv_bias : bool
+        Whether the 3x3 convolutions have a bias. Transposed convolutions and the head always do.
+    order : {"conv-norm-relu", "conv-relu-norm", "conv-relu"}
+        Order of the layers of a block; "conv-relu" has no batch norm, whatever the next three say.
+    encoder_norm, bottleneck_norm, decoder_norm : {"both", "first", "none"}
+        Which convolutions of a block have a batch norm.
+    upsampling : {"transposed", "bilinear"}
+        "bilinear" aligns corners and keeps all channels for the concatenation.
+    dropout : float
+        Probability of dropout before the 1x1 head.
+    bottleneck_dropout : float
+        Probability of dropout after the bottleneck's convolutions.
+    norm_eps, norm_momentum : float
+        Of the batch norms, as torch defines them; Keras' defaults are 1e-3 and, in torch's terms, 0.01.
+    """
+
+    widths: Annotated[list[Channels], Field(min_length=1, max_length=MAX_LEVELS)]
+    bottleneck: Channels
+    conv_bias: StrictBool = False
+    order: Order = "conv-norm-relu"
+    encoder_norm: Norms = "both"
+    bottleneck_norm: Norms = "both"
+    decoder_norm: Norms = "both"
+    upsampling: Upsampling = "transposed"
+    dropout: Probability = 0.0
+    bottleneck_dropout: Probability = 0.0
+    norm_eps: float = Field(1e-5, strict=True, ge=1e-12, le=1)
+    norm_momentum: Probability = 0.1
+
+    @property
+    def stride(self) -> int:
+        """Each level halves both sides."""
+        return 1 << len(self.widths)
+
+    @property
+    def normalised(self) -> bool:
+        """Whether blocks have batch norms."""
+        return self.order != "conv-relu"
+
+
+class Architecture(NamedTuple):
+    """A network's arguments, and where its class is: ``module:class``, imported when one is made."""
+
+    arguments: type[NetworkArguments]
+    network: str
+
+    def network_class(self) -> type[SliceNetwork]:
+        """Return the class (imports torch)."""
+        module, _, name = self.network.partition(":")
+        found: type[SliceNetwork] = getattr(import_module(module), name)
+        return found
+
+
+ARCHITECTURES: dict[str, Architecture] = {
+    "unet": Architecture(UNetArguments, "napari_tumorseg.models.unet:UNet"),
+}
+"""Architectures by the name that `network.architecture` of a card or recipe holds."""
+
+
+def make_network(name: str, arguments: Mapping[str, Any]) -> SliceNetwork:
+    """Return a new network of an architecture (imports torch).
+
+    Raises
+    ------
+    ValueError
+        If the arguments make no such network.
+    """
+    return ARCHITECTURES[name].network_class()(**arguments)
