@@ -60,7 +60,7 @@ def main() -> None:
 def uncertainty(viewer: napari.Viewer, panel: SegmentPanel) -> None:
     """Show where the model is unsure, on the page Correct."""
     open_page(panel, "Correct")
-    where = panel.correct.where
+    where = panel.correct.uncertainty
     before = len(viewer.layers)
     where.show_one("uncertainty")
     wait(lambda: len(viewer.layers) > before and not where.is_busy)
@@ -82,7 +82,7 @@ def compare(viewer: napari.Viewer, panel: SegmentPanel, reference: Labels, layer
     page.reference.compare.click()
     wait(lambda: page.reference.found is not None)
     show_largest_slice(viewer, reference)
-    page.reference.show_map.click()
+    page.reference.view.button.click()
     take(viewer, "agreement")
     viewer.layers.remove(next(each for each in viewer.layers if each.name.startswith("agreement")))
     page.diameters.measure.click()
@@ -91,7 +91,7 @@ def compare(viewer: napari.Viewer, panel: SegmentPanel, reference: Labels, layer
     bring_in_sight(panel, page.diameters)
     take(viewer, "diameters")
     page.presets.surfaces.click()
-    wait(lambda: page.presets.look.name == "surfaces")
+    wait(lambda: page.presets.preset.name == "surfaces")
     bring_in_sight(panel, page.presets)
     take(viewer, "surfaces")
     page.presets.back.click()
@@ -100,8 +100,8 @@ def compare(viewer: napari.Viewer, panel: SegmentPanel, reference: Labels, layer
 
 def leave(panel: SegmentPanel, folder: Path) -> None:
     """Save everything, and photograph the report where there is a browser for it."""
-    panel.compare.leave.run(folder)
-    wait(lambda: bool(panel.compare.leave.written))
+    panel.compare.export.run(folder)
+    wait(lambda: panel.compare.export.note.value.startswith("Saved in "))
     browser = shutil.which("chromium") or shutil.which("google-chrome")
     page = next(folder.rglob("*.html"))
     if browser is None:

@@ -1,4 +1,4 @@
-"""Pointing at components, marks of kept ones, and the slice that is meant."""
+"""Pointing at components, locked ones, and the slice that is meant."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from napari.utils.key_bindings import coerce_keybinding
 
 from napari_tumorseg.regions import CONVENTIONS
 from napari_tumorseg.scan import Segmentation
-from napari_tumorseg.viewer.correct.locked_components import KIND as KEPT
+from napari_tumorseg.viewer.correct.locked_components import KIND as LOCKED
 from napari_tumorseg.viewer.layers.axes import LayerAxes
 from napari_tumorseg.viewer.layers.showing import shown_slice
 from napari_tumorseg.viewer.layers.to_layers import labels_layer
@@ -98,16 +98,16 @@ def test_in_3d_nothing_is_pointed_at(at_work):
 
 def test_marks_are_shown_where_they_hold(at_work, wait):
     point_at(at_work, 3, 19, 19)
-    press(at_work, "accept")
-    (shown,) = views(at_work.viewer, KEPT)
+    press(at_work, "lock")
+    (shown,) = views(at_work.viewer, LOCKED)
     other_mask(at_work)
     wait(lambda: len(shown.data) == 0)
     at_work.viewer.layers.selection.active = at_work.layer
     wait(lambda: len(shown.data) == 1)
     point_at(at_work, 3, 7, 7)
-    press(at_work, "accept")
+    press(at_work, "lock")
     press(at_work, "keep_only")
-    assert len(shown.data) == 2  # what is kept is not taken away
+    assert len(shown.data) == 2  # a locked component is not removed
     z, y, x = np.nonzero(start()[:, 18:])
     at_work.layer.data_setitem((z, y + 18, x), 0)
     wait(lambda: len(shown.data) == 1)

@@ -92,13 +92,13 @@ def test_marks_and_maps_come_back_however_often(open_panel, folder, wait, compla
     corrector.accept(ONE)  # before the first edit
     layer.paint((4, 20, 20), 1)
     corrector.accept(OTHER)  # and after it
-    (first, second), labels = corrector.kept.seeds, np.array(layer.data)
+    (first, second), labels = corrector.locked.seeds, np.array(layer.data)
     crash(panel)
     for _ in range(2):
         viewer, panel, layer = recovered(open_panel, folder, wait)
         np.testing.assert_array_equal(layer.data, labels)
         corrector = panel.correct.corrector
-        assert corrector.kept.seeds == (first, second)
+        assert corrector.locked.seeds == (first, second)
         wait(lambda v=viewer: views(v, KEPT))
         (shown,) = views(viewer, KEPT)
         np.testing.assert_allclose(shown.data_to_world(shown.data[0]), layer.data_to_world(first))
@@ -107,7 +107,7 @@ def test_marks_and_maps_come_back_however_often(open_panel, folder, wait, compla
         assert found.grid is origin_of(layer).grid and found.flipped
         np.testing.assert_array_equal(found.probabilities["WT"], stored.probabilities["WT"])
         np.testing.assert_array_equal(found.result(), stored.result())
-        assert set(panel.correct.where.buttons) >= {"WT", "TC"}
+        assert set(panel.correct.uncertainty.map_buttons.buttons) >= {"WT", "TC"}
         assert layer.name == "case seg (recovered)" and not complaints
         assert len(list(journal_folder().glob("*.maps"))) == 1
         crash(panel)
@@ -119,21 +119,26 @@ def test_a_threshold_that_was_moved_comes_back(open_panel, folder, wait):
     viewer, panel = open_panel()
     layer = segmented(viewer, folder)
     layer.paint((4, 20, 20), 3)
-    where = panel.correct.where
-    where.slider.setValue(0.8)
-    wait(lambda: where.rethreshold.thresholds == {"WT": 0.8, "TC": 0.8} and not where.rethreshold.is_busy)
-    where.rethreshold.finish()
+    where = panel.correct.uncertainty
+    where.threshold.slider.setValue(0.8)
+    wait(
+        lambda: (
+            where.threshold.control.thresholds == {"WT": 0.8, "TC": 0.8}
+            and not where.threshold.control.is_busy
+        )
+    )
+    where.threshold.control.commit()
     stored, labels = layer.metadata[PROBABILITIES_KEY], np.array(layer.data)
     mine = labels != stored.labels_at(0.8)
     assert mine[4, 20, 20] and (labels != stored.result()).sum() > mine.sum()
     crash(panel)
     viewer, panel, layer = recovered(open_panel, folder, wait)
     np.testing.assert_array_equal(layer.data, labels)
-    where = panel.correct.where
-    assert where.rethreshold.thresholds == {"WT": 0.8, "TC": 0.8}
-    assert where.slider.value() == pytest.approx(0.8)
-    where.slider.setValue(0.3)
-    wait(lambda: where.rethreshold.thresholds == {"WT": 0.3, "TC": 0.3})
+    where = panel.correct.uncertainty
+    assert where.threshold.control.thresholds == {"WT": 0.8, "TC": 0.8}
+    assert where.threshold.slider.value() == pytest.approx(0.8)
+    where.threshold.slider.setValue(0.3)
+    wait(lambda: where.threshold.control.thresholds == {"WT": 0.3, "TC": 0.3})
     expected = stored.labels_at(0.3)
     expected[mine] = labels[mine]
     np.testing.assert_array_equal(layer.data, expected)
@@ -148,7 +153,7 @@ def test_marks_that_were_taken_away_stay_away(open_panel, folder, wait):
         panel.correct.corrector.accept(ONE)
     crash(panel)
     _, panel, _ = recovered(open_panel, folder, wait)
-    assert panel.correct.corrector.kept.seeds == ()
+    assert panel.correct.corrector.locked.seeds == ()
 
 
 @NEEDS_SCREEN
@@ -173,7 +178,7 @@ def test_without_maps_there_are_none(open_panel, folder, wait, complaints):
     crash(panel)
     _, panel, layer = recovered(open_panel, folder, wait)
     assert PROBABILITIES_KEY not in layer.metadata and not complaints
-    assert "no probability maps" in panel.correct.where.words.value
+    assert "no probability maps" in panel.correct.uncertainty.confidence.value
 
 
 @NEEDS_SCREEN
@@ -194,7 +199,7 @@ def test_marks_outlive_a_panel_and_are_those_of_their_mask(open_panel, folder, w
     viewer, panel = open_panel()
     layer = segmented(viewer, folder)
     panel.correct.corrector.accept(ONE)
-    seeds = panel.correct.corrector.kept.seeds
+    seeds = panel.correct.corrector.locked.seeds
     other = viewer.add_layer(layer.__class__(np.array(layer.data), name="other", scale=layer.scale))
     assert panel.active_mask.layer is other
     wait(lambda: not len(views(viewer, KEPT)[0].data))
@@ -204,7 +209,7 @@ def test_marks_outlive_a_panel_and_are_those_of_their_mask(open_panel, folder, w
     _, again = viewer.window.add_plugin_dock_widget("napari-tumorseg", "Segment brain tumour")
     viewer.layers.selection.active = layer
     again.active_mask.activate(layer)
-    assert again.correct.corrector.kept.seeds == seeds
+    assert again.correct.corrector.locked.seeds == seeds
 
 
 @NEEDS_SCREEN

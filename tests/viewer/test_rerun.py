@@ -33,7 +33,7 @@ nobody_looks, at_work, with_model, ran = (
 
 def test_a_kept_component_stays(with_model):
     point_at(with_model, 3, 7, 7)
-    press(with_model, "accept")
+    press(with_model, "lock")
     press(with_model, "rerun_slice")
     after = start()
     after[3] = model_says()[3]
@@ -41,13 +41,13 @@ def test_a_kept_component_stays(with_model):
     assert_one_step(with_model, start(), after)
 
 
-@pytest.mark.parametrize("spared", [{3}, {2, 3}])
-def test_spared_labels_stay(with_model, spared):
-    for label in spared:
+@pytest.mark.parametrize("protected", [{3}, {2, 3}])
+def test_protected_labels_stay(with_model, protected):
+    for label in protected:
         with_model.page.labels.ticks[label].setChecked(True)
     press(with_model, "rerun_slice")
     after = start()
-    after[3] = np.where(np.isin(start()[3], list(spared)), start()[3], model_says()[3])
+    after[3] = np.where(np.isin(start()[3], list(protected)), start()[3], model_says()[3])
     assert (after[3] != model_says()[3]).any()
     assert_one_step(with_model, start(), after)
 
@@ -55,10 +55,10 @@ def test_spared_labels_stay(with_model, spared):
 def test_what_a_threshold_changed_is_no_correction(ran):
     """The model again, corrections kept: what a threshold changed is the model's, what was painted is not."""
     given = np.array(ran.layer.data)
-    slider, rethreshold = ran.page.where.slider, ran.page.where.rethreshold
+    slider, rethreshold = ran.page.uncertainty.threshold.slider, ran.page.uncertainty.threshold.control
     slider.setValue(0.8)
     ran.settle()
-    rethreshold.finish()
+    rethreshold.commit()
     stroke(ran, 3, (3, 12, 12), size=3)
     moved = np.array(ran.layer.data)
     assert (moved[3] != given[3]).sum() > (moved[3] == 3).sum() > 0

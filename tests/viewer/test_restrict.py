@@ -43,7 +43,7 @@ def test_another_layer_leaves_the_range_as_it_is(restricted):
     assert "other" in restricted.page.restrict.image.choices
     restricted.viewer.layers.selection.active = restricted.layer
     window.point_at(restricted, 3, 19, 19)
-    press(restricted, "accept")  # the mark is a layer, too
+    press(restricted, "lock")  # the mark is a layer, too
     restricted.look_around()
     assert_restricted(restricted)
 
@@ -68,7 +68,7 @@ def test_a_stroke_that_is_taken_back_is_told_of(at_work):
     at_work.page.restrict.inside.value = "the background only"
     stroke(at_work, 2, (3, 7, 7), mode="erase")
     np.testing.assert_array_equal(at_work.layer.data, start())
-    assert "taken back" in at_work.page.status.value
+    assert "undone" in at_work.page.status.value
     stroke(at_work, 1, (3, 7, 2), (3, 7, 7))  # a part of it may be
     assert (at_work.layer.data == 1).any()
-    assert "taken back" not in at_work.page.status.value
+    assert "undone" not in at_work.page.status.value

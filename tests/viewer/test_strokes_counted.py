@@ -69,9 +69,9 @@ def test_a_stroke_that_is_held_to_a_rule_is_counted_once(drawn):
 
 def test_a_slider_that_is_moved_is_counted_once_in_the_journal_too(drawn):
     for value in (0.6, 0.7, 0.8):
-        drawn.page.where.slider.setValue(value)
+        drawn.page.uncertainty.threshold.slider.setValue(value)
         drawn.settle()
-    drawn.page.where.rethreshold.finish()
+    drawn.page.uncertainty.threshold.control.commit()
     assert counted(drawn) == {"threshold": 1} and len(drawn.told) == 5
     drawn.panel.safety.autosave.journals.flush()
     (journal,) = journal_folder().glob("*.journal")

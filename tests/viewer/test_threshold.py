@@ -22,7 +22,7 @@ nobody_looks, at_work, with_model, ran = (
 def moved(ran):
     """A slider that is being moved, at 0.7; `before` is the mask before that."""
     ran.before = np.array(ran.layer.data)
-    ran.slider = ran.page.where.slider
+    ran.slider = ran.page.uncertainty.threshold.slider
     ran.slider.setValue(0.7)
     ran.settle()
     assert (ran.layer.data != ran.before).any()
@@ -37,7 +37,7 @@ def test_a_stroke_while_a_value_is_awaited_stays(moved):
     moved.slider.setValue(0.6)
     moved.settle()
     np.testing.assert_array_equal(moved.layer.data[2, 12, 12:16], 3)
-    moved.page.where.rethreshold.finish()
+    moved.page.uncertainty.threshold.control.commit()
     moved.layer.undo()
     np.testing.assert_array_equal(moved.layer.data, mine)
 
@@ -79,7 +79,7 @@ def test_a_move_that_returned_can_be_redone(moved):
     moved.slider.setValue(0.5)
     moved.settle()
     np.testing.assert_array_equal(moved.layer.data, moved.before)
-    moved.page.where.rethreshold.finish()
+    moved.page.uncertainty.threshold.control.commit()
     moved.layer.redo()
     np.testing.assert_array_equal(moved.layer.data, at_07)
     assert moved.slider.value() == pytest.approx(0.7)
@@ -103,14 +103,16 @@ def test_a_move_ends_where_another_mask_is_selected(moved):
 
 
 def test_steps_outlive_a_panel(moved):
-    moved.page.where.rethreshold.finish()
-    window, stored = moved.viewer.window, moved.page.where.stored
+    moved.page.uncertainty.threshold.control.commit()
+    window, stored = moved.viewer.window, moved.page.uncertainty.maps.stored
     window.remove_dock_widget(moved.panel)
     _, panel = window.add_plugin_dock_widget("napari-tumorseg", "Segment brain tumour")
     moved.viewer.layers.selection.active = moved.layer
     moved.settle()
-    where = panel.correct.where
-    assert where.stored is stored and where.slider.value() == pytest.approx(0.7)
+    where = panel.correct.uncertainty
+    assert where.maps.stored is stored and where.threshold.slider.value() == pytest.approx(0.7)
     moved.layer.undo()
     np.testing.assert_array_equal(moved.layer.data, moved.before)
-    assert where.slider.value() == pytest.approx(0.5) and panel.active_mask.mask.edits.thresholds == {}
+    assert (
+        where.threshold.slider.value() == pytest.approx(0.5) and panel.active_mask.mask.edits.thresholds == {}
+    )

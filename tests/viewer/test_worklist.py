@@ -18,7 +18,7 @@ from napari_tumorseg.scan import Segmentation
 from napari_tumorseg.session import STATE_FILE, State, Worklist
 from napari_tumorseg.viewer.autosave import close_guard
 from napari_tumorseg.viewer.cases.case_list import SIGNS
-from napari_tumorseg.viewer.keys import KEYS
+from napari_tumorseg.viewer.cases.commands import NEXT_CASE
 from napari_tumorseg.viewer.layers.edits import edits_of
 from napari_tumorseg.viewer.layers.origin import origin_of
 from napari_tumorseg.viewer.layers.to_layers import labels_layer
@@ -104,9 +104,9 @@ def test_a_click_opens_a_case_and_the_next_one_takes_its_place(section, wait, ne
 @pytest.mark.slow
 def test_keys_step_through_the_cases(section, wait):
     viewer = section._context.viewer
-    viewer.keymap[next(k for k in viewer.keymap if str(k) == KEYS["next_case"].key)](viewer)
+    viewer.keymap[next(k for k in viewer.keymap if str(k) == NEXT_CASE.key)](viewer)
     wait(lambda: section.current == "a")
-    viewer.keymap[next(k for k in viewer.keymap if str(k) == KEYS["next_case"].key)](viewer)
+    viewer.keymap[next(k for k in viewer.keymap if str(k) == NEXT_CASE.key)](viewer)
     wait(lambda: section.current == "b")
 
 
@@ -366,17 +366,17 @@ def test_everything_that_was_made_of_a_case_goes_with_it(new_panel, wait, tmp_pa
     kept = [layer]
     panel.correct.corrector.accept((3, 14, 32))
     for name in ("WT", "uncertainty"):
-        panel.correct.where.show_one(name)
+        panel.correct.uncertainty.show_one(name)
     wait(lambda: not panel.correct.is_busy)
     section.save.click()
     wait(lambda: not section._work.is_busy)
     panel.compare.reference.open_file(tmp_path / "study_masks" / "a_seg.nii.gz")
     wait(lambda: panel.compare.reference.found is not None)
-    panel.compare.reference.show_map.click()
+    panel.compare.reference.view.button.click()
     panel.compare.diameters.measure.click()
     wait(lambda: panel.compare.diameters.found is not None)
     panel.compare.presets.surfaces.click()
-    wait(lambda: panel.compare.presets.look.name == "surfaces")
+    wait(lambda: panel.compare.presets.preset.name == "surfaces")
     mine = [x for x in viewer.layers if x not in (own, atlas)]
     assert len(mine) >= 9, [x.name for x in mine]
     gone = [weakref.ref(x) for x in mine]
@@ -385,7 +385,7 @@ def test_everything_that_was_made_of_a_case_goes_with_it(new_panel, wait, tmp_pa
     wait(lambda: section.current == "b")
     assert {x.name for x in viewer.layers} == {"b flair", "b t1c", "my own", "my atlas"}
     assert own in viewer.layers and atlas in viewer.layers
-    wait(lambda: not panel.compare.presets.look.is_arranged)
+    wait(lambda: not panel.compare.presets.preset.is_active)
     assert viewer.layers["b flair"].visible
     gc.collect()
     assert not [ref() for ref in gone if ref() is not None]

@@ -15,7 +15,7 @@ from napari_tumorseg.viewer.autosave.manager import AutosaveManager
 from napari_tumorseg.viewer.cases.page import WorklistPage
 from napari_tumorseg.viewer.compare.page import ComparePage
 from napari_tumorseg.viewer.correct.page import CorrectPage
-from napari_tumorseg.viewer.keys import bind
+from napari_tumorseg.viewer.keys import help_text
 from napari_tumorseg.viewer.layers.from_layers import state_spacing
 from napari_tumorseg.viewer.layers.inputs import members_of
 from napari_tumorseg.viewer.layers.origin import origin_of
@@ -27,10 +27,12 @@ from napari_tumorseg.viewer.results.section import NOTICE, ResultsSection
 from napari_tumorseg.viewer.segment.page import SegmentPage
 from napari_tumorseg.viewer.state.active_mask import ActiveMask
 from napari_tumorseg.viewer.state.context import PanelContext
+from napari_tumorseg.viewer.state.navigation import NEXT_COMPONENT, PREVIOUS_COMPONENT
 from napari_tumorseg.viewer.state.selection import MaskSelection
+from napari_tumorseg.viewer.widgets.commands import bind
 from napari_tumorseg.viewer.widgets.messages import short
 from napari_tumorseg.viewer.widgets.reporting import errors_reported
-from napari_tumorseg.viewer.widgets.section import Section
+from napari_tumorseg.viewer.widgets.section import Section, wrapping_label
 from napari_tumorseg.viewer.widgets.toasts import show_error
 
 if TYPE_CHECKING:
@@ -96,7 +98,7 @@ class SegmentPanel(QWidget):
             self.compare.clear()
             remove_views(self._viewer)
             state_spacing(members_of(group, self._viewer.layers), spacing)
-            self.correct.corrector.kept.show()
+            self.correct.corrector.locked.show()
             self._viewer.reset_view()
             dims.set_current_step(range(len(shown)), shown)
             self.segment_page.update_scan()
@@ -135,7 +137,7 @@ class SegmentPanel(QWidget):
         self.tabs = QTabWidget()
         self.tabs.setDocumentMode(True)
         self._add_page("Segment", self.segment_page.parts())
-        self._add_page("Correct", self.correct.parts())
+        self._add_page("Correct", [*self.correct.parts(), Section("Keys", _keys_help(), is_open=False)])
         self._add_page("Compare", self.compare.parts())
         self._add_page("Cases", [self.cases])
         notice = QLabel(NOTICE)
@@ -174,7 +176,7 @@ class SegmentPanel(QWidget):
         self.safety.failed.connect(self.report_error)
         self.active_mask.edited.connect(lambda *_: self.safety.guard(self))
         step = self.results.step
-        steps = {"next_component": partial(step, 1), "previous_component": partial(step, -1)}
+        steps = {NEXT_COMPONENT: partial(step, 1), PREVIOUS_COMPONENT: partial(step, -1)}
         self._unbind_keys = bind(self._viewer, steps)
         self.destroyed.connect(self.safety.autosave.close)  # the window closed with the panel in it
         self.destroyed.connect(self.numbers.detach)
@@ -224,3 +226,11 @@ class SegmentPanel(QWidget):
         """Return the files of the layers."""
         origins = map(origin_of, self._viewer.layers)
         return [origin.source for origin in origins if origin and origin.source]
+
+
+def _keys_help() -> QWidget:
+    """Return a text with all keys of the panel."""
+    label = wrapping_label()
+    label.value = help_text()
+    native: QWidget = label.native
+    return native

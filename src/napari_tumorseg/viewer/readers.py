@@ -38,7 +38,7 @@ def open_layers(path: Paths) -> list[Any]:
     try:
         return read_layers(path)
     except TumorSegError as error:
-        ask.tell(error, _as_list(path))
+        ask.report_error(error, _as_list(path))
         return list(_NOTHING)
 
 

@@ -25,7 +25,7 @@ def write_labels(path: str, data: Any, attributes: dict[str, Any]) -> list[str]:
     try:
         return _write(path, data, attributes)
     except TumorSegError as error:
-        ask.tell(error, [path])
+        ask.report_error(error, [path])
         return []
 
 

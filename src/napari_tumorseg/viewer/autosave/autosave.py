@@ -84,7 +84,7 @@ class Autosave(QObject):
 
     def _on_held(self, mask: TrackedMask) -> None:
         mask.edits.saved.connect(lambda: self._on_saved(mask))
-        mask.edits.marked.connect(lambda: self._on_marked(mask))
+        mask.edits.locks_changed.connect(lambda: self._on_marked(mask))
         mask.edits.rethresholded.connect(lambda: self._on_rethresholded(mask))
         before = mask.edits.journal
         if mask.edits.unsaved:  # a model's result, a layer that is back, or recovered
@@ -106,7 +106,7 @@ class Autosave(QObject):
 
     def _on_marked(self, mask: TrackedMask) -> None:
         if not self._is_over and mask in self._writers:
-            self._writers[mask].keep(mask.edits.kept)
+            self._writers[mask].keep(mask.edits.locked)
 
     def _on_rethresholded(self, mask: TrackedMask) -> None:
         if not self._is_over and mask in self._writers:
@@ -127,8 +127,8 @@ class Autosave(QObject):
         told = about(mask, self._layers)
         key = told["files"][0]
         writer = self._writers[mask] = self.journals.start(key, labels, told, mask.edits.edit_counts, at_once)
-        if mask.edits.kept:
-            writer.keep(mask.edits.kept)
+        if mask.edits.locked:
+            writer.keep(mask.edits.locked)
         if mask.edits.thresholds:
             writer.set_thresholds(mask.edits.thresholds)
         stored = mask.layer.metadata.get(PROBABILITIES_KEY)

@@ -25,14 +25,15 @@ from napari_tumorseg.errors import InputError, OutputError
 from napari_tumorseg.scan import Segmentation
 from napari_tumorseg.session import Entry, State, Worklist, last_worklist, note_worklist
 from napari_tumorseg.viewer.cases.case_list import CaseList, name_of
+from napari_tumorseg.viewer.cases.commands import NEXT_CASE, PREVIOUS_CASE
 from napari_tumorseg.viewer.cases.mask_keeper import MaskKeeper, is_own_mask
 from napari_tumorseg.viewer.cases.open_case import OpenCase
 from napari_tumorseg.viewer.cases.opening import Opened, open_entry
-from napari_tumorseg.viewer.keys import bind, key_of, titled
 from napari_tumorseg.viewer.layers.edits import edits_of
 from napari_tumorseg.viewer.layers.origin import origin_of
 from napari_tumorseg.viewer.state.context import PanelContext
 from napari_tumorseg.viewer.widgets.background import Background
+from napari_tumorseg.viewer.widgets.commands import bind, command_button
 from napari_tumorseg.viewer.widgets.messages import short, summary
 from napari_tumorseg.viewer.widgets.section import Note
 
@@ -71,8 +72,8 @@ class WorklistPage(QWidget):
         self.go_on = QPushButton()
         self.folders = QLabel("Choose a folder of cases.")
         self.list = CaseList()
-        self.previous = QPushButton(titled("◀ Previous", "previous_case"))
-        self.next = QPushButton(titled("Next ▶", "next_case"))
+        self.previous = command_button(PREVIOUS_CASE)
+        self.next = command_button(NEXT_CASE)
         self.save = QPushButton("Save mask")
         self.save.setToolTip("Keep the active mask beside the others; the case stays on the list")
         self.done = QPushButton("Done, next")
@@ -193,7 +194,7 @@ class WorklistPage(QWidget):
         self.previous.clicked.connect(backward)
         self.save.clicked.connect(safely(self.save_mask))
         self.done.clicked.connect(safely(self.mark_done))
-        self._unbind = bind(self._context.viewer, {"next_case": forward, "previous_case": backward})
+        self._unbind = bind(self._context.viewer, {NEXT_CASE: forward, PREVIOUS_CASE: backward})
 
     def _asked(self, what: str, start: Path | None) -> Path | None:
         name = QFileDialog.getExistingDirectory(self, f"Folder: {what.lower()}", str(start or ""))
@@ -229,7 +230,7 @@ class WorklistPage(QWidget):
         first = worklist.next(None, _LEFT_TO_DO)
         if first is not None and self.current is None:
             self._select(first.name)
-            self.note.value += f"Go on with {first.name}: click it, or press {key_of('next_case')}."
+            self.note.value += f"Go on with {first.name}: click it, or press {NEXT_CASE.shown_key}."
 
     def _on_opened(self, opened: Opened) -> None:
         viewer, added = self._context.viewer, []

@@ -1,1 +1,1 @@
-"""The page Correct: tools, where to look, and running the model again on a part."""
+"""Page Correct: tools, uncertainty, paint constraints, and the rerun of a model on a part."""

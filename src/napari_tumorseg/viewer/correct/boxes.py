@@ -1,4 +1,4 @@
-"""Boxes to work in: of a rectangle that was drawn, or around a component."""
+"""Boxes for the rerun of a model: a rectangle that the user drew, or the surroundings of a component."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ KIND = "box"
 
 
 def start_drawing(viewer: Viewer, mask: TrackedMask) -> ShapesLayer:
-    """Return the layer that boxes are drawn in, ready for a rectangle; made if it is not there."""
+    """Return the layer to draw boxes in, in rectangle mode; it is created if it is missing."""
     layer = next((x for x in views(viewer, KIND) if isinstance(x, ShapesLayer)), None)
     if layer is None:
         layer = ShapesLayer(
@@ -41,21 +41,21 @@ def start_drawing(viewer: Viewer, mask: TrackedMask) -> ShapesLayer:
 
 
 def drawn_box(viewer: Viewer, mask: TrackedMask, slices_around: int) -> Box:
-    """Return the box of the rectangle that was drawn last, canonical.
+    """Return the canonical box of the last rectangle that was drawn.
 
     Parameters
     ----------
     viewer : napari Viewer
-        Whose Shapes layers are looked at: the one for boxes first.
+        Viewer whose Shapes layers are searched, the one for boxes first.
     mask : TrackedMask
-        In whose voxels the box is.
+        Mask in whose voxels the box is given.
     slices_around : int
-        How many slices on each side of the rectangle's own belong to it.
+        Number of slices on each side of the rectangle's own.
 
     Raises
     ------
     InputError
-        If no rectangle is there, or it lies outside the mask.
+        If there is no rectangle, or it lies outside the mask.
     """
     shapes = [x for x in (*views(viewer, KIND), *reversed(viewer.layers)) if isinstance(x, ShapesLayer)]
     layer = next((x for x in shapes if "rectangle" in x.shape_type), None)
@@ -71,12 +71,12 @@ def drawn_box(viewer: Viewer, mask: TrackedMask, slices_around: int) -> Box:
 
 
 def box_around(labels: Array, index: Index, mm: float, spacing: tuple[float, float, float] | None) -> Box:
-    """Return the box of the lesion at a voxel with a margin; in voxels where their size is unknown.
+    """Return the box of the lesion at a voxel with a margin in mm, or in voxels without a voxel size.
 
     Raises
     ------
     InputError
-        If there is none.
+        If there is no lesion.
     """
     found = component_at(labels, index, region=ANY)
     if found is None:
@@ -88,7 +88,7 @@ def box_around(labels: Array, index: Index, mm: float, spacing: tuple[float, flo
 
 
 def _voxel(mask: TrackedMask, world: tuple[float, ...]) -> Array:
-    """Return the canonical index of a place, which may lie outside the mask."""
+    """Return the canonical index of a world position, which may lie outside the mask."""
     layer = mask.layer
     there = np.asarray(layer.world_to_data(world[-layer.ndim :]), dtype=float)
     there = np.rint(np.concatenate([[0.0], there]) if mask.axes.is_flat else there).astype(int)

@@ -1,4 +1,4 @@
-"""Panel section: which label is painted with, and which ones are spared."""
+"""Panel section to select the label to paint with, and to protect labels."""
 
 from __future__ import annotations
 
@@ -10,27 +10,28 @@ from qtpy.QtCore import Qt
 from qtpy.QtGui import QColor, QIcon, QPixmap
 from qtpy.QtWidgets import QButtonGroup, QCheckBox, QGridLayout, QLabel, QRadioButton, QSizePolicy, QWidget
 
-from napari_tumorseg.regions import LabelConvention
+from napari_tumorseg.regions import Label, LabelConvention
 from napari_tumorseg.viewer.layers.colours import shown_colour
 from napari_tumorseg.viewer.state.active_mask import ActiveMask
 
 _NO_MASK = "No mask yet: segment the scan, or select a Labels layer."
-_NO_SCHEME = "It is not known what the labels of this mask mean, so they have no names."
+_NO_CONVENTION = "The label convention of this mask is unknown, so its labels have no names."
 
 
 class LabelPicker(QWidget):
-    """The labels of the mask's convention by colour and name; the chosen one is napari's selected label.
+    """Labels of the mask by colour and name; the chosen one is napari's selected label.
 
-    A label that is ticked as spared is left as it is by strokes and tools for another one.
+    Strokes and tools for other labels do not change a protected label.
     """
 
-    spared_changed = Signal()
-    """Another set of labels is spared."""
+    protected_changed = Signal()
+    """The set of protected labels changed."""
 
     def __init__(self, active_mask: ActiveMask) -> None:
         super().__init__()
         self._active_mask = active_mask
         self._layer: LabelsLayer | None = None
+        self._convention: LabelConvention | None = None
         self.choices: dict[int, QRadioButton] = {}
         self.ticks: dict[int, QCheckBox] = {}
         self._group = QButtonGroup(self)
@@ -44,20 +45,15 @@ class LabelPicker(QWidget):
         self._grid.addWidget(self._note, 0, 0, 1, 2)
         active_mask.switched.connect(self._on_switched)
         active_mask.changed.connect(self._on_changed)
-        self._convention: LabelConvention | None = None
         self._on_switched(active_mask.layer)
 
     @property
-    def spared(self) -> frozenset[int]:
-        """The labels that strokes and tools leave as they are."""
+    def protected(self) -> frozenset[int]:
+        """Labels that strokes and tools for other labels do not change."""
         return frozenset(value for value, tick in self.ticks.items() if tick.isChecked())
 
-    def name_of(self, value: int) -> str:
-        """Return a label's short name."""
-        return name_in(self._convention, value)
-
     def detach(self) -> None:
-        """Follow no layer any more."""
+        """Stop following layers."""
         self._active_mask.switched.disconnect(self._on_switched)
         self._active_mask.changed.disconnect(self._on_changed)
         self._follow(None)
@@ -67,9 +63,7 @@ class LabelPicker(QWidget):
         self._show_convention(self._active_mask.convention, layer is not None)
 
     def _on_changed(self, layer: LabelsLayer, change: Any) -> None:
-        if (
-            self._active_mask.convention is not self._convention
-        ):  # what was painted can tell which convention it is
+        if self._active_mask.convention is not self._convention:  # painted labels can decide it
             self._show_convention(self._active_mask.convention, True)
 
     def _follow(self, layer: LabelsLayer | None) -> None:
@@ -83,9 +77,9 @@ class LabelPicker(QWidget):
         if convention is not self._convention:
             self._convention = convention
             self._make_rows(convention)
-            self.spared_changed.emit()
+            self.protected_changed.emit()
         self._show_colours()
-        self._note.setText(_NO_SCHEME if is_mask else _NO_MASK)
+        self._note.setText(_NO_CONVENTION if is_mask else _NO_MASK)
         self._note.setVisible(convention is None)
         self._on_selected()
 
@@ -96,15 +90,8 @@ class LabelPicker(QWidget):
             widget.deleteLater()
         self.choices, self.ticks = {}, {}
         for row, label in enumerate(convention.labels if convention else (), start=1):
-            choice = QRadioButton(f"{label.short}   {label.name}")
-            choice.setToolTip(f"Paint with label {label.value}: {label.name}")
-            choice.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)  # long names are cut
-            tick = QCheckBox("spare")
-            tick.setToolTip(
-                f"Strokes and tools for other labels leave {label.short} as it is; "
-                "tools that work on a component under the cursor do not ask"
-            )
-            tick.toggled.connect(lambda _: self.spared_changed.emit())
+            choice, tick = _choice(label), _tick(label)
+            tick.toggled.connect(lambda _: self.protected_changed.emit())
             self._group.addButton(choice, label.value)
             self._grid.addWidget(choice, row, 0)
             self._grid.addWidget(tick, row, 1, Qt.AlignmentFlag.AlignRight)
@@ -119,7 +106,7 @@ class LabelPicker(QWidget):
             self._layer.selected_label = value
 
     def _on_selected(self, event: Any = None) -> None:
-        """Show what is selected; a label that the convention does not have is none of the choices."""
+        """Check the selected label; a label that the convention lacks leaves all unchecked."""
         choice = self.choices.get(self._layer.selected_label) if self._layer is not None else None
         self._group.setExclusive(False)
         for other in self.choices.values():
@@ -127,11 +114,20 @@ class LabelPicker(QWidget):
         self._group.setExclusive(True)
 
 
-def name_in(convention: LabelConvention | None, value: int) -> str:
-    """Return a label's short name in a convention, as far as that has one."""
-    if value == 0:
-        return "background"
-    return convention.label(value).short if convention and value in convention.values else f"label {value}"
+def _choice(label: Label) -> QRadioButton:
+    button = QRadioButton(f"{label.short}   {label.name}")
+    button.setToolTip(f"Paint with label {label.value}: {label.name}")
+    button.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)  # long names are cut
+    return button
+
+
+def _tick(label: Label) -> QCheckBox:
+    tick = QCheckBox("protect")
+    tick.setToolTip(
+        f"Strokes and tools for other labels do not change {label.short}. "
+        "Tools for the component under the cursor do."
+    )
+    return tick
 
 
 def _swatch(colour: str, size: int = 14) -> QIcon:

@@ -1,4 +1,4 @@
-"""Components that the user has marked as kept: remembered by a voxel each, shown as points."""
+"""Locked components: remembered by one voxel each, and shown as points."""
 
 from __future__ import annotations
 
@@ -17,13 +17,20 @@ from napari_tumorseg.viewer.state.active_mask import ActiveMask
 if TYPE_CHECKING:
     from napari import Viewer
 
-KIND = "kept"
+KIND = "locked"
 
 
-class KeptMarks:
-    """Which components of each mask are marked as kept: tools of the panel leave them as they are.
+class LockedComponents:
+    """Components of each mask that the tools of the panel leave unchanged.
 
-    The marks lie with the edits of the mask, so that they are autosaved and recovered as those are.
+    The locks are stored with the edits of the mask, so that they are autosaved and recovered with them.
+
+    Parameters
+    ----------
+    viewer : napari Viewer
+        Viewer that shows the points.
+    active_mask : ActiveMask
+        Mask whose locks are shown and changed.
     """
 
     def __init__(self, viewer: Viewer, active_mask: ActiveMask) -> None:
@@ -38,24 +45,24 @@ class KeptMarks:
 
     @property
     def seeds(self) -> tuple[Index, ...]:
-        """A voxel of each kept component of the active mask."""
+        """One voxel of each locked component of the active mask."""
         mask = self._active_mask.mask
-        return mask.edits.kept if mask is not None else ()
+        return mask.edits.locked if mask is not None else ()
 
     def toggle(self, found: Component) -> bool:
-        """Mark a component as kept, or take its marks away; return whether it is marked now."""
+        """Lock a component, or unlock it; return whether it is locked now."""
         mask = self._active_mask.mask
         assert mask is not None
         others = tuple(seed for seed in self.seeds if not holds(found, seed))
-        is_marked = len(others) < len(self.seeds)
-        mask.edits.keep(others if is_marked else (*others, found.centre))
+        was_locked = len(others) < len(self.seeds)
+        mask.edits.lock(others if was_locked else (*others, found.centre))
         self.show()
-        return not is_marked
+        return not was_locked
 
     def show(self) -> None:
-        """Show a point at each kept component of the active mask that is there, and none of other masks."""
-        there = [seed for seed in self.seeds if self._active_mask.labels()[seed]]
-        points = [self._active_mask.position_of(seed) for seed in there]
+        """Show a point at each locked component of the active mask that still exists."""
+        existing = [seed for seed in self.seeds if self._active_mask.labels()[seed]]
+        points = [self._active_mask.position_of(seed) for seed in existing]
         layer = next((x for x in views(self._viewer, KIND) if isinstance(x, PointsLayer)), None)
         if layer is not None and (not points or layer.ndim == len(points[0])):
             places = np.asarray(points, dtype=float).reshape(-1, layer.ndim)
@@ -79,7 +86,7 @@ class KeptMarks:
             (np.asarray(points, dtype=float) - mask.translate) / scale,
             scale=scale,
             translate=mask.translate,
-            name="kept",
+            name="locked",
             symbol="ring",
             size=8,
             face_color="white",
@@ -90,14 +97,14 @@ class KeptMarks:
 
 
 def holds(component: Component, point: Index) -> bool:
-    """Tell whether a voxel lies in a component."""
+    """Return whether a voxel lies in a component."""
     if not all(side.start <= p < side.stop for p, side in zip(point, component.box, strict=True)):
         return False
     return bool(component.mask[tuple(p - s.start for p, s in zip(point, component.box, strict=True))])
 
 
-def kept_mask(labels: Array, seeds: tuple[Index, ...]) -> Array | None:
-    """Return where the kept components lie now (a lesion whatever its labels), None if there are none."""
+def locked_mask(labels: Array, seeds: tuple[Index, ...]) -> Array | None:
+    """Return the voxels of the locked components (lesions of any labels) as bool, None if there are none."""
     found = [component_at(labels, seed, region=ANY) for seed in seeds]
     components = [one for one in found if one is not None]
     if not components:

@@ -1,4 +1,4 @@
-"""Pointing at a place in the picture: by a key where the cursor is, by a button with the next click."""
+"""Voxel under the cursor, for keys, and voxel of the next click, for buttons."""
 
 from __future__ import annotations
 
@@ -20,18 +20,18 @@ _ESCAPE = coerce_keybinding("Escape")
 
 
 class Pointing(QObject):
-    """Waits for one click on the active mask; the layer's mode is put aside meanwhile, lest it paints.
+    """Waits for one click on the active mask, in pan/zoom mode so that the click does not paint.
 
     Escape, another mode, another mask and 3-D end the wait.
 
     Parameters
     ----------
     context : PanelContext
-        The window around it.
+        Viewer and active mask.
     """
 
     given_up = Signal()
-    """The click is not waited for any more."""
+    """The wait ended without a click."""
 
     def __init__(self, context: PanelContext) -> None:
         super().__init__()
@@ -42,7 +42,7 @@ class Pointing(QObject):
 
     @property
     def is_waiting(self) -> bool:
-        """Whether the next click is taken."""
+        """Whether it waits for a click."""
         return self._use is not None
 
     def under_cursor(self) -> Index | None:
@@ -57,7 +57,7 @@ class Pointing(QObject):
         return self._active_mask.index_of(self._viewer.cursor.position)
 
     def wait(self, use: Use) -> None:
-        """Give the voxel that is clicked next to `use`; asked for the same again, give up.
+        """Call `use` with the voxel of the next click; a second call with the same function gives up.
 
         Raises
         ------
@@ -82,13 +82,13 @@ class Pointing(QObject):
         self._viewer.bind_key("Escape", self.give_up, overwrite=True)
 
     def give_up(self, event: Any = None) -> None:
-        """Wait no more, and tell so."""
+        """Stop waiting and emit `given_up`."""
         if self.is_waiting:
             self.stop()
             self.given_up.emit()
 
     def stop(self) -> None:
-        """Wait no more."""
+        """Stop waiting and restore the layer's mode."""
         if self._mode is None:
             return
         (layer, mode), self._use, self._mode = self._mode, None, None
@@ -101,10 +101,10 @@ class Pointing(QObject):
 
     def _refuse_3d(self) -> None:
         if self._viewer.dims.ndisplay != 2:
-            raise InputError("In 3-D it is not known which place is meant: turn to slices first.")
+            raise InputError("In 3-D the cursor does not point at one voxel: turn to slices first.")
 
     def _on_mode(self, event: Any) -> None:
-        """Give up for the mode that the user chose."""
+        """Give up and keep the mode that the user chose."""
         if self._mode is not None:
             layer, _ = self._mode
             self._mode = layer, str(layer.mode)
@@ -117,7 +117,7 @@ class Pointing(QObject):
             moved = True
             yield
         use, index = self._use, self._active_mask.index_of(event.position)
-        if moved or use is None:  # the picture was moved: the click is still to come
+        if moved or use is None:  # a drag moved the picture: keep waiting
             return
         self.stop()
         if index is not None:

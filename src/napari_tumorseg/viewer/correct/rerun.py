@@ -1,4 +1,4 @@
-"""Running the model again on a slice or in a box, in the background; what lies outside stays as it is."""
+"""Rerun of a model on a slice or in a box, in the background; voxels outside the box do not change."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from napari_tumorseg.inference.slice_plane import PLANES
 from napari_tumorseg.regions import LabelConvention, convert, get_convention
 from napari_tumorseg.scan import Segmentation
 from napari_tumorseg.viewer.correct.boxes import Box
-from napari_tumorseg.viewer.correct.locked_components import kept_mask
+from napari_tumorseg.viewer.correct.locked_components import locked_mask
 from napari_tumorseg.viewer.state.job import Job
 from napari_tumorseg.viewer.state.tracked_mask import TrackedMask
 from napari_tumorseg.viewer.widgets.background import Failure, sentence
@@ -28,27 +28,27 @@ from napari_tumorseg.viewer.widgets.background import Failure, sentence
 
 @dataclass(frozen=True, eq=False)
 class Target:
-    """The mask that gets a new result, and where.
+    """Mask and box of a rerun.
 
     Attributes
     ----------
     mask : TrackedMask
         The mask.
     labels : (Z, Y, X) array
-        A copy of its labels.
+        Copy of its labels.
     grid : Grid
-        Where they lie.
+        Grid of the labels.
     convention : LabelConvention or None
-        What they mean; None: what the model's mean.
+        Convention of the labels; None for that of the model.
     box : (slice, slice, slice)
-        What is taken over from the model.
-    spared : frozenset of int
-        Labels that stay where they are.
-    given : callable or None
-        Returns what the model gave before: where the mask differs from all of it, it was corrected, and
-        stays. None: corrections do not stay.
-    action : str
-        What it is called in the history of edits.
+        Voxels that get the new result.
+    protected : frozenset of int
+        Labels that do not change.
+    earlier : callable or None
+        Returns the earlier results of the model; voxels that differ from all of them were corrected and do
+        not change. None to replace corrections, too.
+    title : str
+        Name of the edit in messages and in the history.
     """
 
     mask: TrackedMask
@@ -56,33 +56,33 @@ class Target:
     grid: Grid
     convention: LabelConvention | None
     box: Box
-    spared: frozenset[int]
-    given: Callable[[], Sequence[Array]] | None
-    action: str
+    protected: frozenset[int]
+    earlier: Callable[[], Sequence[Array]] | None
+    title: str
 
-    def stays(self) -> Array:
-        """Return the voxels (bool, those of `box`) that stay: spared, kept, or corrected."""
+    def unchanged(self) -> Array:
+        """Return the voxels in `box` (bool) that do not change: protected, locked or corrected ones."""
         inside = self.labels[self.box]
-        found = np.isin(inside, list(self.spared))
-        kept = kept_mask(self.labels, self.mask.edits.kept)
-        if kept is not None:
-            found |= kept[self.box]
-        if self.given is not None:
-            found |= np.logical_and.reduce([inside != labels[self.box] for labels in self.given()])
+        found = np.isin(inside, list(self.protected))
+        locked = locked_mask(self.labels, self.mask.edits.locked)
+        if locked is not None:
+            found |= locked[self.box]
+        if self.earlier is not None:
+            found |= np.logical_and.reduce([inside != labels[self.box] for labels in self.earlier()])
         return found
 
 
 class Rerun(QObject):
-    """One such run at a time; nothing is written to the mask before its end."""
+    """One rerun at a time; it reports the change and writes nothing itself."""
 
     progressed = Signal(object)
-    """A `Progress`, or a sentence."""
+    """A `Progress`, or a status message."""
     succeeded = Signal(object, object)
-    """The `Target` and the `Change`, which may be None."""
+    """The `Target` and the `Change` or None."""
     failed = Signal(str)
-    """A sentence on what went wrong."""
+    """Error message."""
     ended = Signal()
-    """It is over, in whatever way."""
+    """The rerun succeeded, failed or was cancelled."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -91,7 +91,7 @@ class Rerun(QObject):
 
     @property
     def is_running(self) -> bool:
-        """Whether one is under way."""
+        """Whether a rerun is running."""
         return self._worker is not None
 
     def start(self, job: Job, target: Target) -> None:
@@ -100,7 +100,7 @@ class Rerun(QObject):
         Raises
         ------
         InputError
-            If one is under way already.
+            If a rerun is running already.
         """
         if self.is_running:
             raise InputError("The model is running already: wait, or cancel it.")
@@ -115,7 +115,7 @@ class Rerun(QObject):
         self._worker.start()
 
     def cancel(self) -> None:
-        """Stop at the next slice; the mask is as it was."""
+        """Stop at the next slice and leave the mask as it is."""
         if self._worker is None:
             return
         worker, self._worker, self._target = self._worker, None, None
@@ -139,13 +139,13 @@ class Rerun(QObject):
 
 
 def for_parts(settings: Settings) -> Settings:
-    """Return settings for a few slices: steps that need the whole tumour are left out."""
+    """Return settings for a few slices, without steps that need the whole tumour."""
     inside = settings.post is not None and settings.post.inside_brain
     return replace(settings, post=PostSettings(inside_brain=inside))
 
 
 def merged(result: Segmentation, target: Target) -> Change | None:
-    """Return the change that takes a result over in the target's box, but for what stays.
+    """Return the change that writes a result into the target's box.
 
     Raises
     ------
@@ -160,7 +160,7 @@ def merged(result: Segmentation, target: Target) -> Change | None:
     new = result.labels
     if target.convention is not None and target.convention.name != result.convention.name:
         new = convert(new, result.convention, get_convention(target.convention.name))
-    return merge_rerun(target.labels, new, target.box, edited=target.stays())
+    return merge_rerun(target.labels, new, target.box, edited=target.unchanged())
 
 
 @thread_worker(ignore_errors=True)  # type: ignore[untyped-decorator]
@@ -168,14 +168,14 @@ def _work(job: Job, target: Target) -> Generator[Progress | str, None, Change | 
     try:
         yield "Preparing the scan…"
         scan = job.case.scan()
-        if not scan.grid.same_space(target.grid):  # told before the network runs in vain
+        if not scan.grid.same_space(target.grid):  # refused before the network runs in vain
             merged(Segmentation(np.zeros(scan.grid.shape, np.uint8), scan.grid, _any_convention(job)), target)
         yield "Loading the network…"
         from napari_tumorseg.inference import run
 
         result = yield from run(scan, job.model, job.settings, ScanAnalysis(scan, job.stripped))
         return merged(result, target)
-    except Exception as error:  # told to the user by the section
+    except Exception as error:  # the section reports it
         return Failure(error)
 
 

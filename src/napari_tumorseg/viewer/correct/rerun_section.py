@@ -1,11 +1,11 @@
-"""Panel section: run the model again on this slice or in a box."""
+"""Panel section to run the model again on a slice or in a box."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
 import numpy as np
-from magicgui.widgets import CheckBox, ComboBox, FloatSpinBox, SpinBox
+from magicgui.widgets import CheckBox, ComboBox
 from psygnal import Signal
 from qtpy.QtWidgets import (
     QFormLayout,
@@ -25,57 +25,76 @@ from napari_tumorseg.inference.slice_plane import PLANES
 from napari_tumorseg.inference.stored_probabilities import StoredProbabilities
 from napari_tumorseg.viewer.correct.boxes import Box, box_around, drawn_box, start_drawing
 from napari_tumorseg.viewer.correct.rerun import Rerun, Target
-from napari_tumorseg.viewer.correct.tools_section import tool_button
+from napari_tumorseg.viewer.correct.tools import RERUN_BOX, RERUN_SLICE
 from napari_tumorseg.viewer.layers.axes import Index
 from napari_tumorseg.viewer.layers.origin import PROBABILITIES_KEY
 from napari_tumorseg.viewer.state.context import PanelContext
 from napari_tumorseg.viewer.state.job import Job, progress_text
 from napari_tumorseg.viewer.state.navigation import sliced_axis
 from napari_tumorseg.viewer.state.tracked_mask import TrackedMask
+from napari_tumorseg.viewer.widgets.commands import command_button
+from napari_tumorseg.viewer.widgets.spin_boxes import DecimalSpinBox, WholeSpinBox
 
 DRAWN = "the rectangle drawn"
 COMPONENT = "the component pointed at"
 
 
 class RerunSection(QWidget):
-    """Takes the model's result over on the slice that is shown, or in a box, and leaves all else as it is."""
+    """Replaces the mask by a new result of the model on the current slice or in a box.
+
+    Parameters
+    ----------
+    context : PanelContext
+        Viewer and active mask.
+    job : callable
+        Returns the run that the page Segment is set to.
+    grid : callable
+        Returns the grid of the active mask.
+    protected : callable
+        Returns the labels that do not change.
+    write : callable
+        Writes a change to a mask, under a title.
+    """
 
     wants_click = Signal(object)
-    """The next click's voxel is to be given to this function."""
+    """The function to call with the voxel of the next click."""
     reported = Signal(str)
-    """A sentence on how far it is or what came of it."""
+    """Status message."""
 
     def __init__(
         self,
         context: PanelContext,
         job: Callable[[], Job],
         grid: Callable[[], Grid],
-        spared: Callable[[], frozenset[int]],
+        protected: Callable[[], frozenset[int]],
         write: Callable[[Change | None, str, TrackedMask], None],
     ) -> None:
         super().__init__()
         self._context, self._job, self._grid = context, job, grid
-        self._spared, self._write = spared, write
+        self._protected, self._write = protected, write
         self.rerun = Rerun()
-        self.slice = tool_button("rerun_slice", "This slice")
-        self.box = tool_button("rerun_box", "In a box")
+        self.slice = command_button(RERUN_SLICE)
+        self.box = command_button(RERUN_BOX)
         self.draw = QPushButton("Draw a box")
-        self.draw.setToolTip("Draw a rectangle on the slice; then press In a box")
+        self.draw.setToolTip("Draw a rectangle on the slice, then press In a box")
         self.cancel = QPushButton("Cancel")
-        self.what = ComboBox(choices=[DRAWN, COMPONENT], tooltip="Which box is meant")
-        self.slices = SpinBox(value=2, min=0, max=500, tooltip="Slices on each side of the rectangle's own")
-        self.margin = FloatSpinBox(
+        self.what = ComboBox(choices=[DRAWN, COMPONENT], tooltip="Box in which the model runs")
+        self.slices = WholeSpinBox(
+            value=2, min=0, max=500, tooltip="Number of slices on each side of the rectangle's own"
+        )
+        self.margin = DecimalSpinBox(
             value=10, min=0, max=100, step=5, tooltip="Margin around the component, in mm"
         )
         self.keep = CheckBox(
-            text="Keep my corrections there, too", tooltip="Voxels that differ from what the model gave stay"
+            text="Keep my corrections there, too",
+            tooltip="Voxels that differ from the earlier result of the model do not change",
         )
         self.progress = QProgressBar()
         self._lay_out()
         self.slice.clicked.connect(context.safely(self.run_slice))
         self.box.clicked.connect(context.safely(self.ask_box))
         self.draw.clicked.connect(context.safely(self.start_box))
-        self.cancel.clicked.connect(self.stop)
+        self.cancel.clicked.connect(self.cancel_run)
         self.what.changed.connect(self._show_fields)
         self.rerun.progressed.connect(self._on_step)
         self.rerun.succeeded.connect(self._on_success)
@@ -85,7 +104,7 @@ class RerunSection(QWidget):
         self._show_running(False)
 
     def run_slice(self) -> None:
-        """Run the model on the slice that is shown, which must be one of its plane."""
+        """Run the model on the current slice, which must lie in the plane of the model."""
         job = self._job()
         plane = job.model.card.input.plane
         axis = PLANES[plane].axes[0]
@@ -93,19 +112,19 @@ class RerunSection(QWidget):
         dims = self._context.viewer.dims
         if sliced_axis(dims, mask) != axis:
             raise InputError(
-                f"{job.model.name} works on {plane} slices: turn the viewer to one, or take a box."
+                f"{job.model.name} works on {plane} slices: turn the viewer to one, or use a box."
             )
         place = self._context.active_mask.index_of(dims.point)
         if place is None:
-            raise InputError("The slice that is shown lies outside of the mask: go to one inside.")
+            raise InputError("The current slice lies outside of the mask: go to one inside.")
         sides = [slice(0, n) for n in mask.axes.shape]
         sides[axis] = slice(place[axis], place[axis] + 1)
         self._start(job, (sides[0], sides[1], sides[2]), f"run {job.model.name} again on slice {place[axis]}")
 
     def ask_box(self) -> None:
-        """Run the model in the box that is chosen; that of a component waits for a click."""
+        """Run the model in the chosen box; the box of a component waits for a click."""
         if self.what.value == DRAWN:
-            self.run_box(drawn_box(self._context.viewer, self._mask(), self.slices.value))
+            self.run_box(drawn_box(self._context.viewer, self._mask(), int(self.slices.value)))
         else:
             self.wants_click.emit(self.run_around)
 
@@ -115,7 +134,7 @@ class RerunSection(QWidget):
         self.run_box(box_around(labels, index, self.margin.value, self._grid().spacing_mm))
 
     def run_box(self, box: Box) -> None:
-        """Run the model on the slices of a box and take its result over within."""
+        """Run the model on the slices of a box and write its result into the box."""
         job = self._job()
         self._start(job, box, f"run {job.model.name} again in a box")
 
@@ -124,37 +143,37 @@ class RerunSection(QWidget):
         self.what.value = DRAWN
         start_drawing(self._context.viewer, self._mask())
 
-    def stop(self) -> None:
-        """Cancel the run, if one is on."""
+    def cancel_run(self) -> None:
+        """Cancel the rerun, if one is running."""
         if self.rerun.is_running:
             self.rerun.cancel()
-            self.reported.emit("Cancelled: the mask is as it was.")
+            self.reported.emit("Cancelled: the mask was not changed.")
 
-    def _start(self, job: Job, box: Box, action: str) -> None:
+    def _start(self, job: Job, box: Box, title: str) -> None:
         active_mask, mask = self._context.active_mask, self._mask()
         labels = np.array(active_mask.labels())
-        given = self._given(mask) if self.keep.value else None
+        earlier = self._earlier_results(mask) if self.keep.value else None
         target = Target(
-            mask, labels, self._grid(), active_mask.convention, box, self._spared(), given, action
+            mask, labels, self._grid(), active_mask.convention, box, self._protected(), earlier, title
         )
         self.rerun.start(job, target)
         self._show_running(True)
 
-    def _given(self, mask: TrackedMask) -> Callable[[], Sequence[Array]]:
-        """Return what gives the model's labels: at the thresholds that the mask has, and at the run's."""
+    def _earlier_results(self, mask: TrackedMask) -> Callable[[], Sequence[Array]]:
+        """Return a function for the model's labels at the thresholds of the run and of the mask."""
         stored = mask.layer.metadata.get(PROBABILITIES_KEY)
         if not isinstance(stored, StoredProbabilities):
             raise InputError(
-                "It is not known what was corrected in this mask, since its model's result was not kept: "
-                "take the tick away."
+                "The corrections in this mask are unknown, since the model's result was not kept: untick "
+                f"{self.keep.text}."
             )
         thresholds = dict(mask.edits.thresholds)
 
-        def given() -> Sequence[Array]:
+        def earlier() -> Sequence[Array]:
             run = stored.result()
             return (run, stored.labels_at(thresholds)) if thresholds else (run,)
 
-        return given
+        return earlier
 
     def _mask(self) -> TrackedMask:
         mask = self._context.active_mask.mask
@@ -171,7 +190,7 @@ class RerunSection(QWidget):
         self.reported.emit(text)
 
     def _on_success(self, target: Target, change: Change | None) -> None:
-        self._context.safely(lambda: self._write(change, target.action, target.mask))()
+        self._context.safely(lambda: self._write(change, target.title, target.mask))()
 
     def _show_running(self, running: bool) -> None:
         self.progress.setVisible(running)

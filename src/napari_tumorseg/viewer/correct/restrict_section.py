@@ -1,4 +1,4 @@
-"""Panel section: where strokes may go."""
+"""Panel section to restrict strokes to labels or to an intensity range."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ from napari_tumorseg.viewer.correct.strokes import StrokeRule
 from napari_tumorseg.viewer.layers.inputs import usable
 from napari_tumorseg.viewer.state.active_mask import ActiveMask
 from napari_tumorseg.viewer.state.context import PanelContext
+from napari_tumorseg.viewer.widgets.spin_boxes import accept_either_mark
 
 _ANY_INTENSITY = "any intensity"
 _ANYWHERE = "anywhere"
@@ -26,10 +27,10 @@ _BACKGROUND = "the background only"
 
 
 class RestrictSection(QWidget):
-    """Restricts painting to an intensity range of an image, or to the inside of a label."""
+    """Restricts strokes to an intensity range of an image, or to the inside of a label."""
 
     edited = Signal()
-    """The rule is another one."""
+    """The rule changed."""
 
     def __init__(self, context: PanelContext) -> None:
         super().__init__()
@@ -37,14 +38,13 @@ class RestrictSection(QWidget):
         self._images: list[ImageLayer] = []
         self._wanted: ImageLayer | None = None
         self._convention: LabelConvention | None = None
-        self.inside = ComboBox(choices=self._places, tooltip="Over which labels strokes may paint")
-        self.image = ComboBox(
-            choices=self._names, tooltip="The image whose intensities decide where strokes may paint"
-        )
+        self.inside = ComboBox(choices=self._places, tooltip="Labels that strokes may paint over")
+        self.image = ComboBox(choices=self._names, tooltip="Image whose intensities limit strokes")
         self.range = QLabeledDoubleRangeSlider(Qt.Orientation.Horizontal)
         self.range.setEdgeLabelMode(QLabeledDoubleRangeSlider.EdgeLabelMode.NoLabel)
         self.range.setDecimals(0)
         self.range.setMinimumHeight(44)
+        accept_either_mark(self.range)
         form = QFormLayout(self)
         form.setContentsMargins(9, 0, 9, 4)
         form.addRow("Paint only inside", self.inside.native)
@@ -68,19 +68,19 @@ class RestrictSection(QWidget):
         active_mask.switched.connect(self._soon)
         self._offer()
 
-    def rule(self, spare: frozenset[int]) -> StrokeRule:
-        """Return where one may paint, beside labels that are spared."""
+    def rule(self, protected: frozenset[int]) -> StrokeRule:
+        """Return the rule for strokes, with labels that are protected."""
         layer = self.chosen
         low, high = self.range.value() if layer is not None else (None, None)
-        return StrokeRule(spare, self._inside(), self._canonical(layer), low, high)
+        return StrokeRule(protected, self._inside(), self._canonical(layer), low, high)
 
     @property
     def chosen(self) -> ImageLayer | None:
-        """The image whose intensities count, if any."""
+        """Image whose intensities limit strokes, if any."""
         return self._wanted if self._wanted in self._images else None
 
     def detach(self) -> None:
-        """Follow the viewer no more."""
+        """Stop following the viewer."""
         layers = self._context.viewer.layers
         layers.events.inserted.disconnect(self._soon)
         layers.events.removed.disconnect(self._soon)
@@ -122,7 +122,7 @@ class RestrictSection(QWidget):
         if self._wanted not in self._context.viewer.layers:
             self._wanted = None
         self.inside.reset_choices()
-        with self.image.changed.blocked():  # the choice is of a layer, whatever its name is now
+        with self.image.changed.blocked():  # the choice is a layer, whatever its name is now
             self.image.reset_choices()
             self.image.value = self.chosen.name if self.chosen is not None else _ANY_INTENSITY
         self._form.setRowVisible(self.range, self.chosen is not None)

@@ -1,268 +1,252 @@
-"""The correction tools of the panel: each works on the active mask in the background, as one undo step."""
+"""Table of the correction tools, and the functions behind them.
+
+A new tool is a function from a `ToolInput` to a `Change` and a line in `TOOLS`: its button, key, help and
+documentation follow from that line.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
-from typing import Any
-
-import numpy as np
-from psygnal import Signal
-from qtpy.QtCore import QObject
+from dataclasses import dataclass
+from enum import Enum, auto
 
 from napari_tumorseg import edit
-from napari_tumorseg.edit import ANY, Change, Component
+from napari_tumorseg.edit import ANY, Change
 from napari_tumorseg.errors import InputError
 from napari_tumorseg.geometry import Array, Grid
 from napari_tumorseg.inference.scan_analysis import ScanAnalysis
 from napari_tumorseg.regions import LabelConvention
-from napari_tumorseg.viewer.correct.label_section import LabelPicker, name_in
-from napari_tumorseg.viewer.correct.locked_components import KeptMarks, holds, kept_mask
+from napari_tumorseg.scan import Scan
 from napari_tumorseg.viewer.layers.axes import Index
-from napari_tumorseg.viewer.state.context import PanelContext
-from napari_tumorseg.viewer.state.navigation import sliced_axis
-from napari_tumorseg.viewer.state.tracked_mask import TrackedMask
-from napari_tumorseg.viewer.widgets.background import Background
-
-Compute = Callable[[Array], Change | None]
-
-_NO_MASK = "No mask is selected: select a Labels layer first."
-_NOTHING_THERE = "There is no component there: point at one."
+from napari_tumorseg.viewer.widgets.commands import Command
 
 
-class Corrector(QObject):
-    """Does what the buttons and keys say to the active mask, and tells what came of it.
+class Need(Enum):
+    """Requirement of a tool, checked before it runs."""
 
-    Parameters
+    COMPONENT = auto()
+    """A component under the cursor, or at the next click."""
+    UNLOCKED = auto()
+    """The component is not locked."""
+    LABEL = auto()
+    """A selected label that the mask has."""
+    LABEL_OR_BACKGROUND = auto()
+    """A selected label that the mask has, or the background."""
+    SLICE = auto()
+    """A slice on the screen, so not 3-D."""
+    IMAGES = auto()
+    """The scan of the mask."""
+
+
+@dataclass(frozen=True, eq=False)
+class ToolInput:
+    """State of the mask and of the page when a tool was started.
+
+    Attributes
     ----------
-    context : PanelContext
-        The window around it.
-    picker : LabelPicker
-        Tells which labels are spared, and their names.
+    labels : (Z, Y, X) array of uint8
+        Copy of the mask.
+    grid : Grid
+        Grid of the mask.
+    convention : LabelConvention or None
+        Meaning of the labels, where it is known.
+    label : int
+        Selected label.
+    mm : float
+        Distance set on the page.
+    protected : frozenset of int
+        Labels that other labels must not replace.
+    region : frozenset of int or None
+        Labels that form a component: ``ANY`` for the whole lesion, None for the label at the voxel.
+    voxel : (Z, Y, X) or None
+        Voxel pointed at.
+    axis, slice_index : int
+        Axis along which the viewer slices, and the current slice.
+    scan : Scan or None
+        Images of the case.
     """
 
-    reported = Signal(str)
-    """A sentence on what was done."""
-
-    def __init__(self, context: PanelContext, picker: LabelPicker) -> None:
-        super().__init__()
-        self._context = context
-        self._active_mask = context.active_mask
-        self._picker = picker
-        self._background = Background(self)
-        self.kept = KeptMarks(context.viewer, context.active_mask)
-        self.whole_lesion = True
-        self.mm = 1.0
-
-    @property
-    def is_busy(self) -> bool:
-        """Whether a tool is at work."""
-        return self._background.is_busy
-
-    # ---- components
-
-    def accept(self, index: Index) -> None:
-        """Mark the component at a voxel as kept, or take the mark away."""
-        found = self._component(self._labels(), index)
-        marked = self.kept.toggle(found)
-        words = (
-            "is marked as kept: tools of this page spare it" if marked else "is not marked as kept any more"
-        )
-        self.reported.emit(f"The component of {found.voxels} voxels {words}.")
-
-    def reject(self, index: Index) -> None:
-        """Take away the component at a voxel.
-
-        Raises
-        ------
-        InputError
-            If it is marked as kept.
-        """
-        found = self._component(self._labels(), index)
-        if any(holds(found, seed) for seed in self.kept.seeds):
-            raise InputError("This component is marked as kept: take the mark away first (key K).")
-        self._do("reject component", lambda labels: edit.reject_component(labels, index, region=self._region))
-
-    def keep_only(self, index: Index) -> None:
-        """Take away all components but the one at a voxel and those marked as kept."""
-        self._component(self._labels(), index)
-        self._do(
-            "keep only component",
-            lambda labels: edit.keep_only_component(labels, index, region=self._region),
-        )
-
-    def relabel(self, index: Index) -> None:
-        """Give the component of one label at a voxel the selected label."""
-        wanted = self._selected(background=True)
-        self._component(self._labels(), index)
-        self._do("relabel component", lambda labels: edit.relabel_component(labels, index, wanted))
-
-    # ---- the selected label
-
-    def fill_between(self) -> None:
-        """Fill the gap between two painted slices around the slice that is shown.
-
-        Raises
-        ------
-        InputError
-            If there is none, once that is found in the background: told to the user.
-        """
-        label, axis, into = self._selected(), self._slice_axis(), self._into()
-        shown, spacing = self._shown_slice(axis), self.grid().spacing_mm
-        name = self._picker.name_of(label)
-
-        def compute(labels: Array) -> Change | None:
-            gap = edit.gap_at(labels, label, shown, axis)
-            if gap is None:
-                where = f"There is no gap in {name} around slice {shown}"
-                raise InputError(f"{where}: turn to a slice between two painted ones.")
-            return edit.fill_between(labels, label, axis, between=gap, into=into, spacing=spacing)
-
-        self._do("fill between slices", compute)
-
-    def grow(self) -> None:
-        """Grow the selected label by mm, into background and labels that are not spared."""
-        label, mm, spacing, into = self._selected(), self.mm, self.grid().spacing_mm, self._into()
-        self._do(
-            f"grow {self._picker.name_of(label)} by {mm:g} mm",
-            lambda labels: edit.grow(labels, label, mm, spacing, into=into),
-        )
-
-    def shrink(self) -> None:
-        """Shrink the selected label by mm; what it leaves falls to its neighbours."""
-        label, mm, spacing = self._selected(), self.mm, self.grid().spacing_mm
-        self._do(
-            f"shrink {self._picker.name_of(label)} by {mm:g} mm",
-            lambda labels: edit.shrink(labels, label, mm, spacing),
-        )
-
-    def smooth(self) -> None:
-        """Smooth the selected label: by mm, or by the majority around each voxel where no size is known."""
-        label, mm, spacing, into = self._selected(), self.mm, self.grid().spacing_mm, self._into()
-
-        def compute(labels: Array) -> Change | None:
-            if spacing is None:
-                return edit.smooth_median(labels, label, into=into)
-            return edit.smooth(labels, label, mm, spacing, into=into)
-
-        self._do(f"smooth {self._picker.name_of(label)}", compute)
-
-    def erase_outside(self) -> None:
-        """Erase all labels outside the brain: a mask that was given, or the tissue if the skull is gone."""
-        scan = self._context.scan()
-        spare = self._picker.spared
-
-        def compute(labels: Array) -> Change | None:
-            brain = ScanAnalysis(scan).brain
-            if brain is None:
-                raise InputError(
-                    "It is not known where the brain is: open a brain mask and give it that role on the page "
-                    "Segment, or take a scan without skull."
-                )
-            return edit.erase_outside(labels, brain, protected=spare)
-
-        self._do("erase outside the brain", compute)
-
-    # ---- how
-
-    def apply(self, change: Change | None, action: str, mask: TrackedMask) -> None:
-        """Write a change to a mask, in hand or not any more, as one undo step, and tell what it did."""
-        if change is not None and not np.array_equal(mask.canonical()[change.box], change.before):
-            raise InputError("The mask was edited meanwhile: try again.")
-        done = self._active_mask.apply(change, action, mask)
-        where = "" if mask is self._active_mask.mask else f"{mask.layer.name}: "
-        what = _told(action, change, mask.convention) if done and change else f"{action}: nothing to change."
-        self.reported.emit(f"{where}{_capital(what)}")
-
-    def _do(self, action: str, compute: Compute) -> None:
-        """Find a change in the background, on a copy that no stroke alters, and write it."""
-        if self.is_busy:
-            raise InputError("The tool before is still at work: wait a moment.")
-        labels, seeds, mask = np.array(self._labels()), self.kept.seeds, self._active_mask.mask
-        assert mask is not None
-
-        def work() -> Change | None:
-            return spared(compute(labels), kept_mask(labels, seeds))
-
-        def done(change: Change | None) -> None:
-            self._context.safely(lambda: self.apply(change, action, mask))()
-
-        self.reported.emit(f"{_capital(action)}…")
-        self._background.start(work, done, self._context.report_error)
+    labels: Array
+    grid: Grid
+    convention: LabelConvention | None = None
+    label: int = 0
+    mm: float = 1.0
+    protected: frozenset[int] = frozenset()
+    region: frozenset[int] | None = ANY
+    voxel: Index | None = None
+    axis: int = 0
+    slice_index: int = -1
+    scan: Scan | None = None
 
     @property
-    def _region(self) -> Any:
-        return ANY if self.whole_lesion else None
+    def spacing(self) -> tuple[float, float, float] | None:
+        """Voxel size in mm, None where it is unknown."""
+        return self.grid.spacing_mm
 
-    def _component(self, labels: Array, index: Index) -> Component:
-        found = edit.component_at(labels, index, region=self._region)
-        if found is None:
-            raise InputError(_NOTHING_THERE)
-        return found
+    @property
+    def replaceable(self) -> frozenset[int]:
+        """Labels that another label may replace, background included."""
+        return frozenset(range(256)) - self.protected
 
-    def _labels(self) -> Array:
-        return self._active_mask.labels()
+    @property
+    def label_name(self) -> str:
+        """Short name of the selected label."""
+        return name_in(self.convention, self.label)
 
-    def _selected(self, background: bool = False) -> int:
-        layer = self._active_mask.layer
-        if layer is None:
-            raise InputError(_NO_MASK)
-        label = int(layer.selected_label)
-        known = self._active_mask.convention
-        if label == 0 and not background:
-            raise InputError("The background is selected: choose a label first.")
-        if label and known is not None and label not in known.values:
-            raise InputError(f"Label {label} is not one of this mask's: choose one of the list.")
-        return label
-
-    def _into(self) -> frozenset[int]:
-        return frozenset(range(256)) - self._picker.spared
-
-    def grid(self) -> Grid:
-        """Return where the active mask lies."""
-        grid = self._active_mask.grid()
-        if grid is None:
-            raise InputError(_NO_MASK)
-        return grid
-
-    def _slice_axis(self) -> int:
-        """Return the canonical axis along which the viewer steps."""
-        mask = self._active_mask.mask
-        if mask is None:
-            raise InputError(_NO_MASK)
-        axis = sliced_axis(self._context.viewer.dims, mask)
-        if axis is None:
-            raise InputError("In 3-D there is no slice to fill between: turn to slices first.")
-        return axis
-
-    def _shown_slice(self, axis: int) -> int:
-        place = self._active_mask.index_of(self._context.viewer.dims.point)
-        return place[axis] if place is not None else -1
+    @property
+    def target(self) -> Index:
+        """Voxel pointed at; only for tools that need a component."""
+        assert self.voxel is not None
+        return self.voxel
 
 
-def spared(change: Change | None, kept: Array | None) -> Change | None:
-    """Return a change without what it does to kept voxels."""
-    if change is None or kept is None:
-        return change
-    after = np.where(kept[change.box], change.before, change.after)
-    return replace(change, after=after) if (after != change.before).any() else None
+@dataclass(frozen=True)
+class Tool(Command):
+    """A command that edits the mask as one undo step.
+
+    Attributes
+    ----------
+    function : callable
+        Returns the `Change` for a `ToolInput`, None for nothing to change; runs in a thread.
+    title : str
+        Name of the edit in messages and in the history; ``{label}`` and ``{mm}`` are filled in.
+    needs : tuple of Need
+        Requirements.
+    """
+
+    function: Callable[[ToolInput], Change | None]
+    title: str
+    needs: tuple[Need, ...] = ()
+
+    @property
+    def needs_component(self) -> bool:
+        """Whether the user points at a component."""
+        return Need.COMPONENT in self.needs
+
+    @property
+    def needs_label(self) -> bool:
+        """Whether it edits the selected label."""
+        return Need.LABEL in self.needs
+
+    def title_for(self, on: ToolInput) -> str:
+        """Return the title with the label and the distance filled in."""
+        return self.title.format(label=on.label_name, mm=f"{on.mm:g}")
 
 
-def _told(action: str, change: Change, convention: LabelConvention | None) -> str:
-    """Return what a change did, and which labels it took voxels from."""
-    from_labels: dict[int, int] = {}
-    for (before, _), voxels in change.transitions().items():
-        from_labels[before] = from_labels.get(before, 0) + voxels
-    parts = [f"{voxels} were {name_in(convention, value)}" for value, voxels in sorted(from_labels.items())]
-    several = len(parts) > 1 or 0 not in from_labels
-    whence = f" ({', '.join(parts)})" if several else ""
-    return f"{action}: {voxels_of(change)} changed{whence}."
+def name_in(convention: LabelConvention | None, value: int) -> str:
+    """Return a label's short name in a convention, or its number where the convention lacks it."""
+    if value == 0:
+        return "background"
+    return convention.label(value).short if convention and value in convention.values else f"label {value}"
 
 
-def _capital(text: str) -> str:
-    return text[:1].upper() + text[1:]
+def reject(on: ToolInput) -> Change | None:
+    """Remove the component at the voxel."""
+    return edit.reject_component(on.labels, on.target, region=on.region)
 
 
-def voxels_of(change: Change) -> str:
-    """Return how many voxels a change is of, in words."""
-    return "1 voxel" if change.voxels == 1 else f"{change.voxels} voxels"
+def keep_only(on: ToolInput) -> Change | None:
+    """Remove all components but the one at the voxel."""
+    return edit.keep_only_component(on.labels, on.target, region=on.region)
+
+
+def relabel(on: ToolInput) -> Change | None:
+    """Give the component of one label at the voxel the selected label."""
+    return edit.relabel_component(on.labels, on.target, on.label)
+
+
+def grow(on: ToolInput) -> Change | None:
+    """Grow the selected label into labels that are not protected."""
+    return edit.grow(on.labels, on.label, on.mm, on.spacing, into=on.replaceable)
+
+
+def shrink(on: ToolInput) -> Change | None:
+    """Shrink the selected label; the freed voxels go to its neighbours."""
+    return edit.shrink(on.labels, on.label, on.mm, on.spacing)
+
+
+def smooth(on: ToolInput) -> Change | None:
+    """Smooth the selected label by mm, or by the majority around each voxel without a voxel size."""
+    if on.spacing is None:
+        return edit.smooth_median(on.labels, on.label, into=on.replaceable)
+    return edit.smooth(on.labels, on.label, on.mm, on.spacing, into=on.replaceable)
+
+
+def fill_between(on: ToolInput) -> Change | None:
+    """Fill the gap between the two painted slices next to the current one.
+
+    Raises
+    ------
+    InputError
+        If the current slice does not lie in such a gap.
+    """
+    gap = edit.gap_at(on.labels, on.label, on.slice_index, on.axis)
+    if gap is None:
+        raise InputError(
+            f"There is no gap in {on.label_name} around slice {on.slice_index}: turn to a slice between two "
+            "painted ones."
+        )
+    return edit.fill_between(
+        on.labels, on.label, on.axis, between=gap, into=on.replaceable, spacing=on.spacing
+    )
+
+
+def erase_outside(on: ToolInput) -> Change | None:
+    """Erase all labels outside the brain mask, or outside the tissue of a scan without skull.
+
+    Raises
+    ------
+    InputError
+        If there is neither.
+    """
+    brain = ScanAnalysis(on.scan).brain if on.scan is not None else None
+    if brain is None:
+        raise InputError(
+            "It is not known where the brain is: open a brain mask and give it that role on the page "
+            "Segment, or take a scan without skull."
+        )
+    return edit.erase_outside(on.labels, brain, protected=on.protected)
+
+
+LOCK = Command("lock", "Lock", "K", "Lock or unlock the component under the cursor")
+TOOLS = (
+    Tool(
+        "reject", "Reject", "U", "Remove the component under the cursor",
+        reject, "reject component", (Need.COMPONENT, Need.UNLOCKED),
+    ),
+    Tool(
+        "keep_only", "Keep only", "Shift-K",
+        "Remove all components but the one under the cursor and locked ones",
+        keep_only, "keep only component", (Need.COMPONENT,),
+    ),
+    Tool(
+        "relabel", "Relabel", "W", "Give the component under the cursor the selected label",
+        relabel, "relabel component", (Need.COMPONENT, Need.UNLOCKED, Need.LABEL_OR_BACKGROUND),
+    ),
+    Tool("grow", "Grow", "G", "Grow the selected label", grow, "grow {label} by {mm} mm", (Need.LABEL,)),
+    Tool(
+        "shrink", "Shrink", "Shift-G", "Shrink the selected label",
+        shrink, "shrink {label} by {mm} mm", (Need.LABEL,),
+    ),
+    Tool("smooth", "Smooth", "H", "Smooth the selected label", smooth, "smooth {label}", (Need.LABEL,)),
+    Tool(
+        "fill_between", "Fill between", "J",
+        "Fill the selected label between the painted slices before and after the current slice",
+        fill_between, "fill between slices", (Need.LABEL, Need.SLICE),
+    ),
+    Tool(
+        "erase_outside", "Erase everything outside the brain", "Shift-U",
+        "Erase all labels outside the brain",
+        erase_outside, "erase outside the brain", (Need.IMAGES,),
+    ),
+)  # fmt: skip
+"""All tools in the order of their buttons."""
+
+RERUN_SLICE = Command("rerun_slice", "This slice", "Shift-R", "Run the model again on the current slice")
+RERUN_BOX = Command("rerun_box", "In a box", "Shift-W", "Run the model again in a box")
+NEXT_UNCERTAIN = Command(
+    "next_uncertain", "Next most uncertain slice", "Q", "Go to the next most uncertain slice"
+)
+
+COMMANDS = (LOCK, *TOOLS, RERUN_SLICE, RERUN_BOX, NEXT_UNCERTAIN)
+"""Everything on the page Correct that has a key."""

@@ -1,73 +1,65 @@
-"""Panel section: the tools, each with its key on the button."""
+"""Panel section with a button for each tool."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Sequence
 
-from magicgui.widgets import ComboBox, FloatSpinBox
+from magicgui.widgets import ComboBox
 from psygnal import Signal
 from qtpy.QtWidgets import QGridLayout, QHBoxLayout, QLabel, QPushButton, QVBoxLayout, QWidget
 
-from napari_tumorseg.viewer.keys import KEYS, titled
+from napari_tumorseg.viewer.correct.tools import LOCK, TOOLS
+from napari_tumorseg.viewer.widgets.commands import Command, command_button
+from napari_tumorseg.viewer.widgets.spin_boxes import DecimalSpinBox
 
 LESION = "whole lesion"
 ONE_LABEL = "one label"
 
-_POINTED = {"accept": "Keep", "reject": "Reject", "keep_only": "Keep only", "relabel": "Relabel"}
-_SELECTED = {"grow": "Grow", "shrink": "Shrink", "smooth": "Smooth", "fill_between": "Fill between"}
-_HOW = "Point at it and press the key, or press this button and then click it."
+_HOW_TO_POINT = "Point at it and press the key, or press this button and then click it."
 
 
 class ToolsSection(QWidget):
-    """Buttons for what is done to the component under the cursor and to the selected label."""
+    """Buttons of the tools, in the order of the table."""
 
-    pointed = Signal(str)
-    """A tool for the component that is clicked next: its action."""
-    pressed = Signal(str)
-    """A tool for the selected label: its action."""
+    pressed = Signal(object)
+    """A tool's button was pressed: its `Command`."""
 
     def __init__(self) -> None:
         super().__init__()
         self.buttons: dict[str, QPushButton] = {}
         self.scope = ComboBox(
             choices=[LESION, ONE_LABEL],
-            tooltip="What keep, reject and keep only take for a component: a lesion whatever its labels, or "
-            "the label that is pointed at; relabel always takes one label",
+            tooltip="Component that Lock, Reject and Keep only work on: a lesion of any labels, or only the "
+            "label pointed at. Relabel always works on one label.",
         )
-        self.mm = FloatSpinBox(
-            value=1.0, min=0.1, max=50, step=0.5, tooltip="How far to grow, shrink or smooth, in mm"
+        self.mm = DecimalSpinBox(
+            value=1.0, min=0.1, max=50, step=0.5, tooltip="Distance to grow, shrink or smooth, in mm"
         )
+        on_components = [LOCK, *(tool for tool in TOOLS if tool.needs_component)]
+        on_labels = [tool for tool in TOOLS if tool.needs_label]
         column = QVBoxLayout(self)
         column.setContentsMargins(9, 0, 9, 4)
         column.setSpacing(3)
         column.addLayout(_row("Component pointed at", self.scope.native))
-        column.addLayout(self._grid(_POINTED, self.pointed.emit, _HOW))
+        column.addLayout(self._grid(on_components, _HOW_TO_POINT))
         column.addLayout(_row("Selected label, by mm", self.mm.native))
-        column.addLayout(self._grid(_SELECTED, self.pressed.emit, ""))
-        column.addWidget(
-            self._button("erase_outside", "Erase everything outside the brain", self.pressed.emit, "")
-        )
+        column.addLayout(self._grid(on_labels))
+        for tool in TOOLS:
+            if tool not in (*on_components, *on_labels):
+                column.addWidget(self._button(tool))
 
-    def _grid(self, names: dict[str, str], slot: Callable[[str], None], how: str) -> QGridLayout:
+    def _grid(self, commands: Sequence[Command], hint: str = "") -> QGridLayout:
         grid = QGridLayout()
         grid.setSpacing(4)
-        for place, (action, text) in enumerate(names.items()):
-            grid.addWidget(self._button(action, text, slot, how), place // 2, place % 2)
+        for place, command in enumerate(commands):
+            grid.addWidget(self._button(command, hint), place // 2, place % 2)
         return grid
 
-    def _button(self, action: str, text: str, slot: Callable[[str], None], how: str) -> QPushButton:
-        button = tool_button(action, text, how)
-        button.clicked.connect(lambda: slot(action))
-        self.buttons[action] = button
+    def _button(self, command: Command, hint: str = "") -> QPushButton:
+        button = command_button(command, hint)
+        button.clicked.connect(lambda: self.pressed.emit(command))
+        self.buttons[command.name] = button
         return button
-
-
-def tool_button(action: str, text: str, how: str = "") -> QPushButton:
-    """Return a button with its key on it, and what it does as its tip."""
-    button = QPushButton(titled(text, action))
-    does = KEYS[action].does
-    button.setToolTip(f"{does[0].upper()}{does[1:]}. {how}".strip())
-    return button
 
 
 def _row(text: str, widget: QWidget) -> QHBoxLayout:

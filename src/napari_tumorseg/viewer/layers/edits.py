@@ -40,8 +40,8 @@ class Edits:
         Where they are autosaved.
     at_first : dict of int to int
         How many voxels each label had before them.
-    kept : tuple of (Z, Y, X)
-        A voxel of each component that is marked as kept; canonical.
+    locked : tuple of (Z, Y, X)
+        One canonical voxel of each locked component.
     thresholds : dict of str to float
         Of the model's outputs, where they were moved from those of the run; else empty.
     moves, undone_moves : tuple of Move
@@ -50,8 +50,8 @@ class Edits:
 
     saved = Signal()
     """The mask was written to a file of the user's."""
-    marked = Signal()
-    """Other components are marked as kept."""
+    locks_changed = Signal()
+    """The locked components changed."""
     rethresholded = Signal()
     """The thresholds are others."""
 
@@ -59,7 +59,7 @@ class Edits:
     unsaved: bool = False
     journal: Path | None = None
     at_first: dict[int, int] = field(default_factory=dict)
-    kept: tuple[tuple[int, int, int], ...] = ()
+    locked: tuple[tuple[int, int, int], ...] = ()
     thresholds: dict[str, float] = field(default_factory=dict)
     moves: tuple[Move, ...] = ()
     undone_moves: tuple[Move, ...] = ()
@@ -69,10 +69,10 @@ class Edits:
         self.edit_counts = self.edit_counts.plus(action, time.time())
         self.unsaved = True
 
-    def keep(self, voxels: tuple[tuple[int, int, int], ...]) -> None:
-        """Mark the components of these voxels as kept, and no others."""
-        self.kept = voxels
-        self.marked.emit()
+    def lock(self, voxels: tuple[tuple[int, int, int], ...]) -> None:
+        """Lock the components of these voxels and unlock all others."""
+        self.locked = voxels
+        self.locks_changed.emit()
 
     def set_thresholds(self, thresholds: dict[str, float]) -> None:
         """Take note of the thresholds that the uncorrected voxels have."""

@@ -19,8 +19,9 @@ from qtpy.QtWidgets import (
 
 from napari_tumorseg.regions import LabelConvention
 from napari_tumorseg.report.text import millilitres
-from napari_tumorseg.viewer.keys import key_of
 from napari_tumorseg.viewer.results.live_table import LiveRow
+from napari_tumorseg.viewer.state.navigation import NEXT_COMPONENT, PREVIOUS_COMPONENT
+from napari_tumorseg.viewer.widgets.commands import Command
 from napari_tumorseg.viewer.widgets.section import wrapping_label
 
 COLUMNS = ("Region", "mL", "Voxels", "Parts", "Change")
@@ -55,8 +56,8 @@ class ResultsSection(QWidget):
         self._colours: dict[int, str] = {}
         self.title = wrapping_label()
         self.table = _table()
-        self.previous = _arrow("◀", "Previous", "previous_component")
-        self.next = _arrow("▶", "Next", "next_component")
+        self.previous = _arrow(PREVIOUS_COMPONENT)
+        self.next = _arrow(NEXT_COMPONENT)
         self.copy = PushButton(text="Copy", tooltip="The table, to be pasted into a spreadsheet")
         self.save = PushButton(text="Save table…", tooltip="As CSV or JSON")
         self.save_mask = PushButton(
@@ -162,8 +163,8 @@ def _change(row: LiveRow) -> str:
     return f"{'+' if row.more_voxels > 0 else '−'}{size}"
 
 
-def _arrow(text: str, which: str, action: str) -> PushButton:
-    button = PushButton(text=text, tooltip=f"{which} part of the selected row (key: {key_of(action)})")
+def _arrow(command: Command) -> PushButton:
+    button = PushButton(text=command.label, tooltip=f"{command.tip} (key: {command.shown_key})")
     button.native.setFixedWidth(30)
     return button
 

@@ -34,7 +34,7 @@ class OptionsSection(QWidget):
         self.probabilities = CheckBox(
             value=True,
             text="Keep probability maps",
-            tooltip="For Where to look on the page Correct: a byte a voxel and region while the layer lives",
+            tooltip="Needed for Uncertainty on the page Correct; takes one byte per voxel and region",
         )
         form = QFormLayout(self)
         form.addRow("Device", self.device.native)

@@ -7,7 +7,7 @@ from magicgui.widgets import Container, ProgressBar, PushButton
 from napari_tumorseg.inference.settings import Progress
 from napari_tumorseg.viewer.state.job import progress_text
 from napari_tumorseg.viewer.widgets.section import wrapping_label
-from napari_tumorseg.viewer.widgets.toasts import ForAWhile
+from napari_tumorseg.viewer.widgets.toasts import TimedStatus
 
 _NEW_LAYER = "The result is a layer of its own: masks that are there stay as they are"
 
@@ -24,7 +24,7 @@ class RunSection(Container):  # type: ignore[type-arg]
         buttons.margins = (0, 0, 0, 0)
         super().__init__(widgets=[buttons, self.progress, self.status], labels=False)
         self.progress.visible = False
-        self._for_a_while = ForAWhile(self.status)
+        self._for_a_while = TimedStatus(self.status)
 
     def show_error(self, text: str, stays: bool = False) -> None:
         """Show an error for a while, or until the next message."""

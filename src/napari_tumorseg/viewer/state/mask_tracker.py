@@ -160,7 +160,7 @@ class MaskTracker(QObject):
             return
         if mask.shape != tuple(np.shape(mask.layer.data)):
             self._untrack(mask)
-            mask.edits.keep(())  # those voxels are elsewhere now
+            mask.edits.lock(())  # those voxels are elsewhere now
             self.reshaped.emit(mask)
         elif self._pending is not None and self._pending[0] is mask:
             self._sync_pending()

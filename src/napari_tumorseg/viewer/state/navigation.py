@@ -13,10 +13,16 @@ from napari_tumorseg.edit import Component, largest_slice, list_components
 from napari_tumorseg.viewer.layers.axes import Index
 from napari_tumorseg.viewer.state.active_mask import ActiveMask
 from napari_tumorseg.viewer.state.tracked_mask import TrackedMask
+from napari_tumorseg.viewer.widgets.commands import Command
 
 if TYPE_CHECKING:
     from napari import Viewer
     from napari.components import Dims
+
+NEXT_COMPONENT = Command("next_component", "▶", "N", "Go to the next component of the selected row")
+PREVIOUS_COMPONENT = Command(
+    "previous_component", "◀", "Shift-N", "Go to the previous component of the selected row"
+)
 
 
 class Navigator(QObject):

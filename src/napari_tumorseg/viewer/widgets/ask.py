@@ -1,4 +1,4 @@
-"""Asking the user one question, where there is a window to ask in."""
+"""Questions to the user and error notifications, if there is a window."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from napari_tumorseg.viewer.widgets.messages import short
 
 
 def window() -> QWidget | None:
-    """Return a window on the screen that a dialog can belong to, or None where nobody looks."""
+    """Return a visible window that a dialog can belong to, or None."""
     if QApplication.instance() is None:
         return None
     active = QApplication.activeWindow()
@@ -22,27 +22,27 @@ def window() -> QWidget | None:
     return next((w for w in QApplication.topLevelWidgets() if w.isVisible() and w.isWindow()), None)
 
 
-def tell(error: TumorSegError, paths: Iterable[Path | str]) -> None:
-    """Show an error about some files as a notification, for which napari would show its whole traceback.
+def report_error(error: TumorSegError, paths: Iterable[Path | str]) -> None:
+    """Show an error about some files as a notification; napari would show its whole traceback.
 
     Raises
     ------
     TumorSegError
-        This one, where nobody looks.
+        The error itself, without a window.
     """
     if window() is None:
         raise error
-    if not isinstance(error, CancelledError):  # which is an answer
+    if not isinstance(error, CancelledError):
         notifications.show_error(short(error, paths))
 
 
 def choose(title: str, question: str, options: Sequence[str]) -> str | None:
-    """Return the option that the user picks, or None if nobody can be asked.
+    """Return the option that the user picks, or None without a window.
 
     Raises
     ------
     CancelledError
-        If the dialog is dismissed, which is an answer: nothing more needs to be said.
+        If the user closes the dialog, which needs no further message.
     """
     parent = window()
     if parent is None:

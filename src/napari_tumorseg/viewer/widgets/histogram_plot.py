@@ -1,4 +1,4 @@
-"""Distributions of intensities, one below the other, drawn with Qt alone."""
+"""Plot of intensity distributions, one below the other, drawn with Qt alone."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _REST = "#9aa0a6"
 class HistogramPlot(QWidget):
     """A row for each region: its histogram, a bar from quartile to quartile, a mark at the median.
 
-    Each histogram has a height of its own, so that small regions can be compared with large ones.
+    Each histogram is scaled by itself, so that small regions can be compared with large ones.
     """
 
     def __init__(self) -> None:
@@ -30,17 +30,12 @@ class HistogramPlot(QWidget):
         """Show the distributions of one channel; `colours` is by the name of a region."""
         self._rows, self._colours = tuple(row for row in rows if row.counts), colours
         self.setFixedHeight(self.sizeHint().height())
-        self.setToolTip("\n".join(_told(row) for row in self._rows))
+        self.setToolTip("\n".join(_summary(row) for row in self._rows))
         self.setVisible(bool(self._rows))
         self.update()
 
-    @property
-    def rows(self) -> tuple[Distribution, ...]:
-        """What is shown."""
-        return self._rows
-
     def sizeHint(self) -> QSize:  # noqa: N802
-        """Return the room that it needs."""
+        """Return the size of all rows and the axis."""
         return QSize(300, len(self._rows) * _ROW + _FOOT)
 
     def paintEvent(self, event: QPaintEvent) -> None:  # noqa: N802
@@ -99,7 +94,7 @@ class HistogramPlot(QWidget):
         return _NAMES + share * (self.width() - _NAMES - _EDGE)
 
 
-def _told(row: Distribution) -> str:
+def _summary(row: Distribution) -> str:
     if row.median is None:
         return f"{row.name}: nothing"
     return (

@@ -1,4 +1,4 @@
-"""Small tables of numbers for the panel, as high as their rows."""
+"""Small tables of numbers, as high as their rows."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _MOST_ROWS = 12
 
 
 class NumbersTable(QTableWidget):
-    """A table to read and to copy from: the first column takes the room that is left.
+    """Table to read and to copy from; the first column takes the remaining width.
 
     Parameters
     ----------
@@ -38,7 +38,7 @@ class NumbersTable(QTableWidget):
     def show_rows(
         self, heads: Sequence[str], rows: Iterable[Sequence[str]], tips: Iterable[str] = ()
     ) -> None:
-        """Show these cells below these heads; `tips` are of the rows."""
+        """Show cells below column heads; `tips` belong to the rows."""
         cells = [list(row) for row in rows]
         self.setColumnCount(len(heads))
         self.setHorizontalHeaderLabels(list(heads))

@@ -1,4 +1,4 @@
-"""A bar at the head of the panel that offers something and waits: it stops nobody."""
+"""Bar at the top of the panel with an offer that the user may take or leave at any time."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from qtpy.QtWidgets import QFrame, QHBoxLayout, QLabel, QPushButton, QSizePolicy
 
 @dataclass(frozen=True)
 class Offer:
-    """Something to take or to leave.
+    """Offer with up to two answers.
 
     Attributes
     ----------
     key : object
-        What it is about: nothing is offered twice.
+        Subject; a subject is not offered twice.
     text : str
-        What happened, in a sentence.
+        Sentence about what happened.
     accept, reject : (str, callable)
-        Words on a button and what it does.
+        Text of a button and its function.
     """
 
     key: object
@@ -56,11 +56,11 @@ class OfferBar(QFrame):
 
     @property
     def shown(self) -> Offer | None:
-        """The offer that is seen now."""
+        """Offer on the screen."""
         return self.offers[0] if self.offers else None
 
     def add(self, offer: Offer) -> None:
-        """Show an offer once those before it are dealt with."""
+        """Show an offer after those before it are answered."""
         if all(other.key != offer.key for other in self.offers):
             self.offers.append(offer)
             self._show()

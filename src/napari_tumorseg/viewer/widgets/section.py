@@ -1,4 +1,4 @@
-"""A titled part of the panel, which can be folded away."""
+"""Titled, collapsible section of the panel, and texts that wrap."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from qtpy.QtWidgets import QSizePolicy, QToolButton, QVBoxLayout, QWidget
 
 
 class Section(QWidget):
-    """A title with a widget below it.
+    """Title with a widget below it.
 
     Parameters
     ----------
     title : str
         Shown in bold.
     body : magicgui Widget or QWidget
-        What is shown or folded away.
+        Widget to show or hide.
     is_open : bool
         Whether the body is shown at first.
     """
@@ -44,7 +44,7 @@ class Section(QWidget):
 
 
 def wrapping_label() -> Label:
-    """Return an empty text that takes the width there is and the lines it needs."""
+    """Return an empty text that wraps to the available width."""
     label = Label(value="")
     label.native.setWordWrap(True)
     policy = QSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Minimum)
@@ -54,11 +54,11 @@ def wrapping_label() -> Label:
 
 
 class Note:
-    """A text below a section's controls, in plain words; it takes no room while it is empty."""
+    """Text below the controls of a section; hidden while empty."""
 
     def __init__(self) -> None:
         self._label = wrapping_label()
-        self._label.native.setTextFormat(Qt.TextFormat.PlainText)  # names of files and layers stand in it
+        self._label.native.setTextFormat(Qt.TextFormat.PlainText)  # it shows names of files and layers
         self.value = ""
 
     @property
@@ -69,7 +69,7 @@ class Note:
 
     @property
     def value(self) -> str:
-        """What it says."""
+        """The text."""
         return str(self._label.value)
 
     @value.setter

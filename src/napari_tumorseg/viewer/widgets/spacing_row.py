@@ -1,4 +1,4 @@
-"""A row of the panel that asks for the voxel size where no file tells it."""
+"""Row of the panel to state a voxel size that the file does not store."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from napari_tumorseg.viewer.widgets.messages import worded
 from napari_tumorseg.viewer.widgets.section import wrapping_label
 
 _UNKNOWN = "The voxel size is unknown: volumes stay in voxels, and steps in mm are off."
-_STATED = "The voxel size was typed here; no file tells it."
+_STATED = "The voxel size was typed here; the file does not store it."
 
 
 class SpacingRow(QWidget):
-    """Says that the voxel size is unknown, and takes one."""
+    """Field for the voxel size, with a note that it is unknown or was typed."""
 
     stated = Signal(tuple)
     """(Z, Y, X) in mm."""
     refused = Signal(str)
-    """What was typed is not a voxel size; the sentence says what is."""
+    """The text is not a voxel size: the message."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -42,11 +42,11 @@ class SpacingRow(QWidget):
         self.text.native.returnPressed.connect(self.take)
 
     def show_stated(self, stated: bool) -> None:
-        """Tell whether the voxel size is unknown or was typed here."""
+        """Show whether the voxel size is unknown or was typed here."""
         self._note.value = _STATED if stated else _UNKNOWN
 
     def take(self) -> None:
-        """Take what was typed."""
+        """Use the text as the voxel size."""
         try:
             spacing = parse_spacing(self.text.value)
         except InputError as error:
@@ -56,7 +56,7 @@ class SpacingRow(QWidget):
 
 
 def parse_spacing(text: str) -> tuple[float, float, float]:
-    """Return the three numbers in a text.
+    """Return the three numbers (Z, Y, X) of a text.
 
     Raises
     ------
