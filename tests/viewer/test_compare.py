@@ -103,8 +103,8 @@ def test_the_overlay_is_right_and_touches_no_other_layer(compared):
     viewer, panel, seg, reference, mine, theirs = compared
     before = {layer: (layer.visible, np.array(layer.data)) for layer in viewer.layers}
     section = panel.compare.reference
-    section.region.setCurrentText("TC")
-    section.show_map.click()
+    section.view.region.setCurrentText("TC")
+    section.view.button.click()
     (layer,) = (x for x in viewer.layers if is_view(x))
     a, b = (region_mask(x.labels, x.convention.regions["TC"]) for x in (seg, reference))
     np.testing.assert_array_equal(layer.data == BOTH, a & b)
@@ -115,7 +115,7 @@ def test_the_overlay_is_right_and_touches_no_other_layer(compared):
         assert other.visible == visible
         np.testing.assert_array_equal(other.data, data)
     assert panel.active_mask.layer is mine
-    section.region.setCurrentText("WT")
+    section.view.region.setCurrentText("WT")
     (layer,) = (x for x in viewer.layers if is_view(x))  # the earlier one is replaced
     assert layer.name.startswith("agreement WT") and panel.active_mask.layer is mine
 
@@ -123,26 +123,26 @@ def test_the_overlay_is_right_and_touches_no_other_layer(compared):
 def test_the_overlay_goes_with_a_second_press(compared, wait):
     viewer, panel, *_, theirs = compared
     section = panel.compare.reference
-    assert section.show_map.text() == "Show agreement" and section.legend.isHidden()
-    section.show_map.click()
-    assert section.show_map.text() == "Hide agreement" and not section.legend.isHidden()
-    section.show_map.click()
+    assert section.view.button.text() == "Show agreement" and section.view.legend.isHidden()
+    section.view.button.click()
+    assert section.view.button.text() == "Hide agreement" and not section.view.legend.isHidden()
+    section.view.button.click()
     assert not any(is_view(x) for x in viewer.layers)
-    assert section.show_map.text() == "Show agreement" and section.legend.isHidden()
-    section.show_map.click()
+    assert section.view.button.text() == "Show agreement" and section.view.legend.isHidden()
+    section.view.button.click()
     viewer.layers.remove(next(x for x in viewer.layers if is_view(x)))  # in napari's own list
-    assert section.show_map.text() == "Show agreement" and section.legend.isHidden()
-    section.show_map.click()
+    assert section.view.button.text() == "Show agreement" and section.view.legend.isHidden()
+    section.view.button.click()
     viewer.layers.selection.active = theirs  # what is compared with is not in hand any more
     wait(lambda: section.found is None)
-    assert not any(is_view(x) for x in viewer.layers) and section.show_map.text() == "Show agreement"
+    assert not any(is_view(x) for x in viewer.layers) and section.view.button.text() == "Show agreement"
 
 
 def test_the_overlay_follows_a_new_comparison(compared, wait):
     viewer, panel, _, _, mine, _ = compared
     section = panel.compare.reference
-    section.region.setCurrentText("TC")
-    section.show_map.click()
+    section.view.region.setCurrentText("TC")
+    section.view.button.click()
     mine.brush_size = 3
     mine.paint((3, 5, 5), 3)
     before = next(x for x in viewer.layers if is_view(x))
@@ -151,7 +151,7 @@ def test_the_overlay_follows_a_new_comparison(compared, wait):
     wait(lambda: section.found is not None)
     (layer,) = (x for x in viewer.layers if is_view(x))
     assert layer is not before and layer.data[3, 5, 5] == ONLY_A
-    assert section.region.currentText() == "TC" and section.show_map.text() == "Hide agreement"
+    assert section.view.region.currentText() == "TC" and section.view.button.text() == "Hide agreement"
 
 
 def test_no_two_buttons_measure_the_same_by_name(compared):
@@ -275,7 +275,7 @@ def all_measured(new_panel, wait):
         wait(lambda: not any(is_at_work(page)))
 
     measure()
-    assert has_all(page.findings())
+    assert has_all(page.content())
     return SimpleNamespace(viewer=viewer, panel=panel, page=page, mine=mine, theirs=theirs, measure=measure)
 
 
@@ -290,12 +290,12 @@ def has_all(found) -> bool:
 def test_what_is_saved_is_of_the_mask_as_it_is(all_measured):
     at = all_measured
     at.mine.paint((3, 5, 5), 2)
-    found = at.page.findings()
+    found = at.page.content()
     assert found.change is None and found.agreement is None and found.rano is None
     at.mine.undo()
-    assert has_all(at.page.findings())  # it is as it was measured
+    assert has_all(at.page.content())  # it is as it was measured
     at.theirs.data[3, 5, 5] = 2  # by a script, which tells nobody
-    found = at.page.findings()
+    found = at.page.content()
     assert found.change is None and found.agreement is None and found.rano is not None
 
 
@@ -305,7 +305,7 @@ def test_a_file_that_cannot_be_read_makes_nothing_fresh(all_measured, wait, comp
     assert at.page.reference.note.value == STALE
     at.page.reference.open_file(tmp_path / "none.nii.gz")
     wait(lambda: bool(complaints))
-    assert at.page.reference.note.value == STALE and at.page.findings().agreement is None
+    assert at.page.reference.note.value == STALE and at.page.content().agreement is None
 
 
 def test_an_edit_while_it_is_measured_makes_it_out_of_date(all_measured, wait):
@@ -317,7 +317,7 @@ def test_an_edit_while_it_is_measured_makes_it_out_of_date(all_measured, wait):
     wait(lambda: not any(is_at_work(page)))
     for section in (page.times, page.reference, page.diameters, page.intensities):
         assert "has changed since" in section.note.value
-    found = page.findings()
+    found = page.content()
     assert found.change is None and found.agreement is None and found.rano is None
 
 
@@ -328,19 +328,19 @@ def test_another_voxel_size_leaves_no_number_and_no_line_of_the_one_before(all_m
     at.viewer.layers.selection.active = at.mine
     at.measure()
     at.page.diameters.plane.click()
-    at.page.reference.show_map.click()
-    at.panel.correct.corrector.accept((3, 18, 35))
-    at.page.presets.look.side_by_side()
+    at.page.reference.view.button.click()
+    at.panel.correct.corrector.toggle_lock((3, 18, 35))
+    at.page.presets.preset.side_by_side()
     at.panel.state_spacing((5.0, 2.0, 2.0))
-    found = at.page.findings()
+    found = at.page.content()
     assert found.seg.grid.spacing_mm == (5.0, 2.0, 2.0)
     assert (found.rano, found.midline, found.agreement, found.change) == (None,) * 4
     assert at.page.diameters.table.isHidden() and at.page.times.table.isHidden()
-    assert [layer.name for layer in at.viewer.layers if is_view(layer)] == ["kept"]
+    assert [layer.name for layer in at.viewer.layers if is_view(layer)] == ["locked"]
     for layer in at.viewer.layers:
         np.testing.assert_allclose(layer.scale, (5, 2, 2))
     (ring,) = (layer for layer in at.viewer.layers if is_view(layer))
-    seed = at.panel.active_mask.mask.edits.kept[0]
+    seed = at.panel.active_mask.mask.edits.locked[0]
     np.testing.assert_allclose(ring.data_to_world(ring.data[0]), at.mine.data_to_world(seed))
     at.viewer.layers.selection.active = drawn
     assert (
@@ -348,11 +348,11 @@ def test_another_voxel_size_leaves_no_number_and_no_line_of_the_one_before(all_m
     )
     at.viewer.layers.selection.active = at.mine
     at.measure()
-    before = at.page.findings().rano.lesions[0].longest.length_mm
+    before = at.page.content().rano.lesions[0].longest.length_mm
     at.mine.metadata["tumorseg"] = replace(
         at.mine.metadata["tumorseg"], grid=found.seg.grid.with_spacing((5.0, 1.0, 1.0))
     )
-    assert before and at.page.findings().rano is None and at.page.findings().midline is None
+    assert before and at.page.content().rano is None and at.page.content().midline is None
 
 
 # ---- roles
@@ -385,7 +385,8 @@ def test_intensities_of_every_region_and_channel_are_drawn(new_panel, wait):
     wait(lambda: bool(section.found))
     names = [section.channel.itemText(i) for i in range(section.channel.count())]
     assert names == ["case_flair", "case_t1c"]
-    assert [row.name for row in section.plot.rows] == ["NCR", "ED", "WT", "TC", "ET", "rest"]
+    tips = section.plot.toolTip().splitlines()
+    assert [tip.split(":")[0] for tip in tips] == ["NCR", "ED", "WT", "TC", "ET", "rest"]
     section.channel.setCurrentText("case_t1c")
     shown = {cells[0]: cells[1:] for cells in section.table.texts()}
     data = 2 * one.images[0].data[np.isin(mine.data, (1, 3))]

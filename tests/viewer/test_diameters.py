@@ -32,7 +32,7 @@ def measured(new_panel, wait):
 
 def test_numbers_are_those_of_the_measure(measured):
     expected = rano(measured.seg)
-    assert measured.section.rano == expected and len(expected.lesions) == 1
+    assert measured.section.found.rano == expected and len(expected.lesions) == 1
     lesion = expected.lesions[0]
     assert measured.section.table.texts() == [
         [
@@ -53,7 +53,7 @@ def test_numbers_are_those_of_the_measure(measured):
 
 def test_the_lines_lie_where_the_voxels_are(measured):
     layer = measured.section.lines.layer
-    lesion = measured.section.rano.lesions[0]
+    lesion = measured.section.found.rano.lesions[0]
     np.testing.assert_allclose(layer.data[0], [lesion.longest.start, lesion.longest.end])
     np.testing.assert_allclose(layer.scale, measured.mine.scale)
     np.testing.assert_allclose(layer.translate, measured.mine.translate)
@@ -78,7 +78,7 @@ def test_dragging_an_end_updates_the_numbers(measured):
     layer = measured.section.lines.layer
     assert measured.viewer.layers.selection.active is layer and layer.mode == "direct"
     assert measured.panel.active_mask.layer is measured.mine
-    before = measured.section.rano.lesions[0]
+    before = measured.section.found.rano.lesions[0]
     z, y, x = before.longest.end
     layer.selected_data = {0}
 
@@ -95,7 +95,7 @@ def test_dragging_an_end_updates_the_numbers(measured):
     mouse_press_callbacks(layer, event("mouse_press", (z, y, x)))
     mouse_move_callbacks(layer, event("mouse_move", (z, y + 3, x)))
     mouse_release_callbacks(layer, event("mouse_release", (z, y + 3, x)))
-    after = measured.section.rano.lesions[0]
+    after = measured.section.found.rano.lesions[0]
     assert after.edited and not before.edited
     a = np.array(after.longest.start) - np.array(after.longest.end)
     assert after.longest.length_mm == pytest.approx(np.hypot(a[1], a[2]))
@@ -107,13 +107,13 @@ def test_dragging_an_end_updates_the_numbers(measured):
 
 
 def test_lines_cannot_leave_their_slice_nor_be_removed(measured, complaints):
-    layer, before = measured.section.lines.layer, measured.section.rano
+    layer, before = measured.section.lines.layer, measured.section.found.rano
     lines = [np.array(x) for x in layer.data]
     other = lines[0] + [1, 0, 0]
     layer.data = [other, lines[1]]
     assert "one axial slice" in complaints[0]
     np.testing.assert_allclose(layer.data[0], lines[0])
-    assert measured.section.rano == before
+    assert measured.section.found.rano == before
 
 
 def test_the_midline_is_a_line_on_every_slice_and_goes(measured):

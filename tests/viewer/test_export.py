@@ -12,7 +12,7 @@ from napari.layers import Layer
 from napari_tumorseg.errors import OutputError
 from napari_tumorseg.io import read_mask
 from napari_tumorseg.measure import Rano, agreement, measure, rano
-from napari_tumorseg.viewer.compare.export import ExportContent, write_everything
+from napari_tumorseg.viewer.compare.export import ExportContent, write_case
 from napari_tumorseg.viewer.layers.edits import edits_of
 from napari_tumorseg.viewer.readers import read_layers
 from tests.viewer.conftest import NEEDS_SCREEN
@@ -35,7 +35,7 @@ def test_all_files_are_there_and_hold_what_was_found(tmp_path, ending):
     one = head_case()
     seg = mask_on(one)
     agreed = agreement(seg, mask_on(one, shift=2))
-    written = write_everything(
+    written = write_case(
         tmp_path / "new folder", ExportContent(seg, one.scan(), agreement=agreed), ending=ending
     )
     assert {p.name for p in written} == {f"case{n}".replace(".nii.gz", ending) for n in NAMES}
@@ -58,14 +58,14 @@ def test_nothing_is_replaced_unless_that_is_wanted(tmp_path):
     content = ExportContent(mask_on(one), one.scan())
     (tmp_path / "case_report.html").write_text("mine")
     with pytest.raises(OutputError, match=r"case_report\.html exists already"):
-        write_everything(tmp_path, content)
+        write_case(tmp_path, content)
     assert [p.name for p in tmp_path.iterdir()] == ["case_report.html"]
-    write_everything(tmp_path, content, overwrite=True)
+    write_case(tmp_path, content, overwrite=True)
     assert (tmp_path / "case_report.html").read_text() != "mine"
 
 
 def test_without_images_there_is_no_report(tmp_path):
-    written = write_everything(tmp_path, ExportContent(mask_on(head_case())))
+    written = write_case(tmp_path, ExportContent(mask_on(head_case())))
     assert {p.suffix for p in written} == {".gz", ".json", ".csv"}
 
 
@@ -73,7 +73,7 @@ def test_names_do_no_harm(tmp_path):
     one = head_case(name=EVIL)
     seg = mask_on(one)
     object.__setattr__(seg, "name", EVIL)
-    written = write_everything(tmp_path, ExportContent(seg, one.scan()))
+    written = write_case(tmp_path, ExportContent(seg, one.scan()))
     assert all(p.parent == tmp_path for p in written)
     report = next(p for p in written if p.suffix == ".html").read_text()
     assert "<script" not in report and "<img src=x" not in report
@@ -99,12 +99,12 @@ def test_a_person_saves_everything_and_opens_the_mask_again(new_panel, wait, tmp
     lines = [np.array(x) for x in layer.data]
     lines[0][1] += [0, 2, 0]
     layer.data = lines
-    assert compare.diameters.rano.lesions[0].edited
-    compare.leave.run(tmp_path)
-    wait(lambda: bool(compare.leave.written))
+    assert compare.diameters.found.rano.lesions[0].edited
+    compare.export.run(tmp_path)
+    wait(lambda: compare.export.note.value.startswith("Saved in "))
     assert not edits_of(mine).unsaved
     told = json.loads((tmp_path / "case_lines.json").read_text())
-    assert Rano.from_dict(told["diameters"]) == compare.diameters.rano  # the ends that were moved
+    assert Rano.from_dict(told["diameters"]) == compare.diameters.found.rano  # the ends that were moved
     statistics = json.loads((tmp_path / "case_statistics.json").read_text())
     assert statistics["agreement"]["reference"] and statistics["provenance"]["edits"]["total"] == 1
     for data in read_layers(str(tmp_path / "case_seg.nii.gz")):
@@ -121,8 +121,8 @@ def test_files_that_are_there_are_not_replaced_without_a_word(new_panel, wait, t
     (mine,) = show_case(viewer, one, mask_on(one))
     viewer.layers.selection.active = mine
     (tmp_path / "case_seg.json").write_text("{}")
-    panel.compare.leave._context.safely(lambda: panel.compare.leave.run(tmp_path))()
-    assert "there already" in complaints[0]
+    panel.compare.export._context.safely(lambda: panel.compare.export.run(tmp_path))()
+    assert "exist already" in complaints[0]
     assert [p.name for p in tmp_path.iterdir()] == ["case_seg.json"]
 
 
@@ -134,7 +134,7 @@ def test_a_mask_that_was_made_elsewhere_is_not_replaced(new_panel, tmp_path, com
     (mine,) = show_case(viewer, one, mask_on(one))
     viewer.layers.selection.active = mine
     (tmp_path / "case_seg.nii.gz").write_bytes(b"true")
-    panel.compare.leave._context.safely(lambda: panel.compare.leave.run(tmp_path))()
+    panel.compare.export._context.safely(lambda: panel.compare.export.run(tmp_path))()
     assert "case_seg.nii.gz is there and may be the true mask" in complaints[0]
     assert [p.name for p in tmp_path.iterdir()] == ["case_seg.nii.gz"]
 
@@ -146,11 +146,11 @@ def test_a_stroke_with_a_strange_label_while_all_is_saved_is_no_crash(new_panel,
     (mine,) = show_case(viewer, one, mask_on(one))
     viewer.layers.selection.active = mine
     mine.paint((3, 30, 10), 2)
-    leave = panel.compare.leave
-    leave.run(tmp_path)
+    export = panel.compare.export
+    export.run(tmp_path)
     mine.paint((3, 30, 20), 77)
-    wait(lambda: not leave._work.is_busy)
-    assert leave.note.value.startswith("Saved in ") and not complaints
+    wait(lambda: not export._work.is_busy)
+    assert export.note.value.startswith("Saved in ") and not complaints
     assert edits_of(mine).unsaved
 
 

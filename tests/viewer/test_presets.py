@@ -9,8 +9,8 @@ from napari.layers import Image, Labels, Surface
 from napari_tumorseg.inference.stored_probabilities import StoredProbabilities
 from napari_tumorseg.regions import region_mask
 from napari_tumorseg.scan import Role
-from napari_tumorseg.viewer.compare.presets import KIND
-from napari_tumorseg.viewer.compare.presets_surfaces import find_surfaces
+from napari_tumorseg.viewer.compare.arrangements import KIND
+from napari_tumorseg.viewer.compare.surfaces import find_surfaces
 from napari_tumorseg.viewer.layers.origin import PROBABILITIES_KEY
 from napari_tumorseg.viewer.layers.views import views
 from tests.builders import card_of
@@ -79,7 +79,7 @@ def test_an_arrangement_ends_when_a_layer_comes(shown, wait):
     before = state(viewer)
     section.grid.click()
     new = viewer.add_image(np.ones((8, 40, 48)), name="new")
-    wait(lambda: not section.look.is_arranged)
+    wait(lambda: not section.preset.is_active)
     layers, *rest = state(viewer)
     assert [x for x in layers if x[0] is not new] == before[0] and new.visible
     assert rest[0] == before[1]
@@ -122,13 +122,13 @@ def test_from_surfaces_to_slices_all_is_shown_as_before(shown, wait, by):
     viewer, section, mine, _ = shown
     before, contour = visible(viewer), mine.contour
     section.surfaces.click()
-    wait(lambda: section.look.name == "surfaces")
+    wait(lambda: section.preset.name == "surfaces")
     if by == "next plane":
         section.plane.click()
         assert tuple(viewer.dims.order) == (1, 0, 2) and section.note.value == "Shown: coronal."
     else:
         viewer.dims.ndisplay = 2
-        wait(lambda: not section.look.is_arranged)
+        wait(lambda: not section.preset.is_active)
         assert tuple(viewer.dims.order) == (0, 1, 2)
     assert viewer.dims.ndisplay == 2
     assert visible(viewer) == before and mine.contour == contour
@@ -161,7 +161,7 @@ def test_surfaces_are_shown_with_the_patients_left_on_the_right_seen_from_in_fro
     viewer, section, *_ = shown
     before = state(viewer)
     section.surfaces.click()
-    wait(lambda: section.look.name == "surfaces")
+    wait(lambda: section.preset.name == "surfaces")
     made = [x for x in viewer.layers if isinstance(x, Surface)]
     assert [x.name for x in made] == ["ET surface", "TC surface", "WT surface", "head surface"]
     assert viewer.dims.ndisplay == 3
@@ -229,7 +229,7 @@ def test_the_cells_show_one_mask_until_another_is_selected(two_masks, wait):
     viewer.layers.selection.active = second
     second.paint((3, 5, 5), 2)  # before there is time to leave the arrangement
     assert copy.data is first.data
-    wait(lambda: not section.look.is_arranged)
+    wait(lambda: not section.preset.is_active)
     assert visible(viewer) == before and not views(viewer, KIND)
     assert viewer.layers.selection.active is second and panel.active_mask.layer is second
 
@@ -240,8 +240,8 @@ def test_an_arrangement_that_ends_leaves_the_slice(two_masks, wait):
     section = panel.compare.presets
     section.grid.click()
     viewer.dims.set_current_step(0, 4)
-    panel.correct.corrector.accept((4, 18, 35))
-    wait(lambda: not section.look.is_arranged)
+    panel.correct.corrector.toggle_lock((4, 18, 35))
+    wait(lambda: not section.preset.is_active)
     assert viewer.dims.current_step[0] == 4 and not viewer.canvas.grid.enabled
     section.grid.click()
     viewer.dims.set_current_step(0, 5)

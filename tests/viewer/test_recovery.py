@@ -89,9 +89,9 @@ def test_marks_and_maps_come_back_however_often(open_panel, folder, wait, compla
     viewer, panel = open_panel()
     layer = segmented(viewer, folder)
     corrector, stored = panel.correct.corrector, layer.metadata[PROBABILITIES_KEY]
-    corrector.accept(ONE)  # before the first edit
+    corrector.toggle_lock(ONE)  # before the first edit
     layer.paint((4, 20, 20), 1)
-    corrector.accept(OTHER)  # and after it
+    corrector.toggle_lock(OTHER)  # and after it
     (first, second), labels = corrector.locked.seeds, np.array(layer.data)
     crash(panel)
     for _ in range(2):
@@ -150,7 +150,7 @@ def test_marks_that_were_taken_away_stay_away(open_panel, folder, wait):
     layer = segmented(viewer, folder)
     layer.paint((4, 20, 20), 1)
     for _ in range(2):
-        panel.correct.corrector.accept(ONE)
+        panel.correct.corrector.toggle_lock(ONE)
     crash(panel)
     _, panel, _ = recovered(open_panel, folder, wait)
     assert panel.correct.corrector.locked.seeds == ()
@@ -185,7 +185,7 @@ def test_without_maps_there_are_none(open_panel, folder, wait, complaints):
 def test_nothing_of_a_saved_mask_stays_behind(open_panel, folder, tmp_path):
     viewer, panel = open_panel()
     layer = segmented(viewer, folder)
-    panel.correct.corrector.accept(ONE)
+    panel.correct.corrector.toggle_lock(ONE)
     layer.paint((4, 20, 20), 1)
     panel.safety.autosave.journals.flush()
     assert len(list(journal_folder().glob("*.maps"))) == 1
@@ -198,7 +198,7 @@ def test_nothing_of_a_saved_mask_stays_behind(open_panel, folder, tmp_path):
 def test_marks_outlive_a_panel_and_are_those_of_their_mask(open_panel, folder, wait):
     viewer, panel = open_panel()
     layer = segmented(viewer, folder)
-    panel.correct.corrector.accept(ONE)
+    panel.correct.corrector.toggle_lock(ONE)
     seeds = panel.correct.corrector.locked.seeds
     other = viewer.add_layer(layer.__class__(np.array(layer.data), name="other", scale=layer.scale))
     assert panel.active_mask.layer is other

@@ -364,7 +364,7 @@ def test_everything_that_was_made_of_a_case_goes_with_it(new_panel, wait, tmp_pa
     panel.active_mask.activate(None)
     panel.active_mask.activate(layer)
     kept = [layer]
-    panel.correct.corrector.accept((3, 14, 32))
+    panel.correct.corrector.toggle_lock((3, 14, 32))
     for name in ("WT", "uncertainty"):
         panel.correct.uncertainty.show_one(name)
     wait(lambda: not panel.correct.is_busy)

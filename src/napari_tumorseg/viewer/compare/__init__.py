@@ -1,1 +1,1 @@
-"""The page Compare: reference, diameters, time points, intensities, looks, and leaving with files."""
+"""Page Compare: reference, diameters, time points, intensities, display presets, export."""

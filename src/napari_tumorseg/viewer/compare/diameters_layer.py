@@ -1,4 +1,4 @@
-"""The diameters of lesions as lines whose ends can be dragged."""
+"""Layer with the diameters of lesions as lines whose ends can be dragged."""
 
 from __future__ import annotations
 
@@ -25,22 +25,22 @@ KIND = "diameters"
 LONGEST, PERPENDICULAR = "longest", "perpendicular"
 COLOURS = {LONGEST: "#F0E442", PERPENDICULAR: "#FFFFFF"}
 MOST_LESIONS = 40
-"""Lines are drawn for so many lesions, the largest ones; the numbers hold all of them."""
+"""Number of lesions, largest first, that get lines; the table lists all."""
 
 
 class DiametersLayer(QObject):
-    """Shows the diameters of a mask in a Shapes layer of its own and reads them back when they are dragged.
+    """Shows the diameters of a mask in a Shapes layer and reads dragged ends back.
 
     Parameters
     ----------
     viewer : Viewer
-        Where they are shown.
+        Viewer of the layer.
     """
 
     edited = Signal(object)
-    """The `Rano` after a person has moved an end."""
+    """A person moved an end: the new `Rano`."""
     refused = Signal(str)
-    """Why a move was taken back, in a sentence."""
+    """A move was undone: the message."""
 
     def __init__(self, viewer: Viewer) -> None:
         super().__init__()
@@ -55,7 +55,7 @@ class DiametersLayer(QObject):
         return self.layer is not None and self.layer in self._viewer.layers
 
     def show_lines(self, found: Rano, grid: Grid, name: str) -> None:
-        """Show these diameters; an earlier layer is replaced."""
+        """Show these diameters in place of earlier ones."""
         self.hide_lines()
         self._found, self._grid = found, grid
         if not found.lesions:
@@ -65,7 +65,7 @@ class DiametersLayer(QObject):
         add_view(self._viewer, self.layer)
 
     def hide_lines(self) -> None:
-        """Take the lines away."""
+        """Remove the lines."""
         if self.layer is None:
             return
         self.layer.events.data.disconnect(self._on_data)
@@ -105,7 +105,7 @@ class DiametersLayer(QObject):
             self.edited.emit(self._found)
 
     def _put(self, found: Rano) -> None:
-        """Write lines and lengths to the layer: ends lie on their slice, lengths are those told elsewhere."""
+        """Write lines and lengths to the layer; ends lie on their slice, lengths equal those of the table."""
         layer = self.layer
         assert layer is not None
         with layer.events.data.blocker(self._on_data):
@@ -135,7 +135,7 @@ def _layer(found: Rano, grid: Grid, name: str) -> ShapesLayer:
 
 
 def _width(grid: Grid) -> float:
-    """Return a width in voxels that is seen and hides little."""
+    """Return a line width in voxels that is visible and covers little."""
     return max(0.4, min(grid.shape[1:]) / 240)
 
 
@@ -162,16 +162,16 @@ def _features(found: Rano) -> pd.DataFrame:
 
 
 def _with_moved(found: Rano, grid: Grid, layer: ShapesLayer) -> Rano:
-    """Return the diameters with the ends as the layer has them now.
+    """Return the diameters with the ends of the layer.
 
     Raises
     ------
     InputError
-        If lines were added or taken away, or do not lie on one slice.
+        If lines were added or removed, or do not lie on one slice.
     """
     shown = list(_shown(found))
     if len(layer.data) != len(shown):
-        raise InputError("Lines can be moved, not added or removed; they are put back as they were.")
+        raise InputError("Lines can be moved, not added or removed; they were restored.")
     moved: dict[int, dict[str, Ends]] = {}
     for (number, kind, line), points in zip(shown, layer.data, strict=True):
         ends = _ends(points)
@@ -184,6 +184,6 @@ def _with_moved(found: Rano, grid: Grid, layer: ShapesLayer) -> Rano:
 
 def _ends(points: Array) -> Ends:
     if np.shape(points) != (2, 3):
-        raise InputError("A diameter is a line with two ends; it is put back as it was.")
+        raise InputError("A diameter is a line with two ends; it was restored.")
     start, end = (tuple(float(v) for v in point) for point in points)
     return (start[0], start[1], start[2]), (end[0], end[1], end[2])

@@ -1,4 +1,4 @@
-"""Panel section: diameters of lesions, on which side they lie, and how far from the middle."""
+"""Panel section for the diameters of lesions, their side and their distance from the midline."""
 
 from __future__ import annotations
 
@@ -21,26 +21,26 @@ from napari_tumorseg.viewer.widgets.background import Background
 from napari_tumorseg.viewer.widgets.numbers_table import NumbersTable, number
 from napari_tumorseg.viewer.widgets.section import Note
 
-_STALE = "The mask has changed since; measure again. Lines that you moved are lost then."
+_STALE = "The mask has changed since; measure again. That discards lines that you moved."
 _SQUARE = "mm\N{SUPERSCRIPT TWO}"
 
 
 @dataclass(frozen=True, eq=False)
-class Found:
-    """What was measured of one mask.
+class LesionMeasurements:
+    """Measurements of one mask.
 
     Attributes
     ----------
     seg : Segmentation
-        The mask as it was.
+        Copy of the mask.
     rano : Rano
-        Its diameters on axial slices.
+        Diameters on axial slices.
     measurements : Measurements
-        For the longest diameter in three dimensions.
+        Measurements with the longest diameter in 3-D.
     midline : Midline or None
-        None where there is no scan to find it in.
+        Mid-sagittal plane; None without a scan.
     sides : tuple of Laterality
-        Empty without a plane.
+        Sides of the regions; empty without a plane.
     """
 
     seg: Segmentation
@@ -50,25 +50,25 @@ class Found:
     sides: tuple[Laterality, ...]
 
 
-def find(seg: Segmentation, scan: Scan | None) -> Found:
-    """Measure diameters and sides of a mask; what takes seconds, for a thread."""
+def find(seg: Segmentation, scan: Scan | None) -> LesionMeasurements:
+    """Measure diameters and sides of a mask; it takes seconds, so run it in a thread."""
     plane = find_midline(scan) if scan is not None and scan.grid.same_space(seg.grid) else None
     sides = laterality(seg, plane) if plane is not None and plane.unit == seg.grid.unit else ()
-    return Found(seg, rano(seg), measure(seg), plane, tuple(sides))
+    return LesionMeasurements(seg, rano(seg), measure(seg), plane, tuple(sides))
 
 
 class DiametersSection(QWidget):
-    """Measure, see the lines, move them, read the numbers."""
+    """Diameters as movable lines and in a table, sides in words."""
 
     def __init__(self, context: PanelContext) -> None:
         super().__init__()
         self._context = context
         self._work = Background(self)
-        self.found: Found | None = None
+        self.found: LesionMeasurements | None = None
         self.lines = DiametersLayer(context.viewer)
         self.measure = QPushButton("Measure diameters")
         self.move_ends = QPushButton("Move ends")
-        self.move_ends.setToolTip("Drag the ends of the lines; the numbers follow")
+        self.move_ends.setToolTip("Drag the ends of the lines; the table follows")
         self.plane = QCheckBox("Show midline")
         self.copy = QPushButton("Copy")
         self.note = Note()
@@ -87,12 +87,12 @@ class DiametersSection(QWidget):
         self.clear()
 
     def detach(self) -> None:
-        """Follow the viewer no more."""
+        """Cancel background work and remove the lines."""
         self._work.cancel()
         self.lines.hide_lines()
 
     def clear(self) -> None:
-        """Show nothing: another mask is active."""
+        """Remove the results, for another mask."""
         self._work.cancel()
         self.found = None
         self.lines.hide_lines()
@@ -104,24 +104,19 @@ class DiametersSection(QWidget):
         self.note.value = self.more.value = self.sides.value = ""
 
     def on_changed(self) -> None:
-        """Tell that the numbers are out of date."""
+        """Note that the results are out of date."""
         if self.found is not None:
             self.note.value = _STALE
 
     @property
-    def fresh(self) -> Found | None:
-        """What was measured, unless the active mask is another one since or lies on another grid."""
+    def fresh(self) -> LesionMeasurements | None:
+        """Measurements, unless the active mask or its grid changed since."""
         found = self.found
         is_still = found is not None and self._context.is_still(found.seg, self._context.active_mask.layer)
         return found if is_still else None
 
-    @property
-    def rano(self) -> Rano | None:
-        """The diameters as they are shown, moved ends included."""
-        return self.found.rano if self.found else None
-
     def run(self) -> None:
-        """Measure the active mask, in the background."""
+        """Measure the active mask in the background."""
         seg, scan = self._context.mask(), self._context.active_mask.scan()
         self.note.value = "Measuring…"
         self._work.start(lambda: find(seg, scan), self._on_found, self._on_failed)
@@ -138,12 +133,12 @@ class DiametersSection(QWidget):
         self.lines.edited.connect(self._on_edited)
         self.lines.refused.connect(self._context.report_error)
 
-    def _on_found(self, found: Found) -> None:
+    def _on_found(self, found: LesionMeasurements) -> None:
         self.found = found
         layer = self._context.active_mask.layer
         name = layer.name if layer is not None else found.seg.name
         self.lines.show_lines(found.rano, found.seg.grid, f"diameters of {name}")
-        self._tell_age()
+        self._update_note()
         self.move_ends.setEnabled(bool(found.rano.lesions))
         self.copy.setEnabled(bool(found.rano.lesions))
         self._show_numbers(found)
@@ -155,18 +150,18 @@ class DiametersSection(QWidget):
         if self.found is None:
             return
         old = self.found
-        self.found = Found(old.seg, edited, old.measurements, old.midline, old.sides)
+        self.found = LesionMeasurements(old.seg, edited, old.measurements, old.midline, old.sides)
         self._show_numbers(self.found)
 
-    def _on_failed(self, why: str) -> None:
-        self._tell_age()
-        self._context.report_error(why)
+    def _on_failed(self, message: str) -> None:
+        self._update_note()
+        self._context.report_error(message)
 
-    def _tell_age(self) -> None:
-        """Say so if what is shown is out of date: the mask may have been edited while it was measured."""
+    def _update_note(self) -> None:
+        """Show whether the results are out of date: the mask may have been edited meanwhile."""
         self.note.value = _STALE if self.found is not None and self.fresh is None else ""
 
-    def _show_numbers(self, found: Found) -> None:
+    def _show_numbers(self, found: LesionMeasurements) -> None:
         lesions = found.rano.lesions
         heads = (f"{found.rano.region} lesion", "slice", "mm", "mm", _SQUARE, "meas.")
         self.table.blockSignals(True)
@@ -174,13 +169,13 @@ class DiametersSection(QWidget):
         self.table.blockSignals(False)
         self.more.value = "\n".join(_sentences(found))
 
-    def _show_sides(self, found: Found) -> None:
-        told = [f"{row.words}." for row in found.sides if row.name in found.seg.convention.regions]
+    def _show_sides(self, found: LesionMeasurements) -> None:
+        lines = [f"{row.words}." for row in found.sides if row.name in found.seg.convention.regions]
         if found.midline is None:
-            told = ["No side can be told without the images of this mask."]
+            lines = ["The side is unknown without the images of this mask."]
         else:
-            told += [f"{note[0].upper()}{note[1:]}." for note in found.midline.notes]
-        self.sides.value = "\n".join(told)
+            lines += [f"{note[0].upper()}{note[1:]}." for note in found.midline.notes]
+        self.sides.value = "\n".join(lines)
         self.plane.setVisible(found.midline is not None)
 
     def _show_plane(self) -> None:
@@ -210,7 +205,7 @@ def _why(lesion: LesionDiameters) -> str:
     return lesion.reason or "Both diameters reach 10 mm, on slices no thicker than 5 mm"
 
 
-def _sentences(found: Found) -> Iterator[str]:
+def _sentences(found: LesionMeasurements) -> Iterator[str]:
     diameters = found.rano
     if diameters.sum_of_products_mm2 is not None and diameters.lesions:
         total = f"{diameters.sum_of_products_mm2:.0f} {_SQUARE}"
@@ -220,8 +215,8 @@ def _sentences(found: Found) -> Iterator[str]:
     yield from (f"Note: {text}." for text in map(warn_of_angle, diameters.lesions) if text)
     longest = [row for row in found.measurements.rows if row.kind == "region" and row.longest_diameter_mm]
     if longest:
-        told = ", ".join(f"{row.name} {row.longest_diameter_mm:.1f} mm" for row in longest)
-        yield f"Longest 3-D diameter: {told}."
+        lengths = ", ".join(f"{row.name} {row.longest_diameter_mm:.1f} mm" for row in longest)
+        yield f"Longest 3-D diameter: {lengths}."
     if len(diameters.lesions) > MOST_LESIONS:
         yield f"Lines are drawn for the {MOST_LESIONS} largest of {len(diameters.lesions)} lesions."
     yield from (f"{note[0].upper()}{note[1:]}." for note in diameters.notes)

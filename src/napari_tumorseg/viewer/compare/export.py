@@ -1,4 +1,4 @@
-"""Everything about one case into one folder: mask, numbers, report, lines, picture."""
+"""Export of one case into a folder: mask, statistics, report, lines, picture."""
 
 from __future__ import annotations
 
@@ -30,18 +30,18 @@ ENDINGS: Mapping[str, str] = {form.title: form.written[0] for form in WRITABLE}
 
 @dataclass(frozen=True, eq=False)
 class ExportContent:
-    """What there is to take along of one case.
+    """Mask of a case with its results.
 
     Attributes
     ----------
     seg : Segmentation
-        The mask.
+        Mask.
     scan : Scan or None
-        Its images; without them there is no report and no picture.
+        Images of the case; without them there is no report and no picture.
     rano : Rano or None
-        Diameters, ends that a person moved included; measured anew if left out.
+        Diameters with the ends that a person moved; measured if left out.
     midline : Midline or None
-        Found anew if left out.
+        Found if left out.
     agreement : Agreement or None
         With a reference, if one was compared.
     change : ChangeOverTime or None
@@ -59,7 +59,7 @@ class ExportContent:
 def targets(
     folder: Path, content: ExportContent, ending: str = ".nii.gz", picture: bool = True
 ) -> dict[str, Path]:
-    """Return what is written where: kinds by name, ``CASE_seg.nii.gz`` and the like."""
+    """Return the path of each kind of file, such as ``CASE_seg.nii.gz``."""
     stem = suggested_name(content.seg.name, "")
     stem = stem.removesuffix("_seg") or "case"
     mask = folder / f"{stem}_seg{ending}"
@@ -77,22 +77,22 @@ def targets(
     return found
 
 
-def there_already(
+def existing_files(
     folder: Path, content: ExportContent, ending: str = ".nii.gz", picture: bool = True
 ) -> list[Path]:
-    """Return the files that would be replaced.
+    """Return the files that the export would replace.
 
     Raises
     ------
     OutputError
-        If a mask that was made elsewhere is among them.
+        If a mask of another program is among them.
     """
     goals = targets(folder, content, ending, picture)
     keep_others_mask(goals["mask"])
     return [path for path in goals.values() if path.exists()]
 
 
-def write_everything(
+def write_case(
     folder: Path,
     content: ExportContent,
     *,
@@ -100,30 +100,30 @@ def write_everything(
     picture: bool = True,
     overwrite: bool = False,
 ) -> list[Path]:
-    """Write everything about one case.
+    """Write all files of one case.
 
     Parameters
     ----------
     folder : path
-        Where to; made if it is not there.
+        Target folder; created if it is missing.
     content : ExportContent
-        What there is.
+        Mask and results.
     ending : str
-        Of the mask: one of `ENDINGS`.
+        Ending of the mask, one of `ENDINGS`.
     picture : bool
-        Whether the overlay is written as PNG, too.
+        Whether to write the overlay as PNG, too.
     overwrite : bool
-        Whether files that are there may be replaced.
+        Whether existing files may be replaced.
 
     Returns
     -------
     list of Path
-        What was written.
+        Written files.
 
     Raises
     ------
     OutputError
-        If a file is there already, before anything is written, or one cannot be written.
+        If a file exists already, before anything is written, or a file cannot be written.
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -140,7 +140,7 @@ def write_everything(
 
 
 def _completed(content: ExportContent) -> ExportContent:
-    """Return it with what was not measured yet."""
+    """Return the content with diameters and midline."""
     seg, scan = content.seg, content.scan
     lines = content.rano or rano(seg)
     plane = content.midline
@@ -150,7 +150,7 @@ def _completed(content: ExportContent) -> ExportContent:
 
 
 def _writers(found: ExportContent, overwrite: bool) -> dict[str, Callable[[Path], object]]:
-    """Return how each kind is written; numbers are measured once."""
+    """Return a function that writes each kind of file; the mask is measured once."""
     seg, numbers = found.seg, measure(found.seg)
     return {
         "mask": lambda path: write_mask(seg, path, overwrite=overwrite),
@@ -165,14 +165,14 @@ def _writers(found: ExportContent, overwrite: bool) -> dict[str, Callable[[Path]
 
 
 def _lines(found: ExportContent) -> str:
-    """Return diameters, plane and sides as JSON; `Rano.from_dict` reads the diameters back."""
-    told = {
+    """Return diameters, midline and sides as JSON; `Rano.from_dict` reads the diameters back."""
+    lines = {
         "diameters": found.rano.to_dict() if found.rano else None,
         "midline": found.midline.to_dict() if found.midline else None,
         "sides": [row.to_dict() for row in _sides(found)],
         "change": found.change.to_dict() if found.change else None,
     }
-    return json.dumps(jsonable(told), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+    return json.dumps(jsonable(lines), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
 
 
 def _report(found: ExportContent, path: Path, overwrite: bool) -> None:
@@ -198,13 +198,13 @@ def _sides(found: ExportContent) -> tuple:  # type: ignore[type-arg]
 
 
 def _card(seg: Segmentation) -> ModelCard | None:
-    """Return the card of the model that made a mask, if that model is here in the same version."""
-    told = seg.provenance.get("model")
-    if not isinstance(told, Mapping):
+    """Return the card of the model that made a mask, if it is installed in the same version."""
+    model_info = seg.provenance.get("model")
+    if not isinstance(model_info, Mapping):
         return None
     try:
-        cards = [model.card for model in list_models() if model.name == told.get("name")]
+        cards = [model.card for model in list_models() if model.name == model_info.get("name")]
     except TumorSegError:
         return None
-    version = told.get("version")
+    version = model_info.get("version")
     return next((card for card in cards if version in (None, card.version)), None)

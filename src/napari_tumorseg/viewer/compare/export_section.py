@@ -1,4 +1,4 @@
-"""Panel section: everything about a case into one folder."""
+"""Panel section to export a case into a folder."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from qtpy.QtWidgets import (
 
 from napari_tumorseg.errors import CancelledError, OutputError
 from napari_tumorseg.io.formats import NIFTI, WRITABLE, format_of
-from napari_tumorseg.viewer.compare.export import ENDINGS, ExportContent, there_already, write_everything
+from napari_tumorseg.viewer.compare.export import ENDINGS, ExportContent, existing_files, write_case
 from napari_tumorseg.viewer.layers.inputs import folder_of
 from napari_tumorseg.viewer.state.context import PanelContext
 from napari_tumorseg.viewer.state.saving import start_folder
@@ -29,14 +29,14 @@ from napari_tumorseg.viewer.widgets.section import Note
 
 
 class ExportSection(QWidget):
-    """Save everything: mask, numbers, report, lines, picture.
+    """Export of mask, statistics, report, lines and picture.
 
     Parameters
     ----------
     context : PanelContext
-        The viewer and the active mask.
+        Viewer and active mask.
     content : callable
-        Returns what was found of the active mask so far.
+        Returns the active mask and its results.
     """
 
     def __init__(self, context: PanelContext, content: Callable[[], ExportContent]) -> None:
@@ -44,14 +44,13 @@ class ExportSection(QWidget):
         self._context = context
         self._content = content
         self._work = Background(self)
-        self.written: list[Path] = []
         self.save = QPushButton("Save everything…")
-        self.save.setToolTip("Mask, statistics (CSV, JSON), report (HTML), lines (JSON) into one folder")
+        self.save.setToolTip("Save mask, statistics (CSV, JSON), report (HTML), lines (JSON) into a folder")
         self.format = QComboBox()
         self.format.addItems(list(ENDINGS))
-        self.format.setToolTip("Of the mask")
+        self.format.setToolTip("File format of the mask")
         self.picture = QCheckBox("Picture")
-        self.picture.setToolTip("Also slices with the outlines of the mask, as PNG")
+        self.picture.setToolTip("Also save slices with the outlines of the mask, as PNG")
         self.picture.setChecked(True)
         self.note = Note()
         row = QHBoxLayout()
@@ -65,11 +64,11 @@ class ExportSection(QWidget):
         self.on_switched()
 
     def detach(self) -> None:
-        """Drop what is under way."""
+        """Cancel background work."""
         self._work.cancel()
 
     def on_switched(self) -> None:
-        """Offer the format that the scan of the active mask has."""
+        """Choose the file format of the scan."""
         self.note.value = ""
         group = self._context.active_mask.group() if self._context.active_mask.layer is not None else None
         sources = [layer.metadata.get("tumorseg") for layer in group.layers] if group else []
@@ -78,17 +77,17 @@ class ExportSection(QWidget):
         self.format.setCurrentText(wanted)
 
     def run(self, folder: Path | None = None) -> None:
-        """Write all files into a folder, which is asked for if none is named, in the background."""
+        """Write all files in the background; without a folder, a dialog asks for it."""
         layer = self._context.active_mask.layer
         content = self._content()
         folder = folder or self._asked()
         if folder is None or layer is None:
             return
         ending, picture = ENDINGS[self.format.currentText()], self.picture.isChecked()
-        overwrite = _may_replace(there_already(folder, content, ending, picture), self)
+        overwrite = _may_replace(existing_files(folder, content, ending, picture), self)
         self.note.value = "Saving…"
         self._work.start(
-            lambda: write_everything(folder, content, ending=ending, picture=picture, overwrite=overwrite),
+            lambda: write_case(folder, content, ending=ending, picture=picture, overwrite=overwrite),
             lambda written: self._on_written(written, layer, content),
             self._on_failed,
         )
@@ -100,39 +99,38 @@ class ExportSection(QWidget):
         return Path(name) if name else None
 
     def _on_written(self, written: list[Path], layer: LabelsLayer, content: ExportContent) -> None:
-        self.written = written
         self._context.note_saved(layer, content.seg)
         names = ", ".join(path.name for path in written)
         self.note.value = f"Saved in {written[0].parent.name}: {names}."
 
-    def _on_failed(self, why: str) -> None:
+    def _on_failed(self, message: str) -> None:
         self.note.value = ""
-        self._context.report_error(why)
+        self._context.report_error(message)
 
 
 def _format(name: str) -> str:
-    """Return the title of the format that a scan's file has, by its name, if masks are written so."""
+    """Return the title of the format of a scan's file, or NIfTI if masks cannot be written in it."""
     form = format_of(Path(name))
     return form.title if form in WRITABLE else NIFTI.title
 
 
-def _may_replace(there: list[Path], parent: QWidget) -> bool:
-    """Ask before files are replaced; False if there are none.
+def _may_replace(existing: list[Path], parent: QWidget) -> bool:
+    """Ask before files are replaced; return False if there are none.
 
     Raises
     ------
     OutputError
-        If nobody can be asked.
+        If no window is open to ask in.
     CancelledError
-        If the user would rather keep them.
+        If the user keeps them.
     """
-    if not there:
+    if not existing:
         return False
-    names = ", ".join(path.name for path in there)
+    names = ", ".join(path.name for path in existing)
     if ask.window() is None:
-        raise OutputError(f"{names}: there already; choose another folder")
+        raise OutputError(f"{names} exist already: choose another folder")
     buttons = QMessageBox.StandardButton
-    question = f"{names} are there already. Replace them?"
+    question = f"{names} exist already. Replace them?"
     answer = QMessageBox.question(parent, "Save everything", question, buttons.Yes | buttons.Cancel)
     if answer != buttons.Yes:
         raise CancelledError("nothing was saved")

@@ -1,4 +1,4 @@
-"""Panel section: how bright each region is in each channel."""
+"""Panel section for the intensities of each region in each channel."""
 
 from __future__ import annotations
 
@@ -14,22 +14,22 @@ from napari_tumorseg.viewer.widgets.numbers_table import NumbersTable
 from napari_tumorseg.viewer.widgets.section import Note
 
 _LEGEND = (
-    "Each histogram has a height of its own; bar: quartiles, mark: median; "
-    "rest: what has no label and is not background."
+    "Each histogram is scaled by itself. The bar spans the quartiles, the mark is the median; "
+    "rest stands for tissue without a label."
 )
 _STALE = "The mask has changed since; measure again."
 _REGION_COLOURS = {"WT": "#E69F00", "TC": "#CC79A7"}
 
 
 class IntensitiesSection(QWidget):
-    """A plot and a table for one channel at a time."""
+    """Histograms and quantiles of one channel at a time."""
 
     def __init__(self, context: PanelContext) -> None:
         super().__init__()
         self._context = context
         self._work = Background(self)
         self.found: tuple[Distribution, ...] = ()
-        self._seg: Segmentation | None = None  # that they are of
+        self._seg: Segmentation | None = None
         self._colours: dict[str, str] = {}
         self.channel = QComboBox()
         self.channel.setMinimumContentsLength(8)
@@ -55,11 +55,11 @@ class IntensitiesSection(QWidget):
         self.clear()
 
     def detach(self) -> None:
-        """Drop what is under way."""
+        """Cancel background work."""
         self._work.cancel()
 
     def clear(self) -> None:
-        """Show nothing: another mask is active."""
+        """Remove the results, for another mask."""
         self._work.cancel()
         self.found, self._seg = (), None
         self.note.value = ""
@@ -70,7 +70,7 @@ class IntensitiesSection(QWidget):
         self.table.hide()
 
     def on_changed(self) -> None:
-        """Tell that the plot is out of date."""
+        """Note that the results are out of date."""
         if self.found:
             self.note.value = _STALE
 
@@ -85,7 +85,7 @@ class IntensitiesSection(QWidget):
     def _on_found(self, seg: Segmentation, found: tuple[Distribution, ...]) -> None:
         self.found, self._seg = found, seg
         self._colours = _REGION_COLOURS | {label.short: colour_of(label) for label in seg.convention.labels}
-        self._tell_age()
+        self._update_note()
         names = list(dict.fromkeys(each.channel for each in found))
         before = self.channel.currentText()
         self.channel.blockSignals(True)
@@ -103,12 +103,12 @@ class IntensitiesSection(QWidget):
         cells = [[row.name, *map(_short, (row.p1, row.q1, row.median, row.q3, row.p99))] for row in rows]
         self.table.show_rows(("", "1 %", "25 %", "median", "75 %", "99 %"), cells)
 
-    def _on_failed(self, why: str) -> None:
-        self._tell_age()
-        self._context.report_error(why)
+    def _on_failed(self, message: str) -> None:
+        self._update_note()
+        self._context.report_error(message)
 
-    def _tell_age(self) -> None:
-        """Say what the plot shows, or that it is out of date: the mask may have been edited meanwhile."""
+    def _update_note(self) -> None:
+        """Show the legend, or that the results are out of date: the mask may have been edited meanwhile."""
         if self._seg is None:
             self.note.value = ""
         else:

@@ -1,4 +1,4 @@
-"""The mid-sagittal plane as a line on each axial slice."""
+"""Layer with the mid-sagittal plane as a line on each axial slice."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _COLOUR = "#CC79A7"
 
 
 def show_midline(viewer: Viewer, plane: Midline, grid: Grid) -> ShapesLayer | None:
-    """Show where the plane cuts each slice, in a layer of its own; None if it cuts none."""
+    """Add a layer with the line on each slice; return None if the plane cuts none."""
     hide_midline(viewer)
     traces = [plane.trace(grid, index) for index in range(grid.shape[0])]
     lines = [np.array(ends, dtype=float) for ends in traces if ends is not None]
@@ -41,5 +41,5 @@ def show_midline(viewer: Viewer, plane: Midline, grid: Grid) -> ShapesLayer | No
 
 
 def hide_midline(viewer: Viewer) -> None:
-    """Take the line away."""
+    """Remove the layer."""
     remove_views(viewer, KIND)

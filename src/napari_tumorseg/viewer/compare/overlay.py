@@ -1,4 +1,4 @@
-"""Where two masks agree and where they differ, as a layer with a legend."""
+"""Layer and legend that show where two masks agree and differ."""
 
 from __future__ import annotations
 
@@ -27,18 +27,18 @@ _SWATCH = 14
 def show_agreement(
     viewer: Viewer, seg: Segmentation, reference: Segmentation, region: str, names: tuple[str, str]
 ) -> LabelsLayer:
-    """Show where two masks agree on a region, in a layer of its own.
+    """Add a layer that shows where two masks agree in a region.
 
     Parameters
     ----------
     viewer : Viewer
-        Where to; an earlier overlay is replaced, no other layer is touched.
+        Viewer; an earlier agreement layer is replaced.
     seg, reference : Segmentation
-        A and B.
+        Masks A and B.
     region : str
-        Such as ``"WT"``.
+        Region, such as ``"WT"``.
     names : (str, str)
-        What A and B are called.
+        Names of A and B.
     """
     found = agreement_map(seg, reference, region)
     hide_agreement(viewer)
@@ -48,12 +48,12 @@ def show_agreement(
 
 
 def hide_agreement(viewer: Viewer) -> None:
-    """Take the overlay away, if there is one."""
+    """Remove the agreement layer."""
     remove_views(viewer, KIND)
 
 
 def is_agreement_shown(viewer: Viewer) -> bool:
-    """Tell whether there is an overlay, be it of an earlier comparison."""
+    """Return whether there is an agreement layer, even of an earlier comparison."""
     return bool(views(viewer, KIND))
 
 
@@ -75,7 +75,7 @@ def _layer(found: Array, seg: Segmentation, name: str) -> LabelsLayer:
 
 
 class Legend(QWidget):
-    """What the colours of the overlay mean."""
+    """Meaning of the colours of the agreement layer."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -90,7 +90,7 @@ class Legend(QWidget):
             icon = QLabel()
             icon.setPixmap(swatch)
             text = QLabel()
-            text.setTextFormat(Qt.TextFormat.PlainText)  # names of files stand in it
+            text.setTextFormat(Qt.TextFormat.PlainText)  # it shows names of files
             text.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
             self._texts[value] = text
             grid.addWidget(icon, line, 0)

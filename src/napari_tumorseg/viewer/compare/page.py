@@ -1,4 +1,4 @@
-"""Panel page: compare, measure, arrange the view, and leave with files."""
+"""Page Compare of the panel: comparison, measurements, display presets, export."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from napari_tumorseg.viewer.widgets.section import Section
 
 
 class ComparePage(QObject):
-    """The sections of the page; numbers of a mask go when another one is in hand."""
+    """Sections of the page; the numbers of a mask are removed when another mask becomes active."""
 
     def __init__(self, context: PanelContext) -> None:
         super().__init__()
@@ -30,23 +30,23 @@ class ComparePage(QObject):
         self.times = TimesSection(context)
         self.intensities = IntensitiesSection(context)
         self.presets = PresetsSection(context)
-        self.leave = ExportSection(context, self.content)
+        self.export = ExportSection(context, self.content)
         context.active_mask.switched.connect(self._on_switched)
         context.active_mask.changed.connect(self._on_changed)
 
     def parts(self) -> list[QWidget]:
-        """Return the sections with their titles, from top to bottom."""
+        """Return the sections from top to bottom; call it once, since it creates widgets."""
         return [
             Section("Reference", self.reference),
             Section("Diameters and sides", self.diameters),
             Section("Time points", self.times, is_open=False),
             Section("Intensities", self.intensities, is_open=False),
-            Section("Look", self.presets),
-            Section("Leave with", self.leave),
+            Section("Display", self.presets),
+            Section("Export", self.export),
         ]
 
     def content(self) -> ExportContent:
-        """Return what was found of the active mask; what is out of date is left out.
+        """Return the active mask and its results that are up to date.
 
         Raises
         ------
@@ -67,12 +67,12 @@ class ComparePage(QObject):
 
     def clear(self) -> None:
         """Remove all numbers and restore the view: the voxels have another size."""
-        self.presets.look.back()
+        self.presets.preset.restore()
         for section in (self.reference, self.diameters, self.times, self.intensities):
             section.clear()
 
     def detach(self) -> None:
-        """Follow the viewer no more."""
+        """Stop following the viewer."""
         self._context.active_mask.switched.disconnect(self._on_switched)
         self._context.active_mask.changed.disconnect(self._on_changed)
         for section in (
@@ -81,7 +81,7 @@ class ComparePage(QObject):
             self.diameters,
             self.times,
             self.intensities,
-            self.leave,
+            self.export,
         ):
             section.detach()
 
@@ -93,7 +93,7 @@ class ComparePage(QObject):
         self.reference.clear()
         self.diameters.clear()
         self.intensities.clear()
-        self.leave.on_switched()
+        self.export.on_switched()
 
     def _on_changed(self, layer: LabelsLayer, change: Any) -> None:
         self.reference.on_changed()

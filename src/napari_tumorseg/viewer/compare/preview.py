@@ -1,4 +1,4 @@
-"""A registered scan over the one it was brought onto, for a person to look at."""
+"""Layers that show a registered scan over its target, for visual approval."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ KIND = "registration"
 
 
 def show_preview(viewer: Viewer, rigid: Rigid, fixed: Scan) -> list[ImageLayer]:
-    """Show both scans in colours that add up to white where they agree: green and magenta."""
+    """Show both scans in green and magenta, which add up to grey where they agree."""
     hide_preview(viewer)
     preview = rigid.preview
     if preview is None:
@@ -46,12 +46,12 @@ def show_preview(viewer: Viewer, rigid: Rigid, fixed: Scan) -> list[ImageLayer]:
 
 
 def hide_preview(viewer: Viewer) -> None:
-    """Take the preview away."""
+    """Remove the preview."""
     remove_views(viewer, KIND)
 
 
-def in_words(rigid: Rigid) -> str:
-    """Return what was found and what to look for."""
+def registration_text(rigid: Rigid) -> str:
+    """Return the motion in words, and how to judge it."""
     better = ""
     if rigid.metric_before is not None and rigid.metric_after is not None:
         better = f" Mutual information rose from {rigid.metric_before:.2f} to {rigid.metric_after:.2f}."
@@ -59,6 +59,6 @@ def in_words(rigid: Rigid) -> str:
             better = " Mutual information did not rise: look closely."
     return (
         f"Turned by {rigid.rotation_degrees:.1f}° and moved by {rigid.shift_mm:.1f} mm ({rigid.channel})."
-        f"{better} Step through the slices: where both scans fit, the picture is grey; green or magenta "
-        "edges of skull and ventricles tell that they do not."
+        f"{better} Step through the slices: the picture is grey where both scans fit; green or "
+        "magenta edges of skull and ventricles show that they do not."
     )

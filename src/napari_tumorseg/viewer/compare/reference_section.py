@@ -1,13 +1,12 @@
-"""Panel section: how the active mask agrees with a reference."""
+"""Panel section to compare the active mask with a reference."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from napari.layers import Labels as LabelsLayer
-from qtpy.QtWidgets import QComboBox, QFileDialog, QHBoxLayout, QPushButton, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QFileDialog, QHBoxLayout, QPushButton, QVBoxLayout, QWidget
 
 from napari_tumorseg.errors import ChoiceNeededError, InputError
 from napari_tumorseg.io import read_mask
@@ -16,12 +15,7 @@ from napari_tumorseg.measure.agreement import Agreement, agreement
 from napari_tumorseg.measure.metrics import MASK_METRICS, RegionAgreement
 from napari_tumorseg.report.text import capital
 from napari_tumorseg.scan import Segmentation
-from napari_tumorseg.viewer.compare.overlay import (
-    Legend,
-    hide_agreement,
-    is_agreement_shown,
-    show_agreement,
-)
+from napari_tumorseg.viewer.compare.agreement_view import AgreementView
 from napari_tumorseg.viewer.layers.origin import origin_of
 from napari_tumorseg.viewer.layers.to_layers import labels_layer
 from napari_tumorseg.viewer.layers.views import add_view
@@ -33,12 +27,11 @@ from napari_tumorseg.viewer.widgets.numbers_table import NumbersTable
 from napari_tumorseg.viewer.widgets.section import Note
 
 _FILES = file_dialog_filter("Masks")
-_SHOW, _HIDE = "Show agreement", "Hide agreement"
 STALE = "The mask has changed since; compare again."
 
 
 class ReferenceSection(QWidget):
-    """Choose or load a reference, see the numbers and where both differ."""
+    """Choice of a reference, measures of agreement, and a map of the differences."""
 
     def __init__(self, context: PanelContext) -> None:
         super().__init__()
@@ -49,44 +42,37 @@ class ReferenceSection(QWidget):
         self.chooser = MaskChooser(context.viewer.layers, "choose a reference")
         self.load = QPushButton("Load true mask…")
         self.compare = QPushButton("Compare")
-        self.compare.setToolTip("The mask whose numbers the table below shows, with this reference")
+        self.compare.setToolTip("Compare the mask of the results table with this reference")
         self.note = Note()
         self.table = NumbersTable()
         self.copy = QPushButton("Copy")
-        self.region = QComboBox()
-        self.show_map = QPushButton(_SHOW)
-        self.show_map.setToolTip(
-            "A layer of its own: in both, only in this mask, only in the reference; "
-            "press again to take it away"
-        )
-        self.legend = Legend()
+        self.view = AgreementView(context, self.copy)
         self._lay_out()
         self._connect()
         self.clear()
 
     def detach(self) -> None:
-        """Follow the viewer no more."""
+        """Stop following the viewer and cancel background work."""
         self._work.cancel()
         self.chooser.detach()
-        self._context.viewer.layers.events.removed.disconnect(self._show_pressed)
+        self.view.detach()
 
     def clear(self) -> None:
-        """Show nothing: another mask is active."""
+        """Remove the results, for another mask or reference."""
         self._work.cancel()
         self.found = self._pair = None
         self.note.value = ""
         self.table.hide()
-        self._after.setVisible(False)
-        hide_agreement(self._context.viewer)
+        self.view.clear()
 
     def on_changed(self) -> None:
-        """Tell that the numbers are out of date."""
+        """Note that the results are out of date."""
         if self.found is not None:
             self.note.value = STALE
 
     @property
     def fresh(self) -> Agreement | None:
-        """What was found, unless one of both masks is another one since or lies on another grid."""
+        """Agreement, unless one of the masks or grids changed since."""
         if self._pair is None:
             return None
         layers = self._context.active_mask.layer, self.chooser.layer
@@ -94,7 +80,13 @@ class ReferenceSection(QWidget):
         return self.found if is_still else None
 
     def run(self) -> None:
-        """Compare the active mask with the chosen reference, in the background."""
+        """Compare the active mask with the chosen reference, in the background.
+
+        Raises
+        ------
+        InputError
+            If no reference is chosen, or it is the active mask.
+        """
         layer = self.chooser.layer
         if layer is None:
             raise InputError("Choose a reference, or load one from a file.")
@@ -111,30 +103,12 @@ class ReferenceSection(QWidget):
         )
 
     def open_file(self, path: Path | None = None) -> None:
-        """Load a reference from a file, which is asked for if none is named."""
+        """Load a reference from a file; without a path, a dialog asks for it."""
         if path is None:
             name, _ = QFileDialog.getOpenFileName(self, "Load true mask", "", _FILES)
             path = Path(name) if name else None
         if path is not None:
             self._read(path)
-
-    def overlay(self) -> None:
-        """Show where both differ in the chosen region, or take it away if it is there."""
-        if is_agreement_shown(self._context.viewer):
-            hide_agreement(self._context.viewer)
-        else:
-            self._show_overlay()
-
-    def _show_overlay(self) -> None:
-        if self._pair is None:
-            raise InputError("Compare with a reference first.")
-        seg, reference = self._pair
-        layer = self.chooser.layer
-        other = layer.name if layer is not None else reference.name
-        names = (self._name(), other)
-        show_agreement(self._context.viewer, seg, reference, self.region.currentText(), names)
-        self.legend.show_names(*names)
-        self._show_pressed()
 
     # ---- the parts
 
@@ -148,21 +122,12 @@ class ReferenceSection(QWidget):
         column.addLayout(first)
         column.addWidget(self.note.native)
         column.addWidget(self.table)
-        self._after = QWidget()
-        row = QHBoxLayout(self._after)
-        row.setContentsMargins(0, 0, 0, 0)
-        for widget in (self.region, self.show_map, self.copy):
-            row.addWidget(widget)
-        column.addWidget(self._after)
-        column.addWidget(self.legend)
+        column.addWidget(self.view)
 
     def _connect(self) -> None:
         safely = self._context.safely
         self.load.clicked.connect(safely(self.open_file))
         self.compare.clicked.connect(safely(self.run))
-        self.show_map.clicked.connect(safely(self.overlay))
-        self.region.currentIndexChanged.connect(safely(self._follow_region))
-        self._context.viewer.layers.events.removed.connect(self._show_pressed)
         self.copy.clicked.connect(self.table.copy)
         self.chooser.chosen.connect(self.clear)
 
@@ -177,7 +142,7 @@ class ReferenceSection(QWidget):
         )
 
     def _on_read(self, path: Path, found: Segmentation | ChoiceNeededError) -> None:
-        self._tell_age()
+        self._update_note()
         if isinstance(found, ChoiceNeededError):
             self._context.safely(lambda: self._ask_convention(path, found))()
             return
@@ -211,49 +176,30 @@ class ReferenceSection(QWidget):
         self.found, self._pair = found, pair
         rows = found.rows
         self.table.show_rows(["", *(row.name for row in rows)], _cells(rows), _tips())
-        self._tell_age()
-        self._offer_regions([row.name for row in rows if row.kind == "region"])
-        self._after.setVisible(True)
-        self._context.safely(self._follow_region)()
+        self._update_note()
+        names = [row.name for row in rows if row.kind == "region"]
+        self._context.safely(lambda: self.view.show_pair(pair, self._names(pair[1]), names))()
 
-    def _offer_regions(self, names: Sequence[str]) -> None:
-        """Offer these regions; the one that was chosen stays so."""
-        before = self.region.currentText()
-        self.region.blockSignals(True)
-        self.region.clear()
-        self.region.addItems(names)
-        self.region.setCurrentText(before if before in names else names[0] if names else "")
-        self.region.blockSignals(False)
+    def _on_failed(self, message: str) -> None:
+        self._update_note()
+        self._context.report_error(message)
 
-    def _follow_region(self) -> None:
-        """Show another region, or the same one of another comparison, where an overlay is seen."""
-        if is_agreement_shown(self._context.viewer):
-            self._show_overlay()
-
-    def _show_pressed(self, event: Any = None) -> None:
-        """Let button and legend follow the overlay, which can be taken away in napari's list, too."""
-        is_shown = is_agreement_shown(self._context.viewer)
-        self.show_map.setText(_HIDE if is_shown else _SHOW)
-        if not is_shown:
-            self.legend.hide()
-
-    def _on_failed(self, why: str) -> None:
-        self._tell_age()
-        self._context.report_error(why)
-
-    def _tell_age(self) -> None:
-        """Say so if what is shown is out of date, else what is odd about it."""
+    def _update_note(self) -> None:
+        """Show that the results are out of date, or else their flags."""
         rows = self.found.rows if self.found is not None else ()
         flags = [f"{row.name}: {', '.join(row.flags)}" for row in rows if row.flags]
         self.note.value = STALE if self.found is not None and self.fresh is None else "; ".join(flags)
 
-    def _name(self) -> str:
-        layer = self._context.active_mask.layer
-        return layer.name if layer is not None else "this mask"
+    def _names(self, reference: Segmentation) -> tuple[str, str]:
+        mask, other = self._context.active_mask.layer, self.chooser.layer
+        return (
+            mask.name if mask is not None else "this mask",
+            other.name if other is not None else reference.name,
+        )
 
 
 def _mask_or_question(path: Path, convention: str | None) -> Segmentation | ChoiceNeededError:
-    """Return the mask of a file, or what has to be asked about it."""
+    """Return the mask of a file, or the question that its labels raise."""
     try:
         return read_mask(path, convention)
     except ChoiceNeededError as error:
@@ -261,7 +207,7 @@ def _mask_or_question(path: Path, convention: str | None) -> Segmentation | Choi
 
 
 def _cells(rows: Sequence[RegionAgreement]) -> list[list[str]]:
-    """Return a line for each metric: there are more of them than regions, and the panel is narrow."""
+    """Return a line for each metric: columns are regions, since the panel is narrow."""
     return [
         [capital(metric.column), *(metric.text(row.metric(name)) for row in rows)]
         for name, metric in MASK_METRICS.items()

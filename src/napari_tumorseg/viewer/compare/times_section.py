@@ -1,4 +1,4 @@
-"""Panel section: what changed between two time points, in plain numbers."""
+"""Panel section for the change between two time points."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from napari_tumorseg.measure.change import ChangeOverTime, LesionChange, change
 from napari_tumorseg.measure.rano import rano
 from napari_tumorseg.measure.registration import Rigid, register
 from napari_tumorseg.scan import Scan, Segmentation
-from napari_tumorseg.viewer.compare.preview import hide_preview, in_words, show_preview
+from napari_tumorseg.viewer.compare.preview import hide_preview, registration_text, show_preview
 from napari_tumorseg.viewer.state.context import PanelContext
 from napari_tumorseg.viewer.state.mask_chooser import MaskChooser
 from napari_tumorseg.viewer.widgets.background import Background
@@ -27,7 +27,7 @@ _SQUARE = "mm\N{SUPERSCRIPT TWO}"
 
 @dataclass(frozen=True, eq=False)
 class _Pair:
-    """Both time points as they were when they were asked for."""
+    """Copies of both masks, and their registration."""
 
     before: Segmentation
     after: Segmentation
@@ -39,15 +39,15 @@ class _Pair:
 
 
 class TimesSection(QWidget):
-    """Two masks, their volumes and diameters; lesions only after a registration that was looked at."""
+    """Volumes and diameters of two masks; lesions are matched only after an approved registration."""
 
     def __init__(self, context: PanelContext) -> None:
         super().__init__()
         self._context = context
         self._work = Background(self)
         self.found: ChangeOverTime | None = None
-        self._pair: _Pair | None = None  # asked for last
-        self._shown: _Pair | None = None  # that `found` is of
+        self._pair: _Pair | None = None
+        self._shown: _Pair | None = None
         self._offered: Rigid | None = None
         layers = context.viewer.layers
         self.before = MaskChooser(layers, "choose the earlier mask")
@@ -55,10 +55,10 @@ class TimesSection(QWidget):
         self.compare = QPushButton("Compare")
         self.register = QPushButton("Register…")
         self.register.setToolTip(
-            "Bring the later scan onto the earlier one by a rigid motion; you look at it before it counts"
+            "Align the later scan with the earlier one by a rigid motion. You approve it before it is used."
         )
         self.aligned = QPushButton("Are aligned")
-        self.aligned.setToolTip("Both scans lie in one space already, as you know: match lesions as they lie")
+        self.aligned.setToolTip("State that both scans are aligned: lesions are matched as they lie")
         self.approve = QPushButton("It fits: use it")
         self.reject = QPushButton("It does not fit")
         self.note = Note()
@@ -70,66 +70,66 @@ class TimesSection(QWidget):
         self.clear()
 
     def detach(self) -> None:
-        """Follow the viewer no more."""
+        """Stop following the viewer and cancel background work."""
         self._work.cancel()
         self.before.detach()
         self.after.detach()
 
     def clear(self) -> None:
-        """Show nothing: other masks are chosen."""
+        """Remove the results, for other masks."""
         self._work.cancel()
         self.found = self._pair = self._shown = None
-        self._drop_offer()
+        self._discard_offer()
         self.note.value = self.more.value = ""
         self.table.hide()
         self.lesions.hide()
 
     def on_changed(self, layer: LabelsLayer) -> None:
-        """Tell that the numbers are out of date if it was one of these masks that changed."""
+        """Note that the results are out of date if one of these masks changed."""
         if self.found is not None and layer in (self.before.layer, self.after.layer):
             self.note.value = _STALE
 
     @property
     def fresh(self) -> ChangeOverTime | None:
-        """What was found, unless one of both masks is another one since or lies on another grid."""
+        """Change over time, unless one of the masks or grids changed since."""
         if self._shown is None:
             return None
         pairs = (self._shown.before, self.before.layer), (self._shown.after, self.after.layer)
         return self.found if all(self._context.is_still(*pair) for pair in pairs) else None
 
     def run(self) -> None:
-        """Compare the two, with the registration if one was approved."""
+        """Compare the masks, with the registration if one was approved."""
         before, after = self._layers()
         rigid = self._pair.rigid if self._pair is not None else None
         self._compute(_Pair(self._named(before), self._named(after), rigid))
 
     def start_registration(self) -> None:
-        """Bring the later scan onto the earlier one, in the background, to be looked at."""
+        """Register the later scan to the earlier one in the background, for approval."""
         before, after = self._layers()
         fixed, moving = self._context.scan_of(before), self._context.scan_of(after)
-        self.note.value = "Registering… this takes up to a minute."
+        self.note.value = "Registering, which takes up to a minute…"
         self._work.start(
             lambda: register(fixed, moving), lambda rigid: self._offer(rigid, fixed), self._on_failed
         )
 
     def take_as_aligned(self) -> None:
-        """Match lesions as the scans lie, on the user's word."""
+        """Match lesions as the scans lie, as the user stated."""
         before, after = self._named(self._layers()[0]), self._named(self._layers()[1])
         self._compute(_Pair(before, after, Rigid.same_space(before.grid, after.grid)))
 
     def take_offer(self) -> None:
-        """Use the registration that was looked at."""
+        """Use the registration that the user approved."""
         if self._offered is None:
             raise InputError("There is no registration to approve.")
         before, after = self._layers()
         rigid = self._offered.approve()
-        self._drop_offer()
+        self._discard_offer()
         self._compute(_Pair(self._named(before), self._named(after), rigid))
 
     def refuse_offer(self) -> None:
-        """Forget the registration."""
-        self._drop_offer()
-        self.note.value = "The registration was not used; volumes are compared without it."
+        """Discard the registration."""
+        self._discard_offer()
+        self.note.value = "The registration was discarded; volumes are compared without it."
 
     # ---- the parts
 
@@ -178,28 +178,28 @@ class TimesSection(QWidget):
     def _offer(self, rigid: Rigid, fixed: Scan) -> None:
         self._offered = rigid
         show_preview(self._context.viewer, rigid, fixed)
-        self.note.value = in_words(rigid)
+        self.note.value = registration_text(rigid)
         self._verdict.setVisible(True)
 
-    def _drop_offer(self) -> None:
+    def _discard_offer(self) -> None:
         self._offered = None
         self._verdict.setVisible(False)
         hide_preview(self._context.viewer)
 
     def _on_found(self, found: ChangeOverTime, pair: _Pair) -> None:
         self.found, self._shown = found, pair
-        self._tell_age()
+        self._update_note()
         self.table.show_rows(("", "before, mL", "after, mL", "change, mL", "%"), _volume_rows(found))
         self.more.value = "\n".join(_sentences(found))
         rows = [_lesion_row(lesion) for lesion in found.lesions or ()]
         self.lesions.show_rows(("lesions", "before, mL", "after, mL"), rows)
 
-    def _on_failed(self, why: str) -> None:
-        self._tell_age()
-        self._context.report_error(why)
+    def _on_failed(self, message: str) -> None:
+        self._update_note()
+        self._context.report_error(message)
 
-    def _tell_age(self) -> None:
-        """Say so if what is shown is out of date: a mask may have been edited while they were compared."""
+    def _update_note(self) -> None:
+        """Show whether the results are out of date: a mask may have been edited meanwhile."""
         self.note.value = _STALE if self.found is not None and self.fresh is None else ""
 
 
@@ -229,7 +229,7 @@ def _sentences(found: ChangeOverTime) -> Iterator[str]:
         counts = ", ".join(f"{found.count(status)} {status}" for status in _STATUSES)
         yield f"Lesions of {found.region}: {counts}."
     yield from (f"{note[0].upper()}{note[1:]}." for note in found.notes)
-    yield "Plain differences: no response is derived from them."
+    yield "These are plain differences; no response is derived from them."
 
 
 _STATUSES: tuple[Literal["new", "vanished", "matched"], ...] = ("new", "vanished", "matched")

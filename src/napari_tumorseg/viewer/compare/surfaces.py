@@ -1,4 +1,4 @@
-"""Regions as surfaces in three dimensions (marching cubes, Lewiner et al. 2003)."""
+"""Surfaces of regions and head in 3-D (marching cubes, Lewiner et al. 2003)."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ _OPACITY = {"WT": 0.35, "TC": 0.5, "ET": 1.0}
 _HEAD_OPACITY = 0.12
 _HEAD_STEP = 2
 _LIGHT = np.array([0.64, -0.64, 0.43])
-"""From where the surfaces are lit, along (Z, Y, X)."""
+"""Direction of the light along (Z, Y, X)."""
 _SMOOTHING = 0.7
-"""In voxels: takes the steps off and leaves the shape."""
+"""Sigma in voxels that removes the steps but not the shape."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,7 +36,7 @@ class Surface:
     Attributes
     ----------
     name, colour : str
-        For the layer.
+        Name and colour of the layer.
     opacity : float
         From 0 to 1.
     vertices : (N, 3) array
@@ -44,7 +44,7 @@ class Surface:
     faces : (M, 3) array of int
         Triangles.
     grid : Grid
-        Of the voxels.
+        Grid of the voxels.
     """
 
     name: str
@@ -56,14 +56,14 @@ class Surface:
 
 
 def find_surfaces(seg: Segmentation, scan: Scan | None = None) -> list[Surface]:
-    """Return the surfaces of the regions, the innermost first, and of the head, for a thread.
+    """Return the surfaces of the regions, innermost first, and of the head; run it in a thread.
 
     Parameters
     ----------
     seg : Segmentation
         Labels on a grid.
     scan : Scan, optional
-        On the same grid; its reference's tissue is shown as the head.
+        Scan on the same grid; the tissue of its reference image is the head.
     """
     found = [*_regions(seg)]
     if found and scan is not None and scan.grid.same_space(seg.grid):
@@ -74,7 +74,7 @@ def find_surfaces(seg: Segmentation, scan: Scan | None = None) -> list[Surface]:
 
 
 def surface_layers(found: Sequence[Surface], kind: str) -> list[SurfaceLayer]:
-    """Return layers for surfaces, innermost first: what encloses is drawn over what it encloses."""
+    """Return layers for surfaces, innermost first, so that the outer ones are drawn over them."""
     return [
         SurfaceLayer(
             (each.vertices, each.faces, _lit(each)),
@@ -92,7 +92,7 @@ def surface_layers(found: Sequence[Surface], kind: str) -> list[SurfaceLayer]:
 
 
 def _lit(surface: Surface) -> Array:
-    """Return how bright each vertex is, lit from above, in front and the left.
+    """Return the brightness of each vertex in light from above, the front and the left.
 
     napari's own light does not follow the depth axis, which is turned so that left stays left.
     """
@@ -118,7 +118,7 @@ def _regions(seg: Segmentation) -> Iterator[Surface]:
             continue
         vertices, faces = _mesh(mask)
         colour = colour_of(seg.convention.label(seg.convention.own_label(name)))
-        # one region alone has nothing to be seen through
+        # a single region has nothing inside to show
         opacity = _OPACITY[name] if len(regions) > 1 else 1.0
         yield Surface(f"{name} surface", colour, opacity, vertices + corner, faces, seg.grid)
 
@@ -136,7 +136,7 @@ def _head(scan: Scan) -> Surface | None:
 
 
 def _mesh(mask: Array) -> tuple[Affine, Array]:
-    """Return vertices and faces around a mask, smoothed unless that makes it vanish."""
+    """Return vertices and faces around a mask, smoothed unless smoothing removes it."""
     padded = np.pad(mask, 3).astype(np.float32)
     smooth = ndimage.gaussian_filter(padded, _SMOOTHING)
     body: Any = smooth if smooth.max() > 0.5 else padded

@@ -1,4 +1,4 @@
-"""How a viewer looked, to be brought back."""
+"""Snapshot of a viewer's layers, grid, dimensions and camera."""
 
 from __future__ import annotations
 
@@ -16,10 +16,7 @@ _OF_CAMERA = ("orientation", "center", "zoom", "angles")
 
 
 class ViewerState:
-    """What the layers, the grid, the dimensions and the camera of a viewer were like.
-
-    Layers are held weakly: one that goes meanwhile is gone.
-    """
+    """Snapshot that can be restored; layers are referenced weakly, so that removed ones are freed."""
 
     def __init__(self, viewer: Viewer) -> None:
         self._layers: WeakKeyDictionary[Layer, dict[str, Any]] = WeakKeyDictionary()
@@ -35,11 +32,11 @@ class ViewerState:
         self._camera = {name: getattr(viewer.scene.camera, name) for name in _OF_CAMERA}
 
     def leave_selection(self) -> None:
-        """Have the selection stay as it will be: it was changed on purpose since."""
+        """Exclude the selection, since it was changed on purpose since."""
         self._active = None
 
     def restore(self, viewer: Viewer) -> None:
-        """Bring it back; layers that came since stay as they are, above the others, and so does the slice."""
+        """Restore the snapshot; the slice and layers added since stay, the latter above the others."""
         self._reorder(viewer)
         for layer, looks in list(self._layers.items()):
             if layer in viewer.layers:
