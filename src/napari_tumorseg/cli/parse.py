@@ -41,15 +41,14 @@ def parse_roles(texts: Sequence[str] | None) -> dict[str, Role]:
 
 def parse_spacing(text: str | None) -> tuple[float, float, float] | None:
     """Return a spacing from ``Z,Y,X``."""
+    from napari_tumorseg import parsing
+
     if text is None:
         return None
     try:
-        z, y, x = (float(part) for part in text.split(","))
+        return parsing.parse_spacing(text)
     except ValueError:
-        raise typer.BadParameter(f"{text!r} is not three numbers Z,Y,X") from None
-    if not all(0 < side < math.inf for side in (z, y, x)):
-        raise typer.BadParameter(f"{text!r}: a voxel size is a number above zero")
-    return z, y, x
+        raise typer.BadParameter(f"{text!r} is not three positive numbers Z,Y,X") from None
 
 
 def parse_slices(text: str | None) -> range | None:

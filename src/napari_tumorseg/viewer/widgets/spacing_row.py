@@ -6,6 +6,7 @@ from magicgui.widgets import LineEdit, PushButton
 from psygnal import Signal
 from qtpy.QtWidgets import QHBoxLayout, QLabel, QVBoxLayout, QWidget
 
+from napari_tumorseg import parsing
 from napari_tumorseg.errors import InputError
 from napari_tumorseg.viewer.widgets.messages import worded
 from napari_tumorseg.viewer.widgets.section import wrapping_label
@@ -56,7 +57,7 @@ class SpacingRow(QWidget):
 
 
 def parse_spacing(text: str) -> tuple[float, float, float]:
-    """Return the three numbers (Z, Y, X) of a text.
+    """Return the three numbers (Z, Y, X) of a text, with either decimal mark.
 
     Raises
     ------
@@ -64,11 +65,8 @@ def parse_spacing(text: str) -> tuple[float, float, float]:
         If there are not three positive ones.
     """
     try:
-        z, y, x = (float(word) for word in text.replace(",", " ").replace("x", " ").split())
+        return parsing.parse_spacing(text)
     except ValueError:
         raise InputError(
-            f"a voxel size is three numbers in mm (Z Y X), such as 5 0.94 0.94, not {text!r}"
+            f"a voxel size is three positive numbers in mm (Z Y X), such as 5 0.94 0.94, not {text!r}"
         ) from None
-    if not 0 < min(z, y, x) <= max(z, y, x) < float("inf"):
-        raise InputError(f"a voxel size is three positive numbers, not {text!r}")
-    return z, y, x
