@@ -62,13 +62,13 @@ def uncertainty(viewer: napari.Viewer, panel: SegmentPanel) -> None:
     open_page(panel, "Correct")
     where = panel.correct.uncertainty
     before = len(viewer.layers)
-    where.show_one("uncertainty")
+    where.map_buttons.toggle("uncertainty")
     wait(lambda: len(viewer.layers) > before and not where.is_busy)
-    where.go_on()
+    where.show_next()
     wait(lambda: not where.is_busy)
     bring_in_sight(panel, where)
     take(viewer, "uncertainty")
-    where.show_one("uncertainty")
+    where.map_buttons.toggle("uncertainty")
     bring_in_sight(panel, panel.correct.tools)
     take(viewer, "tools")
 

@@ -1,7 +1,10 @@
 from __future__ import annotations
 
+from itertools import combinations
+
 import numpy as np
 import pytest
+from skimage.color import deltaE_ciede2000, rgb2lab
 
 from napari_tumorseg.errors import GeometryError, InputError
 from napari_tumorseg.geometry import Grid
@@ -45,6 +48,39 @@ def test_counts_are_those_of_the_scores(region):
 def test_names_and_colours_go_together():
     assert set(AGREEMENT_NAMES) == set(AGREEMENT_COLOURS) == {1, 2, 3}
     assert len(set(AGREEMENT_COLOURS.values())) == 3
+
+
+# Machado, Oliveira and Fernandes 2009: how linear RGB looks without red, green or blue cones
+VISION = {
+    "normal": np.eye(3),
+    "protan": [[0.152, 1.053, -0.205], [0.115, 0.786, 0.099], [-0.004, -0.048, 1.052]],
+    "deutan": [[0.367, 0.861, -0.228], [0.280, 0.673, 0.047], [-0.012, 0.043, 0.969]],
+    "tritan": [[1.256, -0.077, -0.179], [-0.078, 0.931, 0.148], [0.005, 0.691, 0.304]],
+}
+
+
+def difference(one: str, other: str, vision: str = "normal") -> float:
+    """CIEDE2000 between two colours as people with this vision see them."""
+    pair = []
+    for colour in (one, other):
+        rgb = np.array([int(colour[i : i + 2], 16) for i in (1, 3, 5)]) / 255
+        linear = np.where(rgb <= 0.04045, rgb / 12.92, ((rgb + 0.055) / 1.055) ** 2.4)
+        seen = np.clip(np.array(VISION[vision]) @ linear, 0, 1)
+        pair.append(rgb2lab(np.where(seen <= 0.0031308, seen * 12.92, 1.055 * seen ** (1 / 2.4) - 0.055)))
+    return float(deltaE_ciede2000(*pair))
+
+
+def test_no_agreement_can_be_taken_for_a_label():
+    labels = {label.colour for convention in CONVENTIONS.values() for label in convention.labels}
+    assert len(labels) >= 6
+    for colour in AGREEMENT_COLOURS.values():
+        assert min(difference(colour, label) for label in labels) >= 20
+
+
+@pytest.mark.parametrize("vision", VISION)
+def test_colour_blind_people_can_tell_agreement_from_difference(vision):
+    pairs = combinations(AGREEMENT_COLOURS.values(), 2)
+    assert min(difference(*pair, vision) for pair in pairs) >= 20
 
 
 def test_what_cannot_be_laid_over():

@@ -8,15 +8,17 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
+from napari.layers import Layer
 from qtpy.QtCore import Qt
 
 from napari_tumorseg.io import write_mask
 from napari_tumorseg.measure import agreement
-from napari_tumorseg.measure.error_map import BOTH, ONLY_A, ONLY_B
+from napari_tumorseg.measure.error_map import AGREEMENT_COLOURS, BOTH, ONLY_A, ONLY_B
 from napari_tumorseg.regions import region_mask
 from napari_tumorseg.scan import Role
 from napari_tumorseg.viewer.compare.reference_section import STALE
-from napari_tumorseg.viewer.layers.origin import is_view
+from napari_tumorseg.viewer.layers.origin import is_view, origin_of
+from napari_tumorseg.viewer.layers.to_layers import labels_layer
 from tests.viewer.conftest import NEEDS_SCREEN
 from tests.viewer.studies import head_case, mask_on, show_case
 
@@ -118,6 +120,53 @@ def test_the_overlay_is_right_and_touches_no_other_layer(compared):
     section.view.region.setCurrentText("WT")
     (layer,) = (x for x in viewer.layers if is_view(x))  # the earlier one is replaced
     assert layer.name.startswith("agreement WT") and panel.active_mask.layer is mine
+
+
+def test_the_masks_step_back_while_the_overlay_is_shown(compared, wait):
+    viewer, panel, _, _, mine, theirs = compared
+    view, presets = panel.compare.reference.view, panel.compare.presets
+    mine.opacity, theirs.opacity = 0.6, 0.8
+    view.button.click()
+    assert mine.opacity <= 0.2 and theirs.opacity <= 0.2
+    view.region.setCurrentText("TC")
+    assert mine.opacity <= 0.2
+    view.button.click()
+    assert (mine.opacity, theirs.opacity) == (0.6, 0.8)
+    view.button.click()
+    theirs.opacity = 0.4  # by the user, who wants to see it
+    viewer.layers.remove(next(x for x in viewer.layers if is_view(x)))
+    assert (mine.opacity, theirs.opacity) == (0.6, 0.4)
+    presets.contours.click()
+    view.button.click()
+    presets.back.click()
+    assert mine.opacity <= 0.2
+    view.button.click()
+    assert mine.opacity == 0.6
+
+
+def test_no_agreement_looks_like_a_label_of_the_brats_colours():
+    from napari_tumorseg.viewer.layers.colours import _AS_BRATS
+    from tests.measure.test_error_map import difference
+
+    for colour in AGREEMENT_COLOURS.values():
+        assert min(difference(colour, label) for label in _AS_BRATS.values()) >= 20
+
+
+def test_the_only_other_mask_is_the_reference(new_panel, wait, complaints):
+    viewer, panel = new_panel()
+    one = head_case()
+    mine, theirs = show_case(viewer, one, mask_on(one), mask_on(one, shift=2))
+    viewer.layers.selection.active = mine
+    section = panel.compare.reference
+    section.compare.click()
+    wait(lambda: section.found is not None)
+    assert section.chooser.layer is theirs and not complaints
+    data = labels_layer(mask_on(one, shift=3), name="third", case=one.name, group=origin_of(mine).group)
+    viewer.add_layer(Layer.create(*data))
+    viewer.layers.selection.active = mine
+    section.chooser.choose(None)
+    section.compare.click()
+    assert "Choose a reference" in complaints[-1]
 
 
 def test_the_overlay_goes_with_a_second_press(compared, wait):

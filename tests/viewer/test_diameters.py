@@ -66,6 +66,19 @@ def test_the_lines_lie_where_the_voxels_are(measured):
     )
 
 
+def test_the_lengths_of_a_lesion_do_not_overlap(measured):
+    """One text holds both: napari puts the texts of crossing lines on top of each other."""
+    layer, lesion = measured.section.lines.layer, measured.section.found.rano.lesions[0]
+    texts = [text for text in layer.text.values if text]
+    lengths = lesion.longest.length_mm, lesion.perpendicular.length_mm
+    assert texts == [f"{lengths[0]:.1f} × {lengths[1]:.1f} mm"]
+
+
+def test_the_columns_tell_the_diameters_apart(measured):
+    heads = measured.section.table.as_text().splitlines()[0].split("\t")
+    assert heads == ["ET lesion", "slice", "longest mm", "across mm", "product mm²", "meas."]
+
+
 def test_dragging_an_end_updates_the_numbers(measured):
     from napari.utils._test_utils import read_only_mouse_event
     from napari.utils.interactions import (
@@ -104,6 +117,7 @@ def test_dragging_an_end_updates_the_numbers(measured):
     assert measured.section.table.texts()[0][0] == "1 (moved)"
     assert measured.section.table.texts()[0][2] == f"{after.longest.length_mm:.1f}"
     assert layer.features["length"][0] == f"{after.longest.length_mm:.1f} mm"
+    assert layer.text.values[0].startswith(f"{after.longest.length_mm:.1f} ×")
 
 
 def test_lines_cannot_leave_their_slice_nor_be_removed(measured, complaints):

@@ -366,7 +366,7 @@ def test_everything_that_was_made_of_a_case_goes_with_it(new_panel, wait, tmp_pa
     kept = [layer]
     panel.correct.corrector.toggle_lock((3, 14, 32))
     for name in ("WT", "uncertainty"):
-        panel.correct.uncertainty.show_one(name)
+        panel.correct.uncertainty.map_buttons.toggle(name)
     wait(lambda: not panel.correct.is_busy)
     section.save.click()
     wait(lambda: not section._work.is_busy)

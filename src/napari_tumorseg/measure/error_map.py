@@ -17,11 +17,13 @@ BOTH, ONLY_A, ONLY_B = 1, 2, 3
 AGREEMENT_NAMES: Mapping[int, str] = MappingProxyType({BOTH: "both", ONLY_A: "only A", ONLY_B: "only B"})
 """Meaning of the values of an `agreement_map`; A is the segmentation, B the reference."""
 
-# from the palette of Okabe and Ito, which colour-blind people can distinguish
 AGREEMENT_COLOURS: Mapping[int, str] = MappingProxyType(
-    {BOTH: "#009E73", ONLY_A: "#E69F00", ONLY_B: "#56B4E9"}
+    {BOTH: "#FFFFFF", ONLY_A: "#B01060", ONLY_B: "#7070D8"}
 )
-"""Their colours, as ``#RRGGBB``."""
+"""Their colours as ``#RRGGBB``.
+
+At least 20 (CIEDE2000) from every label colour, and from each other for colour-blind people, too.
+"""
 
 
 def agreement_map(seg: Segmentation, reference: Segmentation, region: str = "WT") -> Array:

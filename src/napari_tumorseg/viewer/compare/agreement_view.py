@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from napari.layers import Layer
+from psygnal import Signal
 from qtpy.QtWidgets import QComboBox, QHBoxLayout, QPushButton, QVBoxLayout, QWidget
 
 from napari_tumorseg.errors import InputError
@@ -18,10 +20,12 @@ from napari_tumorseg.viewer.compare.overlay import (
 from napari_tumorseg.viewer.state.context import PanelContext
 
 _SHOW, _HIDE = "Show agreement", "Hide agreement"
+_FADED = 0.1
+"""Opacity of the masks below the map."""
 
 
 class AgreementView(QWidget):
-    """Shows where two masks agree in a region.
+    """Shows where two masks agree in a region; the masks themselves are faded meanwhile.
 
     Parameters
     ----------
@@ -31,11 +35,16 @@ class AgreementView(QWidget):
         Further button of the row.
     """
 
+    opacity_changed = Signal(object, float)
+    """A mask was faded or restored: its layer and opacity."""
+
     def __init__(self, context: PanelContext, copy: QPushButton) -> None:
         super().__init__()
         self._context = context
         self._pair: tuple[Segmentation, Segmentation] | None = None
         self._names = ("", "")
+        self._masks: tuple[Layer, ...] = ()
+        self._faded: dict[Layer, float] = {}  # and the opacity before
         self.region = QComboBox()
         self.button = QPushButton(_SHOW)
         self.button.setToolTip(
@@ -56,20 +65,32 @@ class AgreementView(QWidget):
         context.viewer.layers.events.removed.connect(self._on_removed)
 
     def detach(self) -> None:
-        """Stop following the viewer."""
+        """Stop following the viewer and restore the masks."""
         self._context.viewer.layers.events.removed.disconnect(self._on_removed)
+        self._restore_masks()
 
     def clear(self) -> None:
         """Remove the map and hide the row."""
-        self._pair = None
         self.hide()
         hide_agreement(self._context.viewer)
+        self._pair, self._masks = None, ()
 
     def show_pair(
-        self, pair: tuple[Segmentation, Segmentation], names: tuple[str, str], regions: Sequence[str]
+        self, pair: tuple[Segmentation, Segmentation], masks: tuple[Layer, Layer], regions: Sequence[str]
     ) -> None:
-        """Offer the regions of two masks, and update the map if it is shown."""
-        self._pair, self._names = pair, names
+        """Offer the regions of two masks, and update the map if it is shown.
+
+        Parameters
+        ----------
+        pair : (Segmentation, Segmentation)
+            Mask and reference.
+        masks : (Layer, Layer)
+            Their layers.
+        regions : sequence of str
+            Regions that both have.
+        """
+        self._pair, self._masks = pair, masks
+        self._names = (masks[0].name, masks[1].name)
         self._offer(regions)
         self.show()
         self._update_map()
@@ -92,6 +113,7 @@ class AgreementView(QWidget):
             raise InputError("Compare with a reference first.")
         show_agreement(self._context.viewer, *self._pair, self.region.currentText(), self._names)
         self.legend.show_names(*self._names)
+        self._fade_masks()
         self._update_button()
 
     def _offer(self, regions: Sequence[str]) -> None:
@@ -116,3 +138,21 @@ class AgreementView(QWidget):
         self.button.setText(_HIDE if is_shown else _SHOW)
         if not is_shown:
             self.legend.hide()
+            self._restore_masks()
+
+    def _fade_masks(self) -> None:
+        for layer in self._masks:
+            if layer.opacity > _FADED:
+                self._faded[layer] = layer.opacity
+                self._set_opacity(layer, _FADED)
+
+    def _restore_masks(self) -> None:
+        """Restore the opacity of the masks, unless the user changed it meanwhile."""
+        faded, self._faded = self._faded, {}
+        for layer, before in faded.items():
+            if layer.opacity == _FADED:
+                self._set_opacity(layer, before)
+
+    def _set_opacity(self, layer: Layer, opacity: float) -> None:
+        layer.opacity = opacity
+        self.opacity_changed.emit(layer, opacity)

@@ -13,7 +13,7 @@ from qtpy.QtCore import QObject
 
 from napari_tumorseg.errors import InputError, TumorSegError
 from napari_tumorseg.geometry import Array, Grid
-from napari_tumorseg.measure.rano import Ends, Line, Rano, with_ends
+from napari_tumorseg.measure.rano import Ends, LesionDiameters, Line, Rano, with_ends
 from napari_tumorseg.viewer.layers.to_layers import placement
 from napari_tumorseg.viewer.layers.views import add_view, view_metadata
 from napari_tumorseg.viewer.widgets.messages import worded
@@ -126,7 +126,7 @@ def _layer(found: Rano, grid: Grid, name: str) -> ShapesLayer:
         edge_color=[COLOURS[kind] for kind in features["line"]],
         edge_width=_width(grid),
         features=features,
-        text={"string": "{length}", "color": "#FFFFFF", "size": 10, "anchor": "upper_left"},
+        text={"string": "{text}", "color": "#FFFFFF", "size": 10, "anchor": "upper_left"},
         metadata=view_metadata(KIND),
         **place,
     )
@@ -157,8 +157,17 @@ def _features(found: Rano) -> pd.DataFrame:
             "lesion": [number for number, _, _ in shown],
             "line": [kind for _, kind, _ in shown],
             "length": ["" if x.length_mm is None else f"{x.length_mm:.1f} mm" for _, _, x in shown],
+            "text": [_text(lesion, kind) for lesion in found.lesions[:MOST_LESIONS] for kind in COLOURS],
         }
     )
+
+
+def _text(lesion: LesionDiameters, kind: str) -> str:
+    """Return both lengths for the longest line, so that the two texts of a lesion never overlap."""
+    lengths = lesion.longest.length_mm, lesion.perpendicular.length_mm
+    if kind != LONGEST or None in lengths:
+        return ""
+    return f"{lengths[0]:.1f} \N{MULTIPLICATION SIGN} {lengths[1]:.1f} mm"
 
 
 def _with_moved(found: Rano, grid: Grid, layer: ShapesLayer) -> Rano:

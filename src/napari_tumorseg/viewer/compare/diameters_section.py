@@ -23,6 +23,7 @@ from napari_tumorseg.viewer.widgets.section import Note
 
 _STALE = "The mask has changed since; measure again. That discards lines that you moved."
 _SQUARE = "mm\N{SUPERSCRIPT TWO}"
+_HEADS = ("slice", "longest\nmm", "across\nmm", f"product\n{_SQUARE}", "meas.")
 
 
 @dataclass(frozen=True, eq=False)
@@ -163,7 +164,7 @@ class DiametersSection(QWidget):
 
     def _show_numbers(self, found: LesionMeasurements) -> None:
         lesions = found.rano.lesions
-        heads = (f"{found.rano.region} lesion", "slice", "mm", "mm", _SQUARE, "meas.")
+        heads = (f"{found.rano.region} lesion", *_HEADS)
         self.table.blockSignals(True)
         self.table.show_rows(heads, (_lesion_row(x) for x in lesions), (_why(x) for x in lesions))
         self.table.blockSignals(False)

@@ -31,6 +31,7 @@ class ComparePage(QObject):
         self.intensities = IntensitiesSection(context)
         self.presets = PresetsSection(context)
         self.export = ExportSection(context, self.content)
+        self.reference.view.opacity_changed.connect(self.presets.preset.note_opacity)
         context.active_mask.switched.connect(self._on_switched)
         context.active_mask.changed.connect(self._on_changed)
 

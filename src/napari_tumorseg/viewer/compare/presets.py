@@ -85,6 +85,11 @@ class DisplayPreset(QObject):
         self._context.active_mask.changed.disconnect(self._on_edit)
         self._context.active_mask.switched.disconnect(self._on_switched)
 
+    def note_opacity(self, layer: Layer, opacity: float) -> None:
+        """Take note of an opacity that was changed on purpose, so that it stays after the preset."""
+        if self._state is not None:
+            self._state.note_opacity(layer, opacity)
+
     def restore(self) -> None:
         """Restore the view before the first preset."""
         state, self._state, self._mask = self._state, None, None

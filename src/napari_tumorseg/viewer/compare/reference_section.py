@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
 from napari.layers import Labels as LabelsLayer
 from qtpy.QtWidgets import QFileDialog, QHBoxLayout, QPushButton, QVBoxLayout, QWidget
 
@@ -85,20 +86,23 @@ class ReferenceSection(QWidget):
         Raises
         ------
         InputError
-            If no reference is chosen, or it is the active mask.
+            If no reference is chosen and there is not just one candidate, or it is the active mask.
         """
-        layer = self.chooser.layer
+        layer = self.chooser.layer or self._only_candidate()
         if layer is None:
             raise InputError("Choose a reference, or load one from a file.")
-        if layer == self._context.active_mask.layer:
+        self.chooser.choose(layer)
+        seg, reference = self._context.mask(), self._context.mask_of(layer)
+        active = self._context.active_mask.layer
+        assert active is not None
+        if layer is active:
             raise InputError(
                 f"{layer.name} is the active mask itself: choose another one, or select the mask to compare."
             )
-        seg, reference = self._context.mask(), self._context.mask_of(layer)
         self.note.value = "Comparing…"
         self._work.start(
             lambda: agreement(seg, reference),
-            lambda found: self._on_found(found, (seg, reference)),
+            lambda found: self._on_found(found, (seg, reference), (active, layer)),
             self._on_failed,
         )
 
@@ -172,13 +176,28 @@ class ReferenceSection(QWidget):
         add_view(self._context.viewer, layer)
         return layer
 
-    def _on_found(self, found: Agreement, pair: tuple[Segmentation, Segmentation]) -> None:
+    def _only_candidate(self) -> LabelsLayer | None:
+        """Return the other mask of the case, or else of this shape, if there is just one."""
+        mine = self._context.active_mask.layer
+        if mine is None:
+            return None
+        others = [layer for layer in self._context.masks() if layer is not mine]
+        of_shape = [layer for layer in others if np.shape(layer.data) == np.shape(mine.data)]
+        candidates = self._context.active_mask.beside() or of_shape
+        return candidates[0] if len(candidates) == 1 else None
+
+    def _on_found(
+        self,
+        found: Agreement,
+        pair: tuple[Segmentation, Segmentation],
+        layers: tuple[LabelsLayer, LabelsLayer],
+    ) -> None:
         self.found, self._pair = found, pair
         rows = found.rows
         self.table.show_rows(["", *(row.name for row in rows)], _cells(rows), _tips())
         self._update_note()
         names = [row.name for row in rows if row.kind == "region"]
-        self._context.safely(lambda: self.view.show_pair(pair, self._names(pair[1]), names))()
+        self._context.safely(lambda: self.view.show_pair(pair, layers, names))()
 
     def _on_failed(self, message: str) -> None:
         self._update_note()
@@ -189,13 +208,6 @@ class ReferenceSection(QWidget):
         rows = self.found.rows if self.found is not None else ()
         flags = [f"{row.name}: {', '.join(row.flags)}" for row in rows if row.flags]
         self.note.value = STALE if self.found is not None and self.fresh is None else "; ".join(flags)
-
-    def _names(self, reference: Segmentation) -> tuple[str, str]:
-        mask, other = self._context.active_mask.layer, self.chooser.layer
-        return (
-            mask.name if mask is not None else "this mask",
-            other.name if other is not None else reference.name,
-        )
 
 
 def _mask_or_question(path: Path, convention: str | None) -> Segmentation | ChoiceNeededError:

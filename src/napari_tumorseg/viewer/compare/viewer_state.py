@@ -35,6 +35,11 @@ class ViewerState:
         """Exclude the selection, since it was changed on purpose since."""
         self._active = None
 
+    def note_opacity(self, layer: Layer, opacity: float) -> None:
+        """Restore this opacity of a layer, which was changed on purpose since."""
+        if layer in self._layers:
+            self._layers[layer]["opacity"] = opacity
+
     def restore(self, viewer: Viewer) -> None:
         """Restore the snapshot; the slice and layers added since stay, the latter above the others."""
         self._reorder(viewer)

@@ -38,7 +38,7 @@ class Pointing(QObject):
         self._context, self._viewer, self._active_mask = context, context.viewer, context.active_mask
         self._use: Use | None = None
         self._mode: tuple[LabelsLayer, str] | None = None
-        self._escape: Any = None
+        self._escape: list[tuple[Any, Any]] = []  # whose key it was taken from, and what it did there
 
     @property
     def is_waiting(self) -> bool:
@@ -78,8 +78,7 @@ class Pointing(QObject):
         self._viewer.mouse_drag_callbacks.append(self._on_press)
         self._viewer.dims.events.ndisplay.connect(self.give_up)
         self._active_mask.switched.connect(self.give_up)
-        self._escape = self._viewer.keymap.get(_ESCAPE)
-        self._viewer.bind_key("Escape", self.give_up, overwrite=True)
+        self._take_escape()
 
     def give_up(self, event: Any = None) -> None:
         """Stop waiting and emit `given_up`."""
@@ -97,7 +96,18 @@ class Pointing(QObject):
         self._viewer.mouse_drag_callbacks.remove(self._on_press)
         self._viewer.dims.events.ndisplay.disconnect(self.give_up)
         self._active_mask.switched.disconnect(self.give_up)
-        self._viewer.bind_key("Escape", self._escape, overwrite=True)
+        self._return_escape()
+
+    def _take_escape(self) -> None:
+        """Bind Escape in the viewer and in its layers: Labels and Shapes have an Escape that comes first."""
+        for owner in (self._viewer, *self._viewer.layers):
+            self._escape.append((owner, owner.keymap.get(_ESCAPE)))
+            owner.bind_key("Escape", self.give_up, overwrite=True)
+
+    def _return_escape(self) -> None:
+        taken, self._escape = self._escape, []
+        for owner, before in taken:
+            owner.bind_key("Escape", before, overwrite=True)
 
     def _refuse_3d(self) -> None:
         if self._viewer.dims.ndisplay != 2:

@@ -58,7 +58,7 @@ class NumbersTable(QTableWidget):
     def as_text(self) -> str:
         """Return the table for a spreadsheet, tab-separated."""
         model, across = self.model(), Qt.Orientation.Horizontal
-        heads = [str(model.headerData(c, across)) for c in range(self.columnCount())]
+        heads = [str(model.headerData(c, across)).replace("\n", " ") for c in range(self.columnCount())]
         return "\n".join("\t".join(row) for row in [heads, *self.texts()]) + "\n"
 
     def copy(self) -> None:
