@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from magicgui.widgets import CheckBox, ComboBox, FloatSpinBox, SpinBox
+from magicgui.widgets import CheckBox, ComboBox
 from qtpy.QtWidgets import QFormLayout, QWidget
 
 from napari_tumorseg.models import ModelCard
 from napari_tumorseg.post_settings import PostSettings, Step
+from napari_tumorseg.viewer.widgets.spin_boxes import DecimalSpinBox, WholeSpinBox
 
 WHOLE = "whole volume"
 SLICE = "current slice"
@@ -80,10 +81,10 @@ class OptionsSection(QWidget):
                 self.steps[step.name].enabled = known
 
 
-def _widget(step: Step) -> CheckBox | SpinBox | FloatSpinBox:
+def _widget(step: Step) -> CheckBox | DecimalSpinBox:
     """Return a widget for a step: a tick box, or a box for its number."""
     if step.kind is bool:
         return CheckBox(text=step.title, tooltip=step.help)
     if step.kind is int:
-        return SpinBox(min=0, max=1_000_000, tooltip=step.help)
-    return FloatSpinBox(min=0, max=100_000, step=step.increment, tooltip=step.help)
+        return WholeSpinBox(min=0, max=1_000_000, tooltip=step.help)
+    return DecimalSpinBox(min=0, max=100_000, step=step.increment, tooltip=step.help)
