@@ -1,0 +1,124 @@
+"""MkDocs hook: tables of the reference, generated from the program itself.
+
+A line ``{{ name }}`` in a page is replaced by the output of the function of that name in `TABLES`.
+"""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import napari_tumorseg
+
+PACKAGE = Path(napari_tumorseg.__file__).parent
+_MARK = re.compile(r"^\{\{ (\w+) \}\}$", re.MULTILINE)
+
+
+def on_page_markdown(markdown: str, **_: Any) -> str:
+    """Replace the marks of a page; called by MkDocs."""
+    return _MARK.sub(lambda mark: TABLES[mark[1]](), markdown)
+
+
+def cli() -> str:
+    """Return every command with its options, as the program's own help states them."""
+    import typer.main
+
+    from napari_tumorseg.cli.app import app
+
+    group: Any = typer.main.get_command(app)
+    return "\n\n".join(_command(name, command) for name, command in group.commands.items())
+
+
+def _command(name: str, command: Any) -> str:
+    arguments = [p for p in command.params if p.param_type_name == "argument"]
+    usage = " ".join(["tumorseg", name, "[OPTIONS]", *((p.metavar or p.name).upper() for p in arguments)])
+    rows = [(", ".join(f"`{o}`" for o in (*p.opts, *p.secondary_opts)), _help(p)) for p in command.params]
+    return f"## {name}\n\n{_prose(command.help)}\n\n```text\n{usage}\n```\n\n{table(('option', 'meaning'), rows)}"
+
+
+def _help(parameter: Any) -> str:
+    text = _prose(getattr(parameter, "help", "") or "")
+    return f"{text} Required." if parameter.required and parameter.param_type_name == "option" else text
+
+
+def _prose(text: str | None) -> str:
+    return " ".join((text or "").split())
+
+
+def exit_codes() -> str:
+    """Return the exit codes of the command line."""
+    from napari_tumorseg.cli.exits import EXIT_CODES
+
+    return table(("code", "meaning"), ((f"{code}", meaning) for code, meaning in EXIT_CODES.items()))
+
+
+def formats() -> str:
+    """Return the file formats."""
+    from napari_tumorseg.io.formats import FORMATS
+
+    def endings(names: tuple[str, ...]) -> str:
+        return ", ".join(f"`{name}`" for name in names) or "-"
+
+    rows = ((f.title, endings(f.endings), endings(f.written)) for f in FORMATS)
+    return table(("format", "read", "masks written"), rows)
+
+
+def conventions() -> str:
+    """Return the label conventions and the regions that each can form."""
+    from napari_tumorseg.regions import CONVENTIONS
+
+    rows = (
+        (
+            f"`{c.name}`",
+            c.title,
+            "; ".join(f"{label.value} {label.name}" for label in c.labels),
+            ", ".join(c.regions),
+        )
+        for c in CONVENTIONS.values()
+    )
+    return table(("convention", "data sets", "labels", "regions"), rows)
+
+
+def metrics() -> str:
+    """Return the metrics of agreement."""
+    from napari_tumorseg.measure.metrics import BETTER, METRICS
+
+    rows = ((f"`{name}`", m.heading, m.definition, BETTER[m.better]) for name, m in METRICS.items())
+    return table(("column", "metric", "definition", "direction"), rows)
+
+
+def cards() -> str:
+    """Return the cards of the built-in models, as their files state them."""
+    return "\n\n".join(_card(path) for path in sorted((PACKAGE / "models" / "builtin").glob("*.toml")))
+
+
+def _card(path: Path) -> str:
+    from napari_tumorseg.models import get_model
+
+    described = get_model(path.stem).card.as_text()
+    summary = tomllib.loads(path.read_text(encoding="utf-8"))["summary"]
+    return f"### {path.stem}\n\n{_prose(summary)}\n\n```text\n{described}\n```"
+
+
+def floors() -> str:
+    """Return the packages from top to bottom, as the contract of import-linter states them."""
+    project = tomllib.loads((PACKAGE.parents[1] / "pyproject.toml").read_text(encoding="utf-8"))
+    layers = project["tool"]["importlinter"]["contracts"][0]["layers"]
+    lines = (layer.replace("napari_tumorseg.", "").strip("()") for layer in layers)
+    return "```text\n" + "\n".join(lines) + "\n```"
+
+
+def table(head: tuple[str, ...], rows: Iterator[tuple[str, ...]] | list[tuple[str, ...]]) -> str:
+    """Return a Markdown table."""
+    lines = [head, ("---",) * len(head), *rows]
+    return "\n".join(f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in line)} |" for line in lines)
+
+
+TABLES: dict[str, Callable[[], str]] = {
+    function.__name__: function
+    for function in (cli, exit_codes, formats, conventions, metrics, cards, floors)
+}
+"""Functions by the name that pages use."""
