@@ -55,7 +55,7 @@ types: $(READY)
 	$(BIN)/mypy
 
 docs: $(READY)  ## the documentation site, in site/; strict, without network
-	$(BIN)/mkdocs build --strict --quiet
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
 
 oldest:  ## the oldest versions that pyproject.toml promises, without the viewer
 	.ci/oldest

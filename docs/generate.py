@@ -36,11 +36,14 @@ def _command(name: str, command: Any) -> str:
     arguments = [p for p in command.params if p.param_type_name == "argument"]
     usage = " ".join(["tumorseg", name, "[OPTIONS]", *((p.metavar or p.name).upper() for p in arguments)])
     rows = [(", ".join(f"`{o}`" for o in (*p.opts, *p.secondary_opts)), _help(p)) for p in command.params]
-    return f"## {name}\n\n{_prose(command.help)}\n\n```text\n{usage}\n```\n\n{table(('option', 'meaning'), rows)}"
+    options = table(("option", "meaning"), rows)
+    return f"## {name}\n\n{_prose(command.help)}\n\n```text\n{usage}\n```\n\n{options}"
 
 
 def _help(parameter: Any) -> str:
-    text = _prose(getattr(parameter, "help", "") or "")
+    from napari_tumorseg.cli.options import with_steps
+
+    text = with_steps(_prose(getattr(parameter, "help", "") or ""))
     return f"{text} Required." if parameter.required and parameter.param_type_name == "option" else text
 
 

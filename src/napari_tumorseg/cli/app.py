@@ -1,4 +1,4 @@
-"""The commands put together, and how every error becomes one line and an exit code."""
+"""Command-line application: all commands, and errors as one line and an exit code."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def _common(
 
 
 def main() -> None:
-    """Run the command line; an error that is told on purpose is one line, without a traceback."""
+    """Run the command line; print errors meant for the user as one line, without a traceback."""
     try:
         app()
     except TumorSegError as error:

@@ -1,4 +1,4 @@
-"""``tumorseg evaluate``: a model over a data set, compared with the reference masks."""
+"""``tumorseg evaluate``: scores of a model on a data set with reference masks."""
 
 from __future__ import annotations
 
@@ -98,7 +98,7 @@ def _post(texts: list[str] | None, none: bool, card: ModelCard) -> PostSettings:
 
 
 def _learning(run: Path | None, weights: Path) -> Learning | None:
-    """Return the learning curves; a log that was not asked for may be unreadable."""
+    """Return the learning curves, or None if a log that was found by itself cannot be read."""
     from napari_tumorseg.errors import InputError
     from napari_tumorseg.report.learning import find_log, read_log
 
@@ -119,7 +119,7 @@ def _mask_path(folder: Path, name: str) -> Path:
 
 
 def _prepare(planned: Plan, output: Path, masks_out: Path | None, overwrite: bool) -> None:
-    """Make the folders, and raise before any work is done if something could not be written in the end."""
+    """Make the folders; raise before any work if a file could not be written at the end."""
     from napari_tumorseg.io import side_file
     from napari_tumorseg.report.evaluation_files import FILES
 
@@ -133,7 +133,7 @@ def _prepare(planned: Plan, output: Path, masks_out: Path | None, overwrite: boo
 
 
 def _tell_before(planned: Plan, part: str) -> None:
-    """Say what the figures cannot prove, before they are waited for."""
+    """Warn before the run about scores that prove nothing."""
     from napari_tumorseg.report.text import count
 
     total, known = len(planned.data.cases), planned.trained_on
@@ -156,7 +156,7 @@ def _tell_before(planned: Plan, part: str) -> None:
 def _go_through(
     planned: Plan, masks_out: Path | None, overwrite: bool, quiet: bool
 ) -> tuple[Evaluation, Exception | None]:
-    """Evaluate case by case and show how far it is; whatever stops it, what is finished is kept."""
+    """Evaluate case by case with a progress bar; finished cases are kept if the run stops early."""
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
     from napari_tumorseg.evaluation import FailedCase
@@ -192,7 +192,7 @@ def _go_through(
 def _finish(
     found: Evaluation, error: Exception | None, output: Path, learning: Learning | None, overwrite: bool
 ) -> None:
-    """Write what is finished, and raise what stopped the rest."""
+    """Write the finished cases, then raise the error that stopped the run."""
     from napari_tumorseg.errors import CancelledError
     from napari_tumorseg.report.evaluation_files import write_evaluation
 
@@ -227,7 +227,7 @@ def _show(found: Evaluation, output: Path, as_json: bool, quiet: bool) -> None:
 
 
 def _end(found: Evaluation, output: Path) -> None:
-    """Exit with what has become of it."""
+    """Raise an error if the run was stopped or cases failed."""
     from napari_tumorseg.errors import CancelledError, InputError
     from napari_tumorseg.report.text import count
 

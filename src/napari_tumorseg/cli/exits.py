@@ -19,11 +19,11 @@ EXIT_CODES = {
     3: "a file or folder cannot be read, or its images do not lie in one space",
     4: "ambiguous input; specify --case, --roles or --labels",
     5: "a model, its card or its weights cannot be used, or the scan lacks what it needs",
-    6: "the result cannot be written; what was there before is untouched",
-    7: "the device is not there or too small",
+    6: "the result cannot be written; existing files are untouched",
+    7: "the device is not available or too small",
     130: "cancelled; nothing half-written",
 }
-"""What each exit code means."""
+"""Meaning of each exit code."""
 
 _BY_ERROR: tuple[tuple[type[TumorSegError], int], ...] = (
     (ChoiceNeededError, 4),

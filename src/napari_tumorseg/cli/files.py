@@ -1,4 +1,4 @@
-"""Whether results can be written, told before any work is done."""
+"""Checks of output paths before any work is done."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from pathlib import Path
 
 
 def check_file(path: Path, overwrite: bool) -> None:
-    """Raise before any work is done if a file could not be written in the end.
+    """Check before any work is done that a file can be written at the end.
 
     Raises
     ------
@@ -22,7 +22,7 @@ def check_file(path: Path, overwrite: bool) -> None:
 
 
 def make_folder(folder: Path) -> None:
-    """Make a folder unless it is there.
+    """Make a folder if it does not exist.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""``tumorseg info``: what a file or folder is, what will be made of it, what is wrong with it."""
+"""``tumorseg info``: contents of a file or folder, the model that would run, and warnings."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def info(
     case: options.CaseName = None,
     as_json: options.AsJson = False,
 ) -> None:
-    """Tell what a file or folder is and what will be made of it.
+    """Show the images, roles and masks of a case, the model that would run, and warnings.
 
     Exits with 0 if it opens (warnings allowed), else with the code of the error.
     """
@@ -68,7 +68,7 @@ def _describe(case: Case) -> dict[str, Any]:
 
 
 def _plan(case: Case, told: dict[str, Any]) -> None:
-    """Tell what `segment` would do; what stands against it is a warning here, since the file opens."""
+    """Describe what `segment` would do; an error of it is a warning here, since the file opens."""
     from napari_tumorseg.errors import TumorSegError
     from napari_tumorseg.inference import ScanAnalysis, choose_model
     from napari_tumorseg.inference import suitability_warnings as check

@@ -1,4 +1,4 @@
-"""``tumorseg measure``: the numbers of a mask."""
+"""``tumorseg measure``: volumes and diameters of a mask."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ def _mask(path: Path, labels: str | None, spacing: tuple[float, float, float] | 
 
 
 def _reference(path: Path, labels: str | None, spacing: tuple[float, float, float] | None) -> Segmentation:
-    """Return the mask to compare with; what is stated of the one goes for the other."""
+    """Return the reference mask; a stated voxel size holds for both masks."""
     from dataclasses import replace
 
     from napari_tumorseg.errors import ChoiceNeededError, Remedy

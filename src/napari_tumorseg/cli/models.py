@@ -1,4 +1,4 @@
-"""``tumorseg models``: which models there are, and their cards."""
+"""``tumorseg models``: list of the models, and their cards."""
 
 from __future__ import annotations
 

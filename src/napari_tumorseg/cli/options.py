@@ -1,4 +1,4 @@
-"""What the commands take: the type of each option and its help, for signatures of a line each."""
+"""Types and help texts of the options of all commands."""
 
 from __future__ import annotations
 
@@ -12,89 +12,106 @@ _STEPS = "<steps>"
 """Stands for the list of post-processing steps in the help of an option."""
 
 
+def with_steps(text: str) -> str:
+    """Return a help text with the list of post-processing steps in its place."""
+    if _STEPS not in text:
+        return text
+    from napari_tumorseg.post_settings import PostSettings
+
+    steps = [f"{step.name}=N" if step.unit else step.name for step in PostSettings.steps()]
+    return text.replace(_STEPS, ", ".join(steps))
+
+
 class CommandWithSteps(TyperCommand):
     """Command whose help lists the post-processing steps; they are imported only when it is shown."""
 
     def format_options(self, ctx: Any, formatter: Any) -> None:  # click's types, which typer may bundle
         """Write the options, with the steps in place of `_STEPS`."""
-        from napari_tumorseg.post_settings import PostSettings
-
-        steps = [f"{step.name}=N" if step.unit else step.name for step in PostSettings.steps()]
         options: list[Any] = [option for option in self.params if getattr(option, "help", None)]
         for option in options:
-            option.help = option.help.replace(_STEPS, ", ".join(steps))
+            option.help = with_steps(option.help)
         super().format_options(ctx, formatter)
 
 
 # ---------------------------------------------------------------- of several commands
 
 CaseName = Annotated[
-    str | None, typer.Option("--case", help="Which case, where a folder holds several.", show_default=False)
+    str | None,
+    typer.Option("--case", help="Name of the case to open, if a folder holds several.", show_default=False),
 ]
-Device = Annotated[str, typer.Option("--device", help="auto, cpu, cuda or mps.")]
+Device = Annotated[str, typer.Option("--device", help="Device: auto, cpu, cuda or mps.")]
 Spacing = Annotated[
     str | None,
-    typer.Option("--spacing", help="Voxel size Z,Y,X in mm, for files that do not tell theirs."),
+    typer.Option("--spacing", help="Voxel size Z,Y,X in mm, for files that do not store one."),
 ]
-SameVoxels = Annotated[bool, typer.Option("--same-voxels", help="Take files of equal shape voxel for voxel.")]
+SameVoxels = Annotated[
+    bool,
+    typer.Option(
+        "--same-voxels", help="Match images of equal shape voxel for voxel, ignoring their affines."
+    ),
+]
 Flip = Annotated[
     bool | None,
     typer.Option(
-        "--flip/--no-flip", help="Average with the flipped slice.", show_default="as the model says"
+        "--flip/--no-flip",
+        help="Average the result with that of the mirrored slice.",
+        show_default="as the model says",
     ),
 ]
 Threshold = Annotated[
     float | None,
-    typer.Option("--threshold", min=0.01, max=0.99, help="Probability from which a voxel counts."),
+    typer.Option(
+        "--threshold", min=0.01, max=0.99, help="Lowest probability of a voxel that counts as tumour."
+    ),
 ]
-Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace files that exist.")]
-AsJson = Annotated[bool, typer.Option("--json", help="Write the result to the screen as JSON.")]
-Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress, no tables.")]
+Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace existing output files.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print neither progress nor tables.")]
 
 # ---------------------------------------------------------------- segment
 
 Paths = Annotated[
     list[Path],
-    typer.Argument(help="One case: a case folder, or the files that are its channels.", show_default=False),
+    typer.Argument(help="A case folder, or the image files of one case.", show_default=False),
 ]
 MaskOutput = Annotated[
     Path,
     typer.Option(
-        "--output", "-o", help="A folder, which gets CASE_seg.nii.gz and CASE_seg.json, or a file name."
+        "--output", "-o", help="Folder for CASE_seg.nii.gz and CASE_seg.json, or a file name for the mask."
     ),
 ]
 SomeModel = Annotated[
     str | None,
-    typer.Option(
-        "--model", "-m", help="Name or path of a model; chosen by the images there are if left out."
-    ),
+    typer.Option("--model", "-m", help="Name or path of a model; by default the one that suits the images."),
 ]
 Roles = Annotated[
     list[str] | None,
     typer.Option(
         "--roles",
-        help="What an image is, as NAME=ROLE (t1, t1c, t2, flair, other), by the names that `info` shows; "
-        "several by commas or by repeating the option.",
+        help="Role of an image as NAME=ROLE, names as in `info`, the roles being t1, t1c, t2, flair "
+        "and other; separate several by commas or repeat the option.",
         show_default=False,
     ),
 ]
 Reference = Annotated[
     str | None,
     typer.Option(
-        "--reference", help="Role or name of the image whose grid the mask is on.", show_default="flair"
+        "--reference",
+        help="Role or name of the image whose grid the mask has.",
+        show_default="flair",
     ),
 ]
 Post = Annotated[
     list[str] | None,
     typer.Option(
         "--post",
-        help=f"Post-processing steps on top of the model's own: {_STEPS}; `none` switches all off, "
-        "STEP=off one.",
+        help=f"Post-processing steps that replace the model's own: {_STEPS}; `none` switches all off, "
+        "STEP=off one of them.",
     ),
 ]
 SliceRange = Annotated[
     str | None,
-    typer.Option("--slices", help="Only slices FIRST:LAST of the model's plane, counted from 0."),
+    typer.Option("--slices", help="Segment only the slices FIRST:LAST of the model's plane, counted from 0."),
 ]
 Picture = Annotated[
     Path | None, typer.Option("--picture", help="Also write an overlay picture (PNG) to this file.")
@@ -110,18 +127,18 @@ Probabilities = Annotated[
 
 # ---------------------------------------------------------------- measure
 
-Mask = Annotated[Path, typer.Argument(help="A mask file.")]
+Mask = Annotated[Path, typer.Argument(help="Mask file.")]
 Labels = Annotated[
     str | None,
     typer.Option(
-        "--labels", help="Label convention of a mask: binary, brats-2015, -2021, -2023, -2024 or msd."
+        "--labels", help="Label convention of the mask, such as brats-2021, or a TOML file of your own."
     ),
 ]
 Against = Annotated[
     Path | None,
     typer.Option(
         "--against",
-        help="Also tell how it agrees with this reference mask (a file, or a case with one mask).",
+        help="Reference mask to compare with (a file, or a case with one mask).",
     ),
 ]
 AgainstLabels = Annotated[
@@ -138,34 +155,35 @@ Model = Annotated[str, typer.Option("--model", "-m", help="Name or path of a mod
 TestData = Annotated[
     list[Path],
     typer.Option(
-        "--data", "-d", help="Folder of cases with reference masks; may be repeated.", show_default=False
+        "--data", "-d", help="Folder of cases with reference masks; repeat for several.", show_default=False
     ),
 ]
 EvaluationOutput = Annotated[
     Path,
-    typer.Option(
-        "--output", "-o", help="Folder, which gets cases.csv, slices.csv, summary.json and report.html."
-    ),
+    typer.Option("--output", "-o", help="Folder for cases.csv, slices.csv, summary.json and report.html."),
 ]
 CaseNames = Annotated[
-    list[str] | None, typer.Option("--case", help="Only this case; may be repeated.", show_default=False)
+    list[str] | None,
+    typer.Option("--case", help="Evaluate only this case; repeat for several.", show_default=False),
 ]
 Split = Annotated[
     Path | None,
-    typer.Option("--split", help="Split of a training (RUN/split.json); only cases of its --part are taken."),
+    typer.Option(
+        "--split", help="Split of a training (RUN/split.json); only the cases of --part are evaluated."
+    ),
 ]
-Part = Annotated[str, typer.Option("--part", help="Which part of the split: train, validation or test.")]
-Limit = Annotated[int | None, typer.Option("--limit", min=1, help="At most so many cases.")]
+Part = Annotated[str, typer.Option("--part", help="Part of the split: train, validation or test.")]
+Limit = Annotated[int | None, typer.Option("--limit", min=1, help="Largest number of cases.")]
 ReferenceLabels = Annotated[
     str | None,
-    typer.Option("--labels", help="Label convention of reference masks that do not tell theirs."),
+    typer.Option("--labels", help="Label convention of reference masks that do not name their own."),
 ]
 Masks = Annotated[
     list[str] | None,
     typer.Option(
         "--masks",
-        help="Which mask is the reference where a case has several: parts of names, the best first, by "
-        "commas or by repeating the option.",
+        help="Name, or part of the name, of the reference mask if a case has several; best first, "
+        "separated by commas.",
         show_default=False,
     ),
 ]
@@ -173,15 +191,14 @@ SliceChoice = Annotated[
     str,
     typer.Option(
         "--slices",
-        help="Per-slice figures over all slices (and over those with tumour), or over those with tumour "
-        "only: all or tumour.",
+        help="Slices for the per-slice figures: all, or tumour for those with tumour only.",
     ),
 ]
 AtNetworkSize = Annotated[
     bool,
     typer.Option(
         "--at-network-size",
-        help="Take per-slice figures at the network's own size, as papers do, without post-processing.",
+        help="Compute per-slice figures at the network's size, without post-processing, as papers do.",
     ),
 ]
 LesionRules = Annotated[
@@ -192,45 +209,47 @@ LesionRules = Annotated[
 ]
 PostToo = Annotated[
     list[str] | None,
-    typer.Option("--post", help="Post-processing steps on top of the model's own, as `segment` takes them."),
+    typer.Option("--post", help="Post-processing steps that replace the model's own, as in `segment`."),
 ]
-NoPost = Annotated[bool, typer.Option("--no-post", help="No post-processing.")]
+NoPost = Annotated[bool, typer.Option("--no-post", help="Switch all post-processing off.")]
 RunFolder = Annotated[
     Path | None,
-    typer.Option(
-        "--run", help="Folder of the training, whose learning curves are shown.", show_default=False
-    ),
+    typer.Option("--run", help="Folder of the training whose learning curves are shown.", show_default=False),
 ]
 MasksOut = Annotated[
-    Path | None, typer.Option("--masks-out", help="Also write each mask that was found into this folder.")
+    Path | None, typer.Option("--masks-out", help="Also write the predicted masks to this folder.")
 ]
 
 # ---------------------------------------------------------------- train
 
-Run = Annotated[Path, typer.Option("--output", "-o", help="New folder for all that comes of it.")]
+Run = Annotated[
+    Path, typer.Option("--output", "-o", help="New folder for everything that the training writes.")
+]
 RecipeName = Annotated[
     str | None,
     typer.Option("--recipe", help="Name or path of a recipe; `tumorseg recipes` lists them."),
 ]
 TrainingData = Annotated[
-    list[Path] | None, typer.Option("--data", help="Folder of cases with masks; may be given again.")
+    list[Path] | None, typer.Option("--data", help="Folder of cases with masks; repeat for several.")
 ]
-Resume = Annotated[bool, typer.Option("--resume", help="Go on with the training in OUTPUT, as it began.")]
+Resume = Annotated[
+    bool, typer.Option("--resume", help="Continue the training in OUTPUT with its own settings.")
+]
 Changes = Annotated[
     list[str] | None,
     typer.Option("--set", help="Change a field of the recipe: TABLE.FIELD=VALUE, such as fit.epochs=3."),
 ]
 Fold = Annotated[
     str | None,
-    typer.Option("--fold", help="Which of the recipe's folds is kept apart, from 0; `all` keeps none apart."),
+    typer.Option("--fold", help="Fold that is kept apart for testing, from 0; `all` keeps none apart."),
 ]
 LeaveOut = Annotated[
     list[str] | None,
-    typer.Option("--leave-out", help="A patient or case to keep apart for testing; may be given again."),
+    typer.Option("--leave-out", help="Patient or case to keep apart for testing; repeat for several."),
 ]
 StartFrom = Annotated[
     str | None,
-    typer.Option("--start-from", help="Model whose weights it starts from, as far as they fit."),
+    typer.Option("--start-from", help="Model whose weights the training starts from, as far as they fit."),
 ]
 Cache = Annotated[
     Path | None,
@@ -241,16 +260,16 @@ Cache = Annotated[
     ),
 ]
 ModelName = Annotated[
-    str | None, typer.Option("--name", help="What to call the model.", show_default="as the recipe")
+    str | None, typer.Option("--name", help="Name of the model.", show_default="as the recipe")
 ]
-Install = Annotated[
-    bool, typer.Option("--install/--no-install", help="Put the model where the viewer finds it.")
-]
+Install = Annotated[bool, typer.Option("--install/--no-install", help="Add the model to the list of models.")]
 NoCaseNames = Annotated[
     bool,
     typer.Option("--no-case-names", help="Leave the names of the training cases out of the model's card."),
 ]
-Devices = Annotated[int, typer.Option("--devices", min=1, help="How many devices of a machine.")]
-Nodes = Annotated[int, typer.Option("--nodes", min=1, help="How many machines.")]
+Devices = Annotated[int, typer.Option("--devices", min=1, help="Number of devices on each machine.")]
+Nodes = Annotated[int, typer.Option("--nodes", min=1, help="Number of machines.")]
 Workers = Annotated[int, typer.Option("--workers", min=0, help="Processes that prepare batches.")]
-MaxSteps = Annotated[int, typer.Option("--max-steps", help="Stop after so many steps; -1: at the end.")]
+MaxSteps = Annotated[
+    int, typer.Option("--max-steps", help="Stop after this many steps; -1 trains to the end.")
+]

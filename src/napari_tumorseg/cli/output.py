@@ -1,4 +1,4 @@
-"""Where results go on the screen: tables to standard output, everything else to standard error."""
+"""Terminal output: tables to standard output, everything else to standard error."""
 
 from __future__ import annotations
 

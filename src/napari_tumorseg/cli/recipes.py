@@ -1,4 +1,4 @@
-"""``tumorseg recipes``: what can be trained, and exactly how."""
+"""``tumorseg recipes``: list of the training recipes, and their files."""
 
 from __future__ import annotations
 

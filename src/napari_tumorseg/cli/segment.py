@@ -1,4 +1,4 @@
-"""``tumorseg segment``: the main job."""
+"""``tumorseg segment``: a mask and its volumes for one case."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def segment(
     as_json: options.AsJson = False,
     quiet: options.Quiet = False,
 ) -> None:
-    """Segment a case: write the mask on the scan's own grid and tell the volumes."""
+    """Segment a case: write the mask on the scan's own grid and print the volumes."""
     from napari_tumorseg.inference import ScanAnalysis, Settings, choose_model
     from napari_tumorseg.measure import measure
     from napari_tumorseg.models import get_model
@@ -75,7 +75,7 @@ def segment(
 
 
 def _case(paths: list[Path], name: str | None, roles: list[str] | None) -> Case:
-    """Open a case, its images in the roles that were given."""
+    """Open a case with the given roles of its images."""
     from napari_tumorseg.io import open_case
 
     if name is not None and len(paths) > 1:
@@ -94,7 +94,7 @@ def _scan(case: Case, reference: str | None, same_voxels: bool, spacing: str | N
 def _segmented(
     scan: Scan, model: Model, settings: Settings, analysis: ScanAnalysis, quiet: bool
 ) -> Segmentation:
-    """Run a model; every warning is shown once, those that are known before it before it."""
+    """Run a model and show every warning once, as early as it is known."""
     from napari_tumorseg.inference import suitability_warnings
 
     said = [*scan.warnings, *suitability_warnings(scan, model.card, analysis)]
@@ -105,7 +105,7 @@ def _segmented(
 
 
 def _to_keep(result: Segmentation, measurements: Measurements, probabilities: bool) -> Segmentation:
-    """Return what is written: with its numbers, and with probabilities if they were asked for."""
+    """Return the result as it is written, with its numbers, and probabilities if requested."""
     provenance = {**result.provenance, "measurements": measurements.to_dict()}
     return replace(result, provenance=provenance, probabilities=result.probabilities if probabilities else {})
 
@@ -113,7 +113,7 @@ def _to_keep(result: Segmentation, measurements: Measurements, probabilities: bo
 def _tell(
     result: Segmentation, measurements: Measurements, model: Model, written: list[Path], as_json: bool
 ) -> None:
-    """Show what was found and how sure the model is of it."""
+    """Print the findings and the confidence of the model."""
     from napari_tumorseg.inference import find
     from napari_tumorseg.inference.confidence import as_dict, in_words
 
@@ -127,7 +127,7 @@ def _tell(
 
 @dataclass(frozen=True)
 class Targets:
-    """Where the results of a run go; checked before any work is done."""
+    """Output paths of a run, checked before any work is done."""
 
     mask: Path  # a file, or a folder for slices in the LGG layout
     folder: Path
@@ -140,7 +140,7 @@ class Targets:
 def _targets(
     scan: Scan, output: Path, lgg: bool, picture: Path | None, csv: Path | None
 ) -> tuple[Targets, list[Path]]:
-    """Return where results go, and every file that will be written beside probabilities."""
+    """Return the output paths, and every file that is written except probabilities."""
     from napari_tumorseg.errors import OutputError
     from napari_tumorseg.io import side_file
     from napari_tumorseg.io.formats import WRITTEN_ENDINGS, looks_like_file, written_format
@@ -159,7 +159,7 @@ def _targets(
 
 
 def _check(targets: Targets, files: list[Path], overwrite: bool) -> None:
-    """Raise before any work is done if something could not be written in the end."""
+    """Check before any work is done that every file can be written at the end."""
     from napari_tumorseg.errors import OutputError
 
     double = next((p for n, p in enumerate(files) if p in files[:n]), None)
@@ -176,7 +176,7 @@ def _check(targets: Targets, files: list[Path], overwrite: bool) -> None:
 def run_with_progress(
     scan: Scan, model: Model, settings: Settings, quiet: bool, analysis: ScanAnalysis | None = None
 ) -> Segmentation:
-    """Run a model and show the slices go by."""
+    """Run a model with a progress bar."""
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
     from napari_tumorseg.inference import run
@@ -204,7 +204,7 @@ def run_with_progress(
 def save(
     seg: Segmentation, scan: Scan, targets: Targets, measurements: Measurements, overwrite: bool
 ) -> list[Path]:
-    """Write all that was asked for and return the files."""
+    """Write all requested files and return their paths."""
     from napari_tumorseg.io import write_lgg, write_mask, write_probabilities
     from napari_tumorseg.io.atomic import write_text
     from napari_tumorseg.report import overlay, to_csv
@@ -223,7 +223,7 @@ def save(
 
 
 def show(measurements: Measurements, model: Model, written: list[Path], sure: str = "") -> None:
-    """Print the table, what was found, how sure the model is of it, and where it went."""
+    """Print the table, the findings, the confidence of the model, and the files."""
     from napari_tumorseg.report import summary, to_rich
 
     screen = console()

@@ -1,4 +1,4 @@
-"""``tumorseg train``: from a folder of scans with masks to a model of one's own."""
+"""``tumorseg train``: a model from a folder of scans with masks."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def train(
     max_steps: options.MaxSteps = -1,
     quiet: options.Quiet = False,
 ) -> None:
-    """Train a model as a recipe says; Ctrl-C stops it, --resume goes on to the same result."""
+    """Train a model by a recipe. Ctrl-C stops it; --resume continues it with the same result."""
     _need_extra()
     from napari_tumorseg.training import fit
     from napari_tumorseg.training.compute import ComputeSettings
@@ -91,7 +91,7 @@ def _say_nothing(sentence: str) -> None:
 
 
 def _name_of(run: Path) -> str | None:
-    """Return what a training calls its model; None where there is none to go on with."""
+    """Return the model's name in an existing training; None if there is no training to continue."""
     from napari_tumorseg.training.recipe import load_recipe
 
     file = run / "recipe.toml"
@@ -99,7 +99,7 @@ def _name_of(run: Path) -> str | None:
 
 
 def _check_name(name: str | None, run: Path, tell: Tell) -> None:
-    """Raise before any work is done if the model could not have its name in the end."""
+    """Check before any work is done that the model can have its name."""
     from napari_tumorseg.training import export
 
     if name is None:
@@ -119,7 +119,7 @@ def _install(made: Model, run: Path, name: str | None, tell: Tell) -> None:
 
 
 def _refuse_ignored(given: dict[str, object]) -> None:
-    """Raise if an option was given that a training that goes on takes from its folder."""
+    """Refuse options that a continued training reads from its folder."""
     ignored = [option for option, value in given.items() if value not in (None, [])]
     if ignored:
         raise typer.BadParameter(
@@ -134,7 +134,7 @@ def _recipe(
     fold: str | None,
     name: str | None,
 ) -> Recipe:
-    """Return the recipe with its changes, under the name that the model is to have."""
+    """Return the recipe with its changes, under the name of the model."""
     from napari_tumorseg.errors import InputError
     from napari_tumorseg.training.recipe import load_recipe, parse_recipe
 
