@@ -87,7 +87,7 @@ def conventions() -> str:
 
 def metrics() -> str:
     """Return the metrics of agreement."""
-    from napari_tumorseg.measure.metrics import BETTER, METRICS
+    from napari_tumorseg.measurement.metrics import BETTER, METRICS
 
     rows = ((f"`{name}`", m.heading, m.definition, BETTER[m.better]) for name, m in METRICS.items())
     return table(("column", "metric", "definition", "direction"), rows)

@@ -16,14 +16,14 @@ from napari_tumorseg._version import __version__
 if TYPE_CHECKING:
     from napari_tumorseg.inference import Settings, segment
     from napari_tumorseg.io import open_case, read, read_mask, write_mask
-    from napari_tumorseg.measure import measure
+    from napari_tumorseg.measurement import measure
     from napari_tumorseg.models import get_model, list_models
 
 _HOME = {
     "Settings": "inference",
     "get_model": "models",
     "list_models": "models",
-    "measure": "measure",
+    "measure": "measurement",
     "open_case": "io",
     "read": "io",
     "read_mask": "io",

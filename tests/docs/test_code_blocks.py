@@ -58,7 +58,7 @@ def test_there_are_blocks() -> None:
 def test_python_blocks_run_twice_in_a_row(workplace: Path, capsys, page: Path, code: str) -> None:
     for _ in range(2):
         exec(compile(code, str(page), "exec"), {})
-        for file in workplace.glob("*.nii.gz"):
+        for file in workplace.glob("from_python*"):
             file.unlink()
     assert capsys.readouterr().out.count("WT") == 2
 

@@ -12,7 +12,7 @@ from types import ModuleType
 import pytest
 
 from napari_tumorseg.io.formats import FORMATS
-from napari_tumorseg.measure.metrics import METRICS
+from napari_tumorseg.measurement.metrics import METRICS
 from napari_tumorseg.regions import CONVENTIONS
 
 ROOT = Path(__file__).resolve().parents[2]

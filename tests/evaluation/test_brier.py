@@ -9,7 +9,7 @@ import pytest
 
 from napari_tumorseg.evaluation.brier import squared_errors
 from napari_tumorseg.evaluation.compared_regions import outputs_of, rows_of
-from napari_tumorseg.measure import agreement
+from napari_tumorseg.measurement import agreement
 from napari_tumorseg.models.card import Output
 from napari_tumorseg.scan import Segmentation
 from tests.evaluation.test_slicewise import SHAPE, masks

@@ -8,7 +8,7 @@ import pytest
 from napari_tumorseg.evaluation.compared_regions import outputs_of, rows_of, tumour_slices
 from napari_tumorseg.evaluation.slicewise import pooled, slice_counts
 from napari_tumorseg.geometry import Grid
-from napari_tumorseg.measure import agreement
+from napari_tumorseg.measurement import agreement
 from napari_tumorseg.models.card import Output
 from napari_tumorseg.regions import CONVENTIONS
 from napari_tumorseg.scan import Segmentation

@@ -10,7 +10,7 @@ import pytest
 
 from napari_tumorseg.inference import segment
 from napari_tumorseg.io import read, read_mask
-from napari_tumorseg.measure import measure
+from napari_tumorseg.measurement import measure
 from napari_tumorseg.regions import region_mask
 from napari_tumorseg.samples import sample_path
 from napari_tumorseg.scan import Role, Scan

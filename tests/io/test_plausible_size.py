@@ -12,7 +12,7 @@ import tifffile
 
 from napari_tumorseg import io
 from napari_tumorseg.errors import Remedy, remedy_of
-from napari_tumorseg.measure import measure
+from napari_tumorseg.measurement import measure
 from tests.nifti_files import set_fields
 
 SHAPE = (40, 36, 24)

@@ -16,8 +16,8 @@ from PIL import Image as PILImage
 from napari_tumorseg.errors import GeometryError, OutputError
 from napari_tumorseg.geometry import Grid
 from napari_tumorseg.io import read, read_mask
-from napari_tumorseg.measure import Rigid, agreement, change, find_midline, laterality, measure, rano
-from napari_tumorseg.measure.laterality import Laterality
+from napari_tumorseg.measurement import Rigid, agreement, change, find_midline, laterality, measure, rano
+from napari_tumorseg.measurement.laterality import Laterality
 from napari_tumorseg.regions import CONVENTIONS
 from napari_tumorseg.report import write_case_report
 from napari_tumorseg.scan import Image, Role, Scan, Segmentation

@@ -12,7 +12,7 @@ import pytest
 from rich.console import Console
 
 from napari_tumorseg.geometry import Grid
-from napari_tumorseg.measure import agreement, measure
+from napari_tumorseg.measurement import agreement, measure
 from napari_tumorseg.regions import CONVENTIONS
 from napari_tumorseg.report import agreement_table, summary, to_csv, to_json, to_rich
 from napari_tumorseg.scan import Segmentation

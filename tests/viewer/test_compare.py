@@ -12,8 +12,8 @@ from napari.layers import Layer
 from qtpy.QtCore import Qt
 
 from napari_tumorseg.io import write_mask
-from napari_tumorseg.measure import agreement
-from napari_tumorseg.measure.error_map import AGREEMENT_COLOURS, BOTH, ONLY_A, ONLY_B
+from napari_tumorseg.measurement import agreement
+from napari_tumorseg.measurement.error_map import AGREEMENT_COLOURS, BOTH, ONLY_A, ONLY_B
 from napari_tumorseg.regions import region_mask
 from napari_tumorseg.scan import Role
 from napari_tumorseg.viewer.compare.reference_section import STALE

@@ -7,7 +7,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from napari_tumorseg.measure import find_midline, laterality, measure, rano
+from napari_tumorseg.measurement import find_midline, laterality, measure, rano
 from napari_tumorseg.viewer.compare.midline_layer import KIND as MIDLINE
 from napari_tumorseg.viewer.layers.origin import origin_of
 from napari_tumorseg.viewer.layers.views import views

@@ -11,7 +11,7 @@ from napari.layers import Layer
 
 from napari_tumorseg.errors import OutputError
 from napari_tumorseg.io import read_mask
-from napari_tumorseg.measure import Rano, agreement, measure, rano
+from napari_tumorseg.measurement import Rano, agreement, measure, rano
 from napari_tumorseg.viewer.compare.export import ExportContent, write_case
 from napari_tumorseg.viewer.layers.edits import edits_of
 from napari_tumorseg.viewer.readers import read_layers

@@ -13,7 +13,7 @@ from qtpy.QtGui import QGuiApplication
 
 from napari_tumorseg.errors import InputError
 from napari_tumorseg.inference.settings import Progress
-from napari_tumorseg.measure import measure
+from napari_tumorseg.measurement import measure
 from napari_tumorseg.regions import CONVENTIONS
 from napari_tumorseg.scan import Role, Segmentation
 from napari_tumorseg.viewer.layers.from_layers import to_segmentation

@@ -81,7 +81,7 @@ def evaluate(
 
 def _check_choices(slices: str, part: str, lesions: str) -> None:
     from napari_tumorseg.evaluation.select import PARTS
-    from napari_tumorseg.measure import LESION_RULES
+    from napari_tumorseg.measurement import LESION_RULES
 
     choices = (("--slices", slices, ("all", "tumour")), ("--part", part, PARTS))
     for option, value, known in (*choices, ("--lesions", lesions, tuple(LESION_RULES))):

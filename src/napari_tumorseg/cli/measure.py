@@ -11,7 +11,7 @@ from napari_tumorseg.cli.output import console, show_json, show_warnings
 from napari_tumorseg.cli.parse import parse_spacing
 
 if TYPE_CHECKING:
-    from napari_tumorseg.measure import Agreement, Measurements
+    from napari_tumorseg.measurement import Agreement, Measurements
     from napari_tumorseg.scan import Segmentation
 
 
@@ -29,8 +29,8 @@ def measure(
     """Measure a mask: volumes, components, extent and diameters, per label and region."""
     from napari_tumorseg.io.atomic import write_text
     from napari_tumorseg.io.case import place
-    from napari_tumorseg.measure import agreement
-    from napari_tumorseg.measure import measure as measured
+    from napari_tumorseg.measurement import agreement
+    from napari_tumorseg.measurement import measure as measured
     from napari_tumorseg.report import to_csv, to_json
 
     for path in (csv, output):

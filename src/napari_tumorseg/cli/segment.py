@@ -17,7 +17,7 @@ from napari_tumorseg.cli.parse import named_roles, parse_post, parse_roles, pars
 if TYPE_CHECKING:
     from napari_tumorseg.inference import ScanAnalysis, Settings
     from napari_tumorseg.io import Case
-    from napari_tumorseg.measure import Measurements
+    from napari_tumorseg.measurement import Measurements
     from napari_tumorseg.models import Model
     from napari_tumorseg.scan import Scan, Segmentation
 
@@ -48,7 +48,7 @@ def segment(
 ) -> None:
     """Segment a case: write the mask on the scan's own grid and print the volumes."""
     from napari_tumorseg.inference import ScanAnalysis, Settings, choose_model
-    from napari_tumorseg.measure import measure
+    from napari_tumorseg.measurement import measure
     from napari_tumorseg.models import get_model
 
     scan = _scan(_case(paths, case, roles), reference, same_voxels, spacing)

@@ -20,7 +20,7 @@ from napari_tumorseg.geometry import Array
 from napari_tumorseg.inference.run import run
 from napari_tumorseg.inference.slice_plane import PLANES
 from napari_tumorseg.io.dataset import CaseRef, as_wanted
-from napari_tumorseg.measure import LESION_RULES, LesionScores, agreement, lesion_wise
+from napari_tumorseg.measurement import LESION_RULES, LesionScores, agreement, lesion_wise
 from napari_tumorseg.models.store import Model
 from napari_tumorseg.regions import region_mask
 from napari_tumorseg.scan import Scan, Segmentation

@@ -8,7 +8,7 @@ from typing import Literal
 import numpy as np
 
 from napari_tumorseg.geometry import Array
-from napari_tumorseg.measure import Agreement
+from napari_tumorseg.measurement import Agreement
 from napari_tumorseg.models.card import Output
 from napari_tumorseg.regions import LabelConvention, convert, get_convention
 

@@ -13,8 +13,8 @@ from napari_tumorseg.evaluation.settings import SliceChoice
 from napari_tumorseg.evaluation.slicewise import confusions, pooled
 from napari_tumorseg.geometry import Array, Unit
 from napari_tumorseg.io.dataset import CaseRef
-from napari_tumorseg.measure import Confusion, LesionScores, RegionAgreement
-from napari_tumorseg.measure.metrics import SLICE_METRICS
+from napari_tumorseg.measurement import Confusion, LesionScores, RegionAgreement
+from napari_tumorseg.measurement.metrics import SLICE_METRICS
 from napari_tumorseg.models.card import Plane
 
 

@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from napari_tumorseg.errors import InputError
 from napari_tumorseg.inference.settings import Settings
-from napari_tumorseg.measure import LESION_METRICS, LESION_RULES, METRICS
+from napari_tumorseg.measurement import LESION_METRICS, LESION_RULES, METRICS
 
 SliceChoice = Literal["all", "tumour"]
 """Slices that per-slice figures are taken over: every one, or those whose reference shows tumour."""

@@ -8,7 +8,7 @@ import numpy as np
 
 from napari_tumorseg.evaluation.compared_regions import ComparedRegion
 from napari_tumorseg.geometry import Array
-from napari_tumorseg.measure import Confusion
+from napari_tumorseg.measurement import Confusion
 from napari_tumorseg.regions import region_mask
 
 _LABELS = 8

@@ -10,7 +10,7 @@ import numpy as np
 
 from napari_tumorseg.evaluation.scores import CaseScores, RowScores, pooled_metrics, slice_values
 from napari_tumorseg.evaluation.settings import SliceChoice
-from napari_tumorseg.measure.metrics import LESION_METRICS, METRICS, SLICE_METRICS, Metric
+from napari_tumorseg.measurement.metrics import LESION_METRICS, METRICS, SLICE_METRICS, Metric
 
 EVERY, UNSEEN, SEEN = "all cases", "not trained on", "trained on"
 """Groups of cases that are summarised apart."""

@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from napari_tumorseg.io.atomic import check_target, write_text
-from napari_tumorseg.measure.agreement import Agreement
-from napari_tumorseg.measure.change import ChangeOverTime
-from napari_tumorseg.measure.intensity import Distribution, intensities
-from napari_tumorseg.measure.laterality import Laterality
-from napari_tumorseg.measure.rano import Rano
-from napari_tumorseg.measure.volumes import Measurements
+from napari_tumorseg.measurement.agreement import Agreement
+from napari_tumorseg.measurement.change import ChangeOverTime
+from napari_tumorseg.measurement.intensity import Distribution, intensities
+from napari_tumorseg.measurement.laterality import Laterality
+from napari_tumorseg.measurement.rano import Rano
+from napari_tumorseg.measurement.volumes import Measurements
 from napari_tumorseg.models.card import ModelCard
 from napari_tumorseg.report import case_tables
 from napari_tumorseg.report.case_figures import diameter_figures, distribution_charts, montage

@@ -12,8 +12,8 @@ from PIL import Image as PILImage
 from skimage import measure as skmeasure
 
 from napari_tumorseg.geometry import Array
-from napari_tumorseg.measure.intensity import REST, Distribution
-from napari_tumorseg.measure.rano import LesionDiameters, Rano
+from napari_tumorseg.measurement.intensity import REST, Distribution
+from napari_tumorseg.measurement.rano import LesionDiameters, Rano
 from napari_tumorseg.regions import region_mask
 from napari_tumorseg.report.montage import draw_tiles
 from napari_tumorseg.report.page import png_url, svg

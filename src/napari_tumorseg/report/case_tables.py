@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from napari_tumorseg.measure.agreement import Agreement
-from napari_tumorseg.measure.change import ChangeOverTime, Status
-from napari_tumorseg.measure.laterality import Laterality
-from napari_tumorseg.measure.metrics import METRICS, NONE, in_table
-from napari_tumorseg.measure.rano import LesionDiameters, Rano, warn_of_angle
-from napari_tumorseg.measure.volumes import Measurements, RegionStats
+from napari_tumorseg.measurement.agreement import Agreement
+from napari_tumorseg.measurement.change import ChangeOverTime, Status
+from napari_tumorseg.measurement.laterality import Laterality
+from napari_tumorseg.measurement.metrics import METRICS, NONE, in_table
+from napari_tumorseg.measurement.rano import LesionDiameters, Rano, warn_of_angle
+from napari_tumorseg.measurement.volumes import Measurements, RegionStats
 from napari_tumorseg.report.page import Head, HtmlTable, Section
 from napari_tumorseg.report.text import (
     SQUARE_MM,

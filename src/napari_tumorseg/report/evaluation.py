@@ -9,7 +9,7 @@ from typing import Any
 from napari_tumorseg.evaluation.result import Evaluation
 from napari_tumorseg.evaluation.scores import CaseScores, RowScores
 from napari_tumorseg.evaluation.statistics import unseen_first
-from napari_tumorseg.measure.metrics import METRICS, NONE, in_table
+from napari_tumorseg.measurement.metrics import METRICS, NONE, in_table
 from napari_tumorseg.regions import REGION_NAMES, get_convention
 from napari_tumorseg.report.charts import BarGroup, Curve, Series, bars, curves
 from napari_tumorseg.report.evaluation_summary import slice_tables, volume_tables

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from napari_tumorseg.evaluation.result import Evaluation
 from napari_tumorseg.evaluation.statistics import EVERY, SEEN, UNSEEN, RegionSummary, Stats, groups
-from napari_tumorseg.measure.metrics import METRICS, SLICE_METRICS, Metric
+from napari_tumorseg.measurement.metrics import METRICS, SLICE_METRICS, Metric
 from napari_tumorseg.report.evaluation_tables import of_group, slice_lines
 from napari_tumorseg.report.page import Head, HtmlTable
 from napari_tumorseg.report.text import count, titled

@@ -14,7 +14,7 @@ from napari_tumorseg.evaluation.scores import CaseScores, RowScores, slice_value
 from napari_tumorseg.evaluation.settings import AT_NETWORK_SIZE, CONVENTIONS, SliceChoice
 from napari_tumorseg.evaluation.slicewise import confusions
 from napari_tumorseg.evaluation.statistics import EVERY, UNSEEN, RegionSummary, groups
-from napari_tumorseg.measure.metrics import LESION_METRICS, METRICS, NONE, SLICE_METRICS, in_table
+from napari_tumorseg.measurement.metrics import LESION_METRICS, METRICS, NONE, SLICE_METRICS, in_table
 from napari_tumorseg.report.tables import NOTICE, cell, jsonable
 from napari_tumorseg.report.text import shortened
 

@@ -17,7 +17,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 from PIL.Image import Image
 
-from napari_tumorseg.measure.metrics import Metric
+from napari_tumorseg.measurement.metrics import Metric
 
 
 class Head(NamedTuple):

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from napari_tumorseg.measure import Agreement, Measurements, RegionStats
-from napari_tumorseg.measure.metrics import METRICS, NONE, in_table
+from napari_tumorseg.measurement import Agreement, Measurements, RegionStats
+from napari_tumorseg.measurement.metrics import METRICS, NONE, in_table
 from napari_tumorseg.regions import get_convention
 from napari_tumorseg.report.text import amount, compared, flagged, millilitres, number, titled
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from napari_tumorseg.measure.agreement import Agreement
-from napari_tumorseg.measure.metrics import NONE
+from napari_tumorseg.measurement.agreement import Agreement
+from napari_tumorseg.measurement.metrics import NONE
 
 SQUARE_MM = "mm\N{SUPERSCRIPT TWO}"
 

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from qtpy.QtWidgets import QCheckBox, QHBoxLayout, QPushButton, QVBoxLayout, QWidget
 
 from napari_tumorseg.errors import InputError
-from napari_tumorseg.measure.laterality import Laterality, laterality
-from napari_tumorseg.measure.midline import Midline, find_midline
-from napari_tumorseg.measure.rano import LesionDiameters, Rano, rano, warn_of_angle
-from napari_tumorseg.measure.volumes import Measurements, measure
+from napari_tumorseg.measurement.laterality import Laterality, laterality
+from napari_tumorseg.measurement.midline import Midline, find_midline
+from napari_tumorseg.measurement.rano import LesionDiameters, Rano, rano, warn_of_angle
+from napari_tumorseg.measurement.volumes import Measurements, measure
 from napari_tumorseg.scan import Scan, Segmentation
 from napari_tumorseg.viewer.compare.diameters_layer import MOST_LESIONS, DiametersLayer
 from napari_tumorseg.viewer.compare.midline_layer import hide_midline, show_midline

@@ -11,12 +11,12 @@ from napari_tumorseg.errors import OutputError, TumorSegError
 from napari_tumorseg.io import side_file, write_mask
 from napari_tumorseg.io.atomic import check_target, write_text
 from napari_tumorseg.io.formats import WRITABLE
-from napari_tumorseg.measure.agreement import Agreement
-from napari_tumorseg.measure.change import ChangeOverTime
-from napari_tumorseg.measure.laterality import laterality
-from napari_tumorseg.measure.midline import Midline, find_midline
-from napari_tumorseg.measure.rano import Rano, rano
-from napari_tumorseg.measure.volumes import measure
+from napari_tumorseg.measurement.agreement import Agreement
+from napari_tumorseg.measurement.change import ChangeOverTime
+from napari_tumorseg.measurement.laterality import laterality
+from napari_tumorseg.measurement.midline import Midline, find_midline
+from napari_tumorseg.measurement.rano import Rano, rano
+from napari_tumorseg.measurement.volumes import measure
 from napari_tumorseg.models import ModelCard, list_models
 from napari_tumorseg.report.case import write_case_report
 from napari_tumorseg.report.overlay_image import overlay

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from qtpy.QtWidgets import QComboBox, QHBoxLayout, QPushButton, QSizePolicy, QVBoxLayout, QWidget
 
-from napari_tumorseg.measure.intensity import Distribution, intensities
+from napari_tumorseg.measurement.intensity import Distribution, intensities
 from napari_tumorseg.scan import Segmentation
 from napari_tumorseg.viewer.layers.colours import colour_of
 from napari_tumorseg.viewer.state.context import PanelContext

@@ -8,7 +8,7 @@ import numpy as np
 from napari.layers import Shapes as ShapesLayer
 
 from napari_tumorseg.geometry import Grid
-from napari_tumorseg.measure.midline import Midline
+from napari_tumorseg.measurement.midline import Midline
 from napari_tumorseg.viewer.layers.to_layers import placement
 from napari_tumorseg.viewer.layers.views import add_view, remove_views, view_metadata
 

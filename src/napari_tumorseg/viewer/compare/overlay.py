@@ -12,7 +12,7 @@ from qtpy.QtGui import QColor, QPixmap
 from qtpy.QtWidgets import QGridLayout, QLabel, QSizePolicy, QWidget
 
 from napari_tumorseg.geometry import Array
-from napari_tumorseg.measure.error_map import AGREEMENT_COLOURS, AGREEMENT_NAMES, agreement_map
+from napari_tumorseg.measurement.error_map import AGREEMENT_COLOURS, AGREEMENT_NAMES, agreement_map
 from napari_tumorseg.scan import Segmentation
 from napari_tumorseg.viewer.layers.to_layers import placement
 from napari_tumorseg.viewer.layers.views import add_view, remove_views, view_metadata, views

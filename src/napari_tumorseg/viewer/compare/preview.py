@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from napari.layers import Image as ImageLayer
 
-from napari_tumorseg.measure.registration import Rigid
+from napari_tumorseg.measurement.registration import Rigid
 from napari_tumorseg.scan import Scan
 from napari_tumorseg.viewer.layers.to_layers import contrast_limits, placement
 from napari_tumorseg.viewer.layers.views import add_view, remove_views, view_metadata

@@ -12,8 +12,8 @@ from qtpy.QtWidgets import QFileDialog, QHBoxLayout, QPushButton, QVBoxLayout, Q
 from napari_tumorseg.errors import ChoiceNeededError, InputError
 from napari_tumorseg.io import read_mask
 from napari_tumorseg.io.formats import file_dialog_filter
-from napari_tumorseg.measure.agreement import Agreement, agreement
-from napari_tumorseg.measure.metrics import MASK_METRICS, RegionAgreement
+from napari_tumorseg.measurement.agreement import Agreement, agreement
+from napari_tumorseg.measurement.metrics import MASK_METRICS, RegionAgreement
 from napari_tumorseg.report.text import capital
 from napari_tumorseg.scan import Segmentation
 from napari_tumorseg.viewer.compare.agreement_view import AgreementView

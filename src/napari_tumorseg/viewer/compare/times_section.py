@@ -10,9 +10,9 @@ from napari.layers import Labels as LabelsLayer
 from qtpy.QtWidgets import QFormLayout, QHBoxLayout, QPushButton, QVBoxLayout, QWidget
 
 from napari_tumorseg.errors import InputError
-from napari_tumorseg.measure.change import ChangeOverTime, LesionChange, change
-from napari_tumorseg.measure.rano import rano
-from napari_tumorseg.measure.registration import Rigid, register
+from napari_tumorseg.measurement.change import ChangeOverTime, LesionChange, change
+from napari_tumorseg.measurement.rano import rano
+from napari_tumorseg.measurement.registration import Rigid, register
 from napari_tumorseg.scan import Scan, Segmentation
 from napari_tumorseg.viewer.compare.preview import hide_preview, registration_text, show_preview
 from napari_tumorseg.viewer.state.context import PanelContext

@@ -11,7 +11,7 @@ from psygnal import Signal
 from qtpy.QtCore import QObject
 from qtpy.QtGui import QGuiApplication
 
-from napari_tumorseg.measure import Measurements, RegionStats
+from napari_tumorseg.measurement import Measurements, RegionStats
 from napari_tumorseg.regions import LabelConvention, get_convention
 from napari_tumorseg.report import summary
 from napari_tumorseg.report.text import millilitres

@@ -12,7 +12,7 @@ from qtpy.QtCore import QObject, QTimer
 
 from napari_tumorseg.edit import Change
 from napari_tumorseg.geometry import Grid
-from napari_tumorseg.measure.volumes import listed
+from napari_tumorseg.measurement.volumes import listed
 from napari_tumorseg.regions import LabelConvention
 from napari_tumorseg.viewer.state.active_mask import ActiveMask
 from napari_tumorseg.viewer.state.tracked_mask import TrackedMask

@@ -11,7 +11,7 @@ from psygnal import Signal
 from qtpy.QtCore import QObject
 from superqt.utils import create_worker
 
-from napari_tumorseg.measure import Measurements, measure
+from napari_tumorseg.measurement import Measurements, measure
 from napari_tumorseg.scan import Segmentation
 from napari_tumorseg.viewer.state.active_mask import ActiveMask
 from napari_tumorseg.viewer.widgets.background import Failure, sentence

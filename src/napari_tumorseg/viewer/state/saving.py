@@ -14,7 +14,7 @@ from napari_tumorseg.errors import InputError, OutputError
 from napari_tumorseg.io import side_file, write_mask
 from napari_tumorseg.io.atomic import write_text
 from napari_tumorseg.io.formats import NIFTI, save_dialog_filter
-from napari_tumorseg.measure import Measurements
+from napari_tumorseg.measurement import Measurements
 from napari_tumorseg.report.tables import to_csv, to_json
 from napari_tumorseg.samples import KINDS, sample_path
 from napari_tumorseg.scan import Segmentation

@@ -14,7 +14,7 @@ from napari.layers import Layer
 from napari_tumorseg.edit import Change, LiveCounts
 from napari_tumorseg.errors import TumorSegError
 from napari_tumorseg.geometry import Array
-from napari_tumorseg.measure.volumes import listed
+from napari_tumorseg.measurement.volumes import listed
 from napari_tumorseg.regions import LabelConvention, decide_convention
 from napari_tumorseg.viewer.layers.axes import Index, LayerAxes
 from napari_tumorseg.viewer.layers.edits import EDITS_KEY, Edits, edits_of

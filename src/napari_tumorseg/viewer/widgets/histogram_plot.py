@@ -8,7 +8,7 @@ from qtpy.QtCore import QPointF, QRectF, QSize, Qt
 from qtpy.QtGui import QColor, QPainter, QPaintEvent, QPen, QPolygonF
 from qtpy.QtWidgets import QSizePolicy, QWidget
 
-from napari_tumorseg.measure.intensity import Distribution
+from napari_tumorseg.measurement.intensity import Distribution
 
 _ROW, _FOOT, _NAMES, _EDGE = 34, 34, 58, 6
 _REST = "#9aa0a6"

@@ -8,10 +8,10 @@ import pytest
 
 from napari_tumorseg.errors import GeometryError, InputError
 from napari_tumorseg.geometry import Grid
-from napari_tumorseg.measure import measure
-from napari_tumorseg.measure.change import change
-from napari_tumorseg.measure.rano import rano
-from napari_tumorseg.measure.registration import Rigid
+from napari_tumorseg.measurement import measure
+from napari_tumorseg.measurement.change import change
+from napari_tumorseg.measurement.rano import rano
+from napari_tumorseg.measurement.registration import Rigid
 from napari_tumorseg.regions import CONVENTIONS
 from napari_tumorseg.scan import Segmentation
 

@@ -8,8 +8,8 @@ from skimage.color import deltaE_ciede2000, rgb2lab
 
 from napari_tumorseg.errors import GeometryError, InputError
 from napari_tumorseg.geometry import Grid
-from napari_tumorseg.measure import agreement
-from napari_tumorseg.measure.error_map import AGREEMENT_COLOURS, AGREEMENT_NAMES, agreement_map
+from napari_tumorseg.measurement import agreement
+from napari_tumorseg.measurement.error_map import AGREEMENT_COLOURS, AGREEMENT_NAMES, agreement_map
 from napari_tumorseg.regions import CONVENTIONS
 from napari_tumorseg.scan import Segmentation
 

@@ -10,9 +10,9 @@ import pytest
 from scipy import ndimage
 
 from napari_tumorseg.errors import GeometryError
-from napari_tumorseg.measure import LESION_RULES, Confusion, lesion_wise
-from napari_tumorseg.measure.surface_distance import element_areas, weighted_hd95
-from tests.measure.masks import EMPTY, PAIRS, SHAPE, SPACINGS, ball, box, each, grid, noise
+from napari_tumorseg.measurement import LESION_RULES, Confusion, lesion_wise
+from napari_tumorseg.measurement.surface_distance import element_areas, weighted_hd95
+from tests.measurement.masks import EMPTY, PAIRS, SHAPE, SPACINGS, ball, box, each, grid, noise
 
 FULL = np.ones((3, 3, 3))
 IMAGE = (40, 50, 50)

@@ -7,7 +7,7 @@ import pytest
 
 from napari_tumorseg.errors import GeometryError
 from napari_tumorseg.geometry import Grid
-from napari_tumorseg.measure.intensity import REST, intensities
+from napari_tumorseg.measurement.intensity import REST, intensities
 from napari_tumorseg.regions import CONVENTIONS
 from napari_tumorseg.scan import Image, Role, Scan, Segmentation
 

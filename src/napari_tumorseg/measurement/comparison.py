@@ -7,9 +7,9 @@ from functools import cached_property
 import numpy as np
 
 from napari_tumorseg.geometry import Array, Grid
-from napari_tumorseg.measure.confusion import Confusion
-from napari_tumorseg.measure.max_diameter import longest_diagonal
-from napari_tumorseg.measure.surface_distance import Directed, hd95, nsd, surface_distances
+from napari_tumorseg.measurement.confusion import Confusion
+from napari_tumorseg.measurement.max_diameter import longest_diagonal
+from napari_tumorseg.measurement.surface_distance import Directed, hd95, nsd, surface_distances
 
 
 class Comparison:

@@ -11,8 +11,8 @@ from dataclasses import asdict, dataclass
 from types import MappingProxyType
 from typing import Any, Literal
 
-from napari_tumorseg.measure.comparison import Comparison
-from napari_tumorseg.measure.confusion import Confusion
+from napari_tumorseg.measurement.comparison import Comparison
+from napari_tumorseg.measurement.confusion import Confusion
 
 NONE = "\N{EM DASH}"
 """Text in place of a number that does not exist."""

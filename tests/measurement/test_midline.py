@@ -12,7 +12,7 @@ from scipy.spatial.transform import Rotation
 
 from napari_tumorseg.geometry import Grid
 from napari_tumorseg.io import read
-from napari_tumorseg.measure.midline import Midline, find_midline
+from napari_tumorseg.measurement.midline import Midline, find_midline
 from napari_tumorseg.scan import Image, Role, Scan
 
 SHAPE, SPACING = (40, 96, 80), (4.0, 2.0, 2.0)

@@ -12,12 +12,12 @@ from scipy.spatial.distance import cdist
 
 from napari_tumorseg.errors import GeometryError, InputError
 from napari_tumorseg.geometry import Grid
-from napari_tumorseg.measure import Confusion, agreement
-from napari_tumorseg.measure.comparison import image_diagonal
-from napari_tumorseg.measure.surface_distance import hd95, nsd, surface_distances
+from napari_tumorseg.measurement import Confusion, agreement
+from napari_tumorseg.measurement.comparison import image_diagonal
+from napari_tumorseg.measurement.surface_distance import hd95, nsd, surface_distances
 from napari_tumorseg.regions import CONVENTIONS, convert
 from napari_tumorseg.scan import Segmentation
-from tests.measure.masks import EMPTY, PAIRS, SHAPE, SPACINGS, ball, box, each, grid
+from tests.measurement.masks import EMPTY, PAIRS, SHAPE, SPACINGS, ball, box, each, grid
 
 ALL = PAIRS | EMPTY
 RATIOS = ("dice", "iou", "accuracy", "precision", "sensitivity", "specificity", "f1")

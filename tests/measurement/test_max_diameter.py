@@ -7,8 +7,8 @@ from scipy.spatial import QhullError
 from scipy.spatial.distance import pdist
 from skimage.measure import marching_cubes
 
-from napari_tumorseg.measure import max_diameter
-from napari_tumorseg.measure.max_diameter import face_centres, longest_diameter
+from napari_tumorseg.measurement import max_diameter
+from napari_tumorseg.measurement.max_diameter import face_centres, longest_diameter
 
 
 def affine(spacing=(1, 1, 1), shear=0.0, turn=0.0):

@@ -10,7 +10,7 @@ import numpy as np
 
 from napari_tumorseg.errors import GeometryError
 from napari_tumorseg.geometry import Array, bounding_box
-from napari_tumorseg.measure.volumes import listed
+from napari_tumorseg.measurement.volumes import listed
 from napari_tumorseg.regions import region_mask
 from napari_tumorseg.scan import Image, Role, Scan, Segmentation
 

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from napari_tumorseg.measure import bidimensional
-from napari_tumorseg.measure.bidimensional import bidimensional_diameters
+from napari_tumorseg.measurement import bidimensional
+from napari_tumorseg.measurement.bidimensional import bidimensional_diameters
 
 # spacings as fractions, so that the oracle decides everything exactly
 SPACINGS = [(1, 1), (Fraction(3, 4), Fraction(5, 4)), (Fraction(2), Fraction(1, 2)), (Fraction(15, 16), 1)]

@@ -21,7 +21,7 @@ from scipy import ndimage
 
 from napari_tumorseg.geometry import Affine, Array, Grid, Unit
 from napari_tumorseg.intensity import DARKEST, normalise_intensity
-from napari_tumorseg.measure.volumes import Point
+from napari_tumorseg.measurement.volumes import Point
 from napari_tumorseg.scan import Scan
 
 _COARSE_MM = 4.0

@@ -11,7 +11,7 @@ from scipy.spatial.transform import Rotation
 from napari_tumorseg.errors import GeometryError, InputError, TumorSegError
 from napari_tumorseg.geometry import Grid
 from napari_tumorseg.io import read
-from napari_tumorseg.measure.registration import Rigid, apply_transform, register
+from napari_tumorseg.measurement.registration import Rigid, apply_transform, register
 from napari_tumorseg.regions import CONVENTIONS
 from napari_tumorseg.scan import Image, Role, Scan, Segmentation
 

@@ -16,9 +16,9 @@ from scipy import ndimage
 
 from napari_tumorseg.errors import GeometryError
 from napari_tumorseg.geometry import Affine, Array, Grid
-from napari_tumorseg.measure.confusion import Confusion
-from napari_tumorseg.measure.max_diameter import LabelledComponents, components
-from napari_tumorseg.measure.surface_distance import union_box, weighted_hd95
+from napari_tumorseg.measurement.confusion import Confusion
+from napari_tumorseg.measurement.max_diameter import LabelledComponents, components
+from napari_tumorseg.measurement.surface_distance import union_box, weighted_hd95
 
 _CONNECTED_18 = ndimage.generate_binary_structure(3, 2)
 

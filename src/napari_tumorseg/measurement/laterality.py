@@ -12,8 +12,8 @@ import numpy as np
 
 from napari_tumorseg.errors import GeometryError
 from napari_tumorseg.geometry import Array, Grid, bounding_box
-from napari_tumorseg.measure.midline import Midline
-from napari_tumorseg.measure.volumes import listed
+from napari_tumorseg.measurement.midline import Midline
+from napari_tumorseg.measurement.volumes import listed
 from napari_tumorseg.regions import region_mask
 from napari_tumorseg.scan import Segmentation
 

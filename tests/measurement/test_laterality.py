@@ -7,8 +7,8 @@ import pytest
 
 from napari_tumorseg.errors import GeometryError
 from napari_tumorseg.geometry import Grid
-from napari_tumorseg.measure.laterality import laterality
-from napari_tumorseg.measure.midline import Midline
+from napari_tumorseg.measurement.laterality import laterality
+from napari_tumorseg.measurement.midline import Midline
 from napari_tumorseg.regions import CONVENTIONS
 from napari_tumorseg.scan import Segmentation
 

@@ -18,11 +18,11 @@ import numpy as np
 
 from napari_tumorseg.errors import GeometryError, InputError
 from napari_tumorseg.geometry import Array, Grid, Unit
-from napari_tumorseg.measure.comparison import Comparison
-from napari_tumorseg.measure.metrics import MASK_METRICS, RegionAgreement
-from napari_tumorseg.measure.rows import row_of
-from napari_tumorseg.measure.surface_distance import union_box
-from napari_tumorseg.measure.volumes import listed
+from napari_tumorseg.measurement.comparison import Comparison
+from napari_tumorseg.measurement.metrics import MASK_METRICS, RegionAgreement
+from napari_tumorseg.measurement.rows import row_of
+from napari_tumorseg.measurement.surface_distance import union_box
+from napari_tumorseg.measurement.volumes import listed
 from napari_tumorseg.regions import REGION_NAMES, LabelConvention, convert, region_mask
 from napari_tumorseg.scan import Segmentation
 

@@ -8,8 +8,8 @@ from typing import Any, Literal
 import numpy as np
 
 from napari_tumorseg.geometry import Affine, Array, Grid, Unit, bounding_box
-from napari_tumorseg.measure.max_diameter import components, longest_diameter
-from napari_tumorseg.measure.rows import row_of
+from napari_tumorseg.measurement.max_diameter import components, longest_diameter
+from napari_tumorseg.measurement.rows import row_of
 from napari_tumorseg.regions import REGION_NAMES, LabelConvention, region_mask
 from napari_tumorseg.scan import Segmentation
 

@@ -9,8 +9,8 @@ import pytest
 from napari_tumorseg.errors import InputError
 from napari_tumorseg.geometry import Grid
 from napari_tumorseg.io import read_mask
-from napari_tumorseg.measure.bidimensional import bidimensional_diameters
-from napari_tumorseg.measure.rano import Rano, rano, warn_of_angle, with_ends
+from napari_tumorseg.measurement.bidimensional import bidimensional_diameters
+from napari_tumorseg.measurement.rano import Rano, rano, warn_of_angle, with_ends
 from napari_tumorseg.regions import CONVENTIONS
 from napari_tumorseg.scan import Segmentation
 

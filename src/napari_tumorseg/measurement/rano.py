@@ -20,9 +20,9 @@ from scipy import ndimage
 
 from napari_tumorseg.errors import InputError
 from napari_tumorseg.geometry import Array, Grid, Unit, bounding_box
-from napari_tumorseg.measure.bidimensional import TOLERANCE_DEGREES, Pair, bidimensional_diameters
-from napari_tumorseg.measure.max_diameter import components
-from napari_tumorseg.measure.volumes import Point
+from napari_tumorseg.measurement.bidimensional import TOLERANCE_DEGREES, Pair, bidimensional_diameters
+from napari_tumorseg.measurement.max_diameter import components
+from napari_tumorseg.measurement.volumes import Point
 from napari_tumorseg.regions import region_mask
 from napari_tumorseg.scan import Segmentation
 

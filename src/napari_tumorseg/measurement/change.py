@@ -14,11 +14,11 @@ import numpy as np
 
 from napari_tumorseg.errors import GeometryError, InputError
 from napari_tumorseg.geometry import Array, Grid, bounding_box
-from napari_tumorseg.measure.max_diameter import components
-from napari_tumorseg.measure.rano import Rano
-from napari_tumorseg.measure.registration import Rigid
-from napari_tumorseg.measure.rows import row_of
-from napari_tumorseg.measure.volumes import listed
+from napari_tumorseg.measurement.max_diameter import components
+from napari_tumorseg.measurement.rano import Rano
+from napari_tumorseg.measurement.registration import Rigid
+from napari_tumorseg.measurement.rows import row_of
+from napari_tumorseg.measurement.volumes import listed
 from napari_tumorseg.regions import region_mask
 from napari_tumorseg.scan import Segmentation
 

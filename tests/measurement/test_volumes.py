@@ -11,7 +11,7 @@ from scipy import ndimage
 from skimage.measure import regionprops
 
 from napari_tumorseg.geometry import Grid
-from napari_tumorseg.measure import Measurements, RegionStats, longest_diameter, measure
+from napari_tumorseg.measurement import Measurements, RegionStats, longest_diameter, measure
 from napari_tumorseg.regions import CONVENTIONS
 from napari_tumorseg.scan import Segmentation
 
