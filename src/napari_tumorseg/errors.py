@@ -36,6 +36,10 @@ class Remedy(StrEnum):
     CHANGE_DEVICES = auto()
     CHANGE_LEFT_OUT = auto()
     """Correct the names of cases that a training leaves out."""
+    CHANGE_SPLIT = auto()
+    """Name patients to validate a training on."""
+    ADD_CASES = auto()
+    """Train on more patients."""
 
 
 class TumorSegError(Exception):

@@ -10,6 +10,7 @@ import typer
 
 from napari_tumorseg.cli import options
 from napari_tumorseg.cli.output import console
+from napari_tumorseg.cli.wording import worded
 
 if TYPE_CHECKING:
     from napari_tumorseg.models import Model
@@ -83,7 +84,7 @@ def _need_extra() -> None:
 
 
 def _say(sentence: str) -> None:
-    console(stderr=True).print(sentence, markup=False)
+    console(stderr=True).print(worded(sentence), markup=False)
 
 
 def _say_nothing(sentence: str) -> None:

@@ -19,6 +19,10 @@ ADVICE = {
     Remedy.CHANGE_START: "choose another model for --start-from, or another split",
     Remedy.CHANGE_DEVICES: "change --device, --devices or --nodes",
     Remedy.CHANGE_LEFT_OUT: "correct --leave-out",
+    Remedy.CHANGE_SPLIT: "keep them with --set \"split.validation=['NAME']\", or a share of all with "
+    "--set split.fractions=[0.8,0.2,0.0]",
+    Remedy.ADD_CASES: "add patients with --data, or split its slices with --set split.by=slice "
+    "--set split.fractions=[0.8,0.2,0.0]",
 }
 
 

@@ -220,8 +220,6 @@ def _fit(
     validates = len(data_module.val_data) > 0
     last = checkpoints.latest(run, tell)
     tell(_told(data_module, data_split, recipe))
-    if not validates:
-        tell("nobody is left to validate on, so no checkpoint is chosen: the last weights are kept")
     if last is not None and last.stopped:
         tell("it has stopped early, so there is nothing left to train")
     else:

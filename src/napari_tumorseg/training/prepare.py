@@ -7,16 +7,20 @@ from pathlib import Path
 
 import lightning
 
-from napari_tumorseg.errors import InputError, OutputError, Remedy
-from napari_tumorseg.io.dataset import DataSet
+from napari_tumorseg.errors import InputError, Notice, OutputError, Remedy
+from napari_tumorseg.io.dataset import DataSet, patient_of
+from napari_tumorseg.models.messages import some
 from napari_tumorseg.training.cache import CachedCase, SkippedCase, fill_cache
 from napari_tumorseg.training.checkpoints import Tell
 from napari_tumorseg.training.compute import ComputeSettings
 from napari_tumorseg.training.datamodule import SliceDataModule
 from napari_tumorseg.training.module import SegmentationModule
 from napari_tumorseg.training.recipe import Recipe
-from napari_tumorseg.training.split import DataSplit, absent, divide
+from napari_tumorseg.training.split import DataSplit, absent, divide, shuffled
 from napari_tumorseg.training.trainer import be_quiet
+
+_VALIDATION_SHARE = 0.2
+"""Share of the patients that is suggested for validation where the split keeps none."""
 
 
 def cached(data: DataSet, recipe: Recipe, folder: Path, tell: Tell) -> list[CachedCase]:
@@ -47,13 +51,43 @@ def cached(data: DataSet, recipe: Recipe, folder: Path, tell: Tell) -> list[Cach
 
 
 def divided(cases: Sequence[CachedCase], recipe: Recipe, leave_out: Sequence[str], tell: Tell) -> DataSplit:
-    """Divide; a name that is not there is told where the recipe has it, and a mistake where the user has."""
+    """Split the cases, and report what is missing for the split.
+
+    A name that the user leaves out must be in the data. Names of the recipe's are reported only if the data
+    hold some of them: data in which none of them is found are another data set.
+
+    Raises
+    ------
+    InputError
+        If the data lack a case that the user leaves out, or none is left to train on.
+    """
     slices_of = _taking_part(cases, recipe)
-    for name in absent(slices_of, recipe.split):
-        if name in leave_out:
+    missing = absent(slices_of, recipe.split)
+    for name in leave_out:
+        if name in missing:
             raise InputError(f"the data hold no case {name} to leave out", remedy=Remedy.CHANGE_LEFT_OUT)
-        tell(f"the recipe's split names {name}, which the data do not hold")
-    return divide(slices_of, recipe.split)
+    for part, named in (("testing", recipe.split.test), ("validation", recipe.split.validation)):
+        wanted = [name for name in named if name not in leave_out]
+        lacking = [name for name in wanted if name in missing]
+        if 0 < len(lacking) < len(wanted):
+            count = f"{len(lacking)} of {len(wanted)} patients"
+            tell(f"the data lack {count} that the recipe names for {part}: {some(lacking, quote=False)}")
+    data_split = divide(slices_of, recipe.split)
+    if not data_split.validation:
+        tell(_unvalidated(data_split, recipe))
+    return data_split
+
+
+def _unvalidated(data_split: DataSplit, recipe: Recipe) -> Notice:
+    """Return a warning that nobody validates, with patients who could."""
+    fact = "no patient is kept for validation, so the weights of the last epoch are kept, good or not"
+    patients = sorted({patient_of(name.partition("#")[0]) for name in data_split.train})
+    if len(patients) == 1:
+        return Notice(f"{fact}; {patients[0]} is the only patient to train on", Remedy.ADD_CASES)
+    count = max(1, round(len(patients) * _VALIDATION_SHARE))
+    suggested = sorted(shuffled(patients, recipe.split.seed)[:count])
+    example = f"of {len(patients)} patients, take for example {', '.join(suggested)}"
+    return Notice(f"{fact}; {example}", Remedy.CHANGE_SPLIT)
 
 
 def _taking_part(cases: Sequence[CachedCase], recipe: Recipe) -> dict[str, list[int]]:

@@ -79,7 +79,7 @@ def divide(slices_of: Mapping[str, Sequence[int]], rule: SplitSettings) -> DataS
             units.setdefault(patient_of(case), []).append(case)
     fixed = {unit: part for part in ("validation", "test") for unit in _fixed(part, rule, units)}
     free = [unit for unit in sorted(units) if unit not in fixed]
-    drawn = dict(zip(_shuffled(free, rule.seed), _sides(len(free), rule), strict=True))
+    drawn = dict(zip(shuffled(free, rule.seed), _sides(len(free), rule), strict=True))
     side = {**drawn, **fixed}
     parts = {part: tuple(c for u in sorted(units) if side[u] == part for c in units[u]) for part in PARTS}
     if not parts["train"]:
@@ -110,7 +110,8 @@ def absent(slices_of: Mapping[str, Sequence[int]], rule: SplitSettings) -> list[
     return [name for name in fixed if name not in there and patient_of(name) not in there]
 
 
-def _shuffled(units: Sequence[str], seed: int) -> list[str]:
+def shuffled(units: Sequence[str], seed: int) -> list[str]:
+    """Return the names in an order that the seed decides."""
     order = np.random.Generator(np.random.PCG64(seed)).permutation(len(units))
     return [units[i] for i in order]
 

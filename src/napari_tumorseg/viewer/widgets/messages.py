@@ -23,6 +23,8 @@ ADVICE = {
     Remedy.CHANGE_START: "start from another model, or change the split",
     Remedy.CHANGE_DEVICES: "change the number of devices",
     Remedy.CHANGE_LEFT_OUT: "correct the names of the cases to leave out",
+    Remedy.CHANGE_SPLIT: "keep patients for validation",
+    Remedy.ADD_CASES: "add patients",
 }
 
 _FOLDERS = re.compile(
