@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import re
 import tomllib
 from pathlib import Path
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, ValidationError
+
+_DEEP_KEY = re.compile(r"(?<![\w\"'-])(?:[\w\"'-]+[ \t]*\.[ \t]*){64}")
+"""A key of many dotted parts, on which `tomllib` takes time by their square."""
+
+_NESTED = "cannot be read: its tables or lists are nested too deeply"
 
 
 class TomlTable(BaseModel):
@@ -24,12 +30,18 @@ def read_toml(path: Path) -> dict[str, Any]:
         If the file cannot be read; the message continues a sentence that begins with the file's name.
     """
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
+        text = path.read_text(encoding="utf-8")
     except OSError as error:
         raise ValueError(f"cannot be read: {error.strerror or error}") from error
+    except UnicodeDecodeError as error:
+        raise ValueError(f"is not valid TOML: {error}") from error
+    if _DEEP_KEY.search(text):
+        raise ValueError(_NESTED)
+    try:
+        return tomllib.loads(text)
     except RecursionError:  # its traceback is thousands of lines long
-        raise ValueError("cannot be read: its tables or lists are nested too deeply") from None
-    except ValueError as error:
+        raise ValueError(_NESTED) from None
+    except tomllib.TOMLDecodeError as error:
         raise ValueError(f"is not valid TOML: {error}") from error
 
 

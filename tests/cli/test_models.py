@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import pytest
+
 from tests.cli.conftest import Run
 
 
@@ -37,6 +39,23 @@ def test_a_broken_card(tumorseg: Run, model: Path) -> None:
     assert done.code == 5
     assert f"{model}: input.plane: " in done.err
     assert len(done.err.splitlines()) == 1
+
+
+def test_a_card_that_cannot_be_read_hides_no_other(
+    tumorseg: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "models"
+    folder.mkdir()
+    (folder / "deep.toml").write_text("a = " + "[" * 100_000, encoding="utf-8")
+    (folder / "dotted.toml").write_text(".".join(["a"] * 50_000) + " = 1", encoding="utf-8")
+    monkeypatch.setenv("TUMORSEG_MODELS", str(folder))
+    done = tumorseg("models")
+    assert done.code == 0 and "brats-regions" in done.out and "lgg-flair" in done.out
+    said = " ".join(done.err.split())
+    assert said.count("warning: ") == said.count("nested too deeply") == 2
+    assert "Traceback" not in said
+    assert tumorseg("models", "deep").code == 5
+    assert len(json.loads(tumorseg("models", "--json").out)) == 2
 
 
 def test_no_such_model(tumorseg: Run) -> None:

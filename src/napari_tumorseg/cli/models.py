@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from napari_tumorseg.cli import options
-from napari_tumorseg.cli.output import console, show_json
+from napari_tumorseg.cli.output import console, show_json, show_warnings
 
 
 def models(
@@ -17,7 +17,7 @@ def models(
     as_json: options.AsJson = False,
 ) -> None:
     """List the models, or show the card of one."""
-    from napari_tumorseg.models import get_model, list_models, user_folder
+    from napari_tumorseg.models import get_model, list_models, unusable_models, user_folder
 
     if name is not None:
         card = get_model(name).card
@@ -27,6 +27,7 @@ def models(
             console().print(card.as_text(), markup=False)
         return
     found = list_models()
+    show_warnings(unusable_models().values())
     if as_json:
         show_json([{"origin": m.origin, **m.card.model_dump(mode="json")} for m in found])
         return

@@ -10,6 +10,6 @@ if "torch" not in sys.modules:
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 from napari_tumorseg.models.card import ModelCard
-from napari_tumorseg.models.store import Model, get_model, list_models, user_folder
+from napari_tumorseg.models.store import Model, get_model, list_models, unusable_models, user_folder
 
-__all__ = ["Model", "ModelCard", "get_model", "list_models", "user_folder"]
+__all__ = ["Model", "ModelCard", "get_model", "list_models", "unusable_models", "user_folder"]

@@ -84,7 +84,7 @@ def user_folder() -> Path:
 def list_models() -> list[Model]:
     """Return the models that can be named: the user's, then the built-in ones they do not shadow.
 
-    A broken card does not hide the others: it is left out here, and `get_model` tells what is wrong.
+    A broken card does not hide the others: `unusable_models` lists it.
     """
     found: dict[str, Model] = {}
     for origin, card_path in _all_cards():
@@ -92,6 +92,17 @@ def list_models() -> list[Model]:
             model = _from_card(card_path, origin)
             found.setdefault(model.name, model)
     return list(found.values())
+
+
+def unusable_models() -> dict[Path, str]:
+    """Return a sentence for each card that cannot be used, by the card's path."""
+    found: dict[Path, str] = {}
+    for origin, card_path in _all_cards():
+        try:
+            _from_card(card_path, origin)
+        except TumorSegError as error:
+            found[card_path] = str(error)
+    return found
 
 
 def get_model(name_or_path: str | Path) -> Model:

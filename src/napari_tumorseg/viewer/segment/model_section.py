@@ -1,4 +1,4 @@
-"""Panel section: which model, what it is, and what it lacks."""
+"""Panel section: choice of a model, its card, and what it lacks."""
 
 from __future__ import annotations
 
@@ -11,15 +11,16 @@ from qtpy.QtWidgets import QDialog, QDialogButtonBox, QPlainTextEdit, QSizePolic
 from napari_tumorseg.errors import RoleError
 from napari_tumorseg.inference.model_selection import choose_model, missing_roles, suitability_warnings
 from napari_tumorseg.inference.scan_analysis import ScanAnalysis
-from napari_tumorseg.models import Model, ModelCard, list_models
+from napari_tumorseg.models import Model, ModelCard, list_models, user_folder
 from napari_tumorseg.scan import Scan
+from napari_tumorseg.viewer.widgets.folder_watch import FolderWatch
 from napari_tumorseg.viewer.widgets.section import wrapping_label
 
 _AUTOMATIC = ""
 
 
 class ModelSection(Container):  # type: ignore[type-arg]
-    """Shows the models that can be named; by default the one that suits the modalities there are."""
+    """Choice of a model, by default the one that suits the images; models that are added appear in it."""
 
     edited = Signal()
     """Another model is chosen, by hand or by the modalities."""
@@ -39,6 +40,7 @@ class ModelSection(Container):  # type: ignore[type-arg]
         super().__init__(widgets=[row, self.note], labels=False)
         self.chooser.changed.connect(self._tell)
         self.card.changed.connect(self._show_card)
+        self._watch = FolderWatch(user_folder, self.refresh, self.chooser.native)
         self._tell()
 
     @property
@@ -61,6 +63,11 @@ class ModelSection(Container):  # type: ignore[type-arg]
         """Start with the model of this name, if it is here."""
         if name in self.models:
             self.chooser.value = name
+
+    def refresh(self) -> None:
+        """List the models anew; the choice stays if its model is still there."""
+        self.models = {model.name: model for model in list_models()}
+        self.suit(self._scan, self._analysis)
 
     def suit(self, scan: Scan | None, analysis: ScanAnalysis | None) -> None:
         """Choose for this scan; its analysis is None until somebody has looked at it."""
