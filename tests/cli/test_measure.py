@@ -107,3 +107,39 @@ def test_a_reference_elsewhere_is_refused(tumorseg: Run, mask: Path, tmp_path: P
     done = tumorseg("measure", mask, "--against", reference)
     assert done.code == 3
     assert done.err.count("\n") == 1
+
+
+@pytest.fixture
+def ring(tmp_path: Path) -> Path:
+    """Return a ring of enhancing tumour, 20 x 30 mm, around necrosis."""
+    data = np.zeros((40, 50, 3), dtype=np.uint8)
+    data[10:30, 10:40, 1] = 3
+    data[13:27, 13:37, 1] = 1
+    image = nib.Nifti1Image(data, np.eye(4))
+    image.header.set_xyzt_units("mm")
+    path = tmp_path / "ring_seg.nii.gz"
+    nib.save(image, path)
+    return path
+
+
+def test_the_outline_of_diameters_is_a_choice(tumorseg: Run, ring: Path, tmp_path: Path) -> None:
+    arguments = ("measure", ring, "--labels", "brats-2023")
+    found = {}
+    for outline in ("enhancing-only", "with-necrosis"):
+        done = tumorseg(*arguments, "--rano-outline", outline, "--json")
+        found[outline] = json.loads(done.out)["diameters"]
+        assert found[outline]["outline"] == outline
+    longest = {name: d["lesions"][0]["longest"]["length_mm"] for name, d in found.items()}
+    assert longest["enhancing-only"] == pytest.approx(np.hypot(3, 30))
+    assert longest["with-necrosis"] == pytest.approx(np.hypot(20, 30))
+    assert json.loads(tumorseg(*arguments, "--json").out)["diameters"] == found["enhancing-only"]
+    table = tmp_path / "a.csv"
+    done = tumorseg(*arguments, "--rano-outline", "with-necrosis", "--csv", table)
+    assert ",with-necrosis,1,36.056," in table.read_text()
+    assert "with the necrosis it encloses" in " ".join(done.out.split())
+
+
+def test_an_outline_that_does_not_exist(tumorseg: Run, ring: Path) -> None:
+    done = tumorseg("measure", ring, "--labels", "brats-2023", "--rano-outline", "outer")
+    assert done.code == 2
+    assert "--rano-outline is enhancing-only or with-necrosis" in done.err

@@ -16,7 +16,16 @@ from PIL import Image as PILImage
 from napari_tumorseg.errors import GeometryError, OutputError
 from napari_tumorseg.geometry import Grid
 from napari_tumorseg.io import read, read_mask
-from napari_tumorseg.measurement import Rigid, agreement, change, find_midline, laterality, measure, rano
+from napari_tumorseg.measurement import (
+    METRICS,
+    Rigid,
+    agreement,
+    change,
+    find_midline,
+    laterality,
+    measure,
+    rano,
+)
 from napari_tumorseg.measurement.laterality import Laterality
 from napari_tumorseg.regions import CONVENTIONS
 from napari_tumorseg.report import write_case_report
@@ -339,3 +348,48 @@ def test_a_real_case(tmp_path, shared_data):
     assert "BraTS-GLI-00001-000" in found.text
     assert len(list(pictures(found))) == 2
     assert len(found.source) < 3_000_000
+
+
+@pytest.mark.parametrize(
+    ("outline", "title"),
+    [
+        ("enhancing-only", "enhancing tumour only"),
+        ("with-necrosis", "enhancing tumour with the necrosis it encloses"),
+    ],
+)
+def test_the_outline_of_diameters_is_stated(tmp_path, outline, title):
+    scan, seg = case()
+    seg.labels[3:6, 17:23, 27:33] = 1
+    found = page(tmp_path, scan, seg, rano=rano(seg, outline=outline))
+    assert f"Diameters of ET on axial slices ({title})" in found.text
+
+
+def test_lengths_stand_above_the_picture_and_not_on_each_other(tmp_path):
+    scan, seg = case()
+    source = page(tmp_path, scan, seg, rano=rano(seg)).source
+    figure = source.split("diameters of ET 1", 1)[1].split("</svg>")[0]
+    found = re.findall(r'<text x="[\d.]+" y="([\d.]+)" fill="[^"]+">(\w+) ([\d.]+) mm', figure)
+    assert [name for _, name, _ in found] == ["longest", "perpendicular"]
+    lesion = rano(seg).lesions[0]
+    lengths = [f"{line.length_mm:.1f}" for line in (lesion.longest, lesion.perpendicular)]
+    assert [length for *_, length in found] == lengths
+    first, second = (float(y) for y, *_ in found)
+    top = float(re.search(r"translate\(0 ([\d.]+)\)", figure).group(1))
+    assert first + 11 <= second <= top
+
+
+def test_components_are_explained_where_there_are_several(tmp_path):
+    scan, seg = case()
+    assert "Components: parts that touch" not in page(tmp_path, scan, seg).text
+    seg.labels[0, 0, 0] = 3
+    path = write_case_report(tmp_path / "case.html", scan, seg, measure(seg), overwrite=True)
+    assert "Components: parts that touch by no face, edge or corner" in Page(path.read_text()).text
+
+
+def test_metrics_carry_their_definitions(tmp_path):
+    scan, seg = case()
+    found = page(tmp_path, scan, seg, agreement=agreement(seg, replace(seg, name="expert")))
+    tips = [attributes.get("title") for tag, attributes in found.tags if tag == "th"]
+    hd95 = METRICS["hd95_mm"]
+    assert hd95.tip in tips
+    assert f"HD95: {hd95.definition}." in found.text

@@ -7,6 +7,7 @@ import io
 import json
 import re
 from dataclasses import replace
+from html import escape
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -18,6 +19,7 @@ from rich.console import Console
 from napari_tumorseg.errors import InputError, OutputError
 from napari_tumorseg.evaluation import Evaluation, EvaluationSettings, FailedCase, evaluate
 from napari_tumorseg.io.dataset import CaseRef
+from napari_tumorseg.measurement import LESION_METRICS, METRICS
 from napari_tumorseg.report.charts import BarGroup, Series, bars
 from napari_tumorseg.report.evaluation import page
 from napari_tumorseg.report.evaluation_files import FILES, draw_pictures, write_evaluation
@@ -309,3 +311,24 @@ def test_one_case_has_no_spread(found: Evaluation) -> None:
     assert "dashed: the mean" not in text
     assert "<td>1.000</td>" in text
     assert "1.000 (1.000)" not in text
+
+
+def test_every_metric_stands_in_every_full_output(found: Evaluation) -> None:
+    columns = rows(cases_csv(found))[0]
+    assert {name for name in METRICS if name in columns or f"{name}_3d" in columns} == set(METRICS)
+    assert {f"lesionwise_{name}" for name in LESION_METRICS} <= set(columns)
+    region = json.loads(summary_json(found))["groups"]["all cases"]["regions"][0]
+    assert set(region["in_3d"]) == set(METRICS)
+    html = page(found)
+    for metric in (*METRICS.values(), *LESION_METRICS.values()):
+        assert metric.heading in html
+        assert f'title="{escape(metric.tip).replace("&#x27;", "&#39;")}"' in html
+
+
+def test_hd95_names_its_convention_on_screen_and_in_files(found: Evaluation) -> None:
+    definition = METRICS["hd95_mm"].definition
+    screen = Console(file=io.StringIO(), width=80, color_system=None)
+    screen.print(summary_tables(found)[0])
+    assert definition in " ".join(screen.file.getvalue().split())  # type: ignore[attr-defined]
+    assert json.loads(summary_json(found))["conventions"]["HD95"].startswith(definition)
+    assert definition in check(page(found)).text

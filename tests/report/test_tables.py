@@ -12,9 +12,9 @@ import pytest
 from rich.console import Console
 
 from napari_tumorseg.geometry import Grid
-from napari_tumorseg.measurement import agreement, measure
+from napari_tumorseg.measurement import METRICS, agreement, measure, rano
 from napari_tumorseg.regions import CONVENTIONS
-from napari_tumorseg.report import agreement_table, summary, to_csv, to_json, to_rich
+from napari_tumorseg.report import agreement_table, diameters_table, summary, to_csv, to_json, to_rich
 from napari_tumorseg.scan import Segmentation
 
 
@@ -175,3 +175,68 @@ def test_summary_tells_a_resection_cavity():
 def test_a_volume_is_never_rounded_to_nothing():
     tiny = found("binary", (0.1, 0.1, 0.1), fill={1: slice(5, 6)})
     assert "WT <0.001 mL" in summary(tiny)
+
+
+def ring():
+    labels = np.zeros((3, 40, 50), np.uint8)
+    labels[1, 10:30, 10:40] = 3
+    labels[1, 13:27, 13:37] = 1
+    grid = Grid.from_codes(labels.shape, "SPL", (1.0, 1.0, 1.0))
+    return Segmentation(labels, grid, CONVENTIONS["brats-2023"], "case 1")
+
+
+def test_csv_states_diameters_and_their_outline_in_the_row_of_the_region():
+    seg = ring()
+    found = rano(seg, outline="with-necrosis")
+    table = {row["name"]: row for row in rows(to_csv(measure(seg), diameters=[found]))}
+    lesion = found.lesions[0]
+    enhancing = table["ET"]
+    assert enhancing["rano_outline"] == "with-necrosis"
+    assert float(enhancing["rano_longest_mm"]) == pytest.approx(np.hypot(20, 30), abs=1e-3)
+    assert float(enhancing["rano_perpendicular_mm"]) == pytest.approx(
+        lesion.perpendicular.length_mm, abs=1e-3
+    )
+    assert float(enhancing["rano_sum_of_products_mm2"]) == pytest.approx(lesion.product_mm2, abs=1e-3)
+    assert enhancing["rano_slice"] == "1"
+    assert all(table["WT"][column] == "" for column in table["WT"] if column.startswith("rano_"))
+    assert not any(column.startswith("rano_") for column in rows(to_csv(measure(seg)))[0])
+
+
+def test_json_states_diameters_and_their_outline():
+    seg = ring()
+    content = json.loads(to_json(measure(seg), diameters=rano(seg, outline="with-necrosis")))
+    assert content["diameters"]["outline"] == "with-necrosis"
+    assert "diameters" not in json.loads(to_json(measure(seg)))
+
+
+def test_diameters_on_screen():
+    seg = ring()
+    text = shown(diameters_table(rano(seg, outline="with-necrosis")))
+    assert "enhancing tumour with the necrosis it encloses" in " ".join(text.split())
+    assert "longest (mm)" in text and "perpendicular (mm)" in text
+    assert "36.1" in text
+    assert "enhancing tumour only" in shown(diameters_table(rano(seg)))
+
+
+def test_many_lesions_on_screen():
+    seg = ring()
+    seg.labels[...] = 0
+    for number in range(7):
+        seg.labels[1, 5 * number : 5 * number + 2, 4:9] = 3
+    assert "and 2 smaller lesions" in shown(diameters_table(rano(seg)))
+
+
+def test_components_are_explained_where_there_are_several():
+    seg = ring()
+    assert "components: parts that touch by no face" not in shown(to_rich(measure(seg)))
+    seg.labels[1, 2, 2] = 3
+    assert "components: parts that touch by no face" in shown(to_rich(measure(seg)))
+
+
+def test_hd95_names_its_convention_wherever_it_is_shown():
+    seg = ring()
+    agreed = agreement(seg, replace(seg, name="R"))
+    definition = METRICS["hd95_mm"].definition
+    assert definition in " ".join(shown(agreement_table(agreed)).split())
+    content = json.loads(to_json(measure(seg), agreed=agreed))
+    assert content["agreement"]["definitions"]["hd95_mm"].startswith(definition)

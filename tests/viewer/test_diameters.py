@@ -173,3 +173,15 @@ def test_removing_the_mask_takes_its_lines_along(measured, wait):
     measured.viewer.layers.remove(measured.mine)
     wait(lambda: measured.section.found is None)
     assert not views(measured.viewer)
+
+
+def test_the_outline_is_chosen_and_named(measured, wait):
+    section = measured.section
+    before = section.found
+    assert "Outline: enhancing tumour only" in section.more.value
+    section.outline.setCurrentIndex(section.outline.findData("with-necrosis"))
+    section.outline.activated.emit(section.outline.currentIndex())
+    wait(lambda: section.found is not before)
+    assert section.found.rano == rano(measured.seg, outline="with-necrosis")
+    assert section.found.rano.lesions[0].product_mm2 > before.rano.lesions[0].product_mm2
+    assert "Outline: enhancing tumour with the necrosis it encloses" in section.more.value

@@ -141,6 +141,14 @@ Against = Annotated[
         help="Reference mask to compare with (a file, or a case with one mask).",
     ),
 ]
+RanoOutline = Annotated[
+    str,
+    typer.Option(
+        "--rano-outline",
+        help="Outline of enhancing lesions for bidimensional diameters: enhancing-only, or with-necrosis "
+        "(with the necrosis that the enhancement encloses on the slice).",
+    ),
+]
 AgainstLabels = Annotated[
     str | None, typer.Option("--against-labels", help="Label convention of the reference.")
 ]

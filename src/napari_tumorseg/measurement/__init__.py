@@ -12,11 +12,13 @@ from napari_tumorseg.measurement.confusion import Confusion
 from napari_tumorseg.measurement.error_map import AGREEMENT_COLOURS, AGREEMENT_NAMES, agreement_map
 from napari_tumorseg.measurement.intensity import Distribution, intensities
 from napari_tumorseg.measurement.laterality import Laterality, laterality
+from napari_tumorseg.measurement.lesion_diameters import LesionDiameters, Line
 from napari_tumorseg.measurement.lesionwise import LESION_RULES, LesionRules, LesionScores, lesion_wise
 from napari_tumorseg.measurement.max_diameter import longest_diameter
 from napari_tumorseg.measurement.metrics import LESION_METRICS, METRICS, Metric, RegionAgreement
 from napari_tumorseg.measurement.midline import Midline, find_midline
-from napari_tumorseg.measurement.rano import LesionDiameters, Line, Rano, rano, with_ends
+from napari_tumorseg.measurement.rano import Rano, rano, with_ends
+from napari_tumorseg.measurement.rano_outline import OUTLINES
 from napari_tumorseg.measurement.registration import Rigid, apply_transform, register
 from napari_tumorseg.measurement.volumes import Measurements, RegionStats, measure
 
@@ -26,6 +28,7 @@ __all__ = [
     "LESION_METRICS",
     "LESION_RULES",
     "METRICS",
+    "OUTLINES",
     "Agreement",
     "ChangeOverTime",
     "Confusion",

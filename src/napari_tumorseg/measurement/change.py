@@ -16,6 +16,7 @@ from napari_tumorseg.errors import GeometryError, InputError
 from napari_tumorseg.geometry import Array, Grid, bounding_box
 from napari_tumorseg.measurement.max_diameter import components
 from napari_tumorseg.measurement.rano import Rano
+from napari_tumorseg.measurement.rano_outline import Outline
 from napari_tumorseg.measurement.registration import Rigid
 from napari_tumorseg.measurement.rows import row_of
 from napari_tumorseg.measurement.volumes import listed
@@ -66,6 +67,7 @@ class ProductChange:
     """Change of the sum of the products of diameters of the measurable lesions, in mm2 and %."""
 
     region: str
+    outline: Outline | None
     before_mm2: float
     after_mm2: float
     change_mm2: float
@@ -217,12 +219,15 @@ def _product(diameters: tuple[Rano, Rano] | None, notes: list[str]) -> ProductCh
     if one.region != other.region:
         notes.append(f"diameters are of {one.region} before and of {other.region} after: not compared")
         return None
+    if one.outline != other.outline:
+        notes.append("the outlines of diameters differ before and after: not compared")
+        return None
     before, after = one.sum_of_products_mm2, other.sum_of_products_mm2
     if before is None or after is None:
         return None
     more, percent = _difference(before, after)
     assert more is not None
-    return ProductChange(one.region, before, after, more, percent)
+    return ProductChange(one.region, one.outline, before, after, more, percent)
 
 
 def _region(before: Segmentation, after: Segmentation, wanted: str | None) -> str:

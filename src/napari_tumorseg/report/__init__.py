@@ -4,13 +4,29 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from napari_tumorseg.report.tables import agreement_table, summary, to_csv, to_json, to_rich
+from napari_tumorseg.report.tables import (
+    agreement_table,
+    diameters_table,
+    summary,
+    to_csv,
+    to_json,
+    to_rich,
+)
 
 if TYPE_CHECKING:
     from napari_tumorseg.report.case import write_case_report
     from napari_tumorseg.report.overlay_image import overlay
 
-__all__ = ["agreement_table", "overlay", "summary", "to_csv", "to_json", "to_rich", "write_case_report"]
+__all__ = [
+    "agreement_table",
+    "diameters_table",
+    "overlay",
+    "summary",
+    "to_csv",
+    "to_json",
+    "to_rich",
+    "write_case_report",
+]
 
 
 def __getattr__(name: str) -> object:

@@ -13,8 +13,9 @@ from skimage import measure as skmeasure
 
 from napari_tumorseg.geometry import Array
 from napari_tumorseg.measurement.intensity import REST, Distribution
-from napari_tumorseg.measurement.rano import LesionDiameters, Rano
-from napari_tumorseg.regions import region_mask
+from napari_tumorseg.measurement.lesion_diameters import LesionDiameters
+from napari_tumorseg.measurement.rano import Rano
+from napari_tumorseg.measurement.rano_outline import lesion_mask
 from napari_tumorseg.report.montage import draw_tiles
 from napari_tumorseg.report.page import png_url, svg
 from napari_tumorseg.report.slices import spread
@@ -29,6 +30,7 @@ _MARGIN_MM = 15.0
 _SIDE = 130
 _LINES = ("#F0E442", "#FFFFFF")
 """Colours of the longest diameter and of the perpendicular one."""
+_NAMES = ("longest", "perpendicular")
 
 _find_contours: Any = skmeasure.find_contours  # typed in some versions of scikit-image only
 
@@ -117,12 +119,12 @@ def diameter_figures(scan: Scan, seg: Segmentation, found: Rano, most: int = 2) 
 
     Shown is T1c for enhancing tumour, where there is one, else the reference.
     """
-    members = seg.convention.regions.get(found.region, ())
     image = scan.roles.get(Role.T1C, scan.reference) if found.region == "ET" else scan.reference
     measurable = [lesion for lesion in found.lesions if lesion.measurable]
     for lesion in (measurable or list(found.lesions[:1]))[:most]:
         if lesion.slice_index < seg.labels.shape[0]:
-            mask = region_mask(seg.labels[lesion.slice_index], members)
+            plane = seg.labels[lesion.slice_index][None]
+            mask = lesion_mask(plane, seg.convention, found.region, found.outline or "enhancing-only")[0]
             yield _diameters(image, mask, lesion, f"{found.region} {lesion.number}")
 
 
@@ -153,6 +155,11 @@ def _diameters(image: Image, mask: Array, lesion: LesionDiameters, name: str) ->
         width=wide,
         height=tall,
         outlines=[" ".join(at(point - 1 + low) for point in outline) for outline in outlines],
+        lengths=[
+            (f"{kind} {line.length_mm:.1f} mm", colour)
+            for kind, line, colour in zip(_NAMES, (lesion.longest, lesion.perpendicular), _LINES, strict=True)
+            if line.length_mm is not None
+        ],
         lines=[
             (f"{at(np.array(line.start[1:]))} {at(np.array(line.end[1:]))}", colour)
             for line, colour in zip((lesion.longest, lesion.perpendicular), _LINES, strict=True)

@@ -7,11 +7,14 @@ from collections.abc import Iterator, Sequence
 from napari_tumorseg.measurement.agreement import Agreement
 from napari_tumorseg.measurement.change import ChangeOverTime, Status
 from napari_tumorseg.measurement.laterality import Laterality
+from napari_tumorseg.measurement.lesion_diameters import LesionDiameters
 from napari_tumorseg.measurement.metrics import METRICS, NONE, in_table
-from napari_tumorseg.measurement.rano import LesionDiameters, Rano, warn_of_angle
+from napari_tumorseg.measurement.rano import Rano, warn_of_angle
+from napari_tumorseg.measurement.rano_outline import OUTLINES, Outline
 from napari_tumorseg.measurement.volumes import Measurements, RegionStats
 from napari_tumorseg.report.page import Head, HtmlTable, Section
 from napari_tumorseg.report.text import (
+    COMPONENTS,
     SQUARE_MM,
     capital,
     compared,
@@ -31,7 +34,8 @@ def volumes(found: Measurements) -> Section:
     known = found.unit == "mm"
     in_mm = ["longest (3\N{NON-BREAKING HYPHEN}D), mm"] if known else []
     heads = ["", *(["mL"] if known else []), "voxels", "components", *in_mm]
-    return Section("Volumes", HtmlTable(heads, [_volume(row, known) for row in found.rows]))
+    note = f"Components: {COMPONENTS}." if any(row.components > 1 for row in found.rows) else ""
+    return Section("Volumes", HtmlTable(heads, [_volume(row, known) for row in found.rows]), note)
 
 
 def _volume(row: RegionStats, known: bool) -> list[str]:
@@ -61,12 +65,16 @@ def _centre(row: Laterality) -> str:
 
 def diameters(found: Rano) -> Section:
     """Return the diameters of the largest lesions."""
-    title = f"Diameters of {found.region} on axial slices"
+    title = f"Diameters of {found.region} on axial slices{_of_outline(found.outline)}"
     if not found.lesions:
         return Section(title, note="No lesion to measure.")
     heads = ("lesion", "slice", "longest, mm", "perpendicular, mm", f"product, {SQUARE_MM}", "measurable")
     rows = [_lesion(lesion) for lesion in found.lesions[:_MOST_LESIONS]]
     return Section(title, HtmlTable(heads, rows), " ".join(_about_diameters(found)))
+
+
+def _of_outline(outline: Outline | None) -> str:
+    return f" ({OUTLINES[outline]})" if outline else ""
 
 
 def _lesion(lesion: LesionDiameters) -> list[str]:
@@ -137,8 +145,9 @@ def change(found: ChangeOverTime) -> Section:
 def _about_change(found: ChangeOverTime) -> Iterator[str]:
     if found.product is not None:
         p = found.product
+        outline = f", {OUTLINES[p.outline]}" if p.outline else ""
         yield (
-            f"Sum of products of diameters ({p.region}): {p.before_mm2:.0f} to {p.after_mm2:.0f} "
+            f"Sum of products of diameters ({p.region}{outline}): {p.before_mm2:.0f} to {p.after_mm2:.0f} "
             f"{SQUARE_MM}, {signed(p.change_mm2, 0)} {SQUARE_MM} ({signed(p.change_percent)} %)."
         )
     if found.lesions is not None:

@@ -6,21 +6,32 @@ import csv
 import io
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import PurePath
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from napari_tumorseg.measurement import Agreement, Measurements, RegionStats
+from napari_tumorseg.measurement import OUTLINES, Agreement, Measurements, Rano, RegionStats
 from napari_tumorseg.measurement.metrics import METRICS, NONE, in_table
 from napari_tumorseg.regions import get_convention
-from napari_tumorseg.report.text import amount, compared, flagged, millilitres, number, titled
+from napari_tumorseg.report.text import (
+    COMPONENTS,
+    SQUARE_MM,
+    amount,
+    compared,
+    count,
+    flagged,
+    millilitres,
+    number,
+    titled,
+)
 
 if TYPE_CHECKING:
     from rich.table import Table
 
 NOTICE = "Research use only - not for diagnosis"
+_MOST_LESIONS = 5
 _FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n")
 
 _COLUMNS = (
@@ -40,7 +51,17 @@ _COLUMNS = (
 )
 
 
-def to_csv(*measurements: Measurements) -> str:
+_DIAMETERS = (
+    "rano_outline",
+    "rano_slice",
+    "rano_longest_mm",
+    "rano_perpendicular_mm",
+    "rano_product_mm2",
+    "rano_sum_of_products_mm2",
+)
+
+
+def to_csv(*measurements: Measurements, diameters: Sequence[Rano] = ()) -> str:
     """Return one row for each label and region; unknown values are empty cells.
 
     Slices are Z indices from 0, the feet end first. Cells of text that a spreadsheet would run as a formula
@@ -50,22 +71,33 @@ def to_csv(*measurements: Measurements) -> str:
     ----------
     *measurements : Measurements
         One case, or several for one table.
+    diameters : sequence of Rano, optional
+        Of the same cases. They add columns, filled in the row of the region that was measured: the slice and
+        both diameters of the largest lesion, and the sum of products of the measurable ones.
     """
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(_COLUMNS)
-    for m in measurements:
-        writer.writerows([cell(value) for value in _values(m, row)] for row in m.rows)
+    writer.writerow((*_COLUMNS, *(_DIAMETERS if diameters else ())))
+    each: Sequence[Rano | None] = diameters or [None] * len(measurements)
+    for m, found in zip(measurements, each, strict=True):
+        for row in m.rows:
+            values = [*_values(m, row), *(_diameters(found, row) if found else ())]
+            writer.writerow([cell(value) for value in values])
     return text.getvalue()
 
 
 def to_json(
-    m: Measurements, provenance: Mapping[str, Any] | None = None, agreed: Agreement | None = None
+    m: Measurements,
+    provenance: Mapping[str, Any] | None = None,
+    agreed: Agreement | None = None,
+    diameters: Rano | None = None,
 ) -> str:
     """Return measurements and their provenance; numbers that JSON cannot hold become null."""
     plain = {**m.to_dict(), "provenance": jsonable(provenance or {}), "notice": NOTICE}
     if agreed is not None:
         plain["agreement"] = agreed.to_dict()
+    if diameters is not None:
+        plain["diameters"] = diameters.to_dict()
     return json.dumps(jsonable(plain), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
 
 
@@ -77,13 +109,34 @@ def to_rich(m: Measurements) -> Table:
     convention = f"labels: {get_convention(m.convention).title}"
     size = "" if m.unit == "mm" else "; voxel size unknown: no mL, no mm"
     # Text, since names from files might hold what rich takes for markup
-    table = Table(title=Text(f"{m.case} ({convention})"), caption=Text(f"{NOTICE}{size}"))
+    components = f"components: {COMPONENTS}\n" if any(row.components > 1 for row in m.rows) else ""
+    caption = Text(f"{components}{NOTICE}{size}")
+    table = Table(title=Text(f"{m.case} ({convention})"), caption=caption)
     table.add_column("region")
     for column in ("mL", "voxels", "components", "slices", "longest diameter (mm)"):
         table.add_column(column, justify="right")
     last_label = sum(row.kind == "label" for row in m.rows) - 1
     for index, row in enumerate(m.rows):
         table.add_row(*(Text(text) for text in _texts(row)), end_section=index == last_label)
+    return table
+
+
+def diameters_table(found: Rano) -> Table:
+    """Return the diameters of the largest lesions as a table for a terminal."""
+    from rich.table import Table
+    from rich.text import Text
+
+    outline = f", {OUTLINES[found.outline]}" if found.outline else ""
+    left = len(found.lesions) - _MOST_LESIONS
+    more = f"and {count(left, 'smaller lesion')}\n" if left > 0 else ""
+    title = f"Diameters of {found.case or 'the mask'} on axial slices ({found.region}{outline})"
+    table = Table(title=Text(title), caption=f"{more}{NOTICE}")
+    for heading in ("lesion", "slice", "longest (mm)", "perpendicular (mm)", f"product ({SQUARE_MM})"):
+        table.add_column(heading, justify="right")
+    for lesion in found.lesions[:_MOST_LESIONS]:
+        lengths = (number(line.length_mm) for line in (lesion.longest, lesion.perpendicular))
+        product = number(lesion.product_mm2, 0)
+        table.add_row(str(lesion.number), str(lesion.slice_index), *lengths, product)
     return table
 
 
@@ -137,12 +190,28 @@ def _values(m: Measurements, row: RegionStats) -> list[Any]:
     nowhere = (None, None, None)
     first, last = row.slices or (None, None)
     low, high = row.box_mm or (nowhere, nowhere)
-    places = [None if v is None else round(v, 3) for v in (*(row.centroid_mm or nowhere), *low, *high)]
+    places = [_rounded(v) for v in (*(row.centroid_mm or nowhere), *low, *high)]
     volume = None if row.volume_ml is None else round(row.volume_ml, 6)
-    longest = None if row.longest_diameter_mm is None else round(row.longest_diameter_mm, 3)
     labels = " ".join(str(value) for value in row.labels)
     region = [m.case, m.convention, row.kind, row.name, row.title, labels]
-    return [*region, row.voxels, volume, row.components, first, last, longest, *places]
+    size = [row.voxels, volume, row.components, first, last, _rounded(row.longest_diameter_mm)]
+    return [*region, *size, *places]
+
+
+def _diameters(found: Rano, row: RegionStats) -> list[Any]:
+    """Return the cells of `_DIAMETERS`; empty ones in the row of another region."""
+    if row.name != found.region or row.kind != "region":
+        return [None] * len(_DIAMETERS)
+    if not found.lesions:
+        return [found.outline, None, None, None, None, _rounded(found.sum_of_products_mm2)]
+    largest = found.lesions[0]
+    lengths = largest.longest.length_mm, largest.perpendicular.length_mm, largest.product_mm2
+    numbers = map(_rounded, (*lengths, found.sum_of_products_mm2))
+    return [found.outline, largest.slice_index, *numbers]
+
+
+def _rounded(value: float | None) -> float | None:
+    return None if value is None else round(value, 3)
 
 
 def cell(value: Any) -> Any:

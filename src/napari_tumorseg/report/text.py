@@ -9,6 +9,11 @@ from napari_tumorseg.measurement.metrics import NONE
 
 SQUARE_MM = "mm\N{SUPERSCRIPT TWO}"
 
+COMPONENTS = (
+    "parts that touch by no face, edge or corner; single voxels and thin seams between labels count, too"
+)
+"""Meaning of the number of components of a label or region."""
+
 
 def amount(voxels: int, volume_ml: float | None) -> str:
     """Return a size: in mL where the volume is known, else in voxels."""

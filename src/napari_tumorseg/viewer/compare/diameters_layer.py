@@ -13,7 +13,8 @@ from qtpy.QtCore import QObject
 
 from napari_tumorseg.errors import InputError, TumorSegError
 from napari_tumorseg.geometry import Array, Grid
-from napari_tumorseg.measurement.rano import Ends, LesionDiameters, Line, Rano, with_ends
+from napari_tumorseg.measurement.lesion_diameters import Ends, LesionDiameters, Line
+from napari_tumorseg.measurement.rano import Rano, with_ends
 from napari_tumorseg.viewer.layers.to_layers import placement
 from napari_tumorseg.viewer.layers.views import add_view, view_metadata
 from napari_tumorseg.viewer.widgets.messages import worded

@@ -5,13 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from qtpy.QtWidgets import QCheckBox, QHBoxLayout, QPushButton, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QCheckBox, QComboBox, QHBoxLayout, QPushButton, QVBoxLayout, QWidget
 
 from napari_tumorseg.errors import InputError
 from napari_tumorseg.measurement.laterality import Laterality, laterality
+from napari_tumorseg.measurement.lesion_diameters import LesionDiameters
 from napari_tumorseg.measurement.midline import Midline, find_midline
-from napari_tumorseg.measurement.rano import LesionDiameters, Rano, rano, warn_of_angle
+from napari_tumorseg.measurement.rano import Rano, rano, warn_of_angle
+from napari_tumorseg.measurement.rano_outline import OUTLINES
 from napari_tumorseg.measurement.volumes import Measurements, measure
+from napari_tumorseg.report.text import capital
 from napari_tumorseg.scan import Scan, Segmentation
 from napari_tumorseg.viewer.compare.diameters_layer import MOST_LESIONS, DiametersLayer
 from napari_tumorseg.viewer.compare.midline_layer import hide_midline, show_midline
@@ -51,11 +54,11 @@ class LesionMeasurements:
     sides: tuple[Laterality, ...]
 
 
-def find(seg: Segmentation, scan: Scan | None) -> LesionMeasurements:
+def find(seg: Segmentation, scan: Scan | None, outline: str = "enhancing-only") -> LesionMeasurements:
     """Measure diameters and sides of a mask; it takes seconds, so run it in a thread."""
     plane = find_midline(scan) if scan is not None and scan.grid.same_space(seg.grid) else None
     sides = laterality(seg, plane) if plane is not None and plane.unit == seg.grid.unit else ()
-    return LesionMeasurements(seg, rano(seg), measure(seg), plane, tuple(sides))
+    return LesionMeasurements(seg, rano(seg, outline=outline), measure(seg), plane, tuple(sides))
 
 
 class DiametersSection(QWidget):
@@ -68,6 +71,7 @@ class DiametersSection(QWidget):
         self.found: LesionMeasurements | None = None
         self.lines = DiametersLayer(context.viewer)
         self.measure = QPushButton("Measure diameters")
+        self.outline = _outlines()
         self.move_ends = QPushButton("Move ends")
         self.move_ends.setToolTip("Drag the ends of the lines; the table follows")
         self.plane = QCheckBox("Show midline")
@@ -81,6 +85,7 @@ class DiametersSection(QWidget):
             row.addWidget(widget)
         column = QVBoxLayout(self)
         column.setContentsMargins(9, 0, 9, 4)
+        column.addWidget(self.outline)
         column.addLayout(row)
         for part in (self.note.native, self.table, self.more.native, self.sides.native, self.plane):
             column.addWidget(part)
@@ -119,20 +124,27 @@ class DiametersSection(QWidget):
     def run(self) -> None:
         """Measure the active mask in the background."""
         seg, scan = self._context.mask(), self._context.active_mask.scan()
+        outline = str(self.outline.currentData())
         self.note.value = "Measuring…"
-        self._work.start(lambda: find(seg, scan), self._on_found, self._on_failed)
+        self._work.start(lambda: find(seg, scan, outline), self._on_found, self._on_failed)
 
     # ---- what happens
 
     def _connect(self) -> None:
         safely = self._context.safely
         self.measure.clicked.connect(safely(self.run))
+        self.outline.activated.connect(safely(self._on_outline))
         self.move_ends.clicked.connect(safely(self.lines.edit))
         self.copy.clicked.connect(self.table.copy)
         self.plane.toggled.connect(safely(self._show_plane))
         self.table.itemSelectionChanged.connect(self._go_to_lesion)
         self.lines.edited.connect(self._on_edited)
         self.lines.refused.connect(self._context.report_error)
+
+    def _on_outline(self) -> None:
+        """Measure again with another outline; lines that were moved are lost."""
+        if self.found is not None:
+            self.run()
 
     def _on_found(self, found: LesionMeasurements) -> None:
         self.found = found
@@ -195,6 +207,17 @@ class DiametersSection(QWidget):
             turn_to(self._context.viewer.dims, self.found.seg.grid, lesion.slice_index)
 
 
+def _outlines() -> QComboBox:
+    chooser = QComboBox()
+    # as wide as the panel, not as its longest text
+    chooser.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
+    chooser.setMinimumContentsLength(12)
+    chooser.setToolTip("Outline of enhancing lesions: lines stay inside it, and never cross a cavity")
+    for name, title in OUTLINES.items():
+        chooser.addItem(capital(title), name)
+    return chooser
+
+
 def _lesion_row(lesion: LesionDiameters) -> list[str]:
     name = f"{lesion.number}{' (moved)' if lesion.edited else ''}"
     lengths = number(lesion.longest.length_mm), number(lesion.perpendicular.length_mm)
@@ -211,6 +234,8 @@ def _sentences(found: LesionMeasurements) -> Iterator[str]:
     if diameters.sum_of_products_mm2 is not None and diameters.lesions:
         total = f"{diameters.sum_of_products_mm2:.0f} {_SQUARE}"
         yield f"Sum of products of measurable lesions: {total}."
+    if diameters.outline and diameters.lesions:
+        yield f"Outline: {OUTLINES[diameters.outline]}."
     largest = diameters.lesions[:1]
     yield from (f"Lesion {x.number} is not measurable: {x.reason}." for x in largest if x.reason)
     yield from (f"Note: {text}." for text in map(warn_of_angle, diameters.lesions) if text)

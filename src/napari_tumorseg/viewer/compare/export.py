@@ -152,11 +152,12 @@ def _completed(content: ExportContent) -> ExportContent:
 def _writers(found: ExportContent, overwrite: bool) -> dict[str, Callable[[Path], object]]:
     """Return a function that writes each kind of file; the mask is measured once."""
     seg, numbers = found.seg, measure(found.seg)
+    diameters = [found.rano] if found.rano else []
     return {
         "mask": lambda path: write_mask(seg, path, overwrite=overwrite),
-        "table": lambda path: write_text(path, to_csv(numbers), overwrite),
+        "table": lambda path: write_text(path, to_csv(numbers, diameters=diameters), overwrite),
         "statistics": lambda path: write_text(
-            path, to_json(numbers, seg.provenance, found.agreement), overwrite
+            path, to_json(numbers, seg.provenance, found.agreement, found.rano), overwrite
         ),
         "lines": lambda path: write_text(path, _lines(found), overwrite),
         "report": lambda path: _report(found, path, overwrite),

@@ -18,7 +18,7 @@ from qtpy.QtWidgets import (
 )
 
 from napari_tumorseg.regions import LabelConvention
-from napari_tumorseg.report.text import millilitres
+from napari_tumorseg.report.text import COMPONENTS, millilitres
 from napari_tumorseg.viewer.results.live_table import LiveRow
 from napari_tumorseg.viewer.state.navigation import NEXT_COMPONENT, PREVIOUS_COMPONENT
 from napari_tumorseg.viewer.widgets.commands import Command
@@ -29,7 +29,7 @@ _TIPS = (
     "Click a row to see its largest slice",
     "Volume; a dash where the voxel size is unknown",
     "",
-    "26-connected components: pieces that touch, if only at a corner, are one",
+    f"Components: {COMPONENTS}",
     "In mL (voxels where their size is unknown) since the model's result, or since the mask was opened",
 )
 NOTICE = "Research use only. Not for diagnosis."
@@ -137,6 +137,7 @@ class ResultsSection(QWidget):
             for column in range(1, len(COLUMNS)):
                 item = QTableWidgetItem()
                 item.setTextAlignment(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
+                item.setToolTip(_TIPS[column])
                 self.table.setItem(index, column, item)
         self._fit_height()
         self.table.show()
