@@ -11,6 +11,8 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, cast, runtime_checkable
 
+from napari_tumorseg.io.foreign import FOREIGN_ENDINGS
+
 if TYPE_CHECKING:
     from napari_tumorseg.io import hdf5, image2d, nifti, nifti_cases, tiff, tiff_writing
     from napari_tumorseg.io.case import Case
@@ -112,10 +114,7 @@ WRITTEN_ENDINGS = tuple(ending for form in WRITABLE for ending in form.written)
 VIEWER_ENDINGS = tuple(ending for form in FORMATS if not form.incidental for ending in form.endings)
 """Endings of the files that the viewer opens; the manifest lists them, too."""
 
-_OTHER_ENDINGS = (
-    *(".bmp", ".webp", ".gz", ".npy", ".npz"),
-    *(".mha", ".mhd", ".nrrd", ".img", ".hdr", ".dcm", ".mgz"),
-)
+_OTHER_ENDINGS = (".bmp", ".webp", ".gz", *FOREIGN_ENDINGS)
 """Further endings that look like those of an image, though none of these is a format here."""
 
 

@@ -19,11 +19,32 @@ import numpy as np
 from napari_tumorseg.errors import InputError
 from napari_tumorseg.geometry import Array
 from napari_tumorseg.io.arrays import memory_type
+from napari_tumorseg.io.foreign import foreign_kind
 from napari_tumorseg.io.limits import check_array
 
 _MAX_DEPTH = 8
 _MAX_OBJECTS = 20_000
 _MAX_ATTRIBUTE = 4096
+_LARGE = 2**28
+_MOST_EXPANSION = 2000
+"""Factor by which gzip shrinks zeros is about 1000; a dataset that shrinks further holds no image."""
+
+_FILTERS = {
+    4: "szip",
+    307: "bzip2",
+    32000: "lzf",
+    32001: "blosc",
+    32004: "lz4",
+    32008: "bitshuffle",
+    32013: "zfp",
+    32015: "zstd",
+    32026: "blosc2",
+}
+"""Filters that are registered with the HDF Group and in use for images."""
+
+_NETWORK_PARTS = {"keras_version", "layer_names", "model_weights", "optimizer_weights"}
+"""Attributes and groups by which files of Keras are known."""
+
 _SMALLEST = 8
 """Pixels that two axes of an image have at least; smaller arrays are tables, affines, settings."""
 
@@ -74,8 +95,8 @@ def opened(path: Path) -> Iterator[h5py.File]:
     except PermissionError:
         raise InputError(f"{path} cannot be read: no permission") from None
     except OSError as error:
-        cause = "truncated" if "truncated" in str(error) else "no HDF5 file or damaged"
-        raise InputError(f"{path} cannot be read: it is {cause}") from None
+        cause = "is truncated" if "truncated" in str(error) else "is no HDF5 file or damaged"
+        raise InputError(f"{path} cannot be read: it {foreign_kind(path) or cause}") from None
     with file:
         try:
             yield file
@@ -84,7 +105,15 @@ def opened(path: Path) -> Iterator[h5py.File]:
 
 
 def groups(file: h5py.File, path: Path) -> list[Group]:
-    """Return the groups that hold something like an image, in the file's order."""
+    """Return the groups that hold something like an image, in the file's order.
+
+    Raises
+    ------
+    InputError
+        If the file holds the weights of a network.
+    """
+    if _NETWORK_PARTS & {*file.attrs, *file}:
+        raise InputError(f"{path} holds the weights of a Keras network, no scan; give it as the model")
     found: dict[str, Group] = {}
     for parent, name, item in _datasets(file, path):
         group = found.setdefault(parent, Group(path, parent, {}))
@@ -111,17 +140,40 @@ def read(group: Group, name: str) -> Array:
     check_array(data.shape, kind, group.path)
     if data.chunks:  # a chunk may be far larger than the dataset, and is decompressed whole
         check_array(data.chunks, data.dtype, group.path)
+    missing = _missing_filter(data)
+    if missing:
+        raise InputError(
+            f"{where} is compressed with the HDF5 filter {missing}, which is not installed here; save it "
+            "with gzip or uncompressed"
+        )
+    _refuse_unallocated(data, kind, group.path)
     array = np.empty(data.shape, kind)
     try:
         data.read_direct(array)
-    except (OSError, RuntimeError, ValueError) as error:
-        told = (
-            "its compression is not installed here"
-            if "filter" in str(error)
-            else "it is damaged or truncated"
-        )
-        raise InputError(f"{where} cannot be read: {told}") from None
+    except (OSError, RuntimeError, ValueError):
+        raise InputError(f"{where} cannot be read: it is damaged or truncated") from None
     return array
+
+
+def _missing_filter(data: h5py.Dataset) -> str:
+    """Return the name of a filter that a dataset needs and this installation lacks, else an empty string."""
+    settings = data.id.get_create_plist()
+    for index in range(settings.get_nfilters()):
+        code, *_, name = settings.get_filter(index)
+        if not h5py.h5z.filter_avail(code):
+            known = _FILTERS.get(code) or (name.decode("utf-8", "replace") if name else "")
+            return f"{known} ({code})".strip()
+    return ""
+
+
+def _refuse_unallocated(data: h5py.Dataset, kind: np.dtype[np.generic], path: Path) -> None:
+    """Raise if a large dataset stores next to nothing: reading it would give gigabytes of its fill value."""
+    wanted = int(np.prod(data.shape, dtype=object)) * kind.itemsize
+    if wanted > _LARGE and data.id.get_storage_size() * _MOST_EXPANSION < wanted:
+        raise InputError(
+            f"{path} declares {wanted / 2**30:.1f} GiB, of which almost nothing is stored; it is damaged or "
+            "was never filled"
+        )
 
 
 def attribute(group: Group, name: str, *keys: str) -> Any:

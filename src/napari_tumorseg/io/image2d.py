@@ -22,6 +22,7 @@ from napari_tumorseg.errors import InputError, TooLargeError
 from napari_tumorseg.geometry import Array, Grid
 from napari_tumorseg.io.arrays import attempt, files_in, is_mask_name, masks_beside, side_convention
 from napari_tumorseg.io.case import Case, Mask, pick_case
+from napari_tumorseg.io.foreign import foreign_kind
 from napari_tumorseg.io.formats import PICTURE
 from napari_tumorseg.io.label_arrays import decode_mask
 from napari_tumorseg.io.limits import check_array
@@ -88,7 +89,8 @@ def _opened(path: Path) -> Iterator[Pillow.Image]:
     except PermissionError:
         raise InputError(f"{path} cannot be read: no permission") from None
     except (OSError, SyntaxError, ValueError, EOFError):  # what Pillow raises for damaged files
-        raise InputError(f"{path} cannot be read: it is no PNG or JPEG, damaged or truncated") from None
+        cause = foreign_kind(path) or "is no PNG or JPEG, damaged or truncated"
+        raise InputError(f"{path} cannot be read: it {cause}") from None
 
 
 def _read(path: Path) -> tuple[Array, list[str]]:

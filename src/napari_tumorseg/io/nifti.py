@@ -23,6 +23,7 @@ import numpy as np
 from napari_tumorseg.errors import InputError, TooLargeError
 from napari_tumorseg.geometry import Array, Grid
 from napari_tumorseg.io.atomic import atomic_path
+from napari_tumorseg.io.foreign import foreign_kind
 from napari_tumorseg.io.limits import check_array, max_bytes
 from napari_tumorseg.io.nifti_geometry import grid_of, header_for
 from napari_tumorseg.scan import Segmentation
@@ -33,7 +34,7 @@ with suppress(ImportError):  # two to three times as fast; not built for every p
 
 _GZIP_MAGIC = b"\x1f\x8b"
 _GZIP_WINDOW = 31
-_HEADER_BYTES = 540  # NIfTI-2's; NIfTI-1 has 348
+_START_BYTES = 2048  # a header has 348 or 540; files of other kinds show themselves further on
 _MAX_CHANNELS = 16
 _FEW_CHANNELS = 8
 _LONGEST_AXIS = 4
@@ -209,7 +210,7 @@ def _inflate(packed: bytes, length: int) -> bytes:
 
 
 def _parse_header(content: _Content, path: Path) -> Any:
-    start = content.up_to(_HEADER_BYTES)
+    start = content.up_to(_START_BYTES)
     if not start:
         raise InputError(f"{path} is empty")
     kinds: tuple[tuple[Any, int], ...] = ((nib.Nifti1Header, 348), (nib.Nifti2Header, 540))
@@ -226,7 +227,9 @@ def _parse_header(content: _Content, path: Path) -> Any:
         if bytes(header["magic"].tobytes())[:3] in (b"ni1", b"ni2"):
             raise InputError(f"{path} is the header of a .hdr/.img pair; convert it to a single .nii file")
         break
-    raise InputError(f"{path} is not a NIfTI file, or its header is damaged")
+    foreign = foreign_kind(path, start)
+    cause = f": it {foreign}" if foreign else ", or its header is damaged"
+    raise InputError(f"{path} is not a NIfTI file{cause}")
 
 
 def _shape(header: Any, path: Path) -> tuple[tuple[int, ...], int | None]:

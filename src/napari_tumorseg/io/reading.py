@@ -10,6 +10,7 @@ from pathlib import Path
 from napari_tumorseg.errors import InputError
 from napari_tumorseg.io.arrays import distinct, is_mask_name, side_convention, without_folder
 from napari_tumorseg.io.case import Case, Mask, pick_case
+from napari_tumorseg.io.foreign import foreign_in_folder, foreign_kind
 from napari_tumorseg.io.formats import FORMATS, NIFTI, READ_ENDINGS, Format, SliceReader, format_of
 from napari_tumorseg.io.label_arrays import decode_mask, is_labels
 from napari_tumorseg.io.nifti_cases import is_probability, open_files
@@ -42,7 +43,7 @@ def list_cases(path: Path | str) -> list[str]:
     else:
         names = [str(folder.relative_to(path)) for folder in _case_folders(path, _DEPTH)]
     if not names:
-        raise InputError(f"{path} holds no file that can be read here ({', '.join(READ_ENDINGS)})")
+        raise InputError(_why_nothing(path))
     return names
 
 
@@ -223,7 +224,7 @@ def _format_at(path: Path) -> Format | None:
 def _format_inside(folder: Path) -> Format | None:
     """Return the format of the files lying directly in a folder, the first of several."""
     if not folder.is_dir():
-        raise InputError(f"{folder} is not of a format that can be read here ({', '.join(READ_ENDINGS)})")
+        raise InputError(_why_nothing(folder))
     if (folder / "imagesTr").is_dir():
         return NIFTI
     files = [p for p in _entries(folder) if not p.is_dir()]
@@ -234,6 +235,16 @@ def _format_inside(folder: Path) -> Format | None:
     if form is None or (_is_incidental(folder, form) and _case_folders(folder, 1)):
         return None
     return form
+
+
+def _why_nothing(path: Path) -> str:
+    """Return the sentence on a file or folder in which there is nothing to read."""
+    readable = f"can be read here ({', '.join(READ_ENDINGS)})"
+    if path.is_file():
+        foreign = foreign_kind(path)
+        return f"{path} {foreign}" if foreign else f"{path} is not of a format that {readable}"
+    foreign = foreign_in_folder(path)
+    return f"{path} holds no file that {readable}" + (f": {foreign}" if foreign else "")
 
 
 def _is_incidental(folder: Path, form: Format) -> bool:

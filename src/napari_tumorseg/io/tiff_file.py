@@ -21,6 +21,7 @@ import tifffile
 from napari_tumorseg.errors import InputError, TumorSegError
 from napari_tumorseg.geometry import Array
 from napari_tumorseg.io.arrays import as_numbers
+from napari_tumorseg.io.foreign import foreign_kind
 from napari_tumorseg.io.limits import check_array
 
 _MM = {
@@ -147,7 +148,9 @@ def _opened(path: Path) -> Iterator[Any]:
     except PermissionError:
         raise InputError(f"{path} cannot be read: no permission") from None
     except Exception as error:  # what damaged bytes raise in the library and its codecs is open-ended
-        raise InputError(f"{path} cannot be read: {_cause(error)}") from None
+        foreign = foreign_kind(path) if isinstance(error, tifffile.TiffFileError) else None
+        cause = f"it is no TIFF file: it {foreign}" if foreign else _cause(error)
+        raise InputError(f"{path} cannot be read: {cause}") from None
     finally:
         logger.setLevel(before)
 
@@ -179,6 +182,8 @@ def _check(tif: Any, series: Any, path: Path) -> None:
     first = series.keyframe
     if first.chunks:  # a tile may be far larger than the image and is decompressed whole
         check_array(first.chunks, series.dtype, path)
+    if any(_lacks_segments(page) for page in series.pages):
+        raise InputError(f"{path} is damaged: it holds fewer strips or tiles of pixels than it declares")
     length = path.stat().st_size
     beyond = any(offset + count > length for p in series.pages for offset, count in _segments(p))
     if beyond or _chain_is_broken(tif, length):
@@ -198,6 +203,16 @@ def _chain_is_broken(tif: Any, length: int) -> bool:
     entries = int.from_bytes(handle.read(count_size), order)
     handle.seek(entries * entry_size, 1)
     return int.from_bytes(handle.read(offset_size), order) >= length
+
+
+def _lacks_segments(page: Any) -> bool:
+    """Tell whether a page stores less than its size needs: the library would fill the rest with zeros."""
+    form = page.keyframe
+    offsets, counts = page.dataoffsets, page.databytecounts
+    if min(len(offsets), len(counts)) < math.prod(form.chunked) or not all(counts):
+        return True
+    plain = form.compression == tifffile.COMPRESSION.NONE and form.bitspersample % 8 == 0
+    return bool(plain and sum(counts) < form.nbytes)
 
 
 def _segments(page: Any) -> Iterator[tuple[int, int]]:
