@@ -389,6 +389,15 @@ def convert(labels: Array, source: LabelConvention, target: LabelConvention) -> 
     return np.asarray(table[labels])
 
 
+def check_conversion(source: LabelConvention, target: LabelConvention) -> None:
+    """Raise an InputError if some label of a convention can never be written in another one.
+
+    A resection cavity is no reason: most masks have none.
+    """
+    values = [label.value for label in source.labels if label.tissue != CAVITY]
+    convert(np.array(values, np.uint8), source, target)
+
+
 def _stand_ins(tissue: str) -> tuple[str, ...]:
     """Return tissues that may stand for `tissue`, the closest first."""
     core = {

@@ -10,7 +10,7 @@ from typing import Any
 
 from napari_tumorseg.errors import InputError
 from napari_tumorseg.geometry import Array, Grid
-from napari_tumorseg.regions import LabelConvention
+from napari_tumorseg.regions import LabelConvention, convert
 
 
 class Role(StrEnum):
@@ -97,6 +97,20 @@ class Segmentation:
     probabilities: Mapping[str, Array] = field(default_factory=dict)
     probability_box: tuple[slice, ...] | None = None
     warnings: tuple[str, ...] = ()
+
+    def in_convention(self, convention: LabelConvention) -> Segmentation:
+        """Return the mask with the label numbers of another convention; its provenance says from which.
+
+        Raises
+        ------
+        InputError
+            If the other convention has no label for a tissue of this mask.
+        """
+        if convention.name == self.convention.name:
+            return self
+        labels = convert(self.labels, self.convention, convention)
+        provenance = {**self.provenance, "converted_from": self.convention.name}
+        return replace(self, labels=labels, convention=convention, provenance=provenance)
 
 
 @dataclass(frozen=True, eq=False)

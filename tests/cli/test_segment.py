@@ -355,3 +355,21 @@ def test_a_spacing_that_files_tell_is_not_overridden(
 ) -> None:
     done = tumorseg("segment", case, "-m", model, "-o", tmp_path / "o", "--spacing", "4,2,2")
     assert (done.code, "tells its voxel size itself" in done.err) == (3, True)
+
+
+def test_the_mask_is_written_in_the_convention_that_is_wanted(
+    tumorseg: Run, case: Path, model: Path, tmp_path: Path, lesion: np.ndarray
+) -> None:
+    own = tmp_path / "own.toml"
+    own.write_text('[labels]\n7 = "tumour"\n')
+    done = tumorseg("segment", case, "-o", tmp_path / "m.nii.gz", "-m", model, "--labels-out", own)
+    assert done.code == 0, done.err
+    mask = np.asarray(nib.load(tmp_path / "m.nii.gz").dataobj)
+    np.testing.assert_array_equal(mask.transpose(2, 1, 0), 7 * lesion)
+    told = json.loads((tmp_path / "m.json").read_text())
+    assert (told["scheme"], told["converted_from"]) == ("own", "binary")
+    assert told["labels"] == {"7": "tumour"}
+    failed = tumorseg("segment", case, "-o", tmp_path / "n.nii.gz", "-m", model, "--labels-out", "msd")
+    assert failed.code == 3
+    assert "has no label for whole tumour" in failed.err
+    assert not (tmp_path / "n.nii.gz").exists()

@@ -16,10 +16,11 @@ import tifffile
 from PIL import Image as Pillow
 
 from napari_tumorseg import io
-from napari_tumorseg.errors import ChoiceNeededError, InputError, OutputError
+from napari_tumorseg.errors import ChoiceNeededError, GeometryError, InputError, OutputError
 from napari_tumorseg.geometry import Grid
 from napari_tumorseg.io import nifti
-from napari_tumorseg.regions import CONVENTIONS
+from napari_tumorseg.io.case import place
+from napari_tumorseg.regions import CONVENTIONS, LabelConvention, get_convention
 from napari_tumorseg.scan import Role, Segmentation
 from tests.nifti_files import affine_of, asymmetric, labels_like, save_nifti, segmentation
 
@@ -491,3 +492,126 @@ def test_images_of_one_name_are_told_apart_by_their_folders(tmp_path: Path) -> N
         tifffile.imwrite(tmp_path / folder / "flair.tif", asymmetric((9, 10)))
     case = io.open_case([tmp_path / "old" / "flair.tif", tmp_path / "new" / "flair.tif"])
     assert [i.name for i in case.images] == ["old/flair.tif", "new/flair.tif"]
+
+
+def test_a_mask_of_the_users_own_convention_is_read_back(tmp_path: Path) -> None:
+    own = read_convention_of(tmp_path, "[labels]\n7 = 'oedema'\n9 = {tissue = 'enhancing', name = 'rim'}")
+    labels = np.zeros(SHAPE, np.uint8)
+    labels[1, 1:3, 2:5], labels[2, 2, 2] = 7, 9
+    for ending in (".nii.gz", ".tif", ".h5"):
+        seg = Segmentation(labels, Grid.from_codes(labels.shape), own, "c")
+        path, _ = io.write_mask(seg, tmp_path / f"m{ending}")
+        back = io.read_mask(path)
+        np.testing.assert_array_equal(back.labels, labels)
+        assert back.convention == replace(own, labels=back.convention.labels)
+        assert back.convention.label(9).tissue == "enhancing"
+        path.with_name("m.json").unlink()
+
+
+def test_the_only_label_of_a_users_own_convention(tmp_path: Path) -> None:
+    read_convention_of(tmp_path, "[labels]\n7 = 'oedema'\n9 = 'enhancing'")
+    labels = labels_like(SHAPE) * 0
+    labels[1, 1, 1:3] = 9
+    save_nifti(tmp_path / "x_seg.nii", labels)
+    assert io.read_mask(tmp_path / "x_seg.nii").convention.name == "binary"
+    seg = io.read_mask(tmp_path / "x_seg.nii", str(tmp_path / "own.toml"))
+    assert set(np.unique(seg.labels)) == {0, 9}
+    assert seg.convention.name == "own"
+
+
+def read_convention_of(folder: Path, text: str) -> LabelConvention:
+    (folder / "own.toml").write_text(text)
+    return get_convention(str(folder / "own.toml"))
+
+
+@pytest.mark.parametrize(
+    ("name", "values", "convention"),
+    [
+        ("BraTS-PED-00002-000-seg", (1, 2, 4), "brats-ped"),
+        ("BraTS-PED-00002-000-seg", (4,), "brats-ped"),
+        ("BraTS-MET-00002-000-seg", (1, 2, 3), "brats-2023"),
+        ("BraTS-MET-00002-000-seg", (1, 2, 3, 4), "brats-2024"),
+        ("BraTS-MEN-RT-0001-1_gtv", (1,), "binary"),
+        ("BraTS-GoAT-00002-000-seg", (1, 2, 3), "brats-2023"),
+        ("UCSF-PDGM-0004_tumor_segmentation", (1, 2, 4), "brats-2021"),
+        ("segmentation_HD-GLIO", (1, 2), "hd-glio"),
+    ],
+)
+def test_the_convention_of_a_data_set_by_its_name(
+    tmp_path: Path, name: str, values: tuple[int, ...], convention: str
+) -> None:
+    labels = np.zeros(SHAPE, np.uint8)
+    labels.flat[: len(values)] = values
+    save_nifti(tmp_path / f"{name}.nii.gz", labels)
+    assert io.read_mask(tmp_path / f"{name}.nii.gz").convention.name == convention
+
+
+@pytest.mark.parametrize("values", [(1, 2, 3), (1,)])
+def test_no_convention_is_offered_that_contradicts_the_name(tmp_path: Path, values: tuple[int, ...]) -> None:
+    labels = np.zeros(SHAPE, np.uint8)
+    labels.flat[: len(values)] = values
+    save_nifti(tmp_path / "BraTS-PED-00002-000-seg.nii.gz", labels)
+    with pytest.raises(ChoiceNeededError) as raised:
+        io.read_mask(tmp_path / "BraTS-PED-00002-000-seg.nii.gz")
+    assert raised.value.options == ("brats-2023", "brats-ped")
+
+
+@pytest.mark.parametrize("first", [True, False])
+def test_channels_of_a_nifti_mask_lie_first_or_last(tmp_path: Path, first: bool) -> None:
+    whole = np.zeros((9, 10, 11), bool)
+    whole[2:8, 2:8, 2:8] = True
+    core, enhancing = np.zeros_like(whole), np.zeros_like(whole)
+    core[3:7, 3:7, 3:7], enhancing[4:6, 4:6, 4:6] = True, True
+    stacked = np.stack([core, whole, enhancing], 0 if first else -1).astype(np.uint8)
+    nib.save(nib.Nifti1Image(stacked, np.diag([-1.0, -1, 2, 1])), tmp_path / "pred_seg.nii.gz")
+    seg = io.read_mask(tmp_path / "pred_seg.nii.gz")
+    assert seg.convention.name == "brats-2023"
+    expected = np.where(enhancing, 3, np.where(core, 1, np.where(whole, 2, 0)))
+    np.testing.assert_array_equal(seg.labels, expected.transpose(2, 1, 0))
+    assert seg.grid.spacing_mm == (2, 1, 1)
+    assert any("whole tumour" in w for w in seg.warnings)
+
+
+def test_channels_of_an_image_that_lie_first(tmp_path: Path) -> None:
+    stacked = np.arange(4 * 9 * 10 * 11, dtype=np.int16).reshape(4, 9, 10, 11)
+    nib.save(nib.Nifti1Image(stacked, np.diag([-1.0, -1, 2, 1])), tmp_path / "all.nii.gz")
+    case = io.open_case(tmp_path / "all.nii.gz")
+    assert len(case.images) == 4
+    np.testing.assert_array_equal(case.images[2].data, stacked[2].transpose(2, 1, 0))
+    assert "taken as channels" in case.warnings[0]
+
+
+def test_slices_in_the_fourth_dimension_are_named(tmp_path: Path) -> None:
+    image = np.arange(9 * 10 * 40, dtype=np.int16).reshape(9, 10, 1, 40)
+    nib.save(nib.Nifti1Image(image, np.eye(4)), tmp_path / "flair.nii")
+    with pytest.raises(InputError, match="one slice 40 times in its fourth dimension"):
+        io.open_case(tmp_path / "flair.nii")
+
+
+def test_soft_masks_of_slices_are_cut_together(tmp_path: Path) -> None:
+    masks = np.zeros((3, 8, 8), np.uint8)
+    masks[1, 2:6, 2:6] = 255
+    masks[1, 2, 2:6] = 100
+    masks[0, 3, 3:5] = (90, 60)  # nothing but the faint edge of the tumour
+    masks[2, 3:5, 3:5] = 1  # of another tool
+    for number in range(3):
+        tifffile.imwrite(tmp_path / f"P_{number}.tif", np.full((8, 8, 3), number + 1, np.uint8))
+        tifffile.imwrite(tmp_path / f"P_{number}_mask.tif", masks[number])
+    (mask,) = io.open_case(tmp_path).masks
+    assert mask.labels.sum(axis=(1, 2)).tolist() == [0, 12, 4]
+
+
+def test_a_cropped_mask_is_placed_on_another(tmp_path: Path) -> None:
+    labels = np.zeros((8, 9, 10), np.uint8)
+    labels[3:5, 3:6, 4:7] = 1
+    base = Segmentation(labels, Grid.from_codes(labels.shape, spacing=(2, 1, 1)), CONVENTIONS["binary"], "a")
+    part = (slice(2, 6), slice(2, 7), slice(3, 8))
+    shift = np.eye(4)
+    shift[:3, 3] = [p.start for p in part]
+    cropped_grid = replace(base.grid, shape=(4, 5, 5), affine=base.grid.affine @ shift, file_layout=None)
+    cropped = replace(base, labels=labels[part], grid=cropped_grid, name="b")
+    np.testing.assert_array_equal(place(cropped, base).labels, labels)
+    small_grid = replace(base.grid, shape=(2, 3, 3), affine=base.grid.affine @ shift, file_layout=None)
+    small = replace(base, labels=np.ones((2, 3, 3), np.uint8), grid=small_grid, name="c")
+    with pytest.raises(GeometryError, match="tumour voxels lie outside"):
+        place(base, small)

@@ -1,17 +1,22 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+from napari.components import ViewerModel
 
 from napari_tumorseg.errors import OutputError
 from napari_tumorseg.regions import CONVENTIONS
 from napari_tumorseg.samples import KINDS, sample_path
 from napari_tumorseg.scan import Segmentation
 from napari_tumorseg.viewer.state import saving
+from napari_tumorseg.viewer.state.conventions import in_convention_of_case
 from napari_tumorseg.viewer.state.saving import MASK_FORMATS, save_mask, start_folder, with_ending
+from napari_tumorseg.viewer.widgets import ask
 from tests.viewer.conftest import grid
+from tests.viewer.studies import head_case, mask_on, show_case
 
 NIFTI, TIFF, HDF5 = MASK_FORMATS.split(";;")
 
@@ -68,3 +73,26 @@ def test_nothing_is_saved_into_the_package(tmp_path):
     assert start_folder(None) == Path.home()
     for kind in KINDS:
         assert start_folder(sample_path(kind)) == Path.home()
+
+
+@pytest.mark.parametrize(("answer", "expected"), [(0, "brats-2023"), (1, "brats-2021")])
+def test_the_convention_of_the_cases_own_mask_is_offered(monkeypatch, answer, expected):
+    one = head_case()
+    viewer = ViewerModel()
+    theirs = replace(mask_on(one).in_convention(CONVENTIONS["brats-2021"]), source=Path("case_seg.nii.gz"))
+    result, own = show_case(viewer, one, mask_on(one), theirs)
+    offered = []
+    monkeypatch.setattr(ask, "choose", lambda _t, _q, options: offered.extend(options) or options[answer])
+    seg = in_convention_of_case(mask_on(one), [result, own])
+    assert offered == ["BraTS 2023, as it is", "BraTS 2017-2021, as the case's own mask"]
+    assert seg.convention.name == expected
+    assert set(np.unique(seg.labels)) == {0, 1, 2, {"brats-2023": 3, "brats-2021": 4}[expected]}
+
+
+def test_nobody_is_asked_where_the_case_has_no_mask_of_its_own(monkeypatch):
+    one = head_case()
+    viewer = ViewerModel()
+    layers = show_case(viewer, one, mask_on(one), mask_on(one, 1))
+    monkeypatch.setattr(ask, "choose", lambda *_: pytest.fail("asked"))
+    seg = mask_on(one)
+    assert in_convention_of_case(seg, layers) is seg

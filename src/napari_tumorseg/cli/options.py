@@ -125,6 +125,13 @@ Probabilities = Annotated[
     bool, typer.Option("--probabilities", help="Also write CASE_prob_NAME.nii.gz for each output.")
 ]
 
+LabelsOut = Annotated[
+    str | None,
+    typer.Option(
+        "--labels-out", help="Write the mask in this label convention, such as brats-2021, or a TOML file."
+    ),
+]
+
 # ---------------------------------------------------------------- measure
 
 Mask = Annotated[Path, typer.Argument(help="Mask file.")]

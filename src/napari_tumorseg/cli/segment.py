@@ -42,6 +42,7 @@ def segment(
     csv: options.TableToo = None,
     lgg: options.Lgg = False,
     probabilities: options.Probabilities = False,
+    labels_out: options.LabelsOut = None,
     overwrite: options.Overwrite = False,
     as_json: options.AsJson = False,
     quiet: options.Quiet = False,
@@ -50,11 +51,15 @@ def segment(
     from napari_tumorseg.inference import ScanAnalysis, Settings, choose_model
     from napari_tumorseg.measurement import measure
     from napari_tumorseg.models import get_model
+    from napari_tumorseg.regions import check_conversion, get_convention
 
+    wanted = get_convention(labels_out) if labels_out else None
     scan = _scan(_case(paths, case, roles), reference, same_voxels, spacing)
     targets, files = _targets(scan, output, lgg, picture, csv)
     analysis = ScanAnalysis(scan)
     chosen = get_model(model) if model else choose_model(scan, analysis)
+    if wanted:
+        check_conversion(get_convention(chosen.card.output.scheme), wanted)
     if probabilities:
         files += [targets.folder / f"{scan.case}_prob_{n}.nii.gz" for n in chosen.card.output.names]
     _check(targets, files, overwrite)
@@ -67,8 +72,9 @@ def segment(
         probabilities=True,  # few bytes a voxel: they tell how sure the model is
     )
     result = _segmented(scan, chosen, settings, analysis, quiet or as_json)
-    measurements = measure(result)
-    kept = _to_keep(result, measurements, probabilities)
+    converted = result.in_convention(wanted) if wanted else result
+    measurements = measure(converted)
+    kept = _to_keep(converted, measurements, probabilities)
     written = save(kept, scan, targets, measurements, overwrite)
     if as_json or not quiet:
         _tell(result, measurements, chosen, written, as_json)

@@ -19,7 +19,7 @@ from napari_tumorseg.io.formats import Format, side_file
 from napari_tumorseg.io.label_arrays import present
 from napari_tumorseg.io.name_words import tokens
 from napari_tumorseg.io.roles import guess_role
-from napari_tumorseg.regions import LabelConvention, get_convention
+from napari_tumorseg.regions import CONVENTIONS, LabelConvention, own_convention
 from napari_tumorseg.scan import Image, Role
 
 T = TypeVar("T")
@@ -153,9 +153,15 @@ def _renamed(image: Image) -> Image:
 
 
 def side_convention(path: Path) -> LabelConvention | None:
-    """Return the label convention that the JSON beside a mask names, if there is one."""
+    """Return the label convention that the JSON beside a mask names (or spells out), if there is one."""
+    side = side_file(path)
     try:
-        return get_convention(json.loads(side_file(path).read_text(encoding="utf-8"))["scheme"])
+        told = json.loads(side.read_text(encoding="utf-8"))
+        if told["scheme"] in CONVENTIONS:
+            return CONVENTIONS[told["scheme"]]
+        names, tissues = told["labels"], told["tissues"]
+        labels = {number: {"tissue": tissues[number], "name": names[number]} for number in tissues}
+        return own_convention({"name": told["scheme"], "labels": labels}, str(side))
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError, InputError):
         return None
 

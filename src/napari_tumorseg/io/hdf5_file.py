@@ -112,7 +112,7 @@ def groups(file: h5py.File, path: Path) -> list[Group]:
     InputError
         If the file holds the weights of a network.
     """
-    if _NETWORK_PARTS & {*file.attrs, *file}:
+    if _holds_network(file):
         raise InputError(f"{path} holds the weights of a Keras network, no scan; give it as the model")
     found: dict[str, Group] = {}
     for parent, name, item in _datasets(file, path):
@@ -137,22 +137,29 @@ def read(group: Group, name: str) -> Array:
     data = group.datasets[name]
     where = group.where(name)
     kind = memory_type(data.dtype, where)
-    check_array(data.shape, kind, group.path)
+    wanted = check_array(data.shape, kind, group.path)
     if data.chunks:  # a chunk may be far larger than the dataset, and is decompressed whole
         check_array(data.chunks, data.dtype, group.path)
-    missing = _missing_filter(data)
-    if missing:
-        raise InputError(
-            f"{where} is compressed with the HDF5 filter {missing}, which is not installed here; save it "
-            "with gzip or uncompressed"
-        )
-    _refuse_unallocated(data, kind, group.path)
-    array = np.empty(data.shape, kind)
     try:
+        missing, stored = _missing_filter(data), data.id.get_storage_size()
+        if missing:
+            raise InputError(
+                f"{where} is compressed with the HDF5 filter {missing}, which is not installed here; save it "
+                "with gzip or uncompressed"
+            )
+        _refuse_unfilled(wanted, stored, group.path)
+        array = np.empty(data.shape, kind)
         data.read_direct(array)
     except (OSError, RuntimeError, ValueError):
         raise InputError(f"{where} cannot be read: it is damaged or truncated") from None
     return array
+
+
+def _holds_network(file: h5py.File) -> bool:
+    try:
+        return any(part in file or part in file.attrs for part in _NETWORK_PARTS)
+    except (OSError, RuntimeError, KeyError):  # damage is met again, and reported, where it matters
+        return False
 
 
 def _missing_filter(data: h5py.Dataset) -> str:
@@ -166,10 +173,9 @@ def _missing_filter(data: h5py.Dataset) -> str:
     return ""
 
 
-def _refuse_unallocated(data: h5py.Dataset, kind: np.dtype[np.generic], path: Path) -> None:
+def _refuse_unfilled(wanted: int, stored: int, path: Path) -> None:
     """Raise if a large dataset stores next to nothing: reading it would give gigabytes of its fill value."""
-    wanted = int(np.prod(data.shape, dtype=object)) * kind.itemsize
-    if wanted > _LARGE and data.id.get_storage_size() * _MOST_EXPANSION < wanted:
+    if wanted > _LARGE and stored * _MOST_EXPANSION < wanted:
         raise InputError(
             f"{path} declares {wanted / 2**30:.1f} GiB, of which almost nothing is stored; it is damaged or "
             "was never filled"

@@ -17,7 +17,7 @@ import numpy as np
 from napari_tumorseg.errors import ChoiceNeededError, InputError, Notice, Remedy
 from napari_tumorseg.geometry import Array, Grid
 from napari_tumorseg.io import hdf5_file as h5
-from napari_tumorseg.io.arrays import attempt, not_finite, stacking
+from napari_tumorseg.io.arrays import attempt, not_finite, side_convention, stacking
 from napari_tumorseg.io.case import Case, Mask
 from napari_tumorseg.io.hdf5_axes import Axes, axes_of, canonical, channel_names, grid_of, is_stack
 from napari_tumorseg.io.label_arrays import decode_mask, looks_like_mask
@@ -367,7 +367,8 @@ def mask_of(group: h5.Group, name: str, axes: Axes, grid: Grid | None) -> Mask:
 
 
 def _convention(group: h5.Group, name: str) -> LabelConvention | None:
-    return CONVENTIONS.get(h5.text_attribute(group, name, "scheme") or "")
+    stated = h5.text_attribute(group, name, "scheme") or ""
+    return CONVENTIONS.get(stated) or (side_convention(group.path) if stated else None)
 
 
 def _only(file: object, path: Path) -> h5.Group:

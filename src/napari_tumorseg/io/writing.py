@@ -13,6 +13,7 @@ from napari_tumorseg.errors import OutputError
 from napari_tumorseg.io import nifti
 from napari_tumorseg.io.atomic import atomic_path, check_target, flush
 from napari_tumorseg.io.formats import WRITTEN_ENDINGS, side_file, written_format
+from napari_tumorseg.regions import CONVENTIONS
 from napari_tumorseg.scan import Segmentation
 
 
@@ -107,10 +108,13 @@ def _side_file(seg: Segmentation, path: Path, overwrite: bool) -> Iterator[None]
 
 def _description(seg: Segmentation) -> dict[str, object]:
     labels = {str(label.value): label.name for label in seg.convention.labels}
+    tissues = {str(label.value): label.tissue for label in seg.convention.labels}
+    own = {} if seg.convention.name in CONVENTIONS else {"tissues": tissues}
     return {
         "case": seg.name,
         "scheme": seg.convention.name,
         "labels": labels,
+        **own,
         "unit": seg.grid.unit,
         **seg.provenance,
     }

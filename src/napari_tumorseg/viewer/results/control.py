@@ -25,6 +25,7 @@ from napari_tumorseg.viewer.results.measuring import Measuring
 from napari_tumorseg.viewer.results.section import NOTICE, ResultsSection
 from napari_tumorseg.viewer.state import saving
 from napari_tumorseg.viewer.state.active_mask import ActiveMask
+from napari_tumorseg.viewer.state.conventions import in_convention_of_case
 from napari_tumorseg.viewer.state.navigation import Navigator
 from napari_tumorseg.viewer.widgets.reporting import reports_errors
 
@@ -117,15 +118,19 @@ class ResultsControl(QObject):
         layer = self._active_mask.layer
         if layer is None:
             return
-        path = path or self._ask_where("Save mask", layer, ".nii.gz", saving.MASK_FORMATS)
-        if path is None:
+        where = path or self._ask_where("Save mask", layer, ".nii.gz", saving.MASK_FORMATS)
+        if where is None:
             return
         self._active_mask.sync()
-        written = saving.save_mask(self._active_mask.segmentation(), path)
+        seg = self._active_mask.segmentation()
+        if path is None:  # somebody is there to be asked
+            seg = in_convention_of_case(seg, self._active_mask.beside())
+        written = saving.save_mask(seg, where)
         edits = edits_of(layer)
         if edits is not None:
             edits.note_saved()
-        self.reported.emit("Saved " + " and ".join(str(p) for p in written))
+        names = " and ".join(str(p) for p in written)
+        self.reported.emit(f"Saved {names} with the labels of {seg.convention.title}")
 
     @reports_errors
     def report_result(self) -> None:
