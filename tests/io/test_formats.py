@@ -64,7 +64,7 @@ def test_a_side_file_has_the_name_of_its_mask(name: str, expected: str) -> None:
 
 
 def test_a_name_is_that_of_a_folder_unless_it_ends_as_a_file_does() -> None:
-    files = ["a.nii", "a.mat", "a.png", "a.mha", "a.NRRD", "a.npz"]
+    files = ["a.nii", "a.mat", "a.png", "a.mha", "a.NRRD", "a.npz", "a.dcm"]
     assert all(formats.looks_like_file(Path(name)) for name in files)
     assert not any(formats.looks_like_file(Path(name)) for name in ("results", "v1.2", "sub-01"))
 

@@ -17,9 +17,6 @@ _BY_BYTES: tuple[tuple[int, bytes, str], ...] = (
     (0, b"/annex/objects/", "is a git-annex pointer, not the file itself; run datalad get or git annex get"),
     (0, b"../", "is a git-annex pointer, not the file itself; run datalad get or git annex get"),
     (0, b"MATLAB 5.0 MAT-file", "is a MATLAB 5 file; save it in MATLAB with save(..., '-v7.3')"),
-    (0, b"NRRD000", f"is a NRRD file; {_CONVERT} 3D Slicer or SimpleITK"),
-    (0, b"ObjectType", f"is a MetaImage; {_CONVERT} 3D Slicer or SimpleITK"),
-    (0, b"NDims", f"is a MetaImage; {_CONVERT} 3D Slicer or SimpleITK"),
     (0, b"\x93NUMPY", "is a NumPy array without geometry; save it as NIfTI with nibabel"),
     (0, b"CDF\x01", f"is a MINC or NetCDF file; {_CONVERT} mnc2nii"),
     (0, b"CDF\x02", f"is a MINC or NetCDF file; {_CONVERT} mnc2nii"),
@@ -37,6 +34,9 @@ _BY_BYTES: tuple[tuple[int, bytes, str], ...] = (
 _MISNAMED: tuple[tuple[int, bytes, str, tuple[str, ...]], ...] = (
     (0, b"\x89HDF\r\n\x1a\n", "is an HDF5 file", (".h5", ".hdf5", ".hdf", ".mat")),
     (512, b"\x89HDF\r\n\x1a\n", "is a MATLAB 7.3 file", (".mat", ".h5", ".hdf5", ".hdf")),
+    (0, b"NRRD000", "is a NRRD file", (".nrrd", ".nhdr")),
+    (0, b"ObjectType", "is a MetaImage", (".mha", ".mhd")),
+    (0, b"NDims", "is a MetaImage", (".mha", ".mhd")),
     (0, b"\x89PNG\r\n", "is a PNG picture", (".png",)),
     (0, b"\xff\xd8\xff", "is a JPEG picture", (".jpg", ".jpeg")),
     (0, b"II*\x00", "is a TIFF file", (".tif", ".tiff")),
@@ -55,10 +55,9 @@ _NETWORK = "holds the weights of a network, no scan; give it as the model"
 
 _BY_ENDING: tuple[tuple[tuple[str, ...], str], ...] = (
     ((".dcm", ".dicom", ".ima"), f"is a DICOM file; {_CONVERT} dcm2niix, which takes the whole series"),
-    ((".mha", ".mhd"), f"is a MetaImage; {_CONVERT} 3D Slicer or SimpleITK"),
-    ((".nrrd", ".nhdr"), f"is a NRRD file; {_CONVERT} 3D Slicer or SimpleITK"),
-    ((".mgz", ".mgh"), f"is a FreeSurfer volume; {_CONVERT} mri_convert"),
-    ((".hdr", ".img", ".img.gz"), f"is an Analyze file; {_CONVERT} nibabel or fslchfiletype NIFTI_GZ"),
+    ((".nhdr",), f"is the header of a NRRD file in two parts; {_CONVERT} 3D Slicer or SimpleITK"),
+    ((".hdr",), "is the header of an Analyze file; open the .img file beside it"),
+    ((".img.gz",), f"is a packed Analyze file; {_CONVERT} nibabel or fslchfiletype NIFTI_GZ"),
     ((".mnc",), f"is a MINC file; {_CONVERT} mnc2nii"),
     ((".par", ".rec"), f"is a Philips PAR/REC file; {_CONVERT} dcm2niix"),
     ((".npy", ".npz"), "is a NumPy array without geometry; save it as NIfTI with nibabel"),

@@ -93,7 +93,14 @@ class Format:
         return cast("Writer", import_module(f"{__package__}.{self.writing_module}"))
 
 
-NIFTI = Format("NIfTI", (".nii.gz", ".nii"), "nifti_cases", (".nii.gz", ".nii"), "nifti")
+NIFTI = Format(
+    "NIfTI",
+    # further formats of one volume a file, which are read as if they were NIfTI; see `other_volumes`
+    (".nii.gz", ".nii", ".mgz", ".mgh", ".img", ".nrrd", ".mha", ".mhd"),
+    "nifti_cases",
+    (".nii.gz", ".nii"),
+    "nifti",
+)
 TIFF = Format("TIFF", (".tif", ".tiff"), "tiff", (".tif", ".tiff"), "tiff_writing")
 HDF5 = Format("HDF5", (".h5", ".hdf5", ".hdf", ".mat"), "hdf5", (".h5", ".hdf5"), "hdf5")
 PICTURE = Format("picture", (".png", ".jpg", ".jpeg"), "image2d", incidental=True)

@@ -24,8 +24,11 @@ from napari_tumorseg.errors import InputError, TooLargeError
 from napari_tumorseg.geometry import Array, Grid
 from napari_tumorseg.io.atomic import atomic_path
 from napari_tumorseg.io.foreign import foreign_kind
+from napari_tumorseg.io.formats import NIFTI
 from napari_tumorseg.io.limits import check_array, max_bytes
 from napari_tumorseg.io.nifti_geometry import grid_of, header_for
+from napari_tumorseg.io.other_volumes import read_volume
+from napari_tumorseg.io.plausible_size import plausible
 from napari_tumorseg.scan import Segmentation
 
 inflate_library: Any = zlib
@@ -86,6 +89,8 @@ def read_file(path: Path) -> NiftiFile:
     TooLargeError
         If the header declares more than the limit.
     """
+    if not path.name.lower().endswith(NIFTI.written):
+        return _read_other(path)
     content = _Content(path)
     header = _parse_header(content, path)
     shape, channel_axis = _shape(header, path)
@@ -110,6 +115,20 @@ def read_file(path: Path) -> NiftiFile:
             "size and position as those of the other three"
         )
     _warn_of_values(array, path, warnings)
+    return NiftiFile(tuple(grid.file_layout.axis_order.apply(v) for v in volumes), grid, tuple(warnings))
+
+
+def _read_other(path: Path) -> NiftiFile:
+    """Read a volume of another format as if it were NIfTI."""
+    array, affine, warnings = read_volume(path)
+    if array.ndim > 4 or (array.ndim == 4 and array.shape[3] > _MAX_CHANNELS):
+        raise InputError(f"{path} has the dimensions {array.shape}; a scan has three, or four with channels")
+    array = _native(array)
+    grid, implausible = plausible(Grid.from_file(array.shape[:3], affine), path.name)
+    assert grid.file_layout is not None
+    warnings += implausible
+    _warn_of_values(array, path, warnings)
+    volumes = [array] if array.ndim == 3 else [array[..., c] for c in range(array.shape[3])]
     return NiftiFile(tuple(grid.file_layout.axis_order.apply(v) for v in volumes), grid, tuple(warnings))
 
 
