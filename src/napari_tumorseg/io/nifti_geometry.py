@@ -62,7 +62,8 @@ def grid_of(header: Any, shape: tuple[int, ...], path: Path, warnings: list[str]
     warnings : list of str
         What is odd is added.
     """
-    affine, unit = _affine(header, shape, path, warnings)
+    with np.errstate(over="ignore", invalid="ignore"):  # what is not finite is refused below
+        affine, unit = _affine(header, shape, path, warnings)
     if bytes(header["descrip"].tobytes()).startswith(_UNIT_UNKNOWN):
         unit = "unknown"
     fields: dict[str, Any] = {name: np.array(header[name]) for name in _GEOMETRY_FIELDS}
@@ -79,7 +80,8 @@ def grid_of(header: Any, shape: tuple[int, ...], path: Path, warnings: list[str]
 
 def _contradiction(header: Any, grid: Grid, path: Path) -> str:
     """Return a sentence if the affine's voxel sizes are not those of pixdim; empty if they agree."""
-    zooms = np.asarray(header["pixdim"][1:4], dtype=float) * _mm_per_unit(header)
+    with np.errstate(over="ignore", invalid="ignore"):
+        zooms = np.asarray(header["pixdim"][1:4], dtype=float) * _mm_per_unit(header)
     assert grid.file_layout is not None
     stated = zooms[list(grid.file_layout.axis_order.axes)]
     if not _are_sizes(zooms) or np.allclose(stated, grid.spacing, rtol=_SIZE_SLACK, atol=0):
