@@ -319,7 +319,7 @@ def _offset(header: Any, path: Path) -> int:
 def _scaled(array: Array, header: Any, path: Path) -> Array:
     """Apply slope and intercept as the standard says: a slope of 0 (or NaN) means none."""
     slope, intercept = float(header["scl_slope"]), float(header["scl_inter"])
-    if max(abs(slope), abs(intercept)) > np.finfo(np.float32).max:
+    if max(abs(slope), abs(intercept)) > float(np.finfo(np.float32).max):
         raise InputError(f"{path}: the header declares an infinite scale ({slope:g}, {intercept:g})")
     if slope == 0 or np.isnan(slope) or (slope == 1 and (intercept == 0 or np.isnan(intercept))):
         return _native(array)
