@@ -20,7 +20,7 @@ from napari_tumorseg.viewer.compare.overlay import (
 from napari_tumorseg.viewer.state.context import PanelContext
 
 _SHOW, _HIDE = "Show agreement", "Hide agreement"
-_FADED = 0.1
+_FADED = 0.05
 """Opacity of the masks below the map."""
 
 
