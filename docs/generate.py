@@ -93,6 +93,13 @@ def metrics() -> str:
     return table(("column", "metric", "definition", "direction"), rows)
 
 
+def keys() -> str:
+    """Return the keys of the panel."""
+    from napari_tumorseg.viewer.keys import COMMANDS
+
+    return table(("key", "effect"), [(command.written_key, command.tip) for command in COMMANDS])
+
+
 def cards() -> str:
     """Return the cards of the built-in models, as their files state them."""
     return "\n\n".join(_card(path) for path in sorted((PACKAGE / "models" / "builtin").glob("*.toml")))
@@ -122,6 +129,6 @@ def table(head: tuple[str, ...], rows: Iterator[tuple[str, ...]] | list[tuple[st
 
 TABLES: dict[str, Callable[[], str]] = {
     function.__name__: function
-    for function in (cli, exit_codes, formats, conventions, metrics, cards, floors)
+    for function in (cli, exit_codes, formats, conventions, metrics, keys, cards, floors)
 }
 """Functions by the name that pages use."""

@@ -36,6 +36,14 @@ def test_tables_hold_every_entry(generate: ModuleType) -> None:
     assert "lgg-flair" in generate.cards() and "errors" in generate.floors()
 
 
+def test_every_key_is_documented(generate: ModuleType) -> None:
+    pytest.importorskip("napari", reason="the viewer extra is not installed")
+    from napari_tumorseg.viewer.keys import COMMANDS
+
+    rows = generate.keys().splitlines()
+    assert rows[2:] == [f"| {command.written_key} | {command.tip} |" for command in COMMANDS]
+
+
 def test_every_mark_of_a_page_has_a_table(generate: ModuleType) -> None:
     pages = "\n".join(p.read_text(encoding="utf-8") for p in (ROOT / "docs").rglob("*.md"))
     marks = re.findall(r"^\{\{ (\w+) \}\}$", pages, re.MULTILINE)

@@ -24,7 +24,7 @@ from napari_tumorseg.regions import CONVENTIONS
 from napari_tumorseg.scan import Role, Segmentation
 from napari_tumorseg.viewer.correct.boxes import KIND as BOX
 from napari_tumorseg.viewer.correct.locked_components import KIND as LOCKED
-from napari_tumorseg.viewer.keys import COMMANDS, markdown_table
+from napari_tumorseg.viewer.keys import COMMANDS
 from napari_tumorseg.viewer.layers.origin import PROBABILITIES_KEY
 from napari_tumorseg.viewer.layers.probability_maps import KIND as MAP
 from napari_tumorseg.viewer.layers.probability_maps import UNCERTAINTY
@@ -660,11 +660,6 @@ def test_no_key_is_one_of_naparis():
     assert len(set(ours)) == len(ours)
 
 
-def test_every_key_is_in_the_docs():
-    text = (Path(__file__).resolve().parents[2] / "docs" / "keys.md").read_text(encoding="utf-8")
-    assert text.endswith(f"\n\n{markdown_table()}\n")  # else run docs/make_keys.py
-
-
 def test_keys_raise_no_warning(at_work):
     at_work.layer.selected_label = 3
     point_at(at_work, 3, 19, 19)
@@ -677,7 +672,7 @@ def test_keys_raise_no_warning(at_work):
 def test_what_the_docs_call_a_button_is_called_so(ran):
     from qtpy.QtWidgets import QAbstractButton
 
-    read = (Path(__file__).resolve().parents[2] / "docs" / "correcting.md").read_text(encoding="utf-8")
+    read = (Path(__file__).resolve().parents[2] / "docs" / "howto" / "correct.md").read_text(encoding="utf-8")
     text = " ".join(read.split())
     panel = ran.panel
     shown = {button.text().split("  [")[0] for button in panel.findChildren(QAbstractButton)}

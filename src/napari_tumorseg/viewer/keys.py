@@ -19,9 +19,3 @@ COMMANDS = (
 def help_text() -> str:
     """Return a line for each command: key and tip."""
     return "\n".join(command.help_line for command in COMMANDS)
-
-
-def markdown_table() -> str:
-    """Return a Markdown table of all keys and tips."""
-    rows = [f"| {command.written_key} | {command.tip} |" for command in COMMANDS]
-    return "\n".join(["| key | effect |", "| --- | --- |", *rows])
