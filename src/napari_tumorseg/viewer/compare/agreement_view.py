@@ -42,7 +42,6 @@ class AgreementView(QWidget):
         super().__init__()
         self._context = context
         self._pair: tuple[Segmentation, Segmentation] | None = None
-        self._names = ("", "")
         self._masks: tuple[Layer, ...] = ()
         self._faded: dict[Layer, float] = {}  # and the opacity before
         self.region = QComboBox()
@@ -90,7 +89,6 @@ class AgreementView(QWidget):
             Regions that both have.
         """
         self._pair, self._masks = pair, masks
-        self._names = (masks[0].name, masks[1].name)
         self._offer(regions)
         self.show()
         self._update_map()
@@ -111,8 +109,9 @@ class AgreementView(QWidget):
     def _show_map(self) -> None:
         if self._pair is None:
             raise InputError("Compare with a reference first.")
-        show_agreement(self._context.viewer, *self._pair, self.region.currentText(), self._names)
-        self.legend.show_names(*self._names)
+        names = self._masks[0].name, self._masks[1].name
+        show_agreement(self._context.viewer, *self._pair, self.region.currentText(), names)
+        self.legend.show_names(*names)
         self._fade_masks()
         self._update_button()
 
