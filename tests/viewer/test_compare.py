@@ -146,7 +146,7 @@ def test_the_masks_step_back_while_the_overlay_is_shown(compared, wait):
 
 def test_no_agreement_looks_like_a_label_of_the_brats_colours():
     from napari_tumorseg.viewer.layers.colours import _AS_BRATS
-    from tests.measure.test_error_map import difference
+    from tests.measurement.test_error_map import difference
 
     for colour in AGREEMENT_COLOURS.values():
         assert min(difference(colour, label) for label in _AS_BRATS.values()) >= 20
