@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -167,3 +169,26 @@ def test_real_folders(shared_data, tmp_path):
     worklist = Worklist.open(shared_data / "brats", tmp_path)
     assert len(worklist.entries) >= 6
     assert np.all([entry.state is State.NEW for entry in worklist.entries])
+
+
+NOTER = """
+import sys
+from pathlib import Path
+from napari_tumorseg.session import State, Worklist
+
+worklist = Worklist.open(Path(sys.argv[1]), Path(sys.argv[2]))
+for name in sys.argv[3:]:
+    worklist.set(name, State.DONE)
+"""
+
+
+def test_two_processes_lose_no_states(tmp_path):
+    cases = [f"case{number:02d}" for number in range(30)]
+    for name in cases:
+        write_case(tmp_path / "in", {"flair": head((1, 12, 12))}, name)
+    command = [sys.executable, "-c", NOTER, str(tmp_path / "in"), str(tmp_path / "out")]
+    noters = [subprocess.Popen([*command, *cases[start::3]]) for start in range(3)]
+    assert [noter.wait(timeout=120) for noter in noters] == [0, 0, 0]
+    worklist = Worklist.open(tmp_path / "in", tmp_path / "out")
+    assert worklist.counts()[State.DONE] == len(cases)
+    assert [path.name for path in (tmp_path / "out").iterdir()] == [STATE_FILE]

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from napari_tumorseg.cli import options
-from napari_tumorseg.cli.files import check_file, make_folder
+from napari_tumorseg.cli.files import check_file
 from napari_tumorseg.cli.output import console, show_warnings
 from napari_tumorseg.cli.parse import parse_names, parse_post
 
@@ -121,6 +121,8 @@ def _mask_path(folder: Path, name: str) -> Path:
 def _prepare(planned: Plan, output: Path, masks_out: Path | None, overwrite: bool) -> None:
     """Make the folders; raise before any work if a file could not be written at the end."""
     from napari_tumorseg.io import side_file
+    from napari_tumorseg.io.atomic import make_folder
+    from napari_tumorseg.io.side_files import check_replaceable
     from napari_tumorseg.report.evaluation_files import FILES
 
     names = [_mask_path(masks_out, case.name) for case in planned.data.cases] if masks_out else []
@@ -130,6 +132,8 @@ def _prepare(planned: Plan, output: Path, masks_out: Path | None, overwrite: boo
             make_folder(folder)
     for path in (*files, *names, *map(side_file, names)):
         check_file(path, overwrite)
+    for path in names:
+        check_replaceable(path)
 
 
 def _tell_before(planned: Plan, part: str) -> None:

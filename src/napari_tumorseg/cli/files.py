@@ -19,19 +19,3 @@ def check_file(path: Path, overwrite: bool) -> None:
     check_target(path, overwrite=True)
     if path.exists() and not overwrite:
         raise OutputError(f"{path} exists already; add --overwrite to replace it, or choose another name")
-
-
-def make_folder(folder: Path) -> None:
-    """Make a folder if it does not exist.
-
-    Raises
-    ------
-    OutputError
-        If it cannot be made.
-    """
-    from napari_tumorseg.errors import OutputError
-
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise OutputError(f"the folder {folder} cannot be made: {error.strerror or error}") from error

@@ -30,15 +30,19 @@ def measure(
     as_json: options.AsJson = False,
 ) -> None:
     """Measure a mask: volumes, components, extent and diameters, per label and region."""
+    from napari_tumorseg.io import side_file
     from napari_tumorseg.io.atomic import write_text
     from napari_tumorseg.io.case import place
+    from napari_tumorseg.io.side_files import check_no_inputs
     from napari_tumorseg.measurement import agreement, rano
     from napari_tumorseg.measurement import measure as measured
     from napari_tumorseg.report import to_csv, to_json
 
-    for path in (csv, output):
-        if path:
-            check_file(path, overwrite)
+    outputs = [path for path in (csv, output) if path]
+    for path in outputs:
+        check_file(path, overwrite)
+    masks = [path for path in (mask, against) if path]
+    check_no_inputs(outputs, [*masks, *map(side_file, masks)])
     _check_outline(rano_outline)
     size = parse_spacing(spacing)
     seg = _mask(mask, labels, size)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from napari_tumorseg.cli import options
-from napari_tumorseg.cli.files import check_file, make_folder
+from napari_tumorseg.cli.files import check_file
 from napari_tumorseg.cli.output import console, show_json, show_warnings
 from napari_tumorseg.cli.parse import named_roles, parse_post, parse_roles, parse_slices, parse_spacing
 
@@ -49,12 +49,14 @@ def segment(
 ) -> None:
     """Segment a case: write the mask on the scan's own grid and print the volumes."""
     from napari_tumorseg.inference import ScanAnalysis, Settings, choose_model
+    from napari_tumorseg.io.side_files import check_no_inputs, input_files
     from napari_tumorseg.measurement import measure
     from napari_tumorseg.models import get_model
     from napari_tumorseg.regions import check_conversion, get_convention
 
     wanted = get_convention(labels_out) if labels_out else None
-    scan = _scan(_case(paths, case, roles), reference, same_voxels, spacing)
+    opened = _case(paths, case, roles)
+    scan = _scan(opened, reference, same_voxels, spacing)
     targets, files = _targets(scan, output, lgg, picture, csv)
     analysis = ScanAnalysis(scan)
     chosen = get_model(model) if model else choose_model(scan, analysis)
@@ -63,6 +65,7 @@ def segment(
     if probabilities:
         files += [targets.folder / f"{scan.case}_prob_{n}.nii.gz" for n in chosen.card.output.names]
     _check(targets, files, overwrite)
+    check_no_inputs(files, input_files(opened, paths))
     settings = Settings(
         device=device,
         flip=flip,
@@ -136,6 +139,8 @@ class Targets:
     """Output paths of a run, checked before any work is done."""
 
     mask: Path  # a file, or a folder for slices in the LGG layout
+    masks: tuple[Path, ...]  # every file of the mask
+    side: Path  # the JSON beside them
     folder: Path
     is_folder: bool  # whether the folder was named, and is made if it is not there
     picture: Path | None
@@ -160,13 +165,16 @@ def _targets(
         raise OutputError(f"{picture}: a picture is written as one of {', '.join(_PICTURES)}")
     folder = output if is_folder else output.parent
     mask = output / f"{scan.case}_seg.nii.gz" if is_folder and not lgg else output
-    masks = lgg_masks(output, scan.case, scan.grid) if lgg else [mask, side_file(mask)]
-    return Targets(mask, folder, is_folder, picture, csv, lgg), [*masks, *(p for p in (picture, csv) if p)]
+    masks = lgg_masks(output, scan.case, scan.grid) if lgg else [mask]
+    side = output / f"{scan.case}_mask.json" if lgg else side_file(mask)
+    others = [path for path in (picture, csv) if path]
+    return Targets(mask, tuple(masks), side, folder, is_folder, picture, csv, lgg), [*masks, side, *others]
 
 
 def _check(targets: Targets, files: list[Path], overwrite: bool) -> None:
     """Check before any work is done that every file can be written at the end."""
     from napari_tumorseg.errors import OutputError
+    from napari_tumorseg.io.side_files import check_replaceable
 
     double = next((p for n, p in enumerate(files) if p in files[:n]), None)
     if double:
@@ -174,6 +182,8 @@ def _check(targets: Targets, files: list[Path], overwrite: bool) -> None:
     for path in files:
         if not targets.is_folder or targets.folder.exists() or path.parent != targets.folder:
             check_file(path, overwrite)
+    for path in targets.masks:
+        check_replaceable(path, targets.side)
     there = next(p for p in (targets.folder, *targets.folder.absolute().parents) if p.exists())
     if not there.is_dir() or not os.access(there, os.W_OK):
         raise OutputError(f"the folder {targets.folder} cannot be made; choose another one")
@@ -210,21 +220,23 @@ def run_with_progress(
 def save(
     seg: Segmentation, scan: Scan, targets: Targets, measurements: Measurements, overwrite: bool
 ) -> list[Path]:
-    """Write all requested files and return their paths."""
+    """Write all requested files as one set and return their paths."""
     from napari_tumorseg.io import write_lgg, write_mask, write_probabilities
-    from napari_tumorseg.io.atomic import write_text
+    from napari_tumorseg.io.atomic import make_folder, write_text
+    from napari_tumorseg.io.output_set import output_set
     from napari_tumorseg.report import overlay, to_csv
 
     make_folder(targets.folder)
     write = write_lgg if targets.lgg else write_mask
-    written = write(seg, targets.mask, overwrite=overwrite)
-    written += write_probabilities(seg, targets.folder, overwrite=overwrite)
-    if targets.picture:
-        overlay(scan, seg, targets.picture, overwrite=overwrite)
-        written.append(targets.picture)
-    if targets.csv:
-        write_text(targets.csv, to_csv(measurements), overwrite)
-        written.append(targets.csv)
+    with output_set():
+        written = write(seg, targets.mask, overwrite=overwrite)
+        written += write_probabilities(seg, targets.folder, overwrite=overwrite)
+        if targets.picture:
+            overlay(scan, seg, targets.picture, overwrite=overwrite)
+            written.append(targets.picture)
+        if targets.csv:
+            write_text(targets.csv, to_csv(measurements), overwrite)
+            written.append(targets.csv)
     return written
 
 

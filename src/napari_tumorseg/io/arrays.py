@@ -1,8 +1,7 @@
-"""Helpers that the readers share: number types, file names, side files, stacks of numbered slices."""
+"""Helpers that the readers share: number types, file names, stacks of numbered slices."""
 
 from __future__ import annotations
 
-import json
 import os
 import re
 from collections.abc import Callable, Iterable, Sequence
@@ -15,11 +14,11 @@ import numpy as np
 from napari_tumorseg.errors import InputError, Notice, TumorSegError
 from napari_tumorseg.geometry import Array
 from napari_tumorseg.io import formats
-from napari_tumorseg.io.formats import Format, side_file
+from napari_tumorseg.io.formats import Format
 from napari_tumorseg.io.label_arrays import present
 from napari_tumorseg.io.name_words import tokens
 from napari_tumorseg.io.roles import guess_role
-from napari_tumorseg.regions import CONVENTIONS, LabelConvention, own_convention
+from napari_tumorseg.regions import LabelConvention
 from napari_tumorseg.scan import Image, Role
 
 T = TypeVar("T")
@@ -150,20 +149,6 @@ def _renamed(image: Image) -> Image:
         return image
     file = f"{path.parent.name}/{path.name}"
     return replace(image, name=file if image.name == formats.stem(path) else f"{file}: {image.name}")
-
-
-def side_convention(path: Path) -> LabelConvention | None:
-    """Return the label convention that the JSON beside a mask names (or spells out), if there is one."""
-    side = side_file(path)
-    try:
-        told = json.loads(side.read_text(encoding="utf-8"))
-        if told["scheme"] in CONVENTIONS:
-            return CONVENTIONS[told["scheme"]]
-        names, tissues = told["labels"], told["tissues"]
-        labels = {number: {"tissue": tissues[number], "name": names[number]} for number in tissues}
-        return own_convention({"name": told["scheme"], "labels": labels}, str(side))
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError, InputError):
-        return None
 
 
 def fitting(convention: LabelConvention | None, labels: Array) -> LabelConvention | None:

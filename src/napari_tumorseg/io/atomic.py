@@ -1,14 +1,14 @@
-"""Writing so that nothing is half-written and nothing is lost."""
+"""Atomic writing: a file appears under its name complete or not at all."""
 
 from __future__ import annotations
 
 import os
-import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 
 from napari_tumorseg.errors import OutputError
+from napari_tumorseg.io.output_set import exists, failure, finish, output_set
 
 
 def check_target(path: Path, overwrite: bool = False) -> None:
@@ -24,7 +24,7 @@ def check_target(path: Path, overwrite: bool = False) -> None:
     except OSError as error:  # such as a name that is too long
         raise OutputError(f"{path} cannot be written: {error.strerror or error}") from error
     if there and not overwrite:
-        raise _exists(path)
+        raise exists(path)
     folder = path.parent
     if not folder.is_dir():
         raise OutputError(f"the folder {folder} does not exist; make it or choose another one")
@@ -32,12 +32,27 @@ def check_target(path: Path, overwrite: bool = False) -> None:
         raise OutputError(f"the folder {folder} cannot be written to; choose another one")
 
 
+def make_folder(folder: Path, mode: int = 0o777) -> None:
+    """Make a folder unless it exists.
+
+    Raises
+    ------
+    OutputError
+        If it cannot be made.
+    """
+    try:
+        folder.mkdir(mode, parents=True, exist_ok=True)
+    except OSError as error:
+        raise OutputError(f"the folder {folder} cannot be made: {error.strerror or error}") from error
+
+
 @contextmanager
 def atomic_path(path: Path, overwrite: bool = False) -> Iterator[Path]:
-    """Give a temporary path beside `path` that takes its place once the block ends without an error.
+    """Yield a temporary path beside `path`; the file gets its name if the block ends without an error.
 
-    The temporary name keeps the ending of `path`, since libraries choose a format by it. Whatever goes
-    wrong (disk full, killed, cancelled), a file that was there before stays as it was.
+    Within an `output_set` it gets its name at the end of that. The temporary name keeps the ending of
+    `path`, since libraries choose a format by it. Whatever goes wrong (disk full, killed, cancelled), a file
+    that existed before stays as it was.
 
     Raises
     ------
@@ -45,65 +60,17 @@ def atomic_path(path: Path, overwrite: bool = False) -> Iterator[Path]:
         If the target cannot be written.
     """
     check_target(path, overwrite)
-    temporary = _temporary(path)
-    try:
-        yield temporary
-        flush(temporary)
-        temporary.chmod(0o666 & ~_umask())
-        if overwrite:
-            temporary.replace(path)
-        else:
-            _link_new(temporary, path)
-    except OSError as error:
-        raise _failure(path, error) from error
-    finally:
-        with suppress(OSError):
-            temporary.unlink()
+    with output_set() as files:
+        temporary = files.temporary(path)
+        try:
+            yield temporary
+            finish(temporary)
+        except OSError as error:
+            raise failure(path, error) from error
+        files.add(temporary, path, overwrite)
 
 
 def write_text(path: Path, text: str, overwrite: bool = False) -> None:
     """Write UTF-8 text atomically."""
     with atomic_path(path, overwrite) as temporary:
         temporary.write_text(text, encoding="utf-8", newline="\n")
-
-
-def _temporary(path: Path) -> Path:
-    """Return a new, empty file beside `path`; of its name only the end is kept, lest it grow too long."""
-    try:
-        handle, name = tempfile.mkstemp(prefix=".part-", suffix=path.name[-12:], dir=path.parent)
-    except OSError as error:
-        raise _failure(path, error) from error
-    os.close(handle)
-    return Path(name)
-
-
-def _failure(path: Path, error: OSError) -> OutputError:
-    return OutputError(f"{path} could not be written: {error.strerror or error}")
-
-
-def _link_new(temporary: Path, path: Path) -> None:
-    """Give the file its name unless something took that name in the meantime."""
-    try:
-        os.link(temporary, path)
-    except FileExistsError:
-        raise _exists(path) from None
-    except OSError:  # a file system without hard links
-        if path.exists():
-            raise _exists(path) from None
-        temporary.replace(path)
-
-
-def _exists(path: Path) -> OutputError:
-    return OutputError(f"{path} exists already; choose another name or ask for it to be overwritten")
-
-
-def flush(path: Path) -> None:
-    """Have the file on the disk, or learn that there is no room for it."""
-    with path.open("rb+") as file:
-        os.fsync(file.fileno())
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask

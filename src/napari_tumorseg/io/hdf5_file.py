@@ -100,7 +100,7 @@ def opened(path: Path) -> Iterator[h5py.File]:
     with file:
         try:
             yield file
-        except (OSError, RuntimeError, UnicodeDecodeError) as error:  # h5py meets damage wherever it looks
+        except (OSError, RuntimeError, ValueError) as error:  # h5py meets damage wherever it looks
             raise InputError(f"{path} cannot be read: it is damaged or truncated") from error
 
 

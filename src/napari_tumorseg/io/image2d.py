@@ -20,13 +20,14 @@ from PIL import Image as Pillow
 
 from napari_tumorseg.errors import InputError, TooLargeError
 from napari_tumorseg.geometry import Array, Grid
-from napari_tumorseg.io.arrays import attempt, files_in, is_mask_name, masks_beside, side_convention
+from napari_tumorseg.io.arrays import attempt, files_in, is_mask_name, masks_beside
 from napari_tumorseg.io.case import Case, Mask, pick_case
 from napari_tumorseg.io.foreign import foreign_kind
 from napari_tumorseg.io.formats import PICTURE
 from napari_tumorseg.io.label_arrays import decode_mask
 from napari_tumorseg.io.limits import check_array
 from napari_tumorseg.io.roles import guess_role
+from napari_tumorseg.io.side_files import side_convention
 from napari_tumorseg.scan import MODALITIES, Image, Role
 
 _ORIENTATION = 0x0112

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import numpy as np
 
-from napari_tumorseg.io.arrays import side_convention
 from napari_tumorseg.io.formats import stem
+from napari_tumorseg.io.side_files import side_convention
 from napari_tumorseg.regions import CONVENTIONS, LabelConvention
 
 _BRATS = r"brats[-_ ]?(?:20)?(1[2-9]|2[0-9])(?!\d)"

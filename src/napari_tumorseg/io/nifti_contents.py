@@ -11,12 +11,13 @@ import numpy as np
 
 from napari_tumorseg.errors import InputError
 from napari_tumorseg.io import nifti
-from napari_tumorseg.io.arrays import fitting, side_convention
+from napari_tumorseg.io.arrays import fitting
 from napari_tumorseg.io.case import Mask
 from napari_tumorseg.io.formats import stem
 from napari_tumorseg.io.label_arrays import are_binary, decode_mask, is_labels
 from napari_tumorseg.io.named_conventions import named_convention
 from napari_tumorseg.io.roles import guess_role
+from napari_tumorseg.io.side_files import side_convention
 from napari_tumorseg.scan import Image, Role
 
 _BY_CONTENT_MOST = 8

@@ -8,13 +8,14 @@ from dataclasses import replace
 from pathlib import Path
 
 from napari_tumorseg.errors import InputError
-from napari_tumorseg.io.arrays import distinct, is_mask_name, side_convention, without_folder
+from napari_tumorseg.io.arrays import distinct, is_mask_name, without_folder
 from napari_tumorseg.io.case import Case, Mask, pick_case
 from napari_tumorseg.io.foreign import foreign_in_folder, foreign_kind
 from napari_tumorseg.io.formats import FORMATS, NIFTI, READ_ENDINGS, Format, SliceReader, format_of
 from napari_tumorseg.io.label_arrays import decode_mask, is_labels
 from napari_tumorseg.io.nifti_cases import is_probability, open_files
 from napari_tumorseg.io.roles import guess_role
+from napari_tumorseg.io.side_files import set_problems, side_convention
 from napari_tumorseg.scan import Image, Role, Scan, Segmentation
 
 _DEPTH = 2
@@ -76,7 +77,8 @@ def open_case(
         raise InputError("no file or folder was named")
     files = [_existing(p) for p in several]
     found = _open_one(files[0], case) if len(files) == 1 else _open_together(files, case)
-    found = replace(found, warnings=tuple(_without_folders(w, files) for w in found.warnings))
+    told = tuple(_without_folders(w, files) for w in found.warnings)
+    found = replace(found, warnings=(*told, *_set_problems(found)))
     return found.with_roles(roles) if roles else found
 
 
@@ -128,6 +130,12 @@ def read_mask(path: Path | str, labels: str | None = None) -> Segmentation:
     if len(masks) > 1:
         raise InputError(f"{path} holds {len(masks)} masks; name one file")
     return replace(masks[0].segmentation(labels), warnings=found.warnings)
+
+
+def _set_problems(case: Case) -> list[str]:
+    """Return warnings about files of the case that do not fit the side file beside them."""
+    found = [*(mask.source for mask in case.masks), *(image.source for image in case.images)]
+    return [problem for source in dict.fromkeys(filter(None, found)) for problem in set_problems(source)]
 
 
 def _open_one(path: Path, case: str | None) -> Case:

@@ -20,13 +20,13 @@ from napari_tumorseg.io.arrays import (
     is_mask_name,
     masks_beside,
     natural_key,
-    side_convention,
 )
 from napari_tumorseg.io.case import Case, Mask, pick_case
 from napari_tumorseg.io.formats import TIFF
 from napari_tumorseg.io.label_arrays import is_labels
 from napari_tumorseg.io.plausible_size import plausible
 from napari_tumorseg.io.roles import guess_role
+from napari_tumorseg.io.side_files import side_convention
 from napari_tumorseg.io.tiff_images import images_of, labels_of
 from napari_tumorseg.io.tiff_slices import NUMBERED, TCGA, Slices, open_slices, without_mask_word
 from napari_tumorseg.regions import CONVENTIONS

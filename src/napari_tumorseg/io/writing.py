@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,8 +10,10 @@ import numpy as np
 
 from napari_tumorseg.errors import OutputError
 from napari_tumorseg.io import nifti
-from napari_tumorseg.io.atomic import atomic_path, check_target, flush
+from napari_tumorseg.io.atomic import check_target
 from napari_tumorseg.io.formats import WRITTEN_ENDINGS, side_file, written_format
+from napari_tumorseg.io.output_set import output_set
+from napari_tumorseg.io.side_files import check_replaceable
 from napari_tumorseg.regions import CONVENTIONS
 from napari_tumorseg.scan import Segmentation
 
@@ -23,7 +24,7 @@ def write_mask(seg: Segmentation, path: Path | str, *, overwrite: bool = False) 
     Parameters
     ----------
     seg : Segmentation
-        What to write.
+        Mask to write.
     path : path
         Its ending chooses the format: one of `formats.WRITTEN_ENDINGS`.
     overwrite : bool
@@ -37,7 +38,8 @@ def write_mask(seg: Segmentation, path: Path | str, *, overwrite: bool = False) 
     Raises
     ------
     OutputError
-        If a file exists, cannot be written, or the ending is unknown; nothing is half-written.
+        If a file exists, cannot be written, or the ending is unknown; or if it was not written by this
+        program, such as a scan or an expert's mask, also with `overwrite`. Nothing is half-written.
     """
     path = Path(path)
     form = written_format(path)
@@ -45,7 +47,9 @@ def write_mask(seg: Segmentation, path: Path | str, *, overwrite: bool = False) 
         endings = ", ".join(WRITTEN_ENDINGS)
         raise OutputError(f"{path}: a mask is written as one of {endings}; choose such an ending")
     side = side_file(path)
-    with _side_file(seg, side, overwrite):
+    if overwrite:
+        check_replaceable(path)
+    with _described(seg, side, overwrite):
         form.writer().write_mask(seg, path, overwrite)
     return [path, side]
 
@@ -56,7 +60,7 @@ def write_lgg(seg: Segmentation, folder: Path | str, *, overwrite: bool = False)
     Parameters
     ----------
     seg : Segmentation
-        What to write; every label that is tumour becomes 255.
+        Mask to write; every label that is tumour becomes 255.
     folder : path
         Gets ``NAME_N_mask.tif``, numbered as the scan's own slices or from 1, and ``NAME_mask.json``.
     overwrite : bool
@@ -70,19 +74,22 @@ def write_lgg(seg: Segmentation, folder: Path | str, *, overwrite: bool = False)
     Raises
     ------
     OutputError
-        If a file exists or cannot be written; nothing is written then.
+        If a file exists or cannot be written, or was not written by this program; nothing is written then.
     """
     folder = Path(folder)
     side = folder / f"{seg.name}_mask.json"
-    with _side_file(seg, side, overwrite):
-        from napari_tumorseg.io import tiff_writing
+    from napari_tumorseg.io import tiff_writing
 
+    if overwrite:
+        for path in tiff_writing.lgg_masks(folder, seg.name, seg.grid):
+            check_replaceable(path, side)
+    with _described(seg, side, overwrite):
         written = tiff_writing.write_lgg(seg, folder, overwrite)
     return [*written, side]
 
 
 def write_probabilities(seg: Segmentation, folder: Path | str, *, overwrite: bool = False) -> list[Path]:
-    """Write the probabilities that a run kept, one NIfTI file ``CASE_prob_NAME.nii.gz`` an output.
+    """Write the probabilities of a run, one NIfTI file ``CASE_prob_NAME.nii.gz`` an output.
 
     They lie on the mask's grid, in steps of 1/255 (uint8, scaled by the header), 0 outside what was run.
     """
@@ -97,13 +104,12 @@ def write_probabilities(seg: Segmentation, folder: Path | str, *, overwrite: boo
 
 
 @contextmanager
-def _side_file(seg: Segmentation, path: Path, overwrite: bool) -> Iterator[None]:
-    """Stage the JSON beside a mask; it gets its name once the mask has been written in the block."""
-    description = json.dumps(_description(seg), indent=2) + "\n"
-    with atomic_path(path, overwrite) as staged:
-        staged.write_text(description, encoding="utf-8", newline="\n")
-        flush(staged)
+def _described(seg: Segmentation, side: Path, overwrite: bool) -> Iterator[None]:
+    """Write the files of the block and the JSON beside them as one set."""
+    check_target(side, overwrite)
+    with output_set() as files:
         yield
+        files.describe(side, _description(seg), overwrite)
 
 
 def _description(seg: Segmentation) -> dict[str, object]:

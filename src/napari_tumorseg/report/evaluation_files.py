@@ -5,13 +5,13 @@ from __future__ import annotations
 import io
 from pathlib import Path
 
-from napari_tumorseg.errors import OutputError, TumorSegError
+from napari_tumorseg.errors import TumorSegError
 from napari_tumorseg.evaluation.result import Evaluation
 from napari_tumorseg.evaluation.run import reason
 from napari_tumorseg.evaluation.scores import CaseScores
 from napari_tumorseg.evaluation.settings import EvaluationSettings
 from napari_tumorseg.evaluation.statistics import by_dice
-from napari_tumorseg.io.atomic import check_target, write_text
+from napari_tumorseg.io.atomic import check_target, make_folder, write_text
 from napari_tumorseg.regions import get_convention
 from napari_tumorseg.report.evaluation import Picture, page
 from napari_tumorseg.report.evaluation_tables import cases_csv, slices_csv, summary_json
@@ -32,10 +32,7 @@ def prepare_folder(folder: Path, overwrite: bool = False) -> None:
     OutputError
         If it cannot be made, or a file exists and `overwrite` is false.
     """
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise OutputError(f"the folder {folder} cannot be made: {error.strerror or error}") from error
+    make_folder(folder)
     for name in FILES:
         check_target(folder / name, overwrite)
 

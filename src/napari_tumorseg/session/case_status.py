@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from napari_tumorseg.errors import OutputError
-from napari_tumorseg.io.atomic import write_text
+from napari_tumorseg.io.atomic import make_folder, write_text
 from napari_tumorseg.io.formats import WRITTEN_ENDINGS, side_file
 
 _FORMAT = 1
@@ -95,10 +95,7 @@ def write_states(path: Path, told: Mapping[str, Any]) -> None:
         If it cannot be written.
     """
     text = json.dumps({"format": _FORMAT, "cases": dict(sorted(told.items()))}, indent=2, ensure_ascii=False)
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise OutputError(f"the folder {path.parent} cannot be made: {error.strerror or error}") from error
+    make_folder(path.parent)
     write_text(path, text + "\n", overwrite=True)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from napari_tumorseg.session.locks import FileLock
+from napari_tumorseg.io.locks import FileLock
 
 ENDING = ".journal"
 BINARY: int = getattr(os, "O_BINARY", 0)

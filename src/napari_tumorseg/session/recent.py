@@ -6,8 +6,7 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 
-from napari_tumorseg.errors import OutputError
-from napari_tumorseg.io.atomic import write_text
+from napari_tumorseg.io.atomic import make_folder, write_text
 from napari_tumorseg.session.user_folder import state_folder
 
 _FILE = "worklist.json"
@@ -52,8 +51,5 @@ def note_worklist(cases: Path, output: Path) -> None:
     """
     told = {"format": _FORMAT, "cases": str(cases.absolute()), "output": str(output.absolute())}
     folder = state_folder()
-    try:
-        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-    except OSError as error:
-        raise OutputError(f"the folder {folder} cannot be made: {error.strerror or error}") from error
+    make_folder(folder, 0o700)
     write_text(folder / _FILE, json.dumps(told, indent=2, ensure_ascii=False) + "\n", overwrite=True)

@@ -8,13 +8,17 @@ from pathlib import Path
 from typing import Any
 
 from napari_tumorseg.errors import InputError, OutputError
+from napari_tumorseg.io.atomic import make_folder
 from napari_tumorseg.io.case import file_name
 from napari_tumorseg.io.dataset import CaseRef, DataSet
+from napari_tumorseg.io.locks import held
 from napari_tumorseg.session import case_status as files
 from napari_tumorseg.session.case_status import State
 
 STATE_FILE = "tumorseg-worklist.json"
 """Name of the file beside the masks."""
+
+_LOCK = ".tumorseg-worklist-lock"
 
 
 @dataclass(frozen=True)
@@ -146,14 +150,16 @@ class Worklist:
             If it cannot be written.
         """
         self.entry(name)
-        told, problems = files.read_states(self.path)  # another window may have gone on
-        if problems:
-            files.backup(self.path)
-        noted = {**told.get(name, {}), "state": str(state)}
-        if mask is not None:
-            noted["mask"] = Path(mask).name
-        told[name] = noted
-        files.write_states(self.path, told)
+        make_folder(self.output)
+        with held(self.output / _LOCK):  # another window or process may note states at the same time
+            told, problems = files.read_states(self.path)
+            if problems:
+                files.backup(self.path)
+            noted = {**told.get(name, {}), "state": str(state)}
+            if mask is not None:
+                noted["mask"] = Path(mask).name
+            told[name] = noted
+            files.write_states(self.path, told)
         self._show(told)
         return self.entry(name)
 

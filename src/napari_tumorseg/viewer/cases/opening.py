@@ -19,7 +19,7 @@ from napari_tumorseg.viewer.widgets.messages import worded
 if TYPE_CHECKING:
     from napari_tumorseg.io import Case
 
-_NOT_PROVENANCE = ("case", "scheme", "labels", "unit")
+_NOT_PROVENANCE = ("case", "scheme", "labels", "unit", "files")
 
 
 @dataclass(frozen=True, eq=False)

@@ -7,10 +7,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from napari_tumorseg.errors import OutputError, TumorSegError
+from napari_tumorseg.errors import TumorSegError
 from napari_tumorseg.io import side_file, write_mask
-from napari_tumorseg.io.atomic import check_target, write_text
+from napari_tumorseg.io.atomic import check_target, make_folder, write_text
 from napari_tumorseg.io.formats import WRITABLE
+from napari_tumorseg.io.output_set import output_set
 from napari_tumorseg.measurement.agreement import Agreement
 from napari_tumorseg.measurement.change import ChangeOverTime
 from napari_tumorseg.measurement.laterality import laterality
@@ -125,17 +126,15 @@ def write_case(
     OutputError
         If a file exists already, before anything is written, or a file cannot be written.
     """
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise OutputError(f"the folder {folder} cannot be made: {error.strerror or error}") from error
+    make_folder(folder)
     goals = targets(folder, content, ending, picture)
     for path in goals.values():
         check_target(path, overwrite)
     done = _completed(content)
-    for kind, write in _writers(done, overwrite).items():
-        if kind in goals:
-            write(goals[kind])
+    with output_set():
+        for kind, write in _writers(done, overwrite).items():
+            if kind in goals:
+                write(goals[kind])
     return list(goals.values())
 
 

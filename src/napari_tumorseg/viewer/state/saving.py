@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterator
 from contextlib import suppress
@@ -14,6 +13,7 @@ from napari_tumorseg.errors import InputError, OutputError
 from napari_tumorseg.io import side_file, write_mask
 from napari_tumorseg.io.atomic import write_text
 from napari_tumorseg.io.formats import NIFTI, save_dialog_filter
+from napari_tumorseg.io.side_files import read_side_file
 from napari_tumorseg.measurement import Measurements
 from napari_tumorseg.report.tables import to_csv, to_json
 from napari_tumorseg.samples import KINDS, sample_path
@@ -110,7 +110,7 @@ def keep_others_mask(path: Path) -> None:
     OutputError
         If that file is there without the JSON that is written beside masks.
     """
-    if path.exists() and not _is_ours(side_file(path)):
+    if path.exists() and read_side_file(side_file(path)) is None:
         raise OutputError(f"{path.name} is there and may be the true mask: choose another name or folder")
 
 
@@ -125,18 +125,10 @@ def keep_side_file(path: Path) -> None:
     side = side_file(path)
     if not side.exists():
         return
-    if not _is_ours(side):
+    if read_side_file(side) is None:
         raise OutputError(f"{side.name} is there and belongs to something else; choose another name")
     if not path.exists():
         raise OutputError(f"{side.name} is there and belongs to another mask; choose another name")
-
-
-def _is_ours(side: Path) -> bool:
-    try:
-        held = json.loads(side.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError):
-        return False
-    return isinstance(held, dict) and "scheme" in held
 
 
 def suggested_name(case: str, ending: str) -> str:

@@ -5,8 +5,8 @@ import os
 
 import pytest
 
-from napari_tumorseg.session import locks
-from napari_tumorseg.session.locks import FileLock
+from napari_tumorseg.io import locks
+from napari_tumorseg.io.locks import FileLock
 
 
 def test_one_holder_at_a_time(tmp_path):
@@ -35,7 +35,7 @@ def test_a_file_system_without_locks(tmp_path, monkeypatch):
     def refuse(handle):
         raise OSError(errno.ENOLCK, "No locks available")
 
-    monkeypatch.setattr(locks, "_take", refuse)
+    monkeypatch.setattr(locks, "_lock", refuse)
     lock = FileLock(tmp_path / "a.lock")
     assert lock.acquire()
     lock.release()

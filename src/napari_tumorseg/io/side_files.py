@@ -1,0 +1,184 @@
+"""Side files: the JSON beside a mask with its label convention, its provenance and the files of its set.
+
+A side file lists the files that were written together, the mask among them, by SHA-256. One that does not
+fit its mask (another run's, or the mask was changed elsewhere) is not used. Side files of earlier versions
+list no files and are taken as they are.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from napari_tumorseg.errors import InputError, OutputError
+from napari_tumorseg.io.formats import format_of, side_file
+from napari_tumorseg.io.output_set import sha256
+from napari_tumorseg.regions import CONVENTIONS, LabelConvention, own_convention
+
+if TYPE_CHECKING:
+    from napari_tumorseg.io.case import Case
+
+_SLICE_MASK = re.compile(r"(.+)_\d+_mask$")
+
+
+def side_convention(mask: Path) -> LabelConvention | None:
+    """Return the label convention that a side file names or spells out; None if it does not fit its mask."""
+    content = read_side_file(side_file(mask))
+    if content is None or not _describes(content, mask):
+        return None
+    try:
+        if content["scheme"] in CONVENTIONS:
+            return CONVENTIONS[content["scheme"]]
+        names, tissues = content["labels"], content["tissues"]
+        labels = {number: {"tissue": tissues[number], "name": names[number]} for number in tissues}
+        return own_convention({"name": content["scheme"], "labels": labels}, str(side_file(mask)))
+    except (ValueError, KeyError, TypeError, AttributeError, InputError):
+        return None
+
+
+def read_side_file(path: Path) -> dict[str, Any] | None:
+    """Return the content of a side file; None if it cannot be read or is not one of this program."""
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError):
+        return None
+    return content if isinstance(content, dict) and "scheme" in content else None
+
+
+def set_problems(source: Path) -> list[str]:
+    """Return a sentence for each file that does not fit the side file of its set.
+
+    Parameters
+    ----------
+    source : Path
+        A mask, or the folder of an LGG case, whose slices have one side file.
+    """
+    if source.is_dir():
+        return [problem for side in sorted(source.glob("*_mask.json")) for problem in _unlike(side)]
+    side = _side_of(source)
+    content = read_side_file(side)
+    if content is None:
+        return []
+    if _describes(content, source):
+        return _unlike(side)
+    unused = f"{side.name} belongs to another version of {source.name}, so it is not used"
+    return [unused, *_unlike(side, but=source.name)]
+
+
+def _unlike(side: Path, but: str = "") -> list[str]:
+    """Return a sentence for each file that differs from the one that a side file lists."""
+    return [
+        f"{name} and {side.name} are of different runs or versions"
+        for name, checksum in _files(read_side_file(side) or {}).items()
+        if name != but and (other := side.with_name(name)).is_file() and _checksum(other) != checksum
+    ]
+
+
+def check_replaceable(path: Path, side: Path | None = None) -> None:
+    """Refuse to replace a mask or scan that has no side file of ours, such as the expert's mask.
+
+    Parameters
+    ----------
+    path : Path
+        File to write.
+    side : Path, optional
+        Its side file, where that is not named after it.
+
+    Raises
+    ------
+    OutputError
+        If the file exists without such a side file, or the side file to write exists and is something else.
+    """
+    side = side_file(path) if side is None else side
+    if path.exists() and read_side_file(side) is None:
+        raise OutputError(
+            f"{path} was not written by this program and is not replaced; choose another name or folder"
+        )
+    if side.exists() and read_side_file(side) is None:
+        raise OutputError(
+            f"{side} belongs to something else and is not replaced; choose another name or folder"
+        )
+
+
+def check_no_inputs(outputs: Iterable[Path], inputs: Iterable[Path]) -> None:
+    """Refuse outputs that are inputs, also by another name: a symbolic or hard link.
+
+    Raises
+    ------
+    OutputError
+        If one of them is.
+    """
+    known = {identity for path in inputs for identity in _identities(path)}
+    for path in outputs:
+        if any(identity in known for identity in _identities(path)):
+            raise OutputError(f"{path} is an input and is not replaced; choose another name or folder")
+
+
+def input_files(case: Case, paths: Iterable[Path]) -> list[Path]:
+    """Return the files that a case was read from; those that this program wrote beside them are left out."""
+    images = (*case.images, *([case.brain_mask] if case.brain_mask else []))
+    sources = {*(path for path in paths if path.is_file()), *(i.source for i in images if i.source)}
+    return [file for source in sources for file in (_scan_files(source) if source.is_dir() else [source])]
+
+
+def _scan_files(folder: Path) -> Iterator[Path]:
+    """Yield the readable files of a folder, but for those that its side files list."""
+    try:
+        files = [path for path in folder.iterdir() if path.is_file()]
+    except OSError:
+        return
+    sides = [read_side_file(path) for path in files if path.suffix == ".json"]
+    own = {name for content in sides if content for name in _files(content)}
+    yield from (path for path in files if path.name not in own and format_of(path))
+
+
+def _identities(path: Path) -> Iterator[object]:
+    with suppress(OSError):
+        found = path.stat()
+        yield found.st_dev, found.st_ino
+    yield os.path.realpath(path)
+
+
+def _side_of(mask: Path) -> Path:
+    """Return where the side file of a mask lies: the slices of an LGG case share one."""
+    own = side_file(mask)
+    found = _SLICE_MASK.match(own.stem)
+    shared = own.with_name(f"{found[1]}_mask.json") if found else own
+    return shared if not own.exists() else own
+
+
+def _files(content: Mapping[str, Any]) -> dict[str, str]:
+    """Return the checksums of a set by file name; names with folders are left out."""
+    files = content.get("files")
+    if not isinstance(files, dict):
+        return {}
+    return {name: str(value) for name, value in files.items() if name and Path(name).name == name}
+
+
+def _describes(content: Mapping[str, Any], mask: Path) -> bool:
+    """Tell whether a side file fits a mask, also one that was renamed together with it."""
+    files = _files(content)
+    if not files:
+        return True
+    found = _checksum(mask)
+    return files[mask.name] == found if mask.name in files else found in files.values()
+
+
+def _checksum(path: Path) -> str:
+    try:
+        found = path.stat()
+        return _cached_checksum(path, found.st_mtime_ns, found.st_size, found.st_ino)
+    except OSError:
+        return ""
+
+
+@lru_cache(maxsize=256)
+def _cached_checksum(path: Path, changed: int, size: int, number: int) -> str:
+    """Return the SHA-256 of a file; the other arguments tell its versions apart."""
+    return sha256(path)
