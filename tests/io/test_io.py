@@ -209,6 +209,22 @@ def test_neither_file_is_replaced_unasked(tmp_path: Path, there: str) -> None:
 
 
 @pytest.mark.parametrize("ending", [".nii", ".nii.gz", ".tif", ".h5"])
+def test_a_mask_of_another_program_is_not_replaced(tmp_path: Path, ending: str) -> None:
+    seg, path = segmentation(Grid.from_codes(SHAPE)), tmp_path / f"a_seg{ending}"
+    io.write_mask(seg, path)
+    (tmp_path / "a_seg.json").unlink()
+    before = path.read_bytes()
+    with pytest.raises(OutputError, match="was not written by this program"):
+        io.write_mask(seg, path, overwrite=True)
+    assert path.read_bytes() == before
+    path.unlink()
+    (tmp_path / "a_seg.json").write_text('{"EchoTime": 0.1}')
+    with pytest.raises(OutputError, match=r"a_seg\.json belongs to something else"):
+        io.write_mask(seg, path, overwrite=True)
+    assert not path.exists()
+
+
+@pytest.mark.parametrize("ending", [".nii", ".nii.gz", ".tif", ".h5"])
 @pytest.mark.parametrize("after", [0, 1])
 def test_a_full_disk_leaves_both_files_as_they_were(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, ending: str, after: int

@@ -17,13 +17,14 @@ import numpy as np
 from napari_tumorseg.errors import ChoiceNeededError, InputError, Notice, Remedy
 from napari_tumorseg.geometry import Array, Grid
 from napari_tumorseg.io import hdf5_file as h5
-from napari_tumorseg.io.arrays import attempt, not_finite, side_convention, stacking
+from napari_tumorseg.io.arrays import attempt, not_finite, stacking
 from napari_tumorseg.io.case import Case, Mask
 from napari_tumorseg.io.hdf5_axes import Axes, axes_of, canonical, channel_names, grid_of, is_stack
 from napari_tumorseg.io.label_arrays import decode_mask, looks_like_mask
 from napari_tumorseg.io.limits import check_array
 from napari_tumorseg.io.name_words import tokens
 from napari_tumorseg.io.roles import guess_role
+from napari_tumorseg.io.side_files import side_convention
 from napari_tumorseg.regions import CONVENTIONS, LabelConvention
 from napari_tumorseg.scan import MODALITIES, Image, Role
 

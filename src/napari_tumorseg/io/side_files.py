@@ -44,11 +44,21 @@ def side_convention(mask: Path) -> LabelConvention | None:
 
 def read_side_file(path: Path) -> dict[str, Any] | None:
     """Return the content of a side file; None if it cannot be read or is not one of this program."""
+    content = _json(path)
+    return content if content is not None and "scheme" in content else None
+
+
+def holds_json(path: Path) -> bool:
+    """Tell whether a file holds a JSON object, ours or not."""
+    return _json(path) is not None
+
+
+def _json(path: Path) -> dict[str, Any] | None:
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError):
         return None
-    return content if isinstance(content, dict) and "scheme" in content else None
+    return content if isinstance(content, dict) else None
 
 
 def set_problems(source: Path) -> list[str]:

@@ -8,12 +8,12 @@ from pathlib import Path
 
 import numpy as np
 
-from napari_tumorseg.errors import OutputError
+from napari_tumorseg.errors import InputError, OutputError, TumorSegError
 from napari_tumorseg.io import nifti
 from napari_tumorseg.io.atomic import check_target
 from napari_tumorseg.io.formats import WRITTEN_ENDINGS, side_file, written_format
 from napari_tumorseg.io.output_set import output_set
-from napari_tumorseg.io.side_files import check_replaceable
+from napari_tumorseg.io.side_files import check_replaceable, holds_json, read_side_file
 from napari_tumorseg.regions import CONVENTIONS
 from napari_tumorseg.scan import Segmentation
 
@@ -48,7 +48,7 @@ def write_mask(seg: Segmentation, path: Path | str, *, overwrite: bool = False) 
         raise OutputError(f"{path}: a mask is written as one of {endings}; choose such an ending")
     side = side_file(path)
     if overwrite:
-        check_replaceable(path)
+        _check_own(path, side)
     with _described(seg, side, overwrite):
         form.writer().write_mask(seg, path, overwrite)
     return [path, side]
@@ -82,7 +82,7 @@ def write_lgg(seg: Segmentation, folder: Path | str, *, overwrite: bool = False)
 
     if overwrite:
         for path in tiff_writing.lgg_masks(folder, seg.name, seg.grid):
-            check_replaceable(path, side)
+            _check_own(path, side)
     with _described(seg, side, overwrite):
         written = tiff_writing.write_lgg(seg, folder, overwrite)
     return [*written, side]
@@ -101,6 +101,26 @@ def write_probabilities(seg: Segmentation, folder: Path | str, *, overwrite: boo
         whole[seg.probability_box or ()] = seg.probabilities[name]
         nifti.write_bytes_as(whole, seg.grid, path, slope=1 / 255, overwrite=overwrite)
     return list(paths.values())
+
+
+def _check_own(path: Path, side: Path) -> None:
+    """Raise if a file to replace holds an image or mask, or its side file something, that is not ours."""
+    if read_side_file(side) is None and (_holds_image(path) or holds_json(side)):
+        check_replaceable(path, side)
+
+
+def _holds_image(path: Path) -> bool:
+    if not path.exists():
+        return False
+    from napari_tumorseg.io.reading import open_case
+
+    try:
+        open_case(path)
+    except InputError:
+        return False
+    except TumorSegError:
+        return True
+    return True
 
 
 @contextmanager
