@@ -219,7 +219,7 @@ def _journal(folder: Path) -> list[Path]:
     for value in range(4):
         block = np.full((1, 3, 3), value, np.uint8)
         journal.append(change_to(labels, (slice(value, value + 1), slice(2, 5), slice(2, 5)), block), "paint")
-    journal.keep([(1, 4, 4)])
+    journal.set_locked([(1, 4, 4)])
     journal.set_thresholds({"WT": 0.4})
     journal.close(saved=False)
     return [journal.path]

@@ -404,7 +404,7 @@ def test_a_killed_process_loses_at_most_the_stroke_in_work(tmp_path, seconds):
     assert list(tmp_path.iterdir()) == []
 
 
-# ---- marks of components that are kept
+# ---- locked components
 
 OLD = (
     "VFNFR0pSTjH2AAAAaa31mE17ImZvcm1hdCI6IDEsICJrZXkiOiAic2NhbiIsICJhYm91dCI6IHsibGF5ZXIiOiAibWFzayJ9LCAi"
@@ -424,7 +424,7 @@ def test_a_journal_of_the_first_format_still_opens(tmp_path):
     expected[2, :2, :2] = 3
     found = recover(path)
     assert np.array_equal(found.labels, expected)
-    assert (found.edit_counts.actions, found.kept, found.lost_bytes) == ({"paint": 1}, (), 0)
+    assert (found.edit_counts.actions, found.locked, found.lost_bytes) == ({"paint": 1}, (), 0)
     assert unfinished(tmp_path)[0].about == {"layer": "mask"}
 
 
@@ -451,39 +451,39 @@ MARKS = ((3, 10, 10), (9, 29, 39))
 
 def test_marks_come_back_as_they_were_last(tmp_path):
     labels, journal = write_journal(tmp_path)
-    assert recover(journal.path).kept == ()
-    journal.keep(MARKS)
+    assert recover(journal.path).locked == ()
+    journal.set_locked(MARKS)
     for change in strokes(labels, 3, seed=1):
         journal.append(change, "paint")
-    assert recover(journal.path).kept == MARKS
-    journal.keep(MARKS[:1])
+    assert recover(journal.path).locked == MARKS
+    journal.set_locked(MARKS[:1])
     found = recover(journal.path)
-    assert found.kept == MARKS[:1] and np.array_equal(found.labels, labels) and not found.lost_bytes
-    journal.keep(())
-    assert recover(journal.path).kept == ()
+    assert found.locked == MARKS[:1] and np.array_equal(found.labels, labels) and not found.lost_bytes
+    journal.set_locked(())
+    assert recover(journal.path).locked == ()
 
 
 def test_marks_alone_are_no_edit(tmp_path):
     labels = start_labels()
     journal = Journal.start(tmp_path / "new", "scan", labels)
-    journal.keep(MARKS)
+    journal.set_locked(MARKS)
     assert not (tmp_path / "new").exists()
     journal.append(next(strokes(labels, 1)), "paint")
-    assert recover(journal.path).kept == MARKS
+    assert recover(journal.path).locked == MARKS
     assert recover(journal.path).edit_counts.total == 1
 
 
 def test_marks_outlive_compaction_and_saving(tmp_path):
     labels, journal = write_journal(tmp_path, 1, compact_at=2000)
-    journal.keep(MARKS)
+    journal.set_locked(MARKS)
     for change in strokes(labels, 300, seed=4):
         journal.append(change, "paint")
     found = recover(journal.path)
-    assert found.kept == MARKS and len(found.actions) < found.edit_counts.total
+    assert found.locked == MARKS and len(found.actions) < found.edit_counts.total
     journal.restart()
     for change in strokes(labels, 2, seed=5):
         journal.append(change, "paint")
-    assert recover(journal.path).kept == MARKS
+    assert recover(journal.path).locked == MARKS
 
 
 def test_marks_that_a_full_disk_refused_come_with_the_next_edit(tmp_path, monkeypatch):
@@ -494,11 +494,11 @@ def test_marks_that_a_full_disk_refused_come_with_the_next_edit(tmp_path, monkey
 
     monkeypatch.setattr(os, "write", full)
     with pytest.raises(OutputError, match="No space left"):
-        journal.keep(MARKS)
+        journal.set_locked(MARKS)
     monkeypatch.undo()
-    assert recover(journal.path).kept == ()
+    assert recover(journal.path).locked == ()
     journal.append(next(c for c in strokes(labels, 9, seed=3) if c is not None), "paint")
-    assert recover(journal.path).kept == MARKS
+    assert recover(journal.path).locked == MARKS
 
 
 @pytest.mark.parametrize("payload", [b"Kabc", b"K" + b"\xff" * 12])
@@ -508,7 +508,7 @@ def test_marks_that_cannot_be_are_taken_for_damage(tmp_path, payload):
     content = journal.path.read_bytes()
     journal.path.write_bytes(content + records.framed(payload))
     found = recover(journal.path)
-    assert np.array_equal(found.labels, labels) and found.kept == () and found.lost_bytes
+    assert np.array_equal(found.labels, labels) and found.locked == () and found.lost_bytes
 
 
 # ---- thresholds
@@ -518,11 +518,11 @@ MOVED = {"WT": 0.5, "TC": 0.7}
 
 def test_a_journal_of_the_second_format_still_opens(tmp_path):
     labels, journal = write_journal(tmp_path)
-    journal.keep(MARKS)
+    journal.set_locked(MARKS)
     journal.close(saved=False)
     tell_format(journal.path, 2)
     found = recover(journal.path)
-    assert np.array_equal(found.labels, labels) and found.kept == MARKS
+    assert np.array_equal(found.labels, labels) and found.locked == MARKS
     assert found.thresholds == {} and not found.lost_bytes
 
 

@@ -1,4 +1,4 @@
-"""What outlives a window: a journal of edits (autosave, recovery) and a list of cases to go through."""
+"""State that outlives a window: journals of edits for crash recovery, and worklists of cases."""
 
 from napari_tumorseg.session.case_status import State
 from napari_tumorseg.session.edit_counts import EditCounts

@@ -1,4 +1,4 @@
-"""How far a case is, as a small JSON beside the masks notes it and as the masks themselves tell."""
+"""States of the cases of a worklist, from the JSON beside the masks and from the masks themselves."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _FORMAT = 1
 
 
 class State(StrEnum):
-    """How far a case is, from the first to the last."""
+    """State of the work on a case, from the first to the last."""
 
     NEW = "new"
     SEGMENTED = "segmented"
@@ -26,7 +26,7 @@ class State(StrEnum):
 
 
 def state_of(noted: Mapping[str, Any]) -> State:
-    """Return the state that is noted of a case, the first one where none is."""
+    """Return the recorded state of a case; `State.NEW` if there is none."""
     try:
         return State(str(noted.get("state")))
     except ValueError:
@@ -34,20 +34,20 @@ def state_of(noted: Mapping[str, Any]) -> State:
 
 
 def state_of_mask(mask: Path | None) -> State:
-    """Return how far a case is as far as its mask and the JSON beside that tell."""
+    """Return the state of a case according to its mask and side file."""
     if mask is None:
         return State.NEW
     try:
-        told = json.loads(side_file(mask).read_text(encoding="utf-8"))
-        edits = told.get("edits") or {}
-        edited = told.get("corrected_by_hand") or edits.get("total")
+        content = json.loads(side_file(mask).read_text(encoding="utf-8"))
+        edits = content.get("edits") or {}
+        edited = content.get("corrected_by_hand") or edits.get("total")
     except (OSError, ValueError, RecursionError, AttributeError):
         return State.SEGMENTED
     return State.CORRECTED if edited else State.SEGMENTED
 
 
 def masks_in(folder: Path) -> dict[str, Path]:
-    """Return the masks of a folder by their names without the ending, the first of several endings."""
+    """Return the masks of a folder by their names without the ending."""
     found: dict[str, Path] = {}
     try:
         names = sorted(path.name for path in folder.iterdir())
@@ -61,51 +61,53 @@ def masks_in(folder: Path) -> dict[str, Path]:
 
 
 def read_states(path: Path) -> tuple[dict[str, Any], list[str]]:
-    """Return what is noted of each case, of cases that are not listed, too, and what is wrong with it."""
+    """Return the recorded state of each case, listed or not, and the problems of the file."""
     try:
         text = path.read_text(encoding="utf-8-sig")
     except FileNotFoundError:
         return {}, []
     except (OSError, UnicodeError) as error:
-        return {}, [f"{path} cannot be read ({error}), so states are told from the masks"]
+        return {}, [f"{path} cannot be read ({error}), so states are taken from the masks"]
     try:
         cases = json.loads(text)["cases"]
     except (ValueError, RecursionError, KeyError, TypeError):
         cases = None
     if not isinstance(cases, dict):
-        return {}, [f"{path} is damaged, so states are told from the masks"]
+        return {}, [f"{path} is damaged, so states are taken from the masks"]
     wrong = [name for name, noted in cases.items() if not _is_noted(noted)]
-    told = {name: noted for name, noted in cases.items() if name not in wrong}
+    states = {name: noted for name, noted in cases.items() if name not in wrong}
     if not wrong:
-        return told, []
+        return states, []
     names = ", ".join(sorted(wrong)[:3]) + (", ..." if len(wrong) > 3 else "")
-    return told, [f"{path} tells no known state of {names}, so that is told from the masks"]
+    return states, [f"{path} has no known state of {names}, so it is taken from the masks"]
 
 
 def _is_noted(noted: Any) -> bool:
     return isinstance(noted, dict) and noted.get("state") in tuple(State)
 
 
-def write_states(path: Path, told: Mapping[str, Any]) -> None:
-    """Write what is noted of each case, all or nothing; the folder is made where it is not there.
+def write_states(path: Path, states: Mapping[str, Any]) -> None:
+    """Write the state of each case atomically; the folder is made if necessary.
 
     Raises
     ------
     OutputError
         If it cannot be written.
     """
-    text = json.dumps({"format": _FORMAT, "cases": dict(sorted(told.items()))}, indent=2, ensure_ascii=False)
+    text = json.dumps(
+        {"format": _FORMAT, "cases": dict(sorted(states.items()))}, indent=2, ensure_ascii=False
+    )
     make_folder(path.parent)
     write_text(path, text + "\n", overwrite=True)
 
 
 def backup(path: Path) -> str:
-    """Keep a damaged file under another name, once, and return a sentence that tells which.
+    """Copy a damaged file to another name, once, and return a sentence that names the copy.
 
     Raises
     ------
     OutputError
-        If it cannot be kept.
+        If it cannot be copied.
     """
     try:
         content = path.read_bytes()
@@ -116,5 +118,5 @@ def backup(path: Path) -> str:
             if kept.read_bytes() == content:
                 break
     except OSError as error:
-        raise OutputError(f"what {path} holds cannot be kept: {error.strerror or error}") from error
-    return f"what {path.name} held is kept as {kept.name}"
+        raise OutputError(f"the content of {path} cannot be copied: {error.strerror or error}") from error
+    return f"the content of {path.name} is kept as {kept.name}"

@@ -1,4 +1,4 @@
-"""How often which editor action was taken, and when: what provenance tells of corrections."""
+"""Counts of editor actions and their times, for the provenance of corrected masks."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ class EditCounts:
     Attributes
     ----------
     actions : mapping of str to int
-        How often each was taken.
+        Number of actions of each kind.
     first, last : float or None
-        When, in seconds since 1970 (UTC); None where there was none.
+        Time of the first and the last action, in seconds since 1970 (UTC); None if there was none.
     """
 
     actions: Mapping[str, int] = field(default_factory=dict)
@@ -26,18 +26,18 @@ class EditCounts:
 
     @property
     def total(self) -> int:
-        """How many actions there were."""
+        """Number of actions."""
         return sum(self.actions.values())
 
     def plus(self, action: str, time: float) -> EditCounts:
-        """Return the tally with one more action; an empty one goes on with the one before, uncounted."""
+        """Return the counts with one more action; an empty one continues the action before, uncounted."""
         more = {action: self.actions.get(action, 0) + 1} if action else {}
         actions = {**self.actions, **more}
         first = time if self.first is None else min(self.first, time)
         return EditCounts(actions, first, time if self.last is None else max(self.last, time))
 
     def to_dict(self) -> dict[str, Any]:
-        """Return it as what the JSON beside a mask holds: counts, and times in ISO 8601, UTC."""
+        """Return the content for the JSON beside a mask: counts, and times in ISO 8601, UTC."""
         return {
             "total": self.total,
             "actions": dict(sorted(self.actions.items())),

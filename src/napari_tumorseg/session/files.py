@@ -1,4 +1,4 @@
-"""The files of a journal: its lock, the part that takes its place once it is whole, and what goes with it."""
+"""Files of a journal: its lock, its temporary file and its attachment."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ BINARY: int = getattr(os, "O_BINARY", 0)
 
 
 def lock_of(path: Path) -> FileLock:
-    """Return the lock that says whether a journal is in work."""
+    """Return the lock of a journal, which is held while its session is open."""
     return FileLock(path.with_suffix(".lock"))
 
 
 def part_of(path: Path) -> Path:
-    """Return where a journal is written before it takes its place; a crash may leave it behind."""
+    """Return the temporary file of a journal; a crash may leave it behind."""
     return path.with_suffix(".part")
 
 
 def attached_to(path: Path) -> Path:
-    """Return where what goes with a journal is kept."""
+    """Return the file that is kept beside a journal."""
     return path.with_suffix(".maps")
 
 
@@ -39,7 +39,7 @@ def written(path: Path, content: bytes, durable: bool) -> Path:
 
 
 def write_all(handle: int, content: bytes) -> None:
-    """Write all of it, in as many turns as the system takes."""
+    """Write all bytes, in as many calls as necessary."""
     view = memoryview(content)
     while view:
         view = view[os.write(handle, view) :]

@@ -1,4 +1,4 @@
-"""What a run kept of its probabilities as bytes, to be kept beside the journal of its mask's edits."""
+"""Serialised probabilities of a run, kept beside the journal of its mask's edits."""
 
 from __future__ import annotations
 
@@ -33,13 +33,13 @@ _BROKEN = (
 
 
 def pack_maps(stored: StoredProbabilities) -> bytes:
-    """Return what a run kept as a compressed archive of arrays (NPZ) with a description in JSON.
+    """Return the probabilities of a run as a compressed archive of arrays (NPZ) with a description in JSON.
 
-    The grid is left out: that of the scan, which has to be open anyway, takes its place.
+    The grid is left out, since that of the scan is known when they are restored.
     """
     labels = stored.result()
     where = bounding_box(labels) or (slice(0, 0),) * 3
-    told = {
+    description = {
         "format": _FORMAT,
         "box": _ends(stored.box),
         "result_box": _ends(where),
@@ -49,7 +49,7 @@ def pack_maps(stored: StoredProbabilities) -> bytes:
         "flipped": stored.flipped,
     }
     arrays = {
-        "told": np.frombuffer(json.dumps(told).encode(), dtype=np.uint8),
+        "told": np.frombuffer(json.dumps(description).encode(), dtype=np.uint8),
         "result": labels[where],
         **{f"map {i}": stored.probabilities[name] for i, name in enumerate(stored.output.names)},
     }
@@ -61,7 +61,7 @@ def pack_maps(stored: StoredProbabilities) -> bytes:
 
 
 def unpack_maps(content: bytes, grid: Grid) -> StoredProbabilities:
-    """Return what `pack_maps` packed, on the grid of the scan.
+    """Return the probabilities in an archive of `pack_maps`, on the grid of the scan.
 
     Raises
     ------
@@ -70,19 +70,19 @@ def unpack_maps(content: bytes, grid: Grid) -> StoredProbabilities:
     """
     try:
         with np.load(BytesIO(content), allow_pickle=False) as found:
-            told = json.loads(found["told"].tobytes())
-            if told["format"] != _FORMAT:
+            description = json.loads(found["told"].tobytes())
+            if description["format"] != _FORMAT:
                 raise ValueError("another format")
-            return _evidence(told, found, grid)
+            return _restored(description, found, grid)
     except _BROKEN as error:
         raise InputError(
             "the stored probability maps are damaged; run the model again to have them"
         ) from error
 
 
-def _evidence(told: Mapping[str, Any], arrays: Mapping[str, Array], grid: Grid) -> StoredProbabilities:
-    output = Output.model_validate(told["output"])
-    box, where = _box(told["box"], grid.shape), _box(told["result_box"], grid.shape)
+def _restored(description: Mapping[str, Any], arrays: Mapping[str, Array], grid: Grid) -> StoredProbabilities:
+    output = Output.model_validate(description["output"])
+    box, where = _box(description["box"], grid.shape), _box(description["result_box"], grid.shape)
     brain = arrays.get("brain")
     return StoredProbabilities(
         probabilities={
@@ -91,10 +91,10 @@ def _evidence(told: Mapping[str, Any], arrays: Mapping[str, Array], grid: Grid) 
         box=box,
         grid=grid,
         output=output,
-        post=PostSettings(**told["post"]),
+        post=PostSettings(**description["post"]),
         brain=None if brain is None else _unpacked(brain, grid.shape),
-        threshold=float(told["threshold"]),
-        flipped=bool(told["flipped"]),
+        threshold=float(description["threshold"]),
+        flipped=bool(description["flipped"]),
         _result=(where, _checked(arrays["result"], _shape(where))),
     )
 

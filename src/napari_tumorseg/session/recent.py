@@ -1,4 +1,4 @@
-"""Which folder of cases was gone through last, to be offered the next day."""
+"""Worklist that was opened last, to be offered again."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ _FORMAT = 1
 
 @dataclass(frozen=True)
 class LastWorklist:
-    """A worklist as it was opened.
+    """Folders of a worklist.
 
     Attributes
     ----------
     cases : Path
-        The folder of the cases.
+        Folder of the cases.
     output : Path
-        The folder of their masks and states.
+        Folder of their masks and states.
     """
 
     cases: Path
@@ -30,10 +30,10 @@ class LastWorklist:
 
 
 def last_worklist() -> LastWorklist | None:
-    """Return the worklist that was opened last, which may be gone by now; None where none is noted."""
+    """Return the worklist that was opened last, which may no longer exist; None if none is recorded."""
     try:
-        told = json.loads((state_folder() / _FILE).read_text(encoding="utf-8"))
-        cases, output = told["cases"], told["output"]
+        content = json.loads((state_folder() / _FILE).read_text(encoding="utf-8"))
+        cases, output = content["cases"], content["output"]
     except (OSError, ValueError, RecursionError, KeyError, TypeError):
         return None
     if not (isinstance(cases, str) and isinstance(output, str) and cases and output):
@@ -42,14 +42,14 @@ def last_worklist() -> LastWorklist | None:
 
 
 def note_worklist(cases: Path, output: Path) -> None:
-    """Take note of a worklist, in place of the one before.
+    """Record a worklist, in place of the one before.
 
     Raises
     ------
     OutputError
         If it cannot be written.
     """
-    told = {"format": _FORMAT, "cases": str(cases.absolute()), "output": str(output.absolute())}
+    content = {"format": _FORMAT, "cases": str(cases.absolute()), "output": str(output.absolute())}
     folder = state_folder()
     make_folder(folder, 0o700)
-    write_text(folder / _FILE, json.dumps(told, indent=2, ensure_ascii=False) + "\n", overwrite=True)
+    write_text(folder / _FILE, json.dumps(content, indent=2, ensure_ascii=False) + "\n", overwrite=True)

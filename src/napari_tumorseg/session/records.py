@@ -1,13 +1,12 @@
-"""The file format of a journal: records that prove themselves whole, one behind the other.
+"""File format of a journal: a sequence of records with checksums.
 
-After eight bytes that tell the format, each record is its length and CRC-32 (two little-endian numbers of 32
-bits) and a payload. The first byte of a payload is its kind: ``M`` what the journal is about (JSON), ``B``
-the labels at the start (a box and its voxels, deflated), ``E`` an edit (time, action, box, its voxels
-afterwards, deflated), ``K`` a voxel of each component that is marked as kept from there on, ``T`` the
-thresholds of the model's outputs from there on (JSON). What follows the last whole record is what a crash
-cut off.
+After eight bytes of magic number, each record is its length and CRC-32 (two little-endian numbers of 32
+bits) and a payload. The first byte of a payload is its kind: ``M`` description of the session (JSON), ``B``
+initial labels (a box and its voxels, deflated), ``E`` an edit (time, action, box, new voxels, deflated),
+``K`` one voxel of each component that is locked from there on, ``T`` thresholds of the model's outputs from
+there on (JSON). Bytes after the last complete record were cut off by a crash.
 
-Format 1 had no ``K``, formats 1 and 2 no ``T``; they are read as ever.
+Format 1 had no ``K``, formats 1 and 2 no ``T``; both can still be read.
 """
 
 from __future__ import annotations
@@ -30,8 +29,8 @@ from napari_tumorseg.session.edit_counts import EditCounts
 MAGIC = b"TSEGJRN1"
 EDIT = b"E"
 """First byte of the payload of an edit."""
-KEPT = b"K"
-"""First byte of the payload of the marks."""
+LOCKED = b"K"
+"""First byte of the payload of locked components."""
 THRESHOLDS = b"T"
 """First byte of the payload of the thresholds."""
 
@@ -48,7 +47,7 @@ _VOXEL_BYTES = 12
 
 
 class DamagedError(ValueError):
-    """A record is whole, but does not hold what it should."""
+    """A record is complete, but its content is invalid."""
 
 
 class NewerError(ValueError):
@@ -57,7 +56,7 @@ class NewerError(ValueError):
 
 @dataclass(frozen=True, eq=False)
 class Edit:
-    """An edit as it was recorded: the labels in a box afterwards, and when by which action."""
+    """Recorded edit: the new labels in a box, the action and its time."""
 
     box: Box
     after: Array
@@ -67,22 +66,22 @@ class Edit:
 
 @dataclass(frozen=True)
 class Head:
-    """What a journal is about.
+    """Description of a session.
 
     Attributes
     ----------
     key : str
-        What is edited.
+        Identifier of the edited mask.
     shape : (Z, Y, X)
-        Of the labels.
+        Shape of the labels.
     started : float
-        When, in seconds since 1970.
+        Start of the session, in seconds since 1970.
     about : mapping
-        What was told when the session started.
+        Description given at the start of the session.
     base_sha256 : str
         `fingerprint` of the labels at the start of the session.
     edit_counts : EditCounts
-        Actions taken before the labels that the journal starts from.
+        Actions before the initial labels of the journal.
     """
 
     key: str
@@ -94,12 +93,12 @@ class Head:
 
 
 def framed(payload: bytes) -> bytes:
-    """Return a record."""
+    """Return the record of a payload: length, checksum and content."""
     return _HEAD.pack(len(payload), zlib.crc32(payload)) + payload
 
 
 def payloads(content: bytes) -> Iterator[tuple[bytes, int]]:
-    """Yield each whole record's payload and where the record ends; stop at the first that is not whole."""
+    """Yield the payload and end of each record, up to the first that is incomplete or damaged."""
     place = len(MAGIC)
     while place + _HEAD.size <= len(content):
         length, checksum = _HEAD.unpack_from(content, place)
@@ -112,9 +111,9 @@ def payloads(content: bytes) -> Iterator[tuple[bytes, int]]:
 
 
 def pack_head(head: Head) -> bytes:
-    """Return the payload of what a journal is about."""
+    """Return the payload of a description."""
     edit_counts = head.edit_counts
-    told = {
+    content = {
         "format": _FORMAT,
         "key": head.key,
         "about": dict(head.about),
@@ -123,11 +122,11 @@ def pack_head(head: Head) -> bytes:
         "base_sha256": head.base_sha256,
         "tally": {"actions": dict(edit_counts.actions), "first": edit_counts.first, "last": edit_counts.last},
     }
-    return b"M" + json.dumps(told).encode()
+    return b"M" + json.dumps(content).encode()
 
 
 def unpack_head(payload: bytes) -> Head:
-    """Return what `pack_head` packed.
+    """Return the description in a payload of `pack_head`.
 
     Raises
     ------
@@ -137,16 +136,15 @@ def unpack_head(payload: bytes) -> Head:
         If it is of a later format.
     """
     try:
-        told = json.loads(payload[1:] if payload[:1] == b"M" else b"{}")
-        known = int(told["format"]) <= _FORMAT
-        z, y, x = (int(n) for n in told["shape"])
-        times = (told["tally"]["first"], told["tally"]["last"])
+        content = json.loads(payload[1:] if payload[:1] == b"M" else b"{}")
+        known = int(content["format"]) <= _FORMAT
+        z, y, x = (int(n) for n in content["shape"])
+        times = (content["tally"]["first"], content["tally"]["last"])
         first, last = (None if t is None else float(t) for t in times)
-        actions = {str(name): int(count) for name, count in told["tally"]["actions"].items()}
-        edit_counts, started = EditCounts(actions, first, last), float(told["started"])
-        head = Head(
-            str(told["key"]), (z, y, x), started, dict(told["about"]), told["base_sha256"], edit_counts
-        )
+        actions = {str(name): int(count) for name, count in content["tally"]["actions"].items()}
+        edit_counts, started = EditCounts(actions, first, last), float(content["started"])
+        about, checksum = dict(content["about"]), content["base_sha256"]
+        head = Head(str(content["key"]), (z, y, x), started, about, checksum, edit_counts)
     except (ValueError, OverflowError, RecursionError, KeyError, TypeError, AttributeError) as error:
         raise DamagedError("no description") from error
     if not known:
@@ -157,13 +155,13 @@ def unpack_head(payload: bytes) -> Head:
 
 
 def pack_base(labels: Array) -> bytes:
-    """Return the payload of labels to start from: only the box that is not background is kept."""
+    """Return the payload of initial labels: the bounding box of all that is not background."""
     box = _filled_box(labels)
     return b"B" + _box_bytes(box) + _deflated(labels[box])
 
 
 def unpack_base(payload: bytes, shape: tuple[int, int, int]) -> Array:
-    """Return the labels that `pack_base` packed.
+    """Return the labels in a payload of `pack_base`.
 
     Raises
     ------
@@ -200,7 +198,7 @@ def unpack_action(payload: bytes) -> tuple[str, float]:
 
 
 def unpack_edit(payload: bytes, shape: tuple[int, int, int]) -> Edit:
-    """Return what `pack_edit` packed.
+    """Return the edit in a payload of `pack_edit`.
 
     Raises
     ------
@@ -213,24 +211,24 @@ def unpack_edit(payload: bytes, shape: tuple[int, int, int]) -> Edit:
     return Edit(box, block, action, time)
 
 
-def pack_kept(voxels: Sequence[Index]) -> bytes:
-    """Return the payload of the marks: a voxel of each component that is kept."""
-    return KEPT + np.asarray(voxels, dtype="<u4").tobytes()
+def pack_locked(voxels: Sequence[Index]) -> bytes:
+    """Return the payload of locked components: one voxel of each."""
+    return LOCKED + np.asarray(voxels, dtype="<u4").tobytes()
 
 
-def unpack_kept(payload: bytes, shape: tuple[int, int, int]) -> tuple[Index, ...]:
-    """Return the voxels that `pack_kept` packed.
+def unpack_locked(payload: bytes, shape: tuple[int, int, int]) -> tuple[Index, ...]:
+    """Return the voxels in a payload of `pack_locked`.
 
     Raises
     ------
     DamagedError
         If the payload is something else, or does not fit the shape.
     """
-    if payload[:1] != KEPT or len(payload) % _VOXEL_BYTES != 1:
-        raise DamagedError("no marks")
+    if payload[:1] != LOCKED or len(payload) % _VOXEL_BYTES != 1:
+        raise DamagedError("no locked components")
     voxels = np.frombuffer(payload, dtype="<u4", offset=1).reshape(-1, 3)
     if (voxels >= shape).any():
-        raise DamagedError("a mark beyond the labels")
+        raise DamagedError("a voxel outside the labels")
     return tuple((int(z), int(y), int(x)) for z, y, x in voxels)
 
 
@@ -240,7 +238,7 @@ def pack_thresholds(thresholds: Mapping[str, float]) -> bytes:
 
 
 def unpack_thresholds(payload: bytes) -> dict[str, float]:
-    """Return the thresholds that `pack_thresholds` packed.
+    """Return the thresholds in a payload of `pack_thresholds`.
 
     Raises
     ------
@@ -248,8 +246,8 @@ def unpack_thresholds(payload: bytes) -> dict[str, float]:
         If the payload is something else, or one is not between 0 and 1.
     """
     try:
-        told = json.loads(payload[1:] if payload[:1] == THRESHOLDS else b"")
-        found = {str(name): float(value) for name, value in told.items()}
+        content = json.loads(payload[1:] if payload[:1] == THRESHOLDS else b"")
+        found = {str(name): float(value) for name, value in content.items()}
     except (ValueError, OverflowError, RecursionError, TypeError, AttributeError) as error:
         raise DamagedError("no thresholds") from error
     if not all(0 < value < 1 for value in found.values()):
@@ -258,7 +256,7 @@ def unpack_thresholds(payload: bytes) -> dict[str, float]:
 
 
 def fingerprint(labels: Array) -> str:
-    """Return a SHA-256 of labels: equal for equal ones, whatever their order in memory."""
+    """Return a SHA-256 of labels, independent of their order in memory."""
     box = _filled_box(labels)
     found = hashlib.sha256(str((tuple(int(n) for n in labels.shape), box)).encode())
     found.update(np.ascontiguousarray(labels[box], dtype=np.uint8).tobytes())
@@ -266,7 +264,7 @@ def fingerprint(labels: Array) -> str:
 
 
 def _filled_box(labels: Array) -> Box:
-    """Return the box that is not background, or an empty one."""
+    """Return the bounding box of all that is not background, or an empty box."""
     z, y, x = bounding_box(labels) or (slice(0, 0),) * 3
     return z, y, x
 
@@ -286,9 +284,9 @@ def _unpack_block(payload: bytes, start: int, shape: tuple[int, int, int]) -> tu
     z, y, x = (slice(a, b) for a, b in zip(ends[::2], ends[1::2], strict=True))
     sizes = [side.stop - side.start for side in (z, y, x)]
     if any(size < 0 or side.stop > n for size, side, n in zip(sizes, (z, y, x), shape, strict=True)):
-        raise DamagedError("a box beyond the labels")
+        raise DamagedError("a box outside the labels")
     try:
-        # never more than the box holds, whatever the data say
+        # limited to the size of the box, whatever the data claim
         found = zlib.decompressobj().decompress(payload[start + _BOX.size :], prod(sizes) + 1)
     except zlib.error as error:
         raise DamagedError(str(error)) from error

@@ -1,4 +1,4 @@
-"""Getting edits back from the journal of a session that was never finished."""
+"""Recovery of edits from the journals of sessions that ended without saving."""
 
 from __future__ import annotations
 
@@ -17,28 +17,28 @@ from napari_tumorseg.session.files import ENDING, attached_to, lock_of, part_of
 
 @dataclass(frozen=True, eq=False)
 class Recovered:
-    """What a journal gives back.
+    """Content of a journal.
 
     Attributes
     ----------
     labels : (Z, Y, X) array of uint8
-        As they were after the last edit that was written whole.
+        Labels after the last complete edit.
     key : str
-        What was edited.
+        Identifier of the edited mask.
     about : mapping
-        What was told when the session started.
+        Description given at the start of the session.
     edit_counts : EditCounts
         Actions by kind, time of the first and the last.
     actions : tuple of (str, float)
-        Actions and times in order; where the journal was compacted, those since then.
+        Actions and times in order, since the journal was last rewritten.
     lost_bytes : int
-        What a crash left behind that is no whole edit.
+        Bytes of an incomplete edit that a crash left behind.
     base_sha256 : str
-        `fingerprint` of the labels that the session started from, to see whether a mask is those.
-    kept : tuple of (Z, Y, X)
-        A voxel of each component that was marked as kept.
+        `fingerprint` of the labels at the start of the session, to compare with a mask.
+    locked : tuple of (Z, Y, X)
+        One voxel of each locked component.
     thresholds : mapping of str to float
-        By output, where they were moved from those of the run.
+        Changed thresholds by output.
     """
 
     labels: Array
@@ -48,28 +48,28 @@ class Recovered:
     actions: tuple[tuple[str, float], ...]
     lost_bytes: int
     base_sha256: str
-    kept: tuple[records.Index, ...] = ()
+    locked: tuple[records.Index, ...] = ()
     thresholds: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
 class Unfinished:
-    """A session that ended without its labels being saved or given up.
+    """Session that ended without its labels being saved or discarded.
 
     Attributes
     ----------
     path : Path
-        The journal, for `recover` and `discard`.
+        Journal, for `recover` and `discard`.
     key : str
-        What was edited.
+        Identifier of the edited mask.
     about : mapping
-        What was told of it.
+        Description given at the start of the session.
     started : float or None
-        When, in seconds since 1970.
+        Start, in seconds since 1970.
     edit_counts : EditCounts
-        What was done.
+        Actions by kind.
     problem : str
-        Why it cannot be recovered, in a sentence; else empty.
+        Reason why it cannot be recovered, in a sentence; else empty.
     """
 
     path: Path
@@ -81,12 +81,12 @@ class Unfinished:
 
 
 def recover(path: Path) -> Recovered:
-    """Return the labels of a journal as they were after its last whole edit; the file stays as it is.
+    """Return the content of a journal up to its last complete edit; the file is not changed.
 
     Raises
     ------
     InputError
-        If it cannot be read, is no journal, or its beginning is damaged.
+        If it cannot be read, is not a journal, or its beginning is damaged.
     """
     content = _content(path)
     found = records.payloads(content)
@@ -97,15 +97,15 @@ def recover(path: Path) -> Recovered:
     except records.DamagedError as error:
         raise _damaged(path) from error
     edit_counts = head.edit_counts
-    kept: tuple[records.Index, ...] = ()
+    locked: tuple[records.Index, ...] = ()
     thresholds: dict[str, float] = {}
     actions: list[tuple[str, float]] = []
     for payload, place in found:
         try:
-            if payload[:1] == records.KEPT:
-                kept = records.unpack_kept(payload, head.shape)
+            if payload[:1] == records.LOCKED:
+                locked = records.unpack_locked(payload, head.shape)
             elif payload[:1] == records.THRESHOLDS:
-                with suppress(records.DamagedError):  # nothing builds on them
+                with suppress(records.DamagedError):  # no other record depends on them
                     thresholds = records.unpack_thresholds(payload)
             else:
                 edit = records.unpack_edit(payload, head.shape)
@@ -113,17 +113,17 @@ def recover(path: Path) -> Recovered:
                 edit_counts = edit_counts.plus(edit.action, edit.time)
                 if edit.action:
                     actions.append((edit.action, edit.time))
-        except records.DamagedError:  # what follows builds on it
+        except records.DamagedError:  # all later edits depend on it
             break
         end = place
     lost = len(content) - end
     return Recovered(
-        labels, head.key, head.about, edit_counts, tuple(actions), lost, head.base_sha256, kept, thresholds
+        labels, head.key, head.about, edit_counts, tuple(actions), lost, head.base_sha256, locked, thresholds
     )
 
 
 def attached(path: Path) -> bytes | None:
-    """Return what was kept beside a journal (`Journal.attach`), None where nothing was.
+    """Return the file kept beside a journal (`Journal.attach`); None if there is none.
 
     Raises
     ------
@@ -140,16 +140,16 @@ def attached(path: Path) -> bytes | None:
 
 
 def unfinished(folder: Path, key: str | None = None) -> list[Unfinished]:
-    """Return the sessions whose labels were neither saved nor given up, the latest first.
+    """Return the sessions whose labels were neither saved nor discarded, the latest first.
 
-    Sessions that are still in work, in this viewer or another, are left out.
+    Sessions that are still open, in this viewer or another, are left out.
 
     Parameters
     ----------
     folder : Path
-        Where journals are kept; it need not exist.
+        Folder of the journals; it need not exist.
     key : str, optional
-        Only those of this key.
+        Return only sessions of this key.
     """
     left = [p for p in sorted(Path(folder).glob(f"*{ENDING}")) if not lock_of(p).is_held()]
     found = [_describe(path) for path in left]
@@ -158,12 +158,12 @@ def unfinished(folder: Path, key: str | None = None) -> list[Unfinished]:
 
 
 def discard(path: Path) -> None:
-    """Remove a journal that nobody wants back.
+    """Remove a journal.
 
     Raises
     ------
     OutputError
-        If it is in work, or cannot be removed.
+        If its session is still open, or it cannot be removed.
     """
     lock = lock_of(path)
     try:
@@ -171,7 +171,7 @@ def discard(path: Path) -> None:
             raise OutputError("these corrections belong to another window that is open; close that first")
         attached_to(path).unlink(missing_ok=True)
         part_of(path).unlink(missing_ok=True)
-        path.unlink(missing_ok=True)  # last: by it the others are found
+        path.unlink(missing_ok=True)  # last, since the others are found by it
     except OSError as error:
         raise OutputError(f"{path} cannot be removed: {error.strerror or error}") from error
     finally:
@@ -184,7 +184,7 @@ def _content(path: Path) -> bytes:
     except OSError as error:
         raise InputError(f"{path} cannot be read: {error.strerror or error}") from error
     if not content.startswith(records.MAGIC):
-        raise InputError(f"{path} is no journal of edits, or its beginning is lost; discard it")
+        raise InputError(f"{path} is not a journal of edits, or its beginning is lost; discard it")
     return content
 
 
@@ -205,7 +205,7 @@ def _damaged(path: Path) -> InputError:
 
 
 def _describe(path: Path) -> Unfinished:
-    """Return what a journal tells of itself, without its voxels."""
+    """Return the description of a journal, without decoding its voxels."""
     try:
         found = records.payloads(_content(path))
         head, _ = _head(path, found)

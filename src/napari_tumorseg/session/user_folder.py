@@ -1,4 +1,4 @@
-"""Where a user's own state is kept: what is in work, nothing that others need."""
+"""Folders of the user's own state, such as journals."""
 
 from __future__ import annotations
 
@@ -18,5 +18,5 @@ def state_folder() -> Path:
 
 
 def journal_folder() -> Path:
-    """Return where journals of edits are kept (it may not exist yet)."""
+    """Return the folder of the journals of edits (it may not exist yet)."""
     return state_folder() / "journals"

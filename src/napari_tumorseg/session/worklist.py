@@ -1,4 +1,4 @@
-"""A folder of cases to go through: how far each is lies beside the masks, so that one can go on later."""
+"""Worklist: the cases of a folder and their states, which are stored beside the masks."""
 
 from __future__ import annotations
 
@@ -23,16 +23,16 @@ _LOCK = ".tumorseg-worklist-lock"
 
 @dataclass(frozen=True)
 class Entry:
-    """A case of the list.
+    """Case of a worklist.
 
     Attributes
     ----------
     ref : CaseRef
-        Where it lies; `ref.open()` reads it.
+        Reference to the case; `ref.open()` reads it.
     state : State
-        How far it is.
+        State of the work on it.
     mask : Path or None
-        Its mask in the output folder, where there is one.
+        Its mask in the output folder, if there is one.
     """
 
     ref: CaseRef
@@ -41,7 +41,7 @@ class Entry:
 
     @property
     def name(self) -> str:
-        """The case's name."""
+        """Name of the case."""
         return self.ref.name
 
 
@@ -51,11 +51,11 @@ class Worklist:
     Attributes
     ----------
     output : Path
-        The folder of the masks, which also holds the states.
+        Folder of the masks and states.
     entries : tuple of Entry
-        The cases, in the order of their names.
+        Cases in the order of their names.
     problems : tuple of str
-        What a user should know of the file of states, one sentence each.
+        Problems with the file of states, one sentence each.
     """
 
     def __init__(self, cases: Iterable[CaseRef], output: Path) -> None:
@@ -72,21 +72,21 @@ class Worklist:
         Parameters
         ----------
         paths : path or sequence of paths
-            Where the cases are; nothing of them is read yet.
+            Folders of the cases; nothing of them is read yet.
         output : path
-            Where their masks are or will be; it need not exist.
+            Folder of their masks; it need not exist.
 
         Raises
         ------
         InputError
-            If nothing readable is there.
+            If there is nothing readable.
         """
         several = [paths] if isinstance(paths, Path | str) else paths
         return cls(DataSet.find([Path(p) for p in several]).cases, Path(output))
 
     @property
     def path(self) -> Path:
-        """The file of states."""
+        """File of states."""
         return self.output / STATE_FILE
 
     def entry(self, name: str) -> Entry:
@@ -103,44 +103,44 @@ class Worklist:
         raise InputError(f"the worklist has no case {name!r}; open its folder again")
 
     def counts(self) -> Mapping[State, int]:
-        """Return how many cases are in each state."""
+        """Return the number of cases in each state."""
         return {state: sum(entry.state == state for entry in self.entries) for state in State}
 
     def refresh(self) -> None:
-        """Look again at the masks and the file of states."""
-        told, problems = files.read_states(self.path)
+        """Read the masks and the file of states again."""
+        states, problems = files.read_states(self.path)
         if problems:
             try:
                 problems.append(files.backup(self.path))
             except OutputError as error:
                 problems.append(str(error))
-        self._show(told)
+        self._update(states)
         self.problems = tuple(problems)
 
-    def _show(self, told: Mapping[str, Any]) -> None:
+    def _update(self, states: Mapping[str, Any]) -> None:
         masks = files.masks_in(self.output)
         self.entries = tuple(
-            _entry(ref, names, told, masks, self.output)
+            _entry(ref, names, states, masks, self.output)
             for ref, names in zip(self._cases, _names(self._cases), strict=True)
         )
 
     def set(self, name: str, state: State, mask: Path | None = None) -> Entry:
-        """Note how far a case is, and write it down.
+        """Set the state of a case and write it to the file of states.
 
         Parameters
         ----------
         name : str
-            The case.
+            Name of the case.
         state : State
-            How far it is. A case that has a mask is at least segmented, one corrected by hand at least
+            New state. A case that has a mask is at least segmented, one corrected by hand at least
             corrected, whatever is set.
         mask : Path, optional
-            Its mask, where that is not named as the case is; in the output folder.
+            Its mask in the output folder, if that is not named after the case.
 
         Returns
         -------
         Entry
-            The case as it now stands.
+            The case with its new state.
 
         Raises
         ------
@@ -151,16 +151,15 @@ class Worklist:
         """
         self.entry(name)
         make_folder(self.output)
-        with held(self.output / _LOCK):  # another window or process may note states at the same time
-            told, problems = files.read_states(self.path)
+        with held(self.output / _LOCK):  # another window or process may set states at the same time
+            states, problems = files.read_states(self.path)
             if problems:
                 files.backup(self.path)
-            noted = {**told.get(name, {}), "state": str(state)}
+            states[name] = {**states.get(name, {}), "state": str(state)}
             if mask is not None:
-                noted["mask"] = Path(mask).name
-            told[name] = noted
-            files.write_states(self.path, told)
-        self._show(told)
+                states[name]["mask"] = Path(mask).name
+            files.write_states(self.path, states)
+        self._update(states)
         return self.entry(name)
 
     def next(self, name: str | None = None, states: Collection[State] | None = None) -> Entry | None:
@@ -175,7 +174,7 @@ class Worklist:
         return _step(self.entries[::-1], name, states)
 
     def mask_path(self, name: str, ending: str = ".nii.gz") -> Path:
-        """Return where the mask of a case is saved: where it lies, or ``NAME_seg`` in the output folder."""
+        """Return the path of a case's mask: the existing one, or ``NAME_seg`` in the output folder."""
         entry = self.entry(name)
         return entry.mask or self.output / f"{file_name(entry.name)}_seg{ending}"
 
@@ -187,12 +186,12 @@ def _step(entries: Sequence[Entry], name: str | None, states: Collection[State] 
 
 
 def _entry(
-    ref: CaseRef, names: Collection[str], told: Mapping[str, Any], masks: Mapping[str, Path], output: Path
+    ref: CaseRef, names: Collection[str], states: Mapping[str, Any], masks: Mapping[str, Path], output: Path
 ) -> Entry:
-    noted = told.get(ref.name, {})
+    noted = states.get(ref.name, {})
     found = [masks[f"{file_name(name)}_seg"] for name in names if f"{file_name(name)}_seg" in masks]
     named = noted.get("mask")
-    # a name only: nothing outside of the folder, whoever wrote that file
+    # only a bare name: nothing outside the folder, whoever wrote that file
     if isinstance(named, str) and Path(named).name == named and (output / named).is_file():
         found.insert(0, output / named)
     mask = found[0] if found else None
@@ -201,7 +200,7 @@ def _entry(
 
 
 def _names(cases: Sequence[CaseRef]) -> list[tuple[str, ...]]:
-    """Return what each case's mask may be called: as the case, or as its own folder if that is unique."""
+    """Return the names that each case's mask may have: that of the case, or of its folder if unique."""
     own = [Path(ref.case).name for ref in cases]
     return [
         (ref.name, last) if own.count(last) == 1 else (ref.name,)

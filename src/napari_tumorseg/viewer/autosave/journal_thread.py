@@ -143,7 +143,7 @@ class Writer:
 
     def keep(self, voxels: Sequence[Index]) -> None:
         """Write which components are marked as kept."""
-        self._do(lambda journal: journal.keep(voxels))
+        self._do(lambda journal: journal.set_locked(voxels))
         self._journals.touch(self)
 
     def set_thresholds(self, thresholds: Mapping[str, float]) -> None:

@@ -227,7 +227,7 @@ def recovered_layer(found: Recovered, place: Layer, journal: Path) -> LabelsLaye
     layer = _ours(found, place, name) or _plain(found, place, name)
     at_first = {int(value): int(n) for value, n in found.about.get("at_first", {}).items()}
     layer.metadata[EDITS_KEY] = Edits(
-        found.edit_counts, True, journal, at_first, found.kept, dict(found.thresholds)
+        found.edit_counts, True, journal, at_first, found.locked, dict(found.thresholds)
     )
     return layer
 
