@@ -210,7 +210,7 @@ def test_damaged_checkpoint_is_left_aside(lgg: Path, tmp_path: Path) -> None:
     step = tmp_path / "parts" / "checkpoints" / "step.ckpt"
     step.write_bytes(step.read_bytes()[:-500])
     said: list[str] = []
-    fit.resume(tmp_path / "parts", machine=QUIET, tell=said.append)
+    fit.resume(tmp_path / "parts", machine=QUIET, report=said.append)
     assert any("step.ckpt is damaged" in s for s in said)
     assert_equal_weights(tmp_path / "whole", tmp_path / "parts")
 
@@ -221,7 +221,7 @@ def test_divergence_is_no_success(lgg: Path, tmp_path: Path, devices: int) -> No
     plain = {"widths": [4], "bottleneck": 4, "order": "conv-relu"}
     wild = tiny(optimiser={"name": "sgd", "lr": 1e30}, network={"arguments": plain}, loss=[{"name": "bce"}])
     machine = ComputeSettings(device="cpu", devices=devices, progress=False)
-    with pytest.raises(ModelError, match=r"^training diverged.*start anew$"):
+    with pytest.raises(ModelError, match=r"^training diverged.*start again$"):
         fit.train(wild, [lgg], tmp_path / "run", machine=machine)
     assert not (tmp_path / "run" / "model").exists()
 
@@ -334,7 +334,7 @@ def test_what_stopped_early_trains_no_further(lgg: Path, tmp_path: Path) -> None
     saved = checkpoints.latest(tmp_path / "run")
     assert saved is not None and saved.stopped and len(rows) < 30
     said: list[str] = []
-    fit.resume(tmp_path / "run", machine=QUIET, tell=said.append)
+    fit.resume(tmp_path / "run", machine=QUIET, report=said.append)
     assert any("stopped early" in s for s in said)
     assert figures(tmp_path / "run") == rows and checkpoints.latest(tmp_path / "run") == saved
     assert all(torch.equal(before[name], tensor) for name, tensor in weights(tmp_path / "run").items())
@@ -363,9 +363,9 @@ def test_case_names_are_left_out_of_the_card_and_stay_out(lgg: Path, tmp_path: P
         tmp_path / "next",
         machine=QUIET,
         start_from=str(made.weights),
-        tell=said.append,
+        report=said.append,
     )
-    assert any("does not tell whom it was trained on" in s for s in said)
+    assert any("does not list its training cases" in s for s in said)
 
 
 def test_the_screen_tells_each_epoch(lgg: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
@@ -392,7 +392,7 @@ def test_starts_from_another_model(lgg: Path, tmp_path: Path) -> None:
     )
     said: list[str] = []
     second = fit.train(
-        wider, [lgg], tmp_path / "second", machine=QUIET, start_from=str(first.weights), tell=said.append
+        wider, [lgg], tmp_path / "second", machine=QUIET, start_from=str(first.weights), report=said.append
     )
     assert any("starts from" in s for s in said)
     assert "CC0" in second.card.about.licence and "weights of tiny" in second.card.about.training
@@ -444,7 +444,7 @@ def test_names_what_was_left_out(lgg: Path, tmp_path: Path) -> None:
             (bare / source.name / file.name).write_bytes(file.read_bytes())
     said: list[str] = []
     recipe: Recipe = tiny(split={"fractions": [1.0, 0.0, 0.0]}, fit={"epochs": 1})
-    fit.train(recipe, [bare], tmp_path / "run", machine=QUIET, tell=said.append)
+    fit.train(recipe, [bare], tmp_path / "run", machine=QUIET, report=said.append)
     assert any("TCGA_AA_0000" in s and "no reference mask" in s for s in said)
 
 

@@ -60,7 +60,7 @@ def test_fixed_sides() -> None:
         assert "TCGA_AA_0007_2000" in parts.test and "TCGA_AA_0008_2000" in parts.validation
     rule = SplitSettings(test=("TCGA-ZZ-0000", "TCGA-AA-0001"))
     assert absent(CASES, rule) == ["TCGA-ZZ-0000"]
-    with pytest.raises(InputError, match="none to train on"):
+    with pytest.raises(InputError, match="none is left for training"):
         divide(CASES, SplitSettings(fractions=(0.0, 0.5, 0.5)))
 
 

@@ -14,7 +14,7 @@ from napari_tumorseg.cli.wording import worded
 
 if TYPE_CHECKING:
     from napari_tumorseg.models import Model
-    from napari_tumorseg.training.checkpoints import Tell
+    from napari_tumorseg.training.checkpoints import Report
     from napari_tumorseg.training.recipe import Recipe
 
 _EXTRA = ("lightning", "monai")
@@ -45,18 +45,18 @@ def train(
     from napari_tumorseg.training import fit
     from napari_tumorseg.training.compute import ComputeSettings
 
-    tell = _say_nothing if quiet else _say
+    report = _say_nothing if quiet else _say
     machine = ComputeSettings(device, devices, nodes, workers, max_steps, not quiet)
     if resume:
         begun: dict[str, object] = {"--recipe": recipe, "--data": data, "--set": change, "--fold": fold}
         _refuse_ignored(begun | {"--leave-out": leave_out, "--start-from": start_from, "--cache": cache})
         if install:
-            _check_name(name or _name_of(output), output, tell)
-        made = fit.resume(output, machine=machine, case_names=not no_case_names, tell=tell)
+            _check_name(name or _name_of(output), output, report)
+        made = fit.resume(output, machine=machine, case_names=not no_case_names, report=report)
     else:
         chosen = _recipe(recipe, data, change, fold, name)
         if install:
-            _check_name(chosen.name, output, tell)
+            _check_name(chosen.name, output, report)
         made = fit.train(
             chosen,
             data or [],
@@ -66,11 +66,11 @@ def train(
             start_from=start_from,
             leave_out=leave_out or (),
             case_names=not no_case_names,
-            tell=tell,
+            report=report,
         )
-    tell(f"the model is {made.weights}; research use only, not for diagnosis")
+    report(f"the model is {made.weights}; research use only, not for diagnosis")
     if install:
-        _install(made, output, name, tell)
+        _install(made, output, name, report)
 
 
 def _need_extra() -> None:
@@ -99,7 +99,7 @@ def _name_of(run: Path) -> str | None:
     return load_recipe(file).name if file.is_file() else None
 
 
-def _check_name(name: str | None, run: Path, tell: Tell) -> None:
+def _check_name(name: str | None, run: Path, report: Report) -> None:
     """Check before any work is done that the model can have its name."""
     from napari_tumorseg.training import export
 
@@ -107,16 +107,16 @@ def _check_name(name: str | None, run: Path, tell: Tell) -> None:
         return
     export.check_name(name, run)
     if export.hides_builtin(name):
-        tell(f"the model will stand before the built-in {name}; --name calls it otherwise")
+        report(f"the model will stand before the built-in {name}; --name calls it otherwise")
 
 
-def _install(made: Model, run: Path, name: str | None, tell: Tell) -> None:
+def _install(made: Model, run: Path, name: str | None, report: Report) -> None:
     from napari_tumorseg.training import export
     from napari_tumorseg.training.compute import is_first
 
     if is_first():
         put = export.install(made, run, name)
-        tell(f"and {put.name} is in the viewer's list now; `tumorseg evaluate --model {put.name}` tests it")
+        report(f"and {put.name} is in the viewer's list now; `tumorseg evaluate --model {put.name}` tests it")
 
 
 def _refuse_ignored(given: dict[str, object]) -> None:

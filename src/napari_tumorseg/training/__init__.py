@@ -1,4 +1,4 @@
-"""Training: recipes in, models with cards out. Needs the extra ``train`` (Lightning and MONAI)."""
+"""Training of models from recipes; needs the extra ``train`` (Lightning and MONAI)."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ __all__ = [
 
 
 def __getattr__(name: str) -> object:
-    """Import what needs torch and Lightning when it is asked for: recipes can be read without."""
+    """Import lazily what needs torch and Lightning: recipes can be read without them."""
     if name in ("resume", "train"):
         from napari_tumorseg.training import fit
 

@@ -1,4 +1,4 @@
-"""What can be done to a training slice, as recipes state it; `augment` turns it into transforms."""
+"""Augmentations of training slices as recipes state them; `augment_transforms` makes their transforms."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ class Flip(_Chance):
 
 
 class Rotate90(_Chance):
-    """Turn by 90, 180 or 270 degrees."""
+    """Rotate by 90, 180 or 270 degrees."""
 
     kind: Literal["rotate90"]
 
 
 class Affine(_Chance):
-    """Turn by up to `rotate` degrees, scale by up to 1 +- `scale`, shift by up to `shift` of each side."""
+    """Rotate by up to `rotate` degrees, scale by up to 1 +- `scale`, shift by up to `shift` of each side."""
 
     kind: Literal["affine"]
     rotate: float = Field(0.0, ge=0, le=180)
@@ -40,7 +40,7 @@ class Affine(_Chance):
 
 
 class Elastic(_Chance):
-    """Bend: random displacements on a grid of `spacing` pixels, `magnitude` pixels large at most."""
+    """Deform by random displacements up to `magnitude` pixels on a grid of `spacing` pixels."""
 
     kind: Literal["elastic"]
     spacing: int = Field(24, ge=4)
@@ -48,7 +48,7 @@ class Elastic(_Chance):
 
 
 class ScaleShift(_Chance):
-    """Multiply each channel by 1 +- `factor` and add +- `offset` (in units of the normalised image)."""
+    """Scale each channel by 1 +- `factor` and shift it by +- `offset` (in units of the normalised image)."""
 
     kind: Literal["gain"]
     factor: float = Field(0.0, ge=0, lt=1)
@@ -77,30 +77,30 @@ class Blur(_Chance):
 
 
 class LowResolution(_Chance):
-    """Sample down to a share from `zoom` and up again, as thick or coarse scans look."""
+    """Downsample by a factor from `zoom` and upsample again, as in thick or coarse scans."""
 
     kind: Literal["low-resolution"]
     zoom: Range = (0.5, 1.0)
 
 
 class Bias(_Chance):
-    """Multiply by a smooth field, a polynomial with coefficients up to `strength`, as coils make it."""
+    """Multiply by a smooth bias field, a polynomial with coefficients up to `strength`."""
 
     kind: Literal["bias"]
     strength: float = Field(0.3, gt=0, le=1)
 
 
 class ModalityDropout(_Chance):
-    """Take modalities away, down to one of the sets that the model accepts; their stand-ins take over."""
+    """Remove modalities, down to one of the sets that the model accepts; substitutes take their place."""
 
     kind: Literal["missing"]
 
 
 class ModalitySwap(_Chance):
-    """Hand over one of `roles` as all of the channels, in which nothing is to be found.
+    """Give one of `roles` as all channels, with an empty target.
 
-    So the network learns what `instead_of` looks like, and not only where the bright is. Slices on which the
-    modality repeats that one, since it was never acquired, are left alone.
+    The network learns to recognise `instead_of`, not only bright regions. Slices on which the modality is a
+    copy of that one, because it was never acquired, are not changed.
     """
 
     kind: Literal["mistaken"]
@@ -109,9 +109,10 @@ class ModalitySwap(_Chance):
 
 
 class CopyPaste(_Chance):
-    """Lay the tumour of another training slice over the tissue of this one, up to `shift` pixels away.
+    """Paste the tumour of another training slice onto this one, shifted by up to `shift` pixels.
 
-    It comes before all others, whatever its place in the list, and only where both references know all.
+    It is applied before all others, whatever its position in the list, and only if the references of both
+    slices know all outputs.
     """
 
     kind: Literal["paste"]
@@ -119,24 +120,23 @@ class CopyPaste(_Chance):
 
 
 class Appearance(_Chance):
-    """Change how the parts of a tumour look: brightness, contrast and texture of each in each channel.
+    """Change brightness, contrast and texture of each part of a tumour in each channel.
 
-    Few patients show few kinds of tumour; outlines are what they teach, not grey values.
+    A few patients show only a few appearances of tumours; this keeps the network from learning these.
 
     Attributes
     ----------
     shift : tuple of float
-        For each output from the outermost inwards, how far the brightness of the part that it has beyond
-        the next one moves at most, in units of the normalised image.
+        For each output from the outermost inwards, the largest change of brightness of the part that lies
+        outside the next one, in units of the normalised image.
     level : tuple of tuple of (low, high)
-        For each output, for each channel, the mean above the background that the part gets instead of being
-        moved by `shift`: a core may be as dark as fluid or as bright as oedema, whatever it was. Empty for an
-        output: `shift`.
+        For each output and channel, the range of the new mean above the background, in place of `shift`: a
+        core may be as dark as fluid or as bright as oedema. `shift` is used for an output without ranges.
     unenhanced : float
-        Chance that patches of the innermost output lose their enhancement: they leave it, and take the mean
-        of the part around it.
+        Probability that patches of the innermost output lose their enhancement: they get the mean of the
+        surrounding part and are removed from the output.
     contrast : (low, high)
-        Factors of the contrast within a part.
+        Range of the factor of the contrast within a part.
     texture : float
         Largest amplitude of a smooth pattern that is added.
     """
@@ -166,4 +166,4 @@ Augmentation = Annotated[
     | Appearance,
     Field(discriminator="kind"),
 ]
-"""Any of them; a recipe names it by `kind`."""
+"""Any augmentation; recipes name it by `kind`."""

@@ -33,9 +33,9 @@ from napari_tumorseg.training.modality_dropout import Modalities
 _BOTH = ("image", "target")
 _IMAGE = ("image",)
 _BEFORE = (known.CopyPaste, known.ModalityDropout, known.ModalitySwap)
-"""What is done to a slice before it comes here: it needs more than the slice, or its background."""
+"""Augmentations applied before the transforms, since they need other slices or the background."""
 _MOVING = (known.Flip, known.Rotate90, known.Affine, known.Elastic)
-"""What brings in pixels from elsewhere."""
+"""Augmentations that move pixels."""
 
 _ENOUGH = 20  # pixels of a part that can lend its brightness to another
 _OFFLINE_EPOCH = 0  # an offline copy is the same in all epochs
@@ -44,23 +44,23 @@ Transform = Callable[[Mapping[Hashable, Any]], Any]
 
 
 class Augmenter:
-    """Applies a recipe's augmentation to slices.
+    """Augmentation of slices as a recipe states it.
 
-    Where the background is 0 by the normalisation, it stays 0. Below the outputs, transforms see one more
-    target: where there is tissue.
+    If the normalisation sets the background to 0, it stays 0. Transforms get one more target after the
+    outputs: the mask of tissue.
 
     Parameters
     ----------
     online : sequence of Augmentation
-        Drawn anew in each epoch.
+        Augmentations drawn in each epoch.
     offline : sequence of sequence of Augmentation
-        Those of each further copy of a slice; they come first.
+        Augmentations of each further copy of a slice; they come first.
     wanted : Input
-        Of the recipe: roles and their stand-ins.
+        Roles and their substitutes, from the recipe.
     seed : int
-        With epoch and sample, decides everything.
+        Seed; with epoch and sample it determines the result.
     margin : int
-        Pixels that are cut off on each side once nothing moves any more.
+        Pixels that are cut off on each side after the last transform that moves pixels.
     """
 
     def __init__(
@@ -85,7 +85,7 @@ class Augmenter:
     def __call__(
         self, image: Array, target: Array, epoch: int, sample: int, copy: int
     ) -> tuple[Array, Array]:
-        """Return (C, H, W), its background 0, and (O, H, W) augmented; what comes in from outside is 0."""
+        """Return image (C, H, W), of background 0, and target (O, H, W) augmented; new pixels are 0."""
         tissue = (image != 0).any(axis=0, keepdims=True).astype(np.float32)  # it moves with the targets
         both = np.concatenate([target, tissue])
         content = {"image": torch.from_numpy(image), "target": torch.from_numpy(both)}
@@ -98,11 +98,11 @@ class Augmenter:
         return image, both[:-1]
 
     def rng(self, epoch: int, sample: int) -> np.random.Generator:
-        """Return the chance of what is done to a sample before it comes here."""
+        """Return the random generator of the augmentations that are applied before the transforms."""
         return np.random.default_rng([self.seed, epoch, sample])
 
     def pastes(self, rng: np.random.Generator) -> bool:
-        """Draw whether another slice's tumour is pasted."""
+        """Draw whether the tumour of another slice is pasted."""
         return self.paste_chance > 0 and rng.random() < self.paste_chance
 
     def _apply(self, copy: int, content: Any, place: tuple[int, int, int]) -> Any:
@@ -114,12 +114,12 @@ class Augmenter:
     def _chain(self, copy: int, size: Sequence[int]) -> Compose:
         key = (copy, int(size[0]), int(size[1]))
         if key not in self._made:
-            set_track_meta(False)  # of tensors that know their file nothing is needed, and they cost time
+            set_track_meta(False)  # tensors with metadata are slower, and no metadata is needed
             self._made[key] = Compose(self._steps(copy, (key[1], key[2])))
         return self._made[key]
 
     def _steps(self, copy: int, size: tuple[int, int]) -> list[Transform]:
-        """Return the transforms of slices of a size, the margin cut off after the last one that moves."""
+        """Return the transforms of slices of a size; the margin is cut off after the last one that moves."""
         chosen = self.offline[copy - 1] if copy else self.online
         steps = [make(wanted, self.wanted, size) for wanted in chosen]
         if self.margin and not copy:  # a further copy's own steps are followed by all others
@@ -129,7 +129,7 @@ class Augmenter:
         return steps
 
     def __getstate__(self) -> dict[str, Any]:
-        """Leave the transforms behind: a loader's process makes its own."""
+        """Return the state without the transforms, which each worker process makes itself."""
         return {**self.__dict__, "_made": {}}
 
 
@@ -216,7 +216,7 @@ def _(wanted: known.Bias, given: Input, size: tuple[int, int]) -> Transform:
 
 @make.register
 def _(wanted: known.ScaleShift, given: Input, size: tuple[int, int]) -> Transform:
-    return _GainEach(wanted, len(given.roles))
+    return _ScaleShiftEach(wanted, len(given.roles))
 
 
 @make.register
@@ -225,7 +225,7 @@ def _(wanted: known.Appearance, given: Input, size: tuple[int, int]) -> Transfor
 
 
 class _Each(RandomizableTransform):
-    """Draws for each role by itself; a slice's neighbours are treated as the slice."""
+    """Transform with random values for each role, the same ones for a slice's neighbours."""
 
     def __init__(self, wanted: Augmentation, roles: int) -> None:
         RandomizableTransform.__init__(self, wanted.probability)
@@ -242,7 +242,7 @@ class _Each(RandomizableTransform):
 
 
 class _GammaEach(_Each):
-    """Raise the tissue of each channel, between its extremes, to a power; background stays 0."""
+    """Raise the tissue of each channel, scaled between its extremes, to a power; background stays 0."""
 
     def changed(self, image: torch.Tensor) -> torch.Tensor:
         image = image.clone()
@@ -258,8 +258,8 @@ class _GammaEach(_Each):
         return image
 
 
-class _GainEach(_Each):
-    """Multiply and shift each channel by itself."""
+class _ScaleShiftEach(_Each):
+    """Scale and shift each channel."""
 
     def changed(self, image: torch.Tensor) -> torch.Tensor:
         factor = 1 + self.R.uniform(-self.wanted.factor, self.wanted.factor, size=self.roles)
@@ -274,7 +274,7 @@ class _GainEach(_Each):
 
 
 class _Appearance(RandomizableTransform):
-    """Shift, stretch and texture the intensities of each part of a tumour; its neighbours' parts likewise."""
+    """Change brightness, contrast and texture of each part of a tumour, also in neighbouring slices."""
 
     def __init__(self, wanted: known.Appearance, roles: int) -> None:
         RandomizableTransform.__init__(self, 1.0)
@@ -284,7 +284,7 @@ class _Appearance(RandomizableTransform):
     def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
         image, target = data["image"].clone(), data["target"].clone()
         if self.wanted.unenhanced and self.R.uniform() < self.wanted.unenhanced:
-            self._take_enhancement(image, target[:-1])
+            self._remove_enhancement(image, target[:-1])
         for part in range(len(target) - 1):
             if self.R.uniform() >= self.wanted.probability or part >= len(self.wanted.shift):
                 continue
@@ -293,8 +293,8 @@ class _Appearance(RandomizableTransform):
                 self._change(image, where, part)
         return {**data, "image": image, "target": target}
 
-    def _take_enhancement(self, image: torch.Tensor, target: torch.Tensor) -> None:
-        """Turn random patches of the innermost output into the part around it, in place."""
+    def _remove_enhancement(self, image: torch.Tensor, target: torch.Tensor) -> None:
+        """Turn random patches of the innermost output into the surrounding part, in place."""
         around = _beyond_next(target, len(target) - 2)
         cut = target[-1] * (self._smooth(image, 1)[0] > float(self.R.normal())).float()
         if len(target) < 2 or cut.sum() == 0 or around.sum() < _ENOUGH:
@@ -305,7 +305,7 @@ class _Appearance(RandomizableTransform):
         target[-1] -= cut
 
     def _change(self, image: torch.Tensor, where: torch.Tensor, part: int) -> None:
-        """Change one part in all channels, in place; its rim changes half as much."""
+        """Change one part in all channels, in place; the change is blended at its border."""
         soft = functional.avg_pool2d(where[None, None], 3, 1, 1)[0, 0]
         tissue = (image != 0).float()
         low, high = self.wanted.contrast
@@ -315,7 +315,7 @@ class _Appearance(RandomizableTransform):
         factors = np.exp(self.R.uniform(np.log(low), np.log(high), size=self.roles))
         strengths = self.R.uniform(0, self.wanted.texture, size=self.roles)
         texture = self._smooth(image, self.roles)
-        # a channel that stands in for a missing one stays its copy
+        # the substitute of a missing channel stays a copy
         like = [next(i for i in range(r + 1) if torch.equal(image[i], image[r])) for r in range(self.roles)]
         for channel in range(len(image)):
             role = like[channel % self.roles]
@@ -326,13 +326,13 @@ class _Appearance(RandomizableTransform):
             image[channel] += soft * tissue[channel] * change
 
     def _smooth(self, image: torch.Tensor, channels: int) -> torch.Tensor:
-        """Return a smooth random pattern for each of some channels."""
+        """Return a smooth random pattern for each channel."""
         coarse = torch.from_numpy(self.R.normal(size=(1, channels, 8, 8)).astype(np.float32))
         return functional.interpolate(coarse, size=image.shape[1:], mode="bicubic")[0]
 
 
 def _beyond_next(target: torch.Tensor, part: int) -> torch.Tensor:
-    """Return where a nested output reaches beyond those inside it."""
+    """Return the part of a nested output that lies outside those inside it."""
     inner = target[part + 1 :].amax(dim=0) if part + 1 < len(target) else torch.zeros_like(target[0])
     return ((target[part] > 0.5) & (inner < 0.5)).float()
 

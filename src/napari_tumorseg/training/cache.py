@@ -1,7 +1,7 @@
-"""Cases as the network sees them, cut once and kept: float16 slices and a byte a pixel for the targets.
+"""Cache of prepared slices: float16 images, and targets with one byte a pixel.
 
-A case is read, prepared by the code that inference uses, and written as plain arrays that are then mapped
-into memory: no volume is read twice, and processes share what the system holds of the files.
+Each case is read and prepared once, by the code that inference uses, and written as plain arrays that are
+memory-mapped, so that worker processes share them.
 """
 
 from __future__ import annotations
@@ -28,28 +28,28 @@ from napari_tumorseg.training.recipe import Recipe
 from napari_tumorseg.training.targets import known_outputs, output_masks, pack
 
 FORMAT = 1
-_WHOLE = 1 << 16  # a margin that makes the window all of the canvas
-_AROUND = 8  # network pixels kept around the tissue of a case
+_WHOLE = 1 << 16  # a margin with which the window is the whole canvas
+_MARGIN = 8  # network pixels kept around the tissue of a case
 
 
 @dataclass(frozen=True)
 class CachedCase:
-    """One case in the cache.
+    """Case in the cache.
 
     Attributes
     ----------
     name, patient : str
-        As `CaseRef` gives them.
+        Name of the case and identifier of the patient.
     folder : str
-        Where its arrays lie.
+        Folder of its arrays.
     slices : tuple of int
         Index in the volume of each cached slice.
     tissue : tuple of bool
-        Whether it is run, having tissue; others are there as neighbours only.
+        Whether each slice has tissue; others serve as neighbours only.
     tumour : tuple of bool
-        Whether any output has something on it.
+        Whether each slice has tumour.
     known : tuple of bool
-        Of which outputs the reference knows.
+        Whether the reference knows each output.
     """
 
     name: str
@@ -62,47 +62,47 @@ class CachedCase:
 
     @cached_property
     def images(self) -> Array:
-        """(N, C, H, W) float16, mapped."""
+        """Images (N, C, H, W) of float16, memory-mapped."""
         return np.asarray(np.load(Path(self.folder) / "images.npy", mmap_mode="r"))
 
     @cached_property
     def targets(self) -> Array:
-        """(N, H, W) uint8, mapped; see `targets.pack`."""
+        """Targets (N, H, W) of uint8, memory-mapped; see `targets.pack`."""
         return np.asarray(np.load(Path(self.folder) / "targets.npy", mmap_mode="r"))
 
     @cached_property
-    def ground(self) -> Array:
-        """(N, C) float16: what lies outside the cut."""
+    def background(self) -> Array:
+        """Background values (N, C) of float16, outside the cut."""
         return np.asarray(np.load(Path(self.folder) / "ground.npy"))
 
     def __getstate__(self) -> dict[str, Any]:
-        """Leave the maps behind: a loader's process makes its own."""
-        return {k: v for k, v in self.__dict__.items() if k not in ("images", "targets", "ground")}
+        """Return the state without the arrays, which each worker process maps itself."""
+        return {k: v for k, v in self.__dict__.items() if k not in ("images", "targets", "background")}
 
 
 @dataclass(frozen=True)
 class SkippedCase:
-    """A case that cannot be learnt from, and why, in a sentence."""
+    """Case that cannot be used for training, and the reason in a sentence."""
 
     name: str
     reason: str
 
 
 def fill_cache(data: DataSet, recipe: Recipe, folder: Path) -> Iterator[CachedCase | SkippedCase]:
-    """Yield every case as cached, reading only those that are not in the folder yet.
+    """Yield every case from the cache, preparing those that are not in it yet.
 
     Parameters
     ----------
     data : DataSet
-        The cases.
+        Cases with reference masks.
     recipe : Recipe
-        What the network sees, and which outputs it has.
+        Inputs and outputs of the network.
     folder : Path
-        Of the cache; may be shared by trainings, each preparation having a name of its own.
+        Folder of the cache; trainings may share it, since each preparation has its own name.
 
     Yields
     ------
-    CachedCase or Left
+    CachedCase or SkippedCase
         In the order of the data.
     """
     card = recipe.card()
@@ -110,14 +110,14 @@ def fill_cache(data: DataSet, recipe: Recipe, folder: Path) -> Iterator[CachedCa
         place = folder / _key(case, recipe, card)
         try:
             yield _read(place) or _make(case, recipe, card, place)
-        except OutputError:  # the disk is full, say: no fault of the case
+        except OutputError:  # not a problem of the case but, for example, a full disk
             raise
         except TumorSegError as error:
             yield SkippedCase(case.name, str(error))
 
 
 def _key(case: CaseRef, recipe: Recipe, card: ModelCard) -> str:
-    """Return a name that changes with whatever changes the arrays."""
+    """Return a name that depends on everything that the arrays depend on."""
     state = [(p.name, p.stat().st_size, p.stat().st_mtime_ns) for p in _files(case)]
     about = {
         "format": FORMAT,
@@ -135,7 +135,7 @@ def _key(case: CaseRef, recipe: Recipe, card: ModelCard) -> str:
 
 
 def _files(case: CaseRef) -> list[Path]:
-    """Return the files that a case may be read from, its masks in the folder beside among them."""
+    """Return the files that a case may be read from, including masks in a neighbouring folder."""
     source = case.path / case.case
     if source.exists() and "/" in case.case:  # PATIENT/images: the masks may lie in PATIENT/masks
         source = source.parent
@@ -148,11 +148,11 @@ def _files(case: CaseRef) -> list[Path]:
 
 
 def _read(place: Path) -> CachedCase | None:
-    """Return what an earlier training left; its index is written last, so what has one is whole."""
+    """Return a case that is in the cache; its index is written last, so that it is complete."""
     try:
         content = json.loads((place / "index.json").read_text(encoding="utf-8"))
-        told: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in content.items()}
-        return CachedCase(**{**told, "folder": str(place)})
+        fields: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in content.items()}
+        return CachedCase(**{**fields, "folder": str(place)})
     except (OSError, ValueError, TypeError, KeyError):
         return None
 
@@ -168,12 +168,12 @@ def _make(case: CaseRef, recipe: Recipe, card: ModelCard, place: Path) -> Cached
     _check(prepared, case)
     wanted = range(prepared.shape[0]) if card.input.neighbours else prepared.todo
     masks = prepared.slice_plane.apply_each(output_masks(reference, card.output))
-    with np.errstate(over="ignore"):  # told below, in a sentence
+    with np.errstate(over="ignore"):  # reported below
         whole = np.stack([prepared.slice_input(index).astype(np.float16) for index in wanted])
     if not np.isfinite(whole).all():
         raise InputError(f"{case.name} has values beyond {np.finfo(np.float16).max:g}; normalise them")
     box = _tissue_box(whole) if recipe.fit.patch else (slice(None), slice(None))
-    images, ground = whole[:, :, box[0], box[1]], whole[:, :, 0, 0]
+    images, background = whole[:, :, box[0], box[1]], whole[:, :, 0, 0]
     targets = np.stack([_target(prepared, masks[:, index], index, card)[box] for index in wanted])
     tumour = [_has_tumour(bits, card) for bits in targets]
     todo = set(prepared.todo)
@@ -186,7 +186,7 @@ def _make(case: CaseRef, recipe: Recipe, card: ModelCard, place: Path) -> Cached
         tuple(tumour),
         known,
     )
-    arrays = {"images": images, "targets": targets, "ground": ground}
+    arrays = {"images": images, "targets": targets, "ground": background}
     place.mkdir(parents=True, exist_ok=True)
     for name, values in arrays.items():
         with atomic_path(place / f"{name}.npy", overwrite=True) as temporary:
@@ -196,7 +196,7 @@ def _make(case: CaseRef, recipe: Recipe, card: ModelCard, place: Path) -> Cached
 
 
 def _check(prepared: Prepared, case: CaseRef) -> None:
-    """Raise where no slices of one size can be cut."""
+    """Raise if the case has no slices, or not all of one size."""
     if not prepared.todo:
         raise InputError(f"{case.name} has no slice that differs from the background")
     if len({prepared.window(index) for index in prepared.todo}) > 1:
@@ -204,13 +204,13 @@ def _check(prepared: Prepared, case: CaseRef) -> None:
 
 
 def _tissue_box(images: Array) -> tuple[slice, slice]:
-    """Return rows and columns of (N, C, H, W) slices that hold all tissue of the case, and a little more."""
+    """Return rows and columns of (N, C, H, W) slices that contain all tissue, with a margin."""
     hit = (images != images[:, :, :1, :1]).any(axis=(0, 1))
     sides = []
     for axis in (1, 0):
         found = np.flatnonzero(hit.any(axis=axis))
         low, high = (int(found[0]), int(found[-1]) + 1) if found.size else (0, hit.shape[1 - axis])
-        sides.append(slice(max(low - _AROUND, 0), min(high + _AROUND, hit.shape[1 - axis])))
+        sides.append(slice(max(low - _MARGIN, 0), min(high + _MARGIN, hit.shape[1 - axis])))
     return sides[0], sides[1]
 
 

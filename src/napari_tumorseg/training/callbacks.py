@@ -1,4 +1,9 @@
-"""What goes on beside the training: its history as a table, and how fast it is."""
+"""Callbacks of the trainer: history, checkpoints, weight averaging and throughput.
+
+Lightning's own callbacks are extended where exact resumption needs more. Its `EMAWeightAveraging` has a
+constant decay, without warm-up. Its `ThroughputMonitor` logs to loggers only, does not measure the time spent
+waiting for data, and forgets the elapsed time when a training is resumed.
+"""
 
 from __future__ import annotations
 
@@ -29,7 +34,7 @@ COLUMNS = (
 
 
 class History(Callback):
-    """A row for each epoch, kept in the checkpoint and written as CSV: a resumed training goes on with it."""
+    """Table of all epochs, written as CSV and stored in checkpoints: a resumed training extends it."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -40,11 +45,11 @@ class History(Callback):
         return {"rows": [dict(row) for row in self.rows]}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Take up the rows of a checkpoint."""
+        """Restore the rows of a checkpoint."""
         self.rows = state_dict["rows"]
 
     def on_validation_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
-        """Add a row; validation comes before the training's own figures of the epoch are known."""
+        """Add a row; the training metrics of the epoch are known later."""
         if trainer.sanity_checking or not trainer.is_global_zero:
             return
         row = {"epoch": trainer.current_epoch, "step": trainer.global_step}
@@ -52,7 +57,7 @@ class History(Callback):
         self.rows.append({**row, **self._figures(trainer)})
 
     def on_train_epoch_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
-        """Complete the row and write all."""
+        """Complete the row and write the table."""
         if not trainer.is_global_zero:
             return
         epoch = trainer.current_epoch
@@ -60,7 +65,8 @@ class History(Callback):
             self.rows = [r for r in self.rows if r["epoch"] < epoch]
             self.rows.append({"epoch": epoch, "step": trainer.global_step})
         figures = self._figures(trainer)
-        self.rows[-1].update(figures | {"lr": self.rows[-1].get("lr", figures["lr"])})  # plateau is past it
+        # the plateau schedule has already changed the rate
+        self.rows[-1].update(figures | {"lr": self.rows[-1].get("lr", figures["lr"])})
         text = io.StringIO()
         writer = csv.DictWriter(text, COLUMNS, restval="", extrasaction="ignore", lineterminator="\n")
         writer.writeheader()
@@ -76,7 +82,7 @@ class History(Callback):
 
 
 class EpochCheckpoint(ModelCheckpoint):
-    """The last whole epoch, its validation included; an epoch that was stopped in its middle is not kept."""
+    """Checkpoint of the last complete epoch, including its validation."""
 
     def __init__(self, folder: Path, name: str, steps: int) -> None:
         self.steps = steps
@@ -89,10 +95,10 @@ class EpochCheckpoint(ModelCheckpoint):
 
 
 class StepCheckpoint(ModelCheckpoint):
-    """Every so many steps and the one that training is told to stop at, but never the last of an epoch.
+    """Checkpoint after every `every` steps and after the last step to train, except at the end of an epoch.
 
-    After that one comes the validation: who went on from there would leave it out. With ``every=0`` it is
-    the one to stop at alone.
+    There the validation follows, and a training that is resumed from there would skip it. With ``every=0``
+    only the last step is kept.
     """
 
     def __init__(self, folder: Path, name: str, steps: int, every: int) -> None:
@@ -102,7 +108,7 @@ class StepCheckpoint(ModelCheckpoint):
     def on_train_batch_end(
         self, trainer: Any, pl_module: Any, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
-        """Save if it is time."""
+        """Save a checkpoint if one is due."""
         step = trainer.global_step
         due = step == trainer.max_steps or (self.every > 0 and step % self.every == 0)
         if due and step % self.steps:
@@ -110,9 +116,9 @@ class StepCheckpoint(ModelCheckpoint):
 
 
 class MovingAverage(WeightAveraging):
-    """Exponential moving average of the weights, which is what is validated and kept.
+    """Exponential moving average of the weights, by Lightning's `WeightAveraging`.
 
-    The first steps count less than `decay` says: their weights are soon worth nothing.
+    The decay grows to `decay` in the first steps, so that the initial weights are forgotten quickly.
     """
 
     def __init__(self, decay: float) -> None:
@@ -125,7 +131,7 @@ class MovingAverage(WeightAveraging):
 
 
 class Throughput(Callback):
-    """Logs slices a second, the share of the time that the network waits for data, and seconds so far."""
+    """Log of slices a second, share of time spent waiting for data, and total training time in seconds."""
 
     def __init__(self) -> None:
         self.seconds = 0.0
@@ -134,11 +140,11 @@ class Throughput(Callback):
         self._waited = 0.0
 
     def state_dict(self) -> dict[str, Any]:
-        """Return the seconds so far."""
+        """Return the training time so far."""
         return {"seconds": self.seconds}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Take up the seconds of a checkpoint."""
+        """Restore the training time of a checkpoint."""
         self.seconds = state_dict["seconds"]
 
     def on_train_epoch_start(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
@@ -147,13 +153,13 @@ class Throughput(Callback):
         self._start = self._free = time.perf_counter()
 
     def on_train_batch_start(self, trainer: Any, pl_module: Any, batch: Any, batch_idx: int) -> None:
-        """Note how long the batch was waited for."""
+        """Add the time spent waiting for the batch."""
         self._waited += time.perf_counter() - self._free
 
     def on_train_batch_end(
         self, trainer: Any, pl_module: Any, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
-        """Note that the network is free."""
+        """Log the throughput and start to wait for the next batch."""
         self._slices += len(batch["image"]) * trainer.world_size
         now = time.perf_counter()
         self.seconds += now - self._free

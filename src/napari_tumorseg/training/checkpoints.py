@@ -1,4 +1,4 @@
-"""What a training has left to go on from or to make a model of."""
+"""Checkpoints of a training, from which it is resumed or a model is made."""
 
 from __future__ import annotations
 
@@ -10,29 +10,29 @@ from typing import Any
 
 import torch
 
-Tell = Callable[[str], None]
+Report = Callable[[str], None]
 
 FOLDER = "checkpoints"
-"""Where they are in the folder of a training."""
+"""Folder of the checkpoints in that of the training."""
 
 BEST, LAST, STEP = "best", "last", "step"
-"""The best by the monitor, of the last whole epoch, of the last so-many-th step within one."""
+"""Best by the monitored metric, last complete epoch, last step within an epoch."""
 
 
 @dataclass(frozen=True)
 class Saved:
-    """A checkpoint that can be read.
+    """Readable checkpoint.
 
     Attributes
     ----------
     path : Path
-        Where it is.
+        File of the checkpoint.
     steps : int
-        That it has behind it.
+        Number of training steps.
     devices : int or None
-        On how many it was trained; None where it does not tell.
+        Number of devices it was trained on; None if not recorded.
     stopped : bool
-        Whether training had stopped early with it.
+        Whether training was stopped early.
     """
 
     path: Path
@@ -41,8 +41,8 @@ class Saved:
     stopped: bool
 
 
-def load(run: Path, name: str, tell: Tell = lambda sentence: None) -> Saved | None:
-    """Return what a checkpoint tells; None if it is not there or damaged."""
+def load(run: Path, name: str, report: Report = lambda sentence: None) -> Saved | None:
+    """Return a checkpoint; None if it does not exist or is damaged, which is reported."""
     path = run / FOLDER / f"{name}.ckpt"
     if not path.is_file():
         return None
@@ -50,13 +50,13 @@ def load(run: Path, name: str, tell: Tell = lambda sentence: None) -> Saved | No
         content = torch.load(path, map_location="cpu", mmap=True, weights_only=False)  # our own file
         return Saved(path, content["global_step"], content.get("devices"), _stopped(content))
     except (RuntimeError, OSError, EOFError, ValueError, LookupError, UnpicklingError):
-        tell(f"{path} is damaged and left aside")
+        report(f"{path} is damaged and not used")
         return None
 
 
-def latest(run: Path, tell: Tell = lambda sentence: None) -> Saved | None:
-    """Return the checkpoint to go on from: the one with most steps of those that can be read."""
-    found = [saved for saved in (load(run, name, tell) for name in (LAST, STEP)) if saved is not None]
+def latest(run: Path, report: Report = lambda sentence: None) -> Saved | None:
+    """Return the checkpoint to resume from: the readable one with most steps."""
+    found = [saved for saved in (load(run, name, report) for name in (LAST, STEP)) if saved is not None]
     return max(found, key=lambda saved: saved.steps, default=None)
 
 

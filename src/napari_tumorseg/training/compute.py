@@ -1,4 +1,4 @@
-"""Where a training runs: devices, machines, processes."""
+"""Computing resources of a training: devices, machines, worker processes."""
 
 from __future__ import annotations
 
@@ -13,20 +13,20 @@ from napari_tumorseg.inference.predict import choose_device
 
 @dataclass(frozen=True)
 class ComputeSettings:
-    """Where and how long a training runs; none of it changes what a recipe means.
+    """Computing resources of a training; they do not change the meaning of a recipe.
 
     Attributes
     ----------
     device : str
         ``auto``, ``cpu``, ``cuda`` or ``mps``.
     devices, nodes : int
-        How many devices on each of how many machines.
+        Number of devices on each machine, and number of machines.
     workers : int
-        Processes that prepare batches.
+        Number of processes that prepare batches.
     max_steps : int
-        Stop after so many steps; -1 goes to the end.
+        Number of steps after which to stop; -1 trains to the end.
     progress : bool
-        Whether to show how far it is.
+        Whether to show progress.
     """
 
     device: str = "auto"
@@ -38,23 +38,24 @@ class ComputeSettings:
 
     @property
     def world(self) -> int:
-        """Devices of all machines."""
+        """Number of devices of all machines."""
         return self.devices * self.nodes
 
     def choose(self) -> tuple[str, list[int] | int]:
-        """Return the kind of device and which or how many of it.
+        """Return the kind of device, and the number or indices of devices to use.
 
         Raises
         ------
         DeviceError
-            If they are not there.
+            If they are not available.
         """
         kind, _, number = choose_device(self.device).partition(":")
-        there = {"cuda": torch.cuda.device_count(), "mps": 1}.get(kind)
+        available = {"cuda": torch.cuda.device_count(), "mps": 1}.get(kind)
         wanted = int(number) + 1 if number else self.devices
-        if there is not None and wanted > there:
+        if available is not None and wanted > available:
             raise DeviceError(
-                f"{wanted} {kind} devices were asked for; {there} is available", remedy=Remedy.CHANGE_DEVICES
+                f"{wanted} {kind} devices were asked for; {available} is available",
+                remedy=Remedy.CHANGE_DEVICES,
             )
         return kind, [int(number)] if number else self.devices
 
@@ -64,5 +65,5 @@ HERE = ComputeSettings()
 
 
 def is_first() -> bool:
-    """Tell whether this is the first of several processes that were launched from outside."""
+    """Tell whether this is the first of several processes started by a launcher."""
     return os.environ.get("RANK", os.environ.get("SLURM_PROCID", "0")) == "0"

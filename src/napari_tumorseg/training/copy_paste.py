@@ -1,4 +1,4 @@
-"""Tumours of one slice laid over the tissue of another: more places than few patients show."""
+"""Copy-paste augmentation: the tumour of one slice pasted onto the tissue of another."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from scipy import ndimage
 
 from napari_tumorseg.geometry import Array
 
-_BLEND = 2.0  # pixels over which a pasted tumour fades into its new surroundings
+_BLEND = 2.0  # pixels over which a pasted tumour is blended into the tissue
 
 
 def paste(
@@ -18,17 +18,17 @@ def paste(
     Parameters
     ----------
     image, target : (C, H, W), (O, H, W) arrays
-        What is pasted on, background 0.
+        Slice and outputs to paste onto, background 0.
     other, more : arrays of the same shapes
-        Slice and outputs that the tumour comes from, background 0.
+        Slice and outputs of the tumour, background 0.
     shift : int
-        Pixels that it is moved at most, along both axes.
+        Largest shift of the tumour in pixels along each axis.
     rng : Generator
-        Source of chance.
+        Random generator.
 
     Notes
     -----
-    Only where both slices have tissue, and blended over a few pixels at its border.
+    The tumour is pasted only where both slices have tissue, and blended at its border.
     """
     offset = tuple(int(v) for v in rng.integers(-shift, shift + 1, size=2))
     other, more = (_moved(values, offset) for values in (other, more))
@@ -44,7 +44,7 @@ def paste(
 
 
 def _moved(values: Array, offset: tuple[int, ...]) -> Array:
-    """Return (C, H, W) values moved by rows and columns; 0 comes in from outside."""
+    """Return (C, H, W) values moved by rows and columns; new pixels are 0."""
     out = np.zeros_like(values)
     sizes = values.shape[1:]
     to = tuple(slice(max(o, 0), min(n + o, n)) for o, n in zip(offset, sizes, strict=True))

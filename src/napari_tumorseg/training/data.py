@@ -1,7 +1,7 @@
-"""Slices for training and validation, and the order in which they come.
+"""Data sets of slices, and samplers and loaders of their batches.
 
-Chance has no memory: a slice's augmentation follows from (seed, epoch, sample), the order of an epoch from
-(seed, epoch). So training can go on from any batch and meet what it would have met.
+Randomness is stateless: the augmentation of a slice depends on (seed, epoch, sample), the order of an epoch
+on (seed, epoch). A training can therefore be resumed at any batch with the same data.
 """
 
 from __future__ import annotations
@@ -24,22 +24,22 @@ from napari_tumorseg.training.targets import unpack
 
 
 class Batch(TypedDict):
-    """What the network and its loss get."""
+    """Input of the network and its loss."""
 
     image: Tensor  # (B, C, H, W) float32
     target: Tensor  # (B, O, H, W) float32, 0 or 1
-    known: Tensor  # (B, O) bool: whether the reference says anything about the output
-    case: Tensor  # (B,) int64: which case each slice is of
+    known: Tensor  # (B, O) bool: whether the reference knows the output
+    case: Tensor  # (B,) int64: index of the case of each slice
 
 
 @dataclass(frozen=True)
 class Sample:
-    """A slice that takes part."""
+    """Slice of a data set."""
 
-    case: int  # in the list of cases
-    position: int  # in the case's arrays
+    case: int  # index in the list of cases
+    position: int  # index in the case's arrays
     tumour: bool
-    copy: int = 0  # 0: as it is; n: with the n-th offline augmentation
+    copy: int = 0  # 0: unchanged; n: with the n-th offline augmentation
     partly: bool = False  # whether the reference knows only some of the outputs
 
 
@@ -53,13 +53,13 @@ class SliceData(Dataset[dict[str, Any]]):
     Parameters
     ----------
     cases : sequence of CachedCase
-        In an order that stays.
+        Cases in a fixed order.
     samples : sequence of Sample
-        Which slices of them.
+        Slices of them.
     recipe : Recipe
-        What goes into the network.
+        Inputs and outputs of the network.
     patch : (rows, columns) or None
-        Size of every slice; None: as cached, filled up to the network's stride.
+        Size of every slice; None: as cached, padded to the network's stride.
     augmenter : Augmenter or None
         None for validation.
     """
@@ -93,20 +93,20 @@ class SliceData(Dataset[dict[str, Any]]):
         sample = self.samples[number]
         case = self.cases[sample.case]
         if self.augmenter is None:
-            image, target, ground = self._cut(case, sample.position)
+            image, target, fill = self._cut(case, sample.position)
         else:
             rng = self.augmenter.rng(epoch, number)
-            image, target, ground = self._cut(case, sample.position, rng)
+            image, target, fill = self._cut(case, sample.position, rng)
             acquired = self.augmenter.modalities.acquired(image)
-            image = image - ground
+            image = image - fill
             if self.augmenter.pastes(rng) and all(case.known) and self._donors:
                 donor = self.samples[self._donors[int(rng.integers(len(self._donors)))]]
-                other, more, its_ground = self._cut(self.cases[donor.case], donor.position, rng, True)
-                paste(image, target, other - its_ground, more, self.augmenter.paste_shift, rng)
-            self.augmenter.modalities.change(image, ground, target, acquired, rng)
+                other, more, other_fill = self._cut(self.cases[donor.case], donor.position, rng, True)
+                paste(image, target, other - other_fill, more, self.augmenter.paste_shift, rng)
+            self.augmenter.modalities.change(image, fill, target, acquired, rng)
             image, target = self.augmenter(image, target, epoch, number, sample.copy)
-            image = image + ground
-        if self.background is not None:  # what came in from outside is of no class yet
+            image = image + fill
+        if self.background is not None:  # new pixels belong to no class yet
             target[self.background] += 1 - target.sum(axis=0)
         return {
             "image": np.ascontiguousarray(image, dtype=np.float32),
@@ -116,7 +116,7 @@ class SliceData(Dataset[dict[str, Any]]):
         }
 
     def _known(self, case: CachedCase, target: Array) -> Array:
-        """Return of which outputs the slice knows: all, where the outermost is known to be empty."""
+        """Return the outputs that the slice's reference knows: all, if the outermost is known to be empty."""
         known = np.array(case.known)
         if known[0] and not target[0].any() and self.background is None:
             known[:] = True
@@ -136,16 +136,16 @@ class SliceData(Dataset[dict[str, Any]]):
         rng: np.random.Generator | None = None,
         on_tumour: bool = False,
     ) -> tuple[Array, Array, Array]:
-        """Return (C, H, W) and (O, H, W) around the tissue or the tumour, and the (C, 1, 1) background."""
+        """Return image (C, H, W), target (O, H, W) and background (C, 1, 1), cut at tissue or tumour."""
         last = len(case.slices) - 1
-        ground = np.asarray(case.ground[position], dtype=np.float32)
+        fill = np.asarray(case.background[position], dtype=np.float32)
         places = [min(max(position + offset, 0), last) for offset in self.offsets]
         image = np.concatenate([case.images[p] for p in places]).astype(np.float32)
         target = unpack(case.targets[position], len(case.known))
         height, width = image.shape[1:]
         size = self.patch or (_up(height, self.stride), _up(width, self.stride))
         size = (size[0] + 2 * self.margin, size[1] + 2 * self.margin)
-        filling = np.tile(ground, len(self.offsets))[:, None, None]
+        filling = np.tile(fill, len(self.offsets))[:, None, None]
         empty = np.zeros((len(target), 1, 1), dtype=np.float32)
         middle = (height // 2, width // 2)
         if rng is not None and (on_tumour or rng.random() < self.on_tumour):
@@ -153,12 +153,12 @@ class SliceData(Dataset[dict[str, Any]]):
         cut = _placed(image, size, filling, middle, self.margin)
         return cut, _placed(target, size, empty, middle, self.margin), filling
 
-    def _aim(self, image: Array, target: Array, ground: Array, rng: np.random.Generator) -> tuple[int, int]:
-        """Return a pixel of the tumour, or where there is none of the tissue, or else the middle."""
+    def _aim(self, image: Array, target: Array, fill: Array, rng: np.random.Generator) -> tuple[int, int]:
+        """Return a random pixel of the tumour, else of the tissue, else the middle."""
         tumour = target.any(axis=0) if self.background is None else target[self.background] == 0
         found = np.argwhere(tumour)
         if not len(found):
-            found = np.argwhere((image != ground).any(axis=0))
+            found = np.argwhere((image != fill).any(axis=0))
         if not len(found):
             return image.shape[1] // 2, image.shape[2] // 2
         row, column = found[int(rng.integers(len(found)))]
@@ -166,22 +166,22 @@ class SliceData(Dataset[dict[str, Any]]):
 
 
 class EpochBatchSampler(Sampler[list[Key]]):
-    """Batches of an epoch, the same for the same seed and epoch, on one device or several.
+    """Batches of an epoch, determined by seed and epoch, on one or several devices.
 
-    All slices with tumour take part in every epoch, and shares of the others that are drawn anew.
+    Each epoch has all slices with tumour, and random shares of the others.
 
     Parameters
     ----------
     samples : sequence of Sample
-        Of the data.
+        Slices of the data set.
     batch : int
         Slices of a batch, on each device.
     without_tumour, partly_known : float
         Share of the slices without tumour, and of those whose reference does not know all outputs.
     seed : int
-        Of the order.
+        Seed of the order.
     rank, world : int
-        Which device of how many; device `rank` takes every `world`-th batch.
+        Index and number of devices; device `rank` takes every `world`-th batch.
     """
 
     def __init__(
@@ -206,7 +206,7 @@ class EpochBatchSampler(Sampler[list[Key]]):
         self._pools = [(np.array(pool, dtype=np.int64), share) for pool, share in pools]
 
     def set_epoch(self, epoch: int) -> None:
-        """Choose the epoch whose order comes next."""
+        """Set the epoch of the next iteration."""
         self.epoch = epoch
 
     def __len__(self) -> int:
@@ -226,7 +226,7 @@ class EpochBatchSampler(Sampler[list[Key]]):
 
 
 class TrainLoader(DataLoader[dict[str, Any]]):
-    """A loader that can say how far it is and go on from there (Lightning asks for both)."""
+    """Loader whose position within an epoch is stored and restored by Lightning."""
 
     def __init__(self, data: SliceData, order: EpochBatchSampler, workers: int = 0) -> None:
         super().__init__(
@@ -236,18 +236,18 @@ class TrainLoader(DataLoader[dict[str, Any]]):
         self._given = 0
 
     def __iter__(self) -> Any:
-        """Give the batches of the epoch that are still to come."""
+        """Yield the remaining batches of the epoch."""
         self._given = self.order.skip
         for batch in super().__iter__():
             self._given += 1
             yield batch
 
     def state_dict(self) -> dict[str, int]:
-        """Return how many batches of the epoch were given."""
+        """Return epoch and number of batches that were yielded."""
         return {"epoch": self.order.epoch, "given": self._given % len(self.order)}
 
     def load_state_dict(self, state: dict[str, int]) -> None:
-        """Go on after as many batches as `state` says."""
+        """Continue after the batches that were yielded."""
         self.order.set_epoch(state["epoch"])
         self.order.skip = state["given"]
 
@@ -255,7 +255,7 @@ class TrainLoader(DataLoader[dict[str, Any]]):
 def validation_loader(
     data: SliceData, batch: int, workers: int = 0, rank: int = 0, world: int = 1
 ) -> DataLoader[dict[str, Any]]:
-    """Return a loader of all slices in order, those of one size together; device `rank` takes its share."""
+    """Return a loader of all slices in order, in batches of equal size; device `rank` gets its share."""
     batches: list[list[Key]] = []
     size: tuple[int, int] | None = None
     for number in range(len(data)):
@@ -289,15 +289,15 @@ def _up(length: int, stride: int) -> int:
 def _placed(
     image: Array, size: tuple[int, int], filling: Array, middle: tuple[int, int], margin: int
 ) -> Array:
-    """Return (C, H, W) cut or filled, with (C, 1, 1), to a size, this pixel in the middle.
+    """Return (C, H, W) cropped or padded, with (C, 1, 1), to a size, with a pixel in the middle.
 
-    What fits into the size without the margin, which is cut off later, is laid in the middle as a whole.
+    An image that fits into the size without the margin, which is cut off later, is centred uncropped.
     """
     out = np.broadcast_to(filling, (len(image), *size)).astype(np.float32)
     source, goal = [], []
     for have, want, centre in zip(image.shape[1:], size, middle, strict=True):
         low = centre - want // 2
-        if have <= want - 2 * margin:  # it fits: nothing of it is cut off
+        if have <= want - 2 * margin:  # it fits: nothing is cropped
             low = -((want - have) // 2)
         first, last = max(low, 0), min(low + want, have)
         source.append(slice(first, last))

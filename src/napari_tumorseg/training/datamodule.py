@@ -1,4 +1,4 @@
-"""The parts of a division as loaders, on each device its own share."""
+"""Lightning data module: loaders of the training and validation slices of a split."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ class SliceDataModule(lightning.LightningDataModule):
     Parameters
     ----------
     cases : sequence of CachedCase
-        All of them.
+        All cases.
     data_split : DataSplit
-        Which side each is on.
+        Their split.
     recipe : Recipe
-        Which slices, how they are cut and augmented.
+        Selection, size and augmentation of the slices.
     workers : int
-        Processes that prepare batches; 0 does it in between.
+        Processes that prepare batches; 0 prepares them in the main process.
     """
 
     def __init__(
@@ -49,7 +49,7 @@ class SliceDataModule(lightning.LightningDataModule):
             self.validation_known[number] = torch.tensor(cases[number].known)
 
     def order(self, rank: int = 0, world: int = 1) -> EpochBatchSampler:
-        """Return the order of training batches on a device."""
+        """Return the sampler of training batches of a device."""
         fit, data = self.recipe.fit, self.recipe.data
         return EpochBatchSampler(
             self.train_data.samples, fit.batch, data.without_tumour, data.partly_known, fit.seed, rank, world
@@ -71,7 +71,7 @@ class SliceDataModule(lightning.LightningDataModule):
 def _samples(
     cases: Sequence[CachedCase], data_split: DataSplit, part: str, recipe: Recipe, copies: int
 ) -> list[Sample]:
-    """Return the slices of a part that have tissue, and tumour where the recipe wants that."""
+    """Return the slices of a part that have tissue, and tumour if the recipe requires it."""
     return [
         Sample(number, position, tumour, copy, not all(case.known))
         for number, case in enumerate(cases)

@@ -1,4 +1,4 @@
-"""From a checkpoint to a model: weights as safetensors and a card that says how they came about."""
+"""Export of a checkpoint as a model: weights as safetensors, and a card with their training."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ from napari_tumorseg.training.split import DataSplit
 
 @dataclass(frozen=True)
 class Start:
-    """What must be told of a model whose weights a training starts from.
+    """Model whose weights a training starts from.
 
     Attributes
     ----------
     name, licence : str
-        As its card says.
+        From its card.
     trained_on : tuple of str
-        Cases that it has seen.
+        Cases that it was trained on.
     """
 
     name: str
@@ -39,12 +39,12 @@ class Start:
 
     @classmethod
     def of(cls, model: Model) -> Start:
-        """Return it as the model's card tells."""
+        """Return the start from a model's card."""
         about = model.card.about
         return cls(model.name, about.licence, about.trained_on)
 
     def check(self, data_split: DataSplit) -> None:
-        """Raise `InputError` if the model has seen a patient that this training keeps apart."""
+        """Raise `InputError` if the model was trained on a patient of the validation or test part."""
         seen = {patient_of(name) for name in self.trained_on}
         for part in ("validation", "test"):
             for name in _cases(getattr(data_split, part)):
@@ -65,10 +65,10 @@ def export(
 ) -> Model:
     """Write ``run/model/NAME.safetensors`` and its card, from a checkpoint of this training.
 
-    Without `case_names` the card does not tell which cases it was trained on.
+    Without `case_names` the card does not list the training cases.
 
-    Weights are float16, which changes no mask noticeably and halves the file; a tensor that has values beyond
-    float16's range stays float32.
+    Weights are stored as float16, which halves the file without a noticeable effect on masks; a tensor with
+    values outside the range of float16 stays float32.
 
     Raises
     ------
@@ -77,7 +77,7 @@ def export(
     """
     content = torch.load(checkpoint, map_location="cpu", weights_only=False)  # our own file
     state = {k.removeprefix("net."): v for k, v in content["state_dict"].items() if k.startswith("net.")}
-    small = {name: _smaller(name, tensor) for name, tensor in state.items()}
+    small = {name: _as_float16(name, tensor) for name, tensor in state.items()}
     folder = run / "model"
     folder.mkdir(exist_ok=True)
     weights = folder / f"{recipe.name}.safetensors"
@@ -90,7 +90,7 @@ def export(
 
 
 def check_name(name: str, run: Path) -> None:
-    """Raise `InputError` if a model of the user's has that name and did not come from this training."""
+    """Raise `InputError` if the user has another model of that name."""
     folder = user_folder() / name
     there = {m.card.sha256 for m in list_models() if m.name == name and m.origin == "user"}
     if not there and folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
@@ -100,7 +100,7 @@ def check_name(name: str, run: Path) -> None:
 
 
 def hides_builtin(name: str) -> bool:
-    """Tell whether a model of that name would stand before one that comes with the program."""
+    """Tell whether a model of that name hides a built-in one."""
     return any(m.name == name and m.origin == "built-in" for m in list_models())
 
 
@@ -110,7 +110,7 @@ def install(model: Model, run: Path, name: str | None = None) -> Model:
     Raises
     ------
     InputError
-        If there is one of that name that did not come from this training.
+        If there is another model of that name.
     """
     name = name or model.name
     check_name(name, run)
@@ -134,12 +134,13 @@ def _run(run: Path) -> dict[str, Any]:
 
 
 def _installed(run: Path) -> dict[str, str]:
-    """Return the sha256 of what came from this training, by the name it was given."""
+    """Return the SHA-256 of the models installed from this training, by name."""
     made: dict[str, str] = _run(run).get("installed", {})
     return made
 
 
-def _smaller(name: str, tensor: Tensor) -> Tensor:
+def _as_float16(name: str, tensor: Tensor) -> Tensor:
+    """Return a tensor as float16 if its values allow."""
     if not tensor.is_floating_point():
         return tensor
     if not tensor.isfinite().all():
@@ -151,7 +152,7 @@ def _smaller(name: str, tensor: Tensor) -> Tensor:
 def _about(
     recipe: Recipe, data_split: DataSplit, content: dict[str, Any], start: Start | None
 ) -> dict[str, Any]:
-    """Return what the card's table of that name says of this training."""
+    """Return the card's table ``about`` of this training."""
     training, licence = _training(recipe, content), recipe.about.licence
     trained_on = _cases(data_split.train + data_split.validation)
     if start is not None:
@@ -164,10 +165,8 @@ def _about(
 
 
 def _training(recipe: Recipe, content: dict[str, Any]) -> str:
-    told = recipe.about.training
     epoch = f"Epoch {content['epoch'] + 1} of {recipe.fit.epochs} (step {content['global_step']})"
-    length = f"{epoch} of recipe {recipe.name}."
-    return f"{told} {length}".strip()
+    return f"{recipe.about.training} {epoch} of recipe {recipe.name}.".strip()
 
 
 def _split(recipe: Recipe, data_split: DataSplit) -> str:

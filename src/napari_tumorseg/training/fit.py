@@ -1,4 +1,4 @@
-"""Training from a recipe and a folder of scans to a model with a card, to be interrupted at any time."""
+"""Training of a model from a recipe and a data set; it can be interrupted and resumed at any time."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from napari_tumorseg.io.atomic import write_text
 from napari_tumorseg.io.dataset import DataSet
 from napari_tumorseg.models.store import Model, get_model
 from napari_tumorseg.training import checkpoints
-from napari_tumorseg.training.checkpoints import Saved, Tell
+from napari_tumorseg.training.checkpoints import Report, Saved
 from napari_tumorseg.training.compute import HERE, ComputeSettings, is_first
 from napari_tumorseg.training.datamodule import SliceDataModule
 from napari_tumorseg.training.export import Start, export
@@ -31,12 +31,12 @@ from napari_tumorseg.training.split import DataSplit
 from napari_tumorseg.training.trainer import make_trainer
 
 RUN = "run.json"
-"""What `resume` needs to know; a folder without it holds no training."""
+"""File with the settings that `resume` needs; a folder without it holds no training."""
 
 
 @dataclass(frozen=True)
 class _Card:
-    """What the card of the model says beside the recipe and the split."""
+    """Content of the model's card in addition to recipe and split."""
 
     start: Start | None
     case_names: bool
@@ -52,61 +52,61 @@ def train(
     start_from: str | None = None,
     leave_out: Sequence[str] = (),
     case_names: bool = True,
-    tell: Tell = lambda sentence: None,
+    report: Report = lambda sentence: None,
 ) -> Model:
     """Train a model.
 
     Parameters
     ----------
     recipe : Recipe
-        How.
+        Recipe of the training.
     data : sequence of Path
         Folders or files of cases with reference masks, in any layout that can be read.
     run : Path
-        New folder for everything that comes of it.
+        New folder for all results.
     machine : ComputeSettings
-        On what.
+        Computing resources.
     cache : Path, optional
-        Folder for prepared slices, which trainings can share; ``run/cache`` by default.
+        Folder of prepared slices, which trainings can share; ``run/cache`` by default.
     start_from : str, optional
-        Name or path of a model whose weights it starts from, as far as they fit.
+        Name or path of a model from whose weights to start, as far as they fit.
     leave_out : sequence of str
-        Patients or cases to keep apart for testing, instead of those that the recipe's split would.
+        Patients or cases of the test part, in place of those that the recipe would draw.
     case_names : bool
-        Whether the model's card names the cases it was trained on.
-    tell : callable
-        Gets sentences on how it goes.
+        Whether the model's card lists the training cases.
+    report : callable
+        Called with sentences about the progress.
 
     Returns
     -------
     Model
-        In ``run/model``; the best checkpoint by the recipe's monitor, the last one if nothing validates.
+        In ``run/model``: the best checkpoint by the recipe's monitor, the last one without validation.
 
     Raises
     ------
     InputError
-        If the data do not give what the recipe needs, or `start_from` has seen who is kept apart.
+        If the data lack what the recipe needs, or `start_from` was trained on validation or test cases.
     ModelError
-        If it diverges.
+        If the training diverges.
     OutputError
-        If the folder holds a training already, or cannot be made.
+        If the folder already holds a training, or cannot be made.
     DeviceError
-        If the device is not there.
+        If the device is not available.
     CancelledError
-        If it was interrupted; `resume` goes on.
+        If it was interrupted; `resume` continues it.
     """
     _check_new(run)
     machine.choose()
     start = Start.of(get_model(start_from)) if start_from else None
     found = DataSet.find(data, recipe.data.masks)
-    cases = cached(found, recipe, cache or run / "cache", tell)
+    cases = cached(found, recipe, cache or run / "cache", report)
     recipe = recipe.leaving_out(leave_out) if leave_out else recipe
-    data_split = divided(cases, recipe, leave_out, tell)
+    data_split = divided(cases, recipe, leave_out, report)
     if start is not None:
-        _check_start(start, data_split, tell)
+        _check_start(start, data_split, report)
     data_module, module = prepared(recipe, cases, data_split, machine)
     if start_from:
-        tell(_start_from(module, start_from))
+        report(_start_from(module, start_from))
     if is_first():
         about = {
             "data": [str(Path(p).resolve()) for p in data],
@@ -118,8 +118,8 @@ def train(
         }
         write_text(run / "recipe.toml", recipe.to_toml(), overwrite=True)
         write_text(run / "split.json", data_split.to_json(), overwrite=True)
-        write_text(run / RUN, json.dumps(about, indent=2), overwrite=True)  # last: now there is a training
-    return _fit(data_module, module, data_split, run, machine, _Card(start, case_names), tell)
+        write_text(run / RUN, json.dumps(about, indent=2), overwrite=True)  # last: makes it a training
+    return _fit(data_module, module, data_split, run, machine, _Card(start, case_names), report)
 
 
 def resume(
@@ -127,31 +127,30 @@ def resume(
     *,
     machine: ComputeSettings = HERE,
     case_names: bool = True,
-    tell: Tell = lambda sentence: None,
+    report: Report = lambda sentence: None,
 ) -> Model:
-    """Go on with a training from its last checkpoint, to the same weights as if it had never stopped.
+    """Resume a training from its last checkpoint; the weights become the same as without interruption.
 
     Parameters
     ----------
     run : Path
-        Its folder.
-    machine, tell
-        As in `train`; the number of devices stays what it was.
+        Folder of the training.
+    machine, report
+        As in `train`; the number of devices must be the same.
     case_names : bool
-        As in `train`; once they are left out they stay so.
+        As in `train`; names that were left out before stay left out.
 
     Raises
     ------
     InputError
-        If the folder holds no training, its data are no longer where they were, or the devices are not as
-        many as before.
+        If the folder holds no training, its data have moved, or the number of devices differs.
     """
     about, data_split = _about(run)
     machine.choose()
     _check_devices(run, machine)
     recipe = load_recipe(run / "recipe.toml")
     found = DataSet.find([Path(p) for p in about["data"]], recipe.data.masks)
-    cases = cached(found, recipe, Path(about["cache"]), tell)
+    cases = cached(found, recipe, Path(about["cache"]), report)
     named = {n.partition("#")[0] for n in (*data_split.train, *data_split.validation)}
     gone = named - {case.name for case in cases}
     if gone:
@@ -160,24 +159,24 @@ def resume(
     if is_first():
         write_text(run / RUN, json.dumps({**about, "case_names": names}, indent=2), overwrite=True)
     data_module, module = prepared(recipe, cases, data_split, machine)
-    told = about.get("start")
-    start = Start(told["name"], told["licence"], tuple(told["trained_on"])) if told else None
+    stored = about.get("start")
+    start = Start(stored["name"], stored["licence"], tuple(stored["trained_on"])) if stored else None
     if about["start_from"] and checkpoints.latest(run) is None:
-        tell(_start_from(module, about["start_from"]))
-    return _fit(data_module, module, data_split, run, machine, _Card(start, names), tell)
+        report(_start_from(module, about["start_from"]))
+    return _fit(data_module, module, data_split, run, machine, _Card(start, names), report)
 
 
 def _about(run: Path) -> tuple[dict[str, Any], DataSplit]:
-    """Return what the folder of a training tells of it."""
+    """Return settings and split of a training from its folder."""
     try:
         about = json.loads((run / RUN).read_text(encoding="utf-8"))
         return about, DataSplit.from_json(run / "split.json")
     except (OSError, ValueError, KeyError) as error:
-        raise InputError(f"{run} holds no training to go on with ({error})") from error
+        raise InputError(f"{run} holds no training to resume ({error})") from error
 
 
 def _check_devices(run: Path, machine: ComputeSettings) -> None:
-    """Raise if a training would go on with other batches than it began with."""
+    """Raise if a training would be resumed with other batches than it was started with."""
     saved = checkpoints.latest(run)
     if saved is not None and saved.devices not in (None, machine.world):
         raise InputError(
@@ -186,14 +185,14 @@ def _check_devices(run: Path, machine: ComputeSettings) -> None:
         )
 
 
-def _check_start(start: Start, data_split: DataSplit, tell: Tell) -> None:
+def _check_start(start: Start, data_split: DataSplit, report: Report) -> None:
     start.check(data_split)
     if not start.trained_on:
-        tell(f"the card of {start.name} does not tell whom it was trained on; some may be kept apart here")
+        report(f"the card of {start.name} does not list its training cases; some may be test cases here")
 
 
 def _check_new(run: Path) -> None:
-    """Make the folder, or raise if it holds more than a training leaves that failed before its first step."""
+    """Make the folder, or raise if it holds more than the files of a training that never started."""
     try:
         run.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -209,7 +208,7 @@ def _fit(
     run: Path,
     machine: ComputeSettings,
     card: _Card,
-    tell: Tell,
+    report: Report,
 ) -> Model:
     recipe = module.recipe
     if is_first():
@@ -218,17 +217,17 @@ def _fit(
             run / "first_batches.png", batches, recipe.output.names, data_module.train_data.background
         )
     validates = len(data_module.val_data) > 0
-    last = checkpoints.latest(run, tell)
-    tell(_told(data_module, data_split, recipe))
+    last = checkpoints.latest(run, report)
+    report(_summary(data_module, data_split, recipe))
     if last is not None and last.stopped:
-        tell("it has stopped early, so there is nothing left to train")
+        report("the training has stopped early, so there is nothing left to train")
     else:
         trainer = make_trainer(recipe, run, machine, validates, module.steps // recipe.fit.epochs)
         _run(trainer, data_module, module, run, last)
-    best = checkpoints.load(run, checkpoints.BEST, tell) if validates else None
-    chosen = best or checkpoints.latest(run, tell)
+    best = checkpoints.load(run, checkpoints.BEST, report) if validates else None
+    chosen = best or checkpoints.latest(run, report)
     if chosen is None:
-        raise InputError(f"{run} has no checkpoint to make a model of")
+        raise InputError(f"{run} has no checkpoint to make a model from")
     return export(recipe, data_split, chosen.path, run, card.start, card.case_names)
 
 
@@ -239,14 +238,14 @@ def _run(
     run: Path,
     last: Saved | None,
 ) -> None:
-    """Train from a checkpoint on; what ends it is told as one sentence."""
+    """Train from a checkpoint on, with errors as one sentence."""
     try:
         trainer.fit(
             module, datamodule=data_module, ckpt_path=str(last.path) if last else None, weights_only=False
         )
-    except (KeyboardInterrupt, SystemExit):  # Lightning makes an exit of Ctrl-C and of SIGTERM
+    except (KeyboardInterrupt, SystemExit):  # Lightning turns Ctrl-C and SIGTERM into an exit
         raise CancelledError(f"training in {run} was stopped", remedy=Remedy.RESUME_TRAINING) from None
-    except ProcessRaisedException as error:  # what a process of several raised comes as text
+    except ProcessRaisedException as error:  # errors of worker processes arrive as text
         _, sign, sentence = str(error).rpartition(f"{ModelError.__module__}.ModelError: ")
         if not sign:
             raise
@@ -254,7 +253,7 @@ def _run(
 
 
 def _start_from(module: SegmentationModule, name: str) -> str:
-    """Copy what fits of a model's weights; return a sentence on how much that was."""
+    """Copy the weights of a model that fit; return a sentence with their number."""
     theirs, ours = get_model(name).load().state_dict(), module.net.state_dict()
     fitting = {k: v for k, v in theirs.items() if k in ours and v.shape == ours[k].shape}
     if not fitting:
@@ -263,13 +262,13 @@ def _start_from(module: SegmentationModule, name: str) -> str:
     return f"starts from {len(fitting)} of {len(ours)} tensors of {name}"
 
 
-def _told(data_module: SliceDataModule, data_split: DataSplit, recipe: Recipe) -> str:
+def _summary(data_module: SliceDataModule, data_split: DataSplit, recipe: Recipe) -> str:
     train, validation, test = (
         len({n.partition("#")[0] for n in names}) for names in asdict(data_split).values()
     )
     return (
-        f"cases: {train} to train on, {validation} to validate on, {test} kept apart; slices: "
-        f"{len(data_module.train_data)} to train on, {len(data_module.val_data)} to validate on; epochs: "
+        f"cases: {train} for training, {validation} for validation, {test} for testing; slices: "
+        f"{len(data_module.train_data)} for training, {len(data_module.val_data)} for validation; epochs: "
         f"{recipe.fit.epochs}, steps in each: {len(data_module.order())}, "
         f"slices in a step: {recipe.fit.batch}"
     )

@@ -1,4 +1,4 @@
-"""Losses that recipes name, by MONAI and torch where their definitions are those of the papers."""
+"""Losses of recipes, from MONAI and torch where their definitions are those of the papers."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ from torch.nn import functional
 from napari_tumorseg.training.recipe_tables import LossTerm
 
 _SURELY_NOT = -60.0
-"""Logit whose sigmoid is 1e-26: it adds nothing to any of the losses."""
+"""Logit whose sigmoid is 1e-26, so that it adds nothing to any loss."""
 
 
 class Loss(nn.Module):
-    """The weighted sum of a recipe's terms.
+    """Weighted sum of a recipe's terms.
 
     Parameters
     ----------
     terms : sequence of LossTerm
-        At least one.
+        At least one term.
     activation : {"sigmoid", "softmax"}
-        What makes probabilities of logits.
+        Function from logits to probabilities.
     """
 
     def __init__(self, terms: Sequence[LossTerm], activation: str) -> None:
@@ -38,9 +38,9 @@ class Loss(nn.Module):
         Parameters
         ----------
         logits, target : (B, O, H, W) Tensor
-            Of the network; 0 or 1, classes one-hot.
+            Output of the network, and 0 or 1 with one-hot classes.
         known : (B, O) Tensor of bool
-            Where it is false, the reference says nothing: the output counts as right and has no gradient.
+            Outputs that the reference knows; others count as correct and have no gradient.
         """
         silent = ~known[:, :, None, None]
         logits = logits.float().masked_fill(silent, _SURELY_NOT)
@@ -52,7 +52,7 @@ class Loss(nn.Module):
 
 
 def _dice(term: LossTerm, softmax: bool) -> nn.Module:
-    """1 - (2 |P T| + s) / (|P| + |T| + s), its voxels counted over the batch or each slice by itself."""
+    """Return the loss 1 - (2 |P T| + s) / (|P| + |T| + s), over the batch or each slice."""
     return DiceLoss(**_overlap(term, softmax))
 
 
@@ -71,7 +71,7 @@ def _overlap(term: LossTerm, softmax: bool) -> dict[str, Any]:
 
 
 class _CrossEntropy(nn.Module):
-    """Of one-hot classes."""
+    """Cross-entropy of one-hot classes."""
 
     def forward(self, logits: Tensor, target: Tensor) -> Tensor:
         """Return a scalar."""
@@ -79,7 +79,7 @@ class _CrossEntropy(nn.Module):
 
 
 class _FocalTversky(nn.Module):
-    """(1 - Tversky index)^(1/gamma), mean over outputs (Abraham and Khan 2019)."""
+    """Loss (1 - Tversky index)^(1/gamma), mean over outputs (Abraham and Khan 2019)."""
 
     def __init__(self, term: LossTerm, softmax: bool) -> None:
         super().__init__()
@@ -90,7 +90,7 @@ class _FocalTversky(nn.Module):
 
     def forward(self, logits: Tensor, target: Tensor) -> Tensor:
         """Return a scalar."""
-        # the root's slope is infinite at 0
+        # the derivative of the root is infinite at 0
         return torch.clamp(self.tversky(logits, target), min=1e-6).pow(self.power).mean()
 
 

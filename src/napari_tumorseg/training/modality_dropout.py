@@ -1,4 +1,4 @@
-"""Modalities that are taken away or handed over by mistake, as a network meets them in use."""
+"""Augmentation by missing and swapped modalities."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from napari_tumorseg.training.augment_config import Augmentation, ModalityDropou
 
 
 class Modalities:
-    """Draws what happens to the modalities of a slice; nothing, where a recipe names neither.
+    """Random changes of the modalities of a slice, as far as a recipe has them.
 
     Parameters
     ----------
     online : sequence of Augmentation
-        Of the recipe; those that concern other things are passed over.
+        Augmentations of the recipe; others than modality dropout and swap are ignored.
     wanted : Input
-        Of the recipe: roles, their stand-ins, the sets that suffice.
+        Roles, their substitutes and the sufficient sets, from the recipe.
     """
 
     def __init__(self, online: Sequence[Augmentation], wanted: Input) -> None:
@@ -31,49 +31,49 @@ class Modalities:
         self.mistaken = next((a for a in online if isinstance(a, ModalitySwap)), None)
 
     def change(
-        self, image: Array, ground: Array, target: Array, real: Sequence[bool], rng: np.random.Generator
+        self, image: Array, background: Array, target: Array, real: Sequence[bool], rng: np.random.Generator
     ) -> None:
         """Change a slice in place.
 
         Parameters
         ----------
-        image, ground : (C, H, W), (C, 1, 1) arrays
-            Channels less their background, and that background; it goes with its channel.
+        image, background : (C, H, W), (C, 1, 1) arrays
+            Channels minus their background, and that background, which is changed with its channel.
         target : (O, H, W) array
-            The outputs.
+            Target outputs.
         real : sequence of bool
-            For each role, whether it was acquired: not where it repeats another channel.
+            Whether each role was acquired and is not a copy of another channel.
         rng : Generator
-            Source of chance.
+            Random generator.
         """
         if self.mistaken is not None and rng.random() < self.mistaken.probability:
             role = self.mistaken.roles[int(rng.integers(len(self.mistaken.roles)))]
             if real[self.roles.index(role)]:
-                self._give(image, ground, [self.roles.index(role)] * len(self.roles))
+                self._give(image, background, [self.roles.index(role)] * len(self.roles))
                 target[:] = 0
                 return
         if self.missing is not None and self.sets and rng.random() < self.missing.probability:
             kept = self.sets[int(rng.integers(len(self.sets)))]
-            self._give(image, ground, [self._source(c, kept) for c in range(len(self.roles))])
+            self._give(image, background, [self._source(c, kept) for c in range(len(self.roles))])
 
     def acquired(self, image: Array) -> list[bool]:
-        """Tell for each role whether a slice has a channel of its own for it, as cut and unchanged."""
+        """Tell for each role whether an unchanged slice has a channel of its own for it."""
         if self.mistaken is None:
             return [True] * len(self.roles)
         other = image[self.roles.index(self.mistaken.instead_of)]
         return [not np.array_equal(image[c], other) for c in range(len(self.roles))]
 
     def _source(self, channel: int, kept: set[Role]) -> int | None:
-        """Return the channel that is given for one, None for zeros, as inference does."""
+        """Return the channel that replaces a channel, None for zeros, as in inference."""
         role = self.roles[channel]
         if role in kept:
             return channel
         stand_in = self.substitute.get(role)
         return self.roles.index(stand_in) if stand_in is not None and stand_in in kept else None
 
-    def _give(self, image: Array, ground: Array, sources: Sequence[int | None]) -> None:
-        before, ground_before, count = image.copy(), ground.copy(), len(self.roles)
+    def _give(self, image: Array, background: Array, sources: Sequence[int | None]) -> None:
+        before, background_before, count = image.copy(), background.copy(), len(self.roles)
         for first in range(0, len(image), count):  # the slice, then its neighbours
             for channel, source in enumerate(sources):
                 image[first + channel] = 0 if source is None else before[first + source]
-                ground[first + channel] = 0 if source is None else ground_before[first + source]
+                background[first + channel] = 0 if source is None else background_before[first + source]

@@ -1,4 +1,4 @@
-"""One training step, one validation, the optimiser: what Lightning needs to know."""
+"""Lightning module: training step, validation and optimiser."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ from napari_tumorseg.training.recipe import Recipe
 
 
 class SegmentationModule(lightning.LightningModule):
-    """A U-Net being trained as a recipe says.
+    """Network in training as a recipe states it.
 
     Parameters
     ----------
     recipe : Recipe
-        All of it but the data.
+        Recipe of the training.
     known : (cases, outputs) Tensor of bool
-        Which outputs the reference of each case that is validated on knows; none of the other cases.
+        Outputs that the reference of each validation case knows; false for other cases.
     steps : int
-        Of the whole training; the schedules by steps need to know.
+        Steps of the whole training, for the schedules.
     """
 
     def __init__(self, recipe: Recipe, known: Tensor, steps: int) -> None:
@@ -50,16 +50,22 @@ class SegmentationModule(lightning.LightningModule):
         return logits
 
     def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:
-        """Seed dropout by the step, so that a resumed training drops what it would have dropped."""
+        """Seed dropout by the step, so that a resumed training gets the same values."""
         torch.manual_seed(self.recipe.fit.seed * 1_000_003 + self.global_step * 64 + self.global_rank)
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
-        """Return the loss of a batch; one that is no number ends the training."""
+        """Return the loss of a batch.
+
+        Raises
+        ------
+        ModelError
+            If it is not finite.
+        """
         loss: Tensor = self.loss(self(batch["image"]), batch["target"], batch["known"])
         if not loss.isfinite():
             raise ModelError(
                 f"training diverged: the loss of step {self.global_step + 1} is {float(loss)}; lower "
-                "optimiser.lr or set optimiser.clip_norm, and start anew"
+                "optimiser.lr or set optimiser.clip_norm, and start again"
             )
         self.log(
             "train_loss", loss, on_step=False, on_epoch=True, batch_size=len(batch["image"]), sync_dist=True
@@ -67,12 +73,12 @@ class SegmentationModule(lightning.LightningModule):
         return loss
 
     def on_validation_epoch_start(self) -> None:
-        """Forget the counts of the last time."""
+        """Reset the counts."""
         self._counts.zero_()
         self._loss_sum.zero_()
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
-        """Count voxels of a batch, case by case."""
+        """Count the voxels of a batch by case."""
         logits = self(batch["image"])
         loss = self.loss(logits, batch["target"], batch["known"])
         size = len(logits)
@@ -84,10 +90,10 @@ class SegmentationModule(lightning.LightningModule):
         self._counts.index_add_(1, batch["case"].cpu(), sums.double().cpu())
 
     def on_validation_epoch_end(self) -> None:
-        """Log the loss and the known outputs' Dice: of all voxels together, and its mean over cases."""
+        """Log the loss and the Dice of known outputs: of all voxels together, and its mean over cases."""
         counts = self._over_devices(self._counts)
         total, slices = self._over_devices(self._loss_sum)
-        start = 1 if self.recipe.output.activation == "softmax" else 0  # background is no result
+        start = 1 if self.recipe.output.activation == "softmax" else 0  # without the background
         known = self.known[:, start:]
         pooled = _dice(counts.sum(dim=1))[start:][known.any(dim=0)]
         per_case = (_dice(counts)[:, start:] * known).sum(dim=1) / known.sum(dim=1)  # NaN where none is known
@@ -96,11 +102,11 @@ class SegmentationModule(lightning.LightningModule):
         self.log("val_dice_case", float(per_case.nanmean()))
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Note on how many devices it is trained: batches follow from that."""
+        """Record the number of devices, which determines the batches."""
         checkpoint["devices"] = self.trainer.world_size
 
     def configure_optimizers(self) -> Any:
-        """Return optimiser and schedule as the recipe says."""
+        """Return optimiser and schedule of the recipe."""
         optimiser = self._optimiser()
         wanted = self.recipe.schedule
         if wanted.kind == "one-cycle":
@@ -109,7 +115,7 @@ class SegmentationModule(lightning.LightningModule):
                 optimiser,
                 [group["lr"] for group in optimiser.param_groups],
                 total_steps=steps,
-                pct_start=max(wanted.warm_up, 1.5 / steps),  # torch divides by the warm-up's steps less one
+                pct_start=max(wanted.warm_up, 1.5 / steps),  # torch divides by the warm-up's steps minus one
                 cycle_momentum=self.recipe.optimiser.name != "muon",
             )
             return {"optimizer": optimiser, "lr_scheduler": {"scheduler": cycle, "interval": "step"}}
@@ -124,7 +130,7 @@ class SegmentationModule(lightning.LightningModule):
                 threshold=1e-4,
                 threshold_mode="abs",
             )
-            # by steps, since Lightning would act by epochs only once the checkpoint is written
+            # by steps, since Lightning steps by epochs only after the checkpoint is written
             after = {"interval": "step", "frequency": self.steps // self.recipe.fit.epochs}
             schedule = {"scheduler": plateau, "monitor": "val_loss", **after}
             return {"optimizer": optimiser, "lr_scheduler": schedule}

@@ -1,4 +1,4 @@
-"""From a data set to what is trained on: prepared slices, their division, batches and the network."""
+"""Preparation of a training: cached slices, their split, batches and the network."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from napari_tumorseg.errors import InputError, Notice, OutputError, Remedy
 from napari_tumorseg.io.dataset import DataSet, patient_of
 from napari_tumorseg.models.messages import some
 from napari_tumorseg.training.cache import CachedCase, SkippedCase, fill_cache
-from napari_tumorseg.training.checkpoints import Tell
+from napari_tumorseg.training.checkpoints import Report
 from napari_tumorseg.training.compute import ComputeSettings
 from napari_tumorseg.training.datamodule import SliceDataModule
 from napari_tumorseg.training.module import SegmentationModule
@@ -23,43 +23,45 @@ _VALIDATION_SHARE = 0.2
 """Share of the patients that is suggested for validation where the split keeps none."""
 
 
-def cached(data: DataSet, recipe: Recipe, folder: Path, tell: Tell) -> list[CachedCase]:
-    """Return the cases that can be trained on, prepared in a folder; what is left out is told.
+def cached(data: DataSet, recipe: Recipe, folder: Path, report: Report) -> list[CachedCase]:
+    """Return the cases that can be used for training, prepared in a folder; others are reported.
 
     Raises
     ------
     InputError
-        If there is none.
+        If there are none.
     OutputError
         If the folder cannot be made.
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise OutputError(f"{folder} cannot be a folder for a cache: {error.strerror or error}") from error
+        raise OutputError(f"the cache {folder} cannot be made: {error.strerror or error}") from error
     cases = []
     for number, found in enumerate(fill_cache(data, recipe, folder), start=1):
         if isinstance(found, SkippedCase):
-            tell(f"left out: {found.reason}")
+            report(f"left out: {found.reason}")
         else:
             cases.append(found)
         if number % 10 == 0 or number == len(data.cases):
-            tell(f"prepared case {number} of {len(data.cases)}")
+            report(f"prepared case {number} of {len(data.cases)}")
     if not cases:
-        raise InputError("none of the cases can be trained on; see what was left out")
+        raise InputError("none of the cases can be used for training; see the reasons above")
     return cases
 
 
-def divided(cases: Sequence[CachedCase], recipe: Recipe, leave_out: Sequence[str], tell: Tell) -> DataSplit:
+def divided(
+    cases: Sequence[CachedCase], recipe: Recipe, leave_out: Sequence[str], report: Report
+) -> DataSplit:
     """Split the cases, and report what is missing for the split.
 
-    A name that the user leaves out must be in the data. Names of the recipe's are reported only if the data
+    A name that the user leaves out must be in the data. Names of the recipe are reported only if the data
     hold some of them: data in which none of them is found are another data set.
 
     Raises
     ------
     InputError
-        If the data lack a case that the user leaves out, or none is left to train on.
+        If the data lack a case that the user leaves out, or no case is left for training.
     """
     slices_of = _taking_part(cases, recipe)
     missing = absent(slices_of, recipe.split)
@@ -71,15 +73,15 @@ def divided(cases: Sequence[CachedCase], recipe: Recipe, leave_out: Sequence[str
         lacking = [name for name in wanted if name in missing]
         if 0 < len(lacking) < len(wanted):
             count = f"{len(lacking)} of {len(wanted)} patients"
-            tell(f"the data lack {count} that the recipe names for {part}: {some(lacking, quote=False)}")
+            report(f"the data lack {count} that the recipe names for {part}: {some(lacking, quote=False)}")
     data_split = divide(slices_of, recipe.split)
     if not data_split.validation:
-        tell(_unvalidated(data_split, recipe))
+        report(_unvalidated(data_split, recipe))
     return data_split
 
 
 def _unvalidated(data_split: DataSplit, recipe: Recipe) -> Notice:
-    """Return a warning that nobody validates, with patients who could."""
+    """Return a warning that there are no validation cases, with patients to choose."""
     fact = "no patient is kept for validation, so the weights of the last epoch are kept, good or not"
     patients = sorted({patient_of(name.partition("#")[0]) for name in data_split.train})
     if len(patients) == 1:
@@ -91,7 +93,7 @@ def _unvalidated(data_split: DataSplit, recipe: Recipe) -> Notice:
 
 
 def _taking_part(cases: Sequence[CachedCase], recipe: Recipe) -> dict[str, list[int]]:
-    """Return the slices of each case that can be drawn."""
+    """Return the slices of each case that take part."""
     every = recipe.data.slices == "all"
     return {
         case.name: [
@@ -106,7 +108,7 @@ def _taking_part(cases: Sequence[CachedCase], recipe: Recipe) -> dict[str, list[
 def prepared(
     recipe: Recipe, cases: Sequence[CachedCase], data_split: DataSplit, machine: ComputeSettings
 ) -> tuple[SliceDataModule, SegmentationModule]:
-    """Return what Lightning takes, having checked that it can be trained."""
+    """Return the modules for Lightning, after a check that they can be trained."""
     be_quiet()
     lightning.seed_everything(recipe.fit.seed, verbose=False)
     data_module = SliceDataModule(cases, data_split, recipe, machine.workers)
@@ -115,8 +117,8 @@ def prepared(
     validates = len(data_module.val_data) > 0
     if recipe.schedule.kind == "plateau" and not validates:
         raise InputError(
-            "schedule.kind = plateau goes by the validation, and split.fractions leave nobody to validate "
-            "on: change one of them"
+            "schedule.kind = plateau needs validation cases, but split.fractions leave none: change one of "
+            "them"
         )
     counts = {
         "training": len(data_module.order()),

@@ -1,4 +1,4 @@
-"""A picture of the first batches as the network gets them, so that a wrong pairing is seen at once."""
+"""Picture of the first batches as the network gets them, to check inputs and targets."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ def write_preview(path: Path, batches: Iterable[Batch], names: tuple[str, ...], 
     Parameters
     ----------
     path : Path
-        A PNG; replaced if it is there.
+        PNG to write; replaced if it exists.
     batches : iterable of Batch
-        The first of an epoch.
+        First batches of an epoch.
     names : tuple of str
-        Of the outputs, for the legend.
+        Names of the outputs, for the legend.
     skip : int or None
-        Output that is background.
+        Index of the background among the outputs.
     """
     pairs = [(i, t) for b in batches for i, t in zip(b["image"].numpy(), b["target"].numpy(), strict=True)]
     rows = [_row(image, target, skip) for image, target in islice(pairs, _MAX_SLICES)]

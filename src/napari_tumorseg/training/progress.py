@@ -1,4 +1,8 @@
-"""How far a training is, for the one who waits: a bar for the epoch, and a line that remains of each."""
+"""Progress of a training in the terminal: a bar for the current epoch, a line for each finished one.
+
+Lightning's `RichProgressBar` prints no line for a finished epoch, counts epochs from 0 and writes its bars
+also to files and pipes.
+"""
 
 from __future__ import annotations
 
@@ -13,14 +17,14 @@ from rich.progress import Progress as Bars
 
 
 class ProgressReport(Callback):
-    """Shows the epoch, its steps and the loss; where nothing draws bars, the lines alone.
+    """Display of epoch, steps and loss; outside a terminal, only of finished epochs.
 
     Parameters
     ----------
     steps : int
-        Of an epoch.
+        Steps of an epoch.
     monitor : str
-        Of the recipe: which Dice of the validation is shown.
+        Monitored metric of the recipe, which chooses the Dice that is shown.
     """
 
     def __init__(self, steps: int, monitor: str) -> None:
@@ -29,7 +33,7 @@ class ProgressReport(Callback):
         self._bar = TaskID(0)
 
     def on_train_start(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
-        """Draw the bar."""
+        """Show the bar."""
         if not trainer.is_global_zero:
             return
         screen = Console(stderr=True, highlight=False, soft_wrap=True)
@@ -40,37 +44,37 @@ class ProgressReport(Callback):
         self._bars.start()
 
     def on_train_epoch_start(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
-        """Begin the bar anew."""
+        """Reset the bar."""
         self._show(trainer, completed=0)
 
     def on_train_batch_end(
         self, trainer: Any, pl_module: Any, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
-        """Move the bar on."""
+        """Advance the bar."""
         loss = f", loss {float(outputs['loss']):.4f}" if self._bars is not None else ""
         self._show(trainer, loss, completed=batch_idx + 1)
 
     def on_validation_start(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
-        """Say what is waited for."""
+        """Show that the validation is running."""
         self._show(trainer, ", validation")
 
     def on_train_epoch_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
-        """Leave a line of the epoch, if all of it was done."""
+        """Print a line for the epoch if it is complete."""
         if self._bars is not None and trainer.global_step % self.steps == 0:
             figures = in_words(trainer.callback_metrics, self.monitor)
             self._bars.console.print(f"{_epoch(trainer)}: {figures}", markup=False)
 
     def on_train_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
-        """Take the bar away."""
+        """Remove the bar."""
         self._stop()
 
     def on_exception(self, trainer: Any, pl_module: Any, exception: BaseException) -> None:
-        """Take the bar away, too, lest it stand in what is told."""
+        """Remove the bar before the error is printed."""
         self._stop()
 
-    def _show(self, trainer: Any, what: str = "", **fields: Any) -> None:
+    def _show(self, trainer: Any, detail: str = "", **fields: Any) -> None:
         if self._bars is not None:
-            self._bars.update(self._bar, description=f"{_epoch(trainer)}{what}", **fields)
+            self._bars.update(self._bar, description=f"{_epoch(trainer)}{detail}", **fields)
 
     def _stop(self) -> None:
         if self._bars is not None:
@@ -79,10 +83,10 @@ class ProgressReport(Callback):
 
 
 def in_words(figures: Mapping[str, Any], monitor: str) -> str:
-    """Return the loss of an epoch and what its validation gave, if there was one."""
+    """Return the loss of an epoch and the results of its validation, if there was one."""
     dice = "val_dice_case" if monitor == "val_dice_case" else "val_dice"
-    told = (("loss", "train_loss", 4), ("validation loss", "val_loss", 4), ("validation Dice", dice, 3))
-    return ", ".join(f"{name} {float(figures[k]):.{n}f}" for name, k, n in told if k in figures)
+    shown = (("loss", "train_loss", 4), ("validation loss", "val_loss", 4), ("validation Dice", dice, 3))
+    return ", ".join(f"{name} {float(figures[k]):.{n}f}" for name, k, n in shown if k in figures)
 
 
 def _epoch(trainer: lightning.Trainer) -> str:

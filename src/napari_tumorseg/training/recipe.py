@@ -1,7 +1,7 @@
-"""Recipes: everything that decides what a training gives, in one TOML file.
+"""Recipes: everything that determines the result of a training, in one TOML file.
 
-What a model takes and gives stands in a recipe as it stands in a model card; the card of the trained model
-is made of it. The rest is how it is trained.
+Inputs and outputs of the model are stated as in a model card, and the card of the trained model is made from
+them. The other tables state the training.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ _FOLDER = Path(__file__).parent / "recipes"
 
 
 class Recipe(TomlTable):
-    """How a model is trained.
+    """Recipe of a training.
 
     Attributes
     ----------
@@ -41,13 +41,13 @@ class Recipe(TomlTable):
     source : str
         Publication that it reproduces.
     notes : tuple of str
-        What the publication leaves open and was chosen here.
+        Choices that the publication does not state.
     data, split, network, input, output, postprocessing, loss, optimiser, schedule, fit, about
-        Its tables.
+        Tables of the recipe.
     offline : tuple of tuple of Augmentation
-        Each makes one more copy of every training slice, the same in all epochs.
+        Augmentations of further copies of every training slice, which are the same in all epochs.
     augmentation : tuple of Augmentation
-        Drawn anew for each slice in each epoch.
+        Augmentations that are drawn for each slice in each epoch.
     """
 
     name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")
@@ -89,11 +89,6 @@ class Recipe(TomlTable):
             raise ValueError("cross-entropy goes with softmax, the other losses with sigmoid")
         if self.optimiser.name == "muon" and not self._network_arguments.normalised:
             raise ValueError("muon is for networks whose convolutions are followed by a norm")
-        if self.output.activation == "softmax":
-            if 0 not in self.output.labels:
-                raise ValueError("softmax needs a class for the background, label 0, to be trained")
-            if any(a.kind in ("paste", "appearance", "mistaken") for a in self.augmentation):
-                raise ValueError("paste, appearance and mistaken are for sigmoid outputs")
         if self.fit.margin and self.fit.patch is None:
             raise ValueError("fit.margin needs fit.patch")
         patch = self.fit.patch
@@ -101,9 +96,19 @@ class Recipe(TomlTable):
             raise ValueError(f"the sides of patch {list(patch)} are no multiples of {self.stride}")
         return self
 
+    @model_validator(mode="after")
+    def _check_softmax(self) -> Self:
+        if self.output.activation != "softmax":
+            return self
+        if 0 not in self.output.labels:
+            raise ValueError("softmax needs a class for the background, label 0, to be trained")
+        if any(a.kind in ("paste", "appearance", "mistaken") for a in self.augmentation):
+            raise ValueError("paste, appearance and mistaken are for sigmoid outputs")
+        return self
+
     @property
     def arguments(self) -> dict[str, Any]:
-        """What the network is made with."""
+        """Arguments of the network."""
         channels = {
             "in_channels": self.input.channels,
             "out_channels": len(self.output.names),
@@ -112,7 +117,7 @@ class Recipe(TomlTable):
 
     @property
     def stride(self) -> int:
-        """Of the network."""
+        """Stride of the network."""
         return self._network_arguments.stride
 
     @property
@@ -120,7 +125,7 @@ class Recipe(TomlTable):
         return ARCHITECTURES[self.network.architecture].arguments.of(self.arguments)
 
     def card(self, **about: Any) -> ModelCard:
-        """Return the card of a model trained so; `about` replaces fields of that table."""
+        """Return the card of a model trained by this recipe; `about` replaces fields of that table."""
         return ModelCard(
             name=self.name,
             title=self.title,
@@ -134,7 +139,7 @@ class Recipe(TomlTable):
         )
 
     def leaving_out(self, names: Sequence[str]) -> Recipe:
-        """Return the recipe with these patients or cases as the test part, beside those it fixes itself."""
+        """Return the recipe with these patients or cases, and those it fixes itself, as the test part."""
         train, validation, _ = self.split.fractions
         share = validation / (train + validation) if train + validation else 0.0
         changes = {
@@ -163,13 +168,13 @@ def load_recipe(name_or_path: str | Path, changes: Sequence[str] = ()) -> Recipe
     name_or_path : str or Path
         One of `list_recipes`, or a TOML file.
     changes : sequence of str
-        ``TABLE.FIELD=VALUE`` each, the value as in TOML, such as ``fit.epochs=3``; a bare word is text,
-        ``none`` takes the field away.
+        Changes ``TABLE.FIELD=VALUE`` with the value as in TOML, such as ``fit.epochs=3``; a bare word is
+        text, ``none`` removes the field.
 
     Raises
     ------
     InputError
-        If there is none, or a field is wrong; the message names the file and the field.
+        If there is no such recipe, or a field is invalid; the message names the file and the field.
     """
     path = _path(name_or_path)
     try:
@@ -182,7 +187,7 @@ def load_recipe(name_or_path: str | Path, changes: Sequence[str] = ()) -> Recipe
 
 
 def parse_recipe(content: Mapping[str, Any], where: str) -> Recipe:
-    """Return the recipe that a TOML file's content holds; `where` names the file in errors."""
+    """Return the recipe in the content of a TOML file; `where` names the file in errors."""
     try:
         return Recipe.model_validate(content)
     except ValidationError as error:

@@ -1,4 +1,4 @@
-"""The tables of a recipe that a model card has not: data, split, loss, optimiser, schedule and the rest."""
+"""Tables of a recipe that a model card does not have: data, split, loss, optimiser, schedule and fit."""
 
 from __future__ import annotations
 
@@ -11,20 +11,20 @@ from napari_tumorseg.toml_table import TomlTable
 
 
 class Data(TomlTable):
-    """Which slices are learnt from.
+    """Selection of slices.
 
     Attributes
     ----------
     layout : str
-        For people: the layout that it was made for; any other one that can be read will do.
+        Layout of the data that the recipe was made for, as a note; any readable layout is accepted.
     masks : tuple of str
-        Which mask is the reference where a case has several: parts of names, the best first.
+        Parts of names of the reference mask for cases with several masks, in order of preference.
     labels : str or None
-        Label convention of masks that do not tell theirs.
+        Label convention of masks without a known one.
     slices : {"all", "tumour"}
-        Whether slices without tumour take part, in training and in validation.
+        Slices of training and validation: all, or only those with tumour.
     without_tumour : float
-        Share of the slices without tumour that each epoch draws anew; 1 takes all of them.
+        Share of the slices without tumour that is drawn in each epoch; 1 takes all of them.
     partly_known : float
         The same for slices of cases whose reference knows only some of the outputs.
     """
@@ -38,24 +38,24 @@ class Data(TomlTable):
 
 
 class SplitSettings(TomlTable):
-    """Who trains, who chooses the checkpoint, who is kept apart.
+    """Split into training, validation and test parts.
 
     Attributes
     ----------
     by : {"patient", "slice"}
-        What is drawn. By slice, neighbouring slices of one tumour end up on both sides, and the figures
+        Unit of the split. By slice, neighbouring slices of one tumour are in several parts and the scores
         are too good; it is there to reproduce publications.
     fractions : (train, validation, test)
-        Of what is drawn, summing to 1.
+        Fractions of the units, summing to 1.
     folds : int or None
-        Instead of the test fraction: this many parts by turns, of which `fold` is the test part.
+        Number of folds, in place of the test fraction; fold `fold` is the test part.
     fold : int or "all"
-        From 0; with ``all`` none is kept apart but `test`, to train what is shipped once the folds told
-        how good it gets.
+        Index of the fold from 0; with ``all`` only `test` is the test part, to train the final model after
+        cross-validation.
     test, validation : tuple of str
-        Patients or cases that are on that side whatever is drawn.
+        Patients or cases that are always in this part.
     seed : int
-        Of the draw.
+        Seed of the random split.
     """
 
     by: Literal["patient", "slice"] = "patient"
@@ -86,7 +86,7 @@ class SplitSettings(TomlTable):
 
 
 class LossTerm(TomlTable):
-    """One term of the loss; several are summed.
+    """Term of the loss, which is the weighted sum of all terms.
 
     Attributes
     ----------
@@ -95,13 +95,13 @@ class LossTerm(TomlTable):
     weight : float
         Factor of the term.
     smooth : float
-        Added to numerator and denominator of Dice and Tversky.
+        Smoothing term in numerator and denominator of Dice and Tversky.
     over : {"batch", "sample"}
-        Whether Dice and Tversky count the voxels of the whole batch, or of each slice by itself.
+        Whether Dice and Tversky are computed over the whole batch or for each slice.
     alpha, beta : float
-        Tversky's weights of false positives and false negatives.
+        Tversky weights of false positives and false negatives.
     gamma : float
-        Focus: of the focal loss, and Tversky's exponent 1/gamma.
+        Exponent of the focal loss; the Tversky loss has the exponent 1/gamma.
     """
 
     name: Literal["dice", "bce", "cross-entropy", "dice-focal", "focal-tversky"]
@@ -114,10 +114,10 @@ class LossTerm(TomlTable):
 
 
 class Optimiser(TomlTable):
-    """How weights move; `clip_norm` limits the norm of the gradients, None leaves them.
+    """Optimiser; `clip_norm` limits the norm of the gradients, None does not.
 
-    ``muon`` moves the convolutions with `lr` and the rest as AdamW does, with `rest_lr`; it is for networks
-    whose convolutions are followed by a norm.
+    ``muon`` updates convolutions with the learning rate `lr` and all other parameters by AdamW with
+    `rest_lr`; it is for networks whose convolutions are followed by a norm.
     """
 
     name: Literal["adam", "adamw", "nadam", "adamax", "sgd", "muon"] = "adam"
@@ -130,11 +130,11 @@ class Optimiser(TomlTable):
 
 
 class Schedule(TomlTable):
-    """How the learning rate moves.
+    """Schedule of the learning rate.
 
-    ``plateau``: times `factor` after `patience` epochs in which the validation loss did not fall.
-    ``one-cycle``: up to the optimiser's rate in the first `warm_up` share of the steps, down to nothing in
-    the rest (Smith and Topin 2019). ``none``: it stays.
+    ``plateau``: multiplied by `factor` after `patience` epochs in which the validation loss did not fall.
+    ``one-cycle``: up to the optimiser's rate in the first share `warm_up` of the steps, down to 0 in the rest
+    (Smith and Topin 2019). ``none``: constant.
     """
 
     kind: Literal["none", "plateau", "one-cycle"] = "none"
@@ -145,34 +145,33 @@ class Schedule(TomlTable):
 
 
 class Fit(TomlTable):
-    """The rest of the training.
+    """Further settings of the training.
 
     Attributes
     ----------
     epochs, batch, seed : int
-        How long, how many slices a step (on each device), and where chance starts.
+        Number of epochs, slices of a step (on each device), and random seed.
     patch : (rows, columns) or None
-        Cut of the network's input around the tissue that training sees, multiples of the network's stride;
-        None: all of it.
+        Size of the training patches, multiples of the network's stride; None: the whole input.
     on_tumour : float
-        How often the patch is centred on a pixel of the tumour, or where there is none of the tissue,
-        instead of on the middle of the tissue.
+        Probability that a patch is centred on a random pixel of the tumour (of the tissue, if there is no
+        tumour) instead of the middle of the tissue.
     margin : int
-        Pixels that the patch is larger by on each side until its slice was turned, scaled and bent, so that
-        nothing empty comes in at its corners.
+        Pixels by which the patch is larger on each side until it has been rotated, scaled and deformed, so
+        that its corners are not empty.
     monitor : {"val_loss", "val_dice", "val_dice_case", "last"}
-        What chooses the best checkpoint and stops early: the loss, the Dice of all validation voxels
-        together, or its mean over cases. With ``last``, the last weights are kept and nothing is chosen.
+        Metric that chooses the best checkpoint and stops early: the loss, the Dice of all validation voxels
+        together, or its mean over cases. With ``last``, the last weights are kept.
     patience : int or None
-        Epochs without a better one after which training stops; None never does.
+        Epochs without improvement after which training stops; None never stops early.
     checkpoint_steps : int
-        Also keep a checkpoint every so many steps, in mid-epoch; 0: only at the end of each.
+        Steps between checkpoints within an epoch; 0: only at the end of each epoch.
     ema : float or None
-        Decay of the moving average of the weights that is validated and kept; None keeps them as they are.
+        Decay of the moving average of the weights that is validated and kept; None: no average.
     precision : str
         ``32-true``, ``bf16-mixed`` or ``16-mixed``.
     init : {"default", "he"}
-        How weights start: torch's way, or He's normal distribution.
+        Initial weights: the default of torch, or He's normal distribution.
     """
 
     epochs: int = Field(10, ge=1)

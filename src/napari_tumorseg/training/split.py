@@ -1,4 +1,4 @@
-"""Who trains, who chooses, who is kept apart: drawn once, written down, the same for a seed anywhere."""
+"""Split of a data set into training, validation and test parts, determined by a seed."""
 
 from __future__ import annotations
 
@@ -19,24 +19,24 @@ PARTS = ("train", "validation", "test")
 
 @dataclass(frozen=True)
 class DataSplit:
-    """Names on each side: of cases, or ``case#slice`` where slices were drawn."""
+    """Names in each part: of cases, or ``case#slice`` for a split by slices."""
 
     train: tuple[str, ...]
     validation: tuple[str, ...]
     test: tuple[str, ...]
 
     def to_json(self) -> str:
-        """Return it as JSON."""
+        """Return the split as JSON."""
         return json.dumps(asdict(self), indent=2)
 
     @classmethod
     def from_json(cls, path: Path) -> DataSplit:
-        """Read what `to_json` gave."""
+        """Read the JSON of `to_json`."""
         content = json.loads(path.read_text(encoding="utf-8"))
         return cls(*(tuple(content[part]) for part in PARTS))
 
     def side_of(self, case: str, index: int) -> str | None:
-        """Return ``train``, ``validation`` or ``test`` for a slice of a case."""
+        """Return the part of a slice of a case: ``train``, ``validation`` or ``test``."""
         for part in PARTS:
             names = self._sets[part]
             if case in names or f"{case}#{index}" in names:
@@ -52,31 +52,26 @@ class DataSplit:
 
 
 def divide(slices_of: Mapping[str, Sequence[int]], rule: SplitSettings) -> DataSplit:
-    """Draw a division.
+    """Draw a split.
 
     Parameters
     ----------
     slices_of : mapping of str to sequence of int
-        The cases, each with the slices that take part.
+        Slices of each case that take part.
     rule : SplitSettings
-        How to draw.
+        Rule of the split.
 
     Returns
     -------
-    Division
-        By patient, all cases of a patient are on one side, in whatever layout they come.
+    DataSplit
+        By patient, all cases of a patient are in one part.
 
     Raises
     ------
     InputError
-        If none is left to train on.
+        If the training part is empty.
     """
-    if rule.by == "slice":
-        units = {f"{case}#{i}": [f"{case}#{i}"] for case in sorted(slices_of) for i in slices_of[case]}
-    else:
-        units = {}
-        for case in sorted(slices_of):
-            units.setdefault(patient_of(case), []).append(case)
+    units = _units(slices_of, rule.by)
     fixed = {unit: part for part in ("validation", "test") for unit in _fixed(part, rule, units)}
     free = [unit for unit in sorted(units) if unit not in fixed]
     drawn = dict(zip(shuffled(free, rule.seed), _sides(len(free), rule), strict=True))
@@ -84,13 +79,23 @@ def divide(slices_of: Mapping[str, Sequence[int]], rule: SplitSettings) -> DataS
     parts = {part: tuple(c for u in sorted(units) if side[u] == part for c in units[u]) for part in PARTS}
     if not parts["train"]:
         raise InputError(
-            f"the patients there are ({len(units)}) leave none to train on; give more data or other fractions"
+            f"of {len(units)} patients none is left for training; give more data or other fractions"
         )
     return DataSplit(**parts)
 
 
+def _units(slices_of: Mapping[str, Sequence[int]], by: str) -> dict[str, list[str]]:
+    """Return the names in each unit of the split: a slice, or all cases of a patient."""
+    if by == "slice":
+        return {f"{case}#{i}": [f"{case}#{i}"] for case in sorted(slices_of) for i in slices_of[case]}
+    units: dict[str, list[str]] = {}
+    for case in sorted(slices_of):
+        units.setdefault(patient_of(case), []).append(case)
+    return units
+
+
 def _share(count: int, fraction: float) -> int:
-    """Return how many a share is, upwards, as scikit-learn's `train_test_split` and the papers count."""
+    """Return the number of units of a share, rounded up as in scikit-learn's `train_test_split`."""
     return math.ceil(count * fraction - 1e-9)
 
 
@@ -104,7 +109,7 @@ def _fixed(part: str, rule: SplitSettings, units: dict[str, list[str]]) -> Itera
 
 
 def absent(slices_of: Mapping[str, Sequence[int]], rule: SplitSettings) -> list[str]:
-    """Return the names that a rule fixes and the data do not hold."""
+    """Return the names that a rule fixes but the data do not have."""
     there = {name for case in slices_of for name in (case, patient_of(case))}
     fixed = (*rule.test, *rule.validation)
     return [name for name in fixed if name not in there and patient_of(name) not in there]
@@ -117,9 +122,9 @@ def shuffled(units: Sequence[str], seed: int) -> list[str]:
 
 
 def _sides(count: int, rule: SplitSettings) -> list[str]:
-    """Return the side of each of `count` units in their drawn order."""
+    """Return the part of each of `count` units in their drawn order."""
     if rule.folds is not None:
-        test = [i % rule.folds == rule.fold for i in range(count)]  # none of them, where it is "all"
+        test = [i % rule.folds == rule.fold for i in range(count)]  # none for "all"
         rest = test.count(False)
         share = rule.fractions[1] / max(rule.fractions[0] + rule.fractions[1], 1e-9)
         validation = round(rest * share)

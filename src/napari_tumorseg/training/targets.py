@@ -1,4 +1,4 @@
-"""From a reference mask to what the network should give: one map for each of its outputs."""
+"""Training targets: one map for each output of the network, from a reference mask."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from napari_tumorseg.scan import Segmentation
 
 
 def known_outputs(reference: Segmentation, output: Output) -> tuple[bool, ...]:
-    """Tell of which outputs a reference knows anything: a binary mask knows the whole tumour only.
+    """Tell which outputs a reference knows: a binary mask knows only the whole tumour.
 
     Raises
     ------
     InputError
-        If it knows of none, or of too little for classes that exclude each other.
+        If it knows none, or not all of mutually exclusive classes.
     """
     if output.activation == "softmax":
         convert(
@@ -35,7 +35,7 @@ def known_outputs(reference: Segmentation, output: Output) -> tuple[bool, ...]:
 
 
 def output_masks(reference: Segmentation, output: Output) -> Array:
-    """Return (outputs, Z, Y, X) bool: where each output should be 1; all 0 where nothing is known."""
+    """Return (outputs, Z, Y, X) bool: the target mask of each output, empty for unknown outputs."""
     if output.activation == "softmax":
         labels = convert(reference.labels, reference.convention, CONVENTIONS[output.scheme])
         return np.stack([labels == value for value in output.labels])
@@ -49,7 +49,7 @@ def output_masks(reference: Segmentation, output: Output) -> Array:
 def pack(fractions: Array, activation: str) -> Array:
     """Return (H, W) uint8 with a bit for each output of (O, H, W) fractions of a network pixel.
 
-    A pixel belongs to an output that fills half of it; of classes, to the one that fills most of it.
+    A pixel belongs to each output that fills at least half of it; of classes, to the largest.
     """
     if activation == "softmax":
         return np.asarray(np.uint8(1) << fractions.argmax(axis=0).astype(np.uint8))

@@ -1,4 +1,4 @@
-"""Lightning's trainer, set up as a recipe says: callbacks, loggers, devices."""
+"""Lightning trainer of a recipe: callbacks, loggers, devices."""
 
 from __future__ import annotations
 
@@ -32,15 +32,15 @@ def make_trainer(
     Parameters
     ----------
     recipe : Recipe
-        How it trains.
+        Recipe of the training.
     run : Path
         Folder of the training.
     machine : ComputeSettings
-        On what.
+        Computing resources.
     validates : bool
-        Whether anybody is left to validate on.
+        Whether there are validation cases.
     steps : int
-        Of an epoch.
+        Steps of an epoch.
     """
     kind, devices = machine.choose()
     loggers = _loggers(run)
@@ -69,7 +69,7 @@ def make_trainer(
 
 
 def be_quiet() -> None:
-    """Leave what concerns developers of trainers out of users' sight."""
+    """Silence messages of Lightning and MONAI that do not concern users."""
     logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)
     logging.getLogger("lightning.fabric").setLevel(logging.ERROR)
     warnings.filterwarnings("ignore", module="lightning")
