@@ -517,3 +517,20 @@ def test_writing_never_replaces_unasked(tmp_path: Path) -> None:
         hdf5.write_mask(seg, tmp_path / "a.h5")
     hdf5.write_mask(seg, tmp_path / "a.h5", overwrite=True)
     assert [p.name for p in tmp_path.iterdir()] == ["a.h5"]
+
+
+def test_a_heap_in_a_circle_does_not_hang(tmp_path: Path) -> None:
+    path = tmp_path / "a.h5"
+    with h5py.File(path, "w") as file:
+        file["data"] = ramp(4, H, W)
+        file["data"].attrs["axes"] = "ZYX"
+    assert hdf5.open_case(path).images[0].data.shape == (4, H, W)
+    content = bytearray(path.read_bytes())
+    heap = content.index(b"GCOL")
+    place = heap + 16
+    while content[place]:  # object 0 is the free block
+        place += 16 + -(-int.from_bytes(content[place + 8 : place + 16], "little") // 8) * 8
+    content[place + 8 : place + 16] = bytes(8)
+    path.write_bytes(content)
+    with pytest.raises(InputError, match="damaged"):
+        hdf5.open_case(path)

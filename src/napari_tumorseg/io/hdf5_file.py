@@ -7,6 +7,7 @@ dataset or its chunks declare is checked before memory is taken.
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -47,6 +48,10 @@ _NETWORK_PARTS = {"keras_version", "layer_names", "model_weights", "optimizer_we
 
 _SMALLEST = 8
 """Pixels that two axes of an image have at least; smaller arrays are tables, affines, settings."""
+_SEARCHED = 64 << 20
+_HEAP = b"GCOL\1\0\0\0"
+_HEAP_HEAD = 16
+_OBJECT = struct.Struct("<H6xQ")  # number and size of an object in a heap
 
 
 @dataclass(frozen=True, eq=False)
@@ -90,6 +95,7 @@ def opened(path: Path) -> Iterator[h5py.File]:
     """
     if not path.is_file():
         raise InputError(f"{path} is not there")
+    _check_heaps(path)
     try:
         file = h5py.File(path, "r")
     except PermissionError:
@@ -102,6 +108,41 @@ def opened(path: Path) -> Iterator[h5py.File]:
             yield file
         except (OSError, RuntimeError, ValueError) as error:  # h5py meets damage wherever it looks
             raise InputError(f"{path} cannot be read: it is damaged or truncated") from error
+
+
+def _check_heaps(path: Path) -> None:
+    """Refuse a file whose global heap (of texts) has a free block of size 0: HDF5 never returns from it.
+
+    Only the beginning of a large file is searched, where heaps of attributes usually lie.
+
+    Raises
+    ------
+    InputError
+        If it has one.
+    """
+    try:
+        with path.open("rb") as file:
+            content = file.read(_SEARCHED)
+    except OSError:  # HDF5 will not open it either
+        return
+    start = content.find(_HEAP)
+    while start >= 0:
+        if _has_empty_block(content, start):
+            raise InputError(f"{path} cannot be read: it is damaged or truncated")
+        start = content.find(_HEAP, start + 1)
+
+
+def _has_empty_block(content: bytes, start: int) -> bool:
+    """Tell whether a heap that begins at `start` has a free block, which is object 0, of size 0."""
+    head = content[start + len(_HEAP) : start + _HEAP_HEAD]
+    end = min(start + int.from_bytes(head[-8:], "little"), len(content) - _OBJECT.size)
+    place = start + _HEAP_HEAD
+    while place <= end:
+        number, size = _OBJECT.unpack_from(content, place)
+        if number == 0:
+            return bool(size == 0)
+        place += _OBJECT.size + -(-size // 8) * 8
+    return False
 
 
 def groups(file: h5py.File, path: Path) -> list[Group]:
