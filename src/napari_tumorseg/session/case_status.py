@@ -118,5 +118,5 @@ def backup(path: Path) -> str:
             if kept.read_bytes() == content:
                 break
     except OSError as error:
-        raise OutputError(f"the content of {path} cannot be copied: {error.strerror or error}") from error
+        raise OutputError(f"the content of {path} cannot be kept: {error.strerror or error}") from error
     return f"the content of {path.name} is kept as {kept.name}"
