@@ -158,15 +158,20 @@ def agreement_table(a: Agreement) -> Table:
 
 def summary(m: Measurements) -> str:
     """Return the regions that were found and their sizes, in one sentence."""
-    regions = [row for row in m.rows if row.kind == "region" and row.voxels]
-    others = [row for row in m.rows if row.kind == "label" and row.voxels and not _is_in_regions(row, m)]
-    beside = "".join(f"; {row.title} {_size(row)}" for row in others)
+    regions = [row for row in m.rows if row.voxels and row.kind == "region"]
+    others = "".join(f"; {row.title} {_size(row)}" for row in _outside_regions(m))
     if not regions:
-        return f"no tumour found{beside}"
+        return f"no tumour found{others}"
     sizes = [f"{row.name} {_size(row)}" for row in regions]
     sizes[0] += _extent(regions[0])
     unknown = "" if m.unit == "mm" else "; the voxel size is unknown"
-    return f"tumour found: {', '.join(sizes)}{beside}{unknown}"
+    return f"tumour found: {', '.join(sizes)}{others}{unknown}"
+
+
+def _outside_regions(m: Measurements) -> list[RegionStats]:
+    """Return the labels that were found and are in no region, such as a cavity."""
+    inside = {label for row in m.rows if row.kind == "region" for label in row.labels}
+    return [row for row in m.rows if row.voxels and not inside.issuperset(row.labels)]
 
 
 def _size(row: RegionStats) -> str:
@@ -179,11 +184,6 @@ def _extent(row: RegionStats) -> str:
         return ""
     several = f", {row.components} components" if row.components > 1 else ""
     return f" (longest diameter {row.longest_diameter_mm:.1f} mm{several})"
-
-
-def _is_in_regions(row: RegionStats, m: Measurements) -> bool:
-    regions = (other for other in m.rows if other.kind == "region")
-    return any(set(row.labels) <= set(other.labels) for other in regions)
 
 
 def _values(m: Measurements, row: RegionStats) -> list[Any]:
