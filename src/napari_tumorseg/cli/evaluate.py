@@ -185,12 +185,18 @@ def _go_through(
                 results.append(step.result)
                 bars.update(cases, completed=len(results))
                 if isinstance(step.result, FailedCase):
-                    show_warnings([f"{step.name} is left out: {step.result.error}"])
+                    show_warnings([_left_out(step.result)])
         except KeyboardInterrupt:
             stopped = f"cancelled after {len(results)} of {count(len(planned.data.cases), 'case')}"
         except Exception as error:  # raised again once what is finished is written
             stopped, failed = "an error ended the run", error
     return planned.conclude(results, time.perf_counter() - start, stopped), failed
+
+
+def _left_out(failure: FailedCase) -> str:
+    from napari_tumorseg.errors import Notice, remedy_of
+
+    return Notice(f"{failure.name} is left out: {failure.error}", remedy_of(failure.error))
 
 
 def _finish(

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from napari_tumorseg._version import __version__
-from napari_tumorseg.errors import TumorSegError
+from napari_tumorseg.errors import Notice, TumorSegError
 from napari_tumorseg.evaluation.case import CaseScorer, Loaded
 from napari_tumorseg.evaluation.result import Evaluation
 from napari_tumorseg.evaluation.scores import CaseScores, FailedCase
@@ -215,15 +215,15 @@ def evaluate(
     return planned.conclude(results, time.perf_counter() - start)
 
 
-def reason(error: BaseException, case: CaseRef) -> str:
+def reason(error: TumorSegError | MemoryError | OSError, case: CaseRef) -> Notice:
     """Return why a case failed, without the folders above the data: they can name patients."""
     if isinstance(error, MemoryError):
-        return "memory ran out"
+        return Notice("memory ran out")
     text = str(error)
     above = {case.path.resolve().parent, case.path.absolute().parent, case.path.parent} - {Path()}
     for folder in sorted(map(str, above), key=len, reverse=True):
         text = text.replace(f"{folder}{os.sep}", "")
-    return " ".join(text.split())
+    return Notice(" ".join(text.split()), error.remedy if isinstance(error, TumorSegError) else None)
 
 
 def _about(model: Model) -> dict[str, Any]:
