@@ -9,6 +9,7 @@ from typing import Any
 import nibabel as nib
 import numpy as np
 import torch
+from torch import nn
 
 from napari_tumorseg.geometry import Array, Grid
 from napari_tumorseg.models import Model, ModelCard
@@ -55,6 +56,16 @@ def card_of(roles: Sequence[str] = ("flair",), **changes: Any) -> ModelCard:
         both = isinstance(content, dict) and isinstance(tables.get(table), dict)
         tables[table] = tables[table] | content if both else content
     return ModelCard.model_validate(tables)
+
+
+def count_parameters(net: nn.Module) -> tuple[int, int]:
+    """Return how many trainable parameters and how many batch-norm running statistics there are.
+
+    Their sum is what Keras calls the total; `num_batches_tracked`, which Keras has not, is left out.
+    """
+    trainable = sum(p.numel() for p in net.parameters() if p.requires_grad)
+    statistics = sum(b.numel() for n, b in net.named_buffers() if n.endswith(("running_mean", "running_var")))
+    return trainable, statistics
 
 
 def threshold_net(channels: Sequence[int], limits: Sequence[float], inputs: int = 1) -> UNet:

@@ -78,7 +78,7 @@ class IntensityRange:
 
     @property
     def tissue_on_both_sides(self) -> bool:
-        """Whether tissue is darker and brighter than the background, as after z-scoring the brain alone."""
+        """True if tissue is darker and brighter than the background, as after z-scoring the brain alone."""
         return self.background - self.low > _BELOW * (self.high - self.background)
 
     def is_tissue(self, values: Array) -> Array:

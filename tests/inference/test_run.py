@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import itertools
 import json
-import sys
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -18,7 +17,7 @@ import torch
 import napari_tumorseg as ts
 from napari_tumorseg.errors import InputError, ModelError, RoleError
 from napari_tumorseg.geometry import Grid
-from napari_tumorseg.inference import PostSettings, Progress, Settings, run, segment
+from napari_tumorseg.inference import PostSettings, Progress, Settings, provenance, run, segment
 from napari_tumorseg.models import Model, get_model
 from napari_tumorseg.models.unet import UNet
 from napari_tumorseg.scan import Image, Role, Scan, Segmentation
@@ -300,9 +299,7 @@ def test_a_missing_role_is_a_sentence(lesion_model: Model) -> None:
 
 def test_a_card_for_another_network_is_a_sentence(tmp_path: Path) -> None:
     model = save_model(tmp_path, threshold_net([0], [1]), card_of(("flair", "t1c")))
-    with pytest.raises(
-        ModelError, match="takes 1 channels and gives 1, but the card of tiny tells of 2 and 1"
-    ):
+    with pytest.raises(ModelError, match="takes 1 channels and gives 1, but the card of tiny states 2 and 1"):
         segment(make_scan({"flair": head(), "t1c": head()}), model)
 
 
@@ -359,8 +356,7 @@ def test_a_file_that_cannot_be_read_any_more_costs_no_result(
     def gone(*_: object) -> None:
         raise OSError(5, "Input/output error")
 
-    module = sys.modules["napari_tumorseg.inference.run"]
-    monkeypatch.setattr(module, "hashlib", SimpleNamespace(file_digest=gone, sha256=hashlib.sha256))
+    monkeypatch.setattr(provenance, "hashlib", SimpleNamespace(file_digest=gone, sha256=hashlib.sha256))
     seg = segment(scan, lesion_model)
     (entry,) = seg.provenance["inputs"]
     assert seg.labels.any() and "sha256" not in entry

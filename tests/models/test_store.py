@@ -142,9 +142,7 @@ def test_weights_that_were_tampered_with(folder: Path) -> None:
 
 def test_a_card_that_counts_otherwise_than_its_weights(folder: Path) -> None:
     save_model(folder, threshold_net([0, 0], [1, 2]), card_of())
-    with pytest.raises(
-        ModelError, match="takes 1 channels and gives 2, but the card of tiny tells of 1 and 1"
-    ):
+    with pytest.raises(ModelError, match="takes 1 channels and gives 2, but the card of tiny states 1 and 1"):
         get_model("tiny").load()
 
 

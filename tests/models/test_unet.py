@@ -10,7 +10,8 @@ import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import Tensor
 
-from napari_tumorseg.models.unet import UNet, count_parameters
+from napari_tumorseg.models.unet import UNet
+from tests.builders import count_parameters
 
 Weights = dict[str, Tensor]
 

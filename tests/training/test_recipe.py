@@ -6,8 +6,9 @@ from pathlib import Path
 import pytest
 
 from napari_tumorseg.errors import InputError
-from napari_tumorseg.models.unet import UNet, count_parameters
+from napari_tumorseg.models.unet import UNet
 from napari_tumorseg.training.recipe import list_recipes, load_recipe, parse_recipe
+from tests.builders import count_parameters
 
 PUBLISHED = {
     "hassan2025": 31_042_113,

@@ -1,4 +1,4 @@
-"""A model over a scan, slice by slice. Importing this package does not import torch."""
+"""Segmentation of a scan by a model, slice by slice. Importing this package does not import torch."""
 
 from napari_tumorseg.inference.confidence import RegionConfidence, find
 from napari_tumorseg.inference.model_selection import choose_model, missing_roles, suitability_warnings

@@ -1,4 +1,4 @@
-"""What a model found and how sure it is of it, in numbers and in words."""
+"""Regions that a model found and its confidence in each, in numbers and in words."""
 
 from __future__ import annotations
 
@@ -35,19 +35,19 @@ class RegionConfidence:
 
     @property
     def found(self) -> bool:
-        """Whether the mask holds any of it."""
+        """True if the mask holds any of it."""
         return self.voxels > 0
 
 
 def find(
     labels: Array, probabilities: Mapping[str, Array], box: tuple[slice, ...], output: Output
 ) -> list[RegionConfidence]:
-    """Return what a mask holds of each output of a model, and what its probabilities say of it.
+    """Return the size of each output of a model in a mask, and the model's confidence in it.
 
     Parameters
     ----------
     labels : (Z, Y, X) array of uint8
-        The mask, as it came or corrected.
+        The mask, as predicted or corrected.
     probabilities : mapping of str to array of uint8
         Per output, 255 for 1, in `box`.
     box : tuple of slice
@@ -72,9 +72,9 @@ def find(
 
 
 def in_words(found: Sequence[RegionConfidence]) -> str:
-    """Return one sentence: what was found, and of what was not, how near the model came to it.
+    """Return one sentence on the regions that were found, and how near the model came to the others.
 
-    A probability is what the model says, not how often it is right.
+    A probability is the model's own estimate, not how often it is right.
     """
     there = [one for one in found if one.found]
     absent = [one for one in found if not one.found]
@@ -101,7 +101,7 @@ def as_dict(found: Sequence[RegionConfidence]) -> dict[str, dict[str, float | in
 
 
 def _chance(p: float | None) -> str:
-    """Return a probability with two decimals; never 0.00 or 1.00, which would be certainty."""
+    """Return a probability with two decimals; never 0.00 or 1.00, which would mean certainty."""
     if p is None:
         return "unknown"
     if p < 0.005:

@@ -1,4 +1,4 @@
-"""Tidying a segmentation: each step optional, in mm, region by region, inside the tumour's box.
+"""Post-processing of a segmentation: optional steps, in mm, region by region, inside the tumour's box.
 
 A mask is worked on as nested regions, from the outermost inwards (whole tumour, core, enhancing), not as
 loose labels: what one region loses falls to the region around it, and no inner region can leave its outer
@@ -35,7 +35,7 @@ def postprocess(
     brain: Array | None = None,
     certain: Array | None = None,
 ) -> tuple[Array, tuple[str, ...]]:
-    """Return the mask after the steps asked for, and what a user should know about them.
+    """Return the mask after the steps asked for, and notes on steps that had no effect.
 
     Parameters
     ----------
@@ -44,13 +44,13 @@ def postprocess(
     grid : Grid
         Its spacing; under shear the axes are taken to be perpendicular.
     convention : LabelConvention
-        What the labels mean.
+        Convention of the labels.
     settings : PostSettings
         The steps.
     brain : (Z, Y, X) array of bool, optional
         The brain, for `inside_brain`.
     certain : (Z, Y, X) array of bool, optional
-        Where the model is certain of tumour, for `min_confident_voxels`.
+        Voxels where the model is confident of tumour, for `min_confident_voxels`.
 
     Returns
     -------
@@ -90,7 +90,7 @@ class _Steps:
 
     @property
     def idle(self) -> bool:
-        """Whether nothing is left to do."""
+        """True if nothing is left to do."""
         asked = (self.opening, self.closing, self.fill, self.min_voxels > 1, self.largest, self.inside_brain)
         return not (any(asked) or self.min_confident)
 
@@ -143,7 +143,7 @@ def _listed(names: list[str]) -> str:
 def _tidy_regions(
     labels: Array, convention: LabelConvention, steps: _Steps, brain: Array | None, certain: Array | None
 ) -> None:
-    """Tidy each region of `labels`, a box, in place, from the outermost inwards."""
+    """Post-process each region of `labels`, a box, in place, from the outermost inwards."""
     free = np.ones(256, dtype=bool)
     in_regions = {value for members in convention.regions.values() for value in members}
     free[[v for v in range(1, 256) if v not in in_regions]] = False

@@ -1,4 +1,4 @@
-"""The network, slice by slice: devices, batches and what to do when memory runs out."""
+"""The network, slice by slice: devices, batches and handling of memory that runs out."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _GPU_BATCH, _CPU_BATCH = 16, 4
 _CPU_PIXELS = 4 * 128 * 128
 """Pixels of a batch beyond which the CPU gains nothing; below, a slice alone does not keep its cores busy."""
 _MEMORY_SIGNS = ("out of memory", "can't allocate memory", "not enough memory", "alloc_cpu", "alloc_failed")
-"""How back ends put it that have no exception of their own for it."""
+"""Words of back ends that have no exception of their own for a lack of memory."""
 
 
 def available_devices() -> list[str]:
@@ -52,7 +52,7 @@ def choose_device(wanted: str) -> str:
 
 
 class Runner:
-    """A network on a device, with a ladder for when its memory runs out.
+    """A network on a device, which steps down when memory runs out.
 
     The batch halves until it is one slice; then the CPU takes over.
 
@@ -180,7 +180,7 @@ def chunk_of(prepared: Prepared, runner: Runner, todo: Sequence[int]) -> Sequenc
 
 
 def stopwatch(total: int, clock: Callable[[], float] = time.perf_counter) -> Callable[[int], float | None]:
-    """Return a function that tells the seconds left when given how many slices are done."""
+    """Return a function that estimates the seconds left from the number of slices done."""
     start = clock()
 
     def left(done: int) -> float | None:

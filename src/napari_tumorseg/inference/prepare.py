@@ -1,7 +1,7 @@
-"""From a scan to the network's input, slice by slice.
+"""Preparation of the network's input from a scan, slice by slice.
 
-What concerns the whole volume (foreground, statistics, the window around the tissue) is found in one pass
-over the slices; a slice is only normalised and resampled when its turn comes. Cropping changes neither
+Foreground, statistics and the window around the tissue are found in one pass over the volume; a slice is
+normalised and resampled only when it is run. Cropping changes neither
 sampling nor statistics.
 """
 
@@ -83,7 +83,7 @@ class Channel:
     Attributes
     ----------
     role : Role
-        What it is; it may stand in for another one.
+        Its own role; it may stand in for another one.
     data : (slice, row, column) array
         A view of the scan.
     intensity_range : IntensityRange
@@ -99,7 +99,7 @@ class Channel:
 
     @classmethod
     def of(cls, role: Role, image: Image, slice_plane: SlicePlane) -> Channel:
-        """Look once over an image."""
+        """Return the channel of an image."""
         low, high = image.data.min(), image.data.max()
         finite = bool(np.isfinite(low) and np.isfinite(high))
         if not finite and not np.isfinite(image.data).any():
@@ -118,11 +118,11 @@ class Channel:
 
 @dataclass(frozen=True, eq=False)
 class Survey:
-    """What one pass over a channel found."""
+    """Results of one pass over a channel."""
 
     rows: Array  # (slices, rows) bool, where a slice has foreground
     columns: Array  # (slices, columns)
-    values: Array  # what the statistics are taken from
+    values: Array  # voxels that the statistics are taken from
 
 
 @dataclass(frozen=True, eq=False)
@@ -134,9 +134,9 @@ class Prepared:
     card : ModelCard
         The model's.
     slice_plane : SlicePlane
-        How the scan is cut.
+        Plane of the slices.
     shape : (slices, rows, columns)
-        Of the cut scan.
+        Of the scan in that plane.
     channels : tuple of Channel or None
         In the order of the card's roles; None is fed zeros.
     statistics : tuple of Statistics or None
@@ -172,7 +172,7 @@ class Prepared:
     def slice_input(self, index: int, window_of: int | None = None) -> Array:
         """Return the channels of one slice alone, in its own window or that of another one.
 
-        With neighbours, the last few are remembered: each is asked for several times.
+        With neighbours, the last few are kept: each is needed several times.
         """
         rows, columns = self.windows[index if window_of is None else window_of]
         key = (index, id(rows), id(columns))
@@ -243,7 +243,7 @@ class Prepared:
 def prepare(
     scan: Scan, card: ModelCard, stride: int, margin: int = MARGIN, analysis: ScanAnalysis | None = None
 ) -> Prepared:
-    """Look once over a scan and plan its slices.
+    """Return a scan ready to be run: its channels, statistics and the windows of its slices.
 
     Parameters
     ----------
@@ -285,7 +285,7 @@ def prepare(
 
 
 def _channels(scan: Scan, card: ModelCard, slice_plane: SlicePlane) -> tuple[Channel | None, ...]:
-    """Return a channel for each role; one that stands in for another is looked over only once."""
+    """Return a channel for each role; one that stands in for another is made only once."""
     made: dict[Role, Channel] = {}
     channels: list[Channel | None] = []
     for role in card.input.roles:
@@ -312,7 +312,7 @@ def _tissue(channel: Channel, rule: Foreground, brain: Array | None, index: int)
 
 
 def _survey(channel: Channel, card: ModelCard, brain: Array | None) -> Survey:
-    """Walk over a channel's slices once."""
+    """Return foreground and voxels for statistics, from one pass over a channel's slices."""
     count, height, width = channel.data.shape
     rows, columns = np.zeros((count, height), dtype=bool), np.zeros((count, width), dtype=bool)
     collect = card.input.normalisation.scope == "volume"

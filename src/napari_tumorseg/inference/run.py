@@ -1,25 +1,21 @@
-"""A model over a scan: the one way from a scan to a segmentation, for the library, the panel and the CLI."""
+"""Run of a model over a scan, for the library, the panel and the command line."""
 
 from __future__ import annotations
 
-import hashlib
-import platform
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Generator, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from scipy import special
 
-from napari_tumorseg._version import __version__
 from napari_tumorseg.errors import InputError, RoleError
 from napari_tumorseg.geometry import Array
 from napari_tumorseg.inference.confidence import as_dict, find
 from napari_tumorseg.inference.model_selection import choose_model, missing_roles, suitability_warnings
 from napari_tumorseg.inference.postprocess import postprocess
 from napari_tumorseg.inference.prepare import Prepared, prepare
+from napari_tumorseg.inference.provenance import provenance_of
 from napari_tumorseg.inference.scan_analysis import ScanAnalysis
 from napari_tumorseg.inference.settings import Progress, Settings
 from napari_tumorseg.models.card import ModelCard, Output
@@ -91,10 +87,10 @@ def run(
     todo = _wanted(prepared, settings.slices)
     canvas = _Canvas(scan, prepared, settings, todo)
     left = predict.stopwatch(len(todo))
-    told = 0
+    seen = 0
     for done, result in enumerate(predict.slices(prepared, runner, todo), start=1):
         labels = canvas.draw(result.index, result.logits)
-        note, told = " ".join(runner.notes[told:]), len(runner.notes)
+        note, seen = " ".join(runner.notes[seen:]), len(runner.notes)
         yield Progress(done, len(todo), prepared.slice_plane.axes[0], result.index, labels, left(done), note)
     notes = (*suitability_warnings(scan, card, analysis), *_unused(card, settings, todo), *runner.notes)
     return _finish(scan, chosen, settings, canvas, _Ran(runner.device, flip, notes, analysis))
@@ -102,9 +98,9 @@ def run(
 
 @dataclass(eq=False)
 class _Canvas:
-    """Where finished slices are drawn: labels of the whole volume, probabilities only where asked for.
+    """Labels of the whole volume, and probabilities if asked for, filled slice by slice.
 
-    Outside what the window covers there are no labels; probabilities are kept in the box of what is run.
+    Outside the network's window there are no labels; probabilities are kept in the box of the slices run.
     """
 
     scan: Scan
@@ -173,12 +169,12 @@ def decode(logits: Array, output: Output, threshold: float | None = None) -> Arr
 
 
 def post_settings(settings: Settings, card: ModelCard) -> PostSettings:
-    """Return the post-processing of a run: as it is told, or the card's."""
+    """Return the post-processing of a run: the settings' or the card's."""
     return settings.post or card.postprocessing
 
 
 def is_certain(logits: Array, output: Output) -> Array:
-    """Return where (rows, columns) any output but the background is certain, as the card says."""
+    """Return where (rows, columns) any output but the background is above the card's level of certainty."""
     if output.activation == "softmax":
         tumour = [value != 0 for value in output.labels]
         return np.asarray(special.softmax(logits, axis=0)[tumour].sum(axis=0) > output.certain)
@@ -188,8 +184,8 @@ def is_certain(logits: Array, output: Output) -> Array:
 def probabilities(logits: Array, output: Output, may: Array | None = None) -> Array:
     """Return the probabilities of a slice as uint8, 255 for 1.
 
-    Where no label may be (`may` is False), all is background: so a threshold on them gives what `decode` and
-    the card's rules give.
+    Where no label is allowed (`may` is False), all is background, so that a threshold on them gives the same
+    as `decode` and the card's rules.
     """
     softmax = output.activation == "softmax"
     chance = special.softmax(logits, axis=0) if softmax else special.expit(logits)
@@ -218,7 +214,7 @@ def _wanted(prepared: Prepared, slices: range | None) -> list[int]:
 
 
 def _unused(card: ModelCard, settings: Settings, todo: list[int]) -> list[str]:
-    """Return what had no effect, a sentence each: an empty mask must not pass for an answer."""
+    """Return a sentence for each setting that had no effect, and one if no slice was run."""
     found = []
     if not todo:
         found.append("no slice differs from the background, so none was run; the mask is empty")
@@ -229,7 +225,7 @@ def _unused(card: ModelCard, settings: Settings, todo: list[int]) -> list[str]:
 
 @dataclass(frozen=True)
 class _Ran:
-    """How a run went, as far as the settings do not tell."""
+    """Facts about a run that are not in its settings."""
 
     device: str
     flip: bool
@@ -238,95 +234,19 @@ class _Ran:
 
 
 def _finish(scan: Scan, model: Model, settings: Settings, canvas: _Canvas, ran: _Ran) -> Segmentation:
+    """Post-process the labels and return them with their provenance."""
     card = model.card
     convention = CONVENTIONS[card.output.scheme]
     post = post_settings(settings, card)
     brain = ran.analysis.brain if post.inside_brain else None
     labels, more = postprocess(canvas.labels, scan.grid, convention, post, brain, canvas.certain)
-    provenance: dict[str, Any] = {
-        "created": datetime.now(UTC).isoformat(timespec="seconds"),
-        "purpose": "research use only, not for diagnosis",
-        "model": _about_model(model),
-        "settings": _about_settings(card, settings, post, ran),
-        "inputs": _about_inputs(scan, card),
-        "warnings": [*scan.warnings, *ran.notes, *more],
-        "versions": _versions(),
-    }
+    warnings = (*scan.warnings, *ran.notes, *more)
+    provenance = provenance_of(
+        scan, model, settings, post, device=ran.device, flip=ran.flip, warnings=warnings
+    )
     if canvas.box is not None:
         found = find(labels, canvas.probabilities, canvas.box, card.output)
         provenance["findings"] = as_dict(found)
     return Segmentation(
         labels, scan.grid, convention, scan.case, None, provenance, canvas.probabilities, canvas.box
     )
-
-
-def _about_model(model: Model) -> dict[str, Any]:
-    from napari_tumorseg.models.weight_files import sha256
-
-    card = model.card
-    return {
-        "name": card.name,
-        "version": card.version,
-        "origin": model.origin,
-        "sha256": card.sha256 or sha256(model.weights),
-        "licence": card.about.licence,
-    }
-
-
-def _about_settings(card: ModelCard, settings: Settings, post: PostSettings, ran: _Ran) -> dict[str, Any]:
-    slices, output = settings.slices, card.output
-    return {
-        "device": ran.device,
-        "flip": ran.flip,
-        "threshold": (settings.threshold or output.threshold) if output.activation == "sigmoid" else None,
-        "slices": None if slices is None else {"first": slices[0], "last": slices[-1]},
-        "postprocessing": post.model_dump(),
-    }
-
-
-def _about_inputs(scan: Scan, card: ModelCard) -> list[dict[str, str]]:
-    """Return name, role and hash of each input; names of files only, since paths can name patients."""
-    told = []
-    for role, image in scan.roles.items():
-        if role not in card.input.roles:
-            continue
-        entry = {"role": str(role), "name": image.source.name if image.source else image.name}
-        found = _file_sha256(image.source)
-        if found is not None:
-            entry["sha256"] = found
-        else:
-            entry["sha256_of_voxels"] = _voxels_sha256(image.data)
-        if image.note:
-            entry["note"] = image.note
-        told.append(entry)
-    return told
-
-
-def _file_sha256(path: Path | None) -> str | None:
-    """Return the SHA-256 of a file, None where there is none any more: the result is worth having without."""
-    if path is None or not path.is_file():
-        return None
-    try:
-        with path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
-    except OSError:
-        return None
-
-
-def _voxels_sha256(data: Array) -> str:
-    """Return the SHA-256 of an array in C order, slice by slice: a turned view is not copied whole."""
-    found = hashlib.sha256()
-    for plane in data:
-        found.update(np.ascontiguousarray(plane).data)
-    return found.hexdigest()
-
-
-def _versions() -> Mapping[str, str]:
-    import torch
-
-    return {
-        "napari-tumorseg": __version__,
-        "torch": str(torch.__version__),
-        "numpy": np.__version__,
-        "python": platform.python_version(),
-    }

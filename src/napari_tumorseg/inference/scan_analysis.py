@@ -35,7 +35,7 @@ class ScanAnalysis:
 
     @cached_property
     def stripped(self) -> bool:
-        """Whether the skull seems to be removed."""
+        """True if the skull seems to be removed."""
         if self._known_stripped is not None:
             return self._known_stripped
         return looks_stripped(self._scan.reference.data, self.intensity_range)

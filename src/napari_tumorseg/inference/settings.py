@@ -1,4 +1,4 @@
-"""What a run can be told, and what it tells while it goes on."""
+"""Settings of a run, and its progress."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from napari_tumorseg.post_settings import PostSettings
 
 @dataclass(frozen=True)
 class Settings:
-    """How to run a model.
+    """Settings of a run.
 
     Attributes
     ----------
@@ -48,7 +48,7 @@ class Settings:
 
 @dataclass(frozen=True, eq=False)
 class Progress:
-    """One slice is finished.
+    """Progress of a run after a slice.
 
     Attributes
     ----------

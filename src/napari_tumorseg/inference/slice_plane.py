@@ -1,4 +1,4 @@
-"""Slices as people and networks see them: the three anatomical planes of a canonical array."""
+"""The three anatomical planes in which a canonical array is sliced."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from napari_tumorseg.models.card import Plane
 
 @dataclass(frozen=True)
 class SlicePlane:
-    """How a canonical (Z, Y, X) array is cut: slice axis first, then rows downwards and columns rightwards.
+    """Order of axes in a plane: slice axis first, then rows downwards and columns rightwards.
 
     Axial slices have anterior on top and the patient's left on the right; coronal and sagittal ones have
     the head on top.
@@ -50,4 +50,4 @@ PLANES: dict[Plane, SlicePlane] = {
     "coronal": SlicePlane((1, 0, 2), True, True),
     "sagittal": SlicePlane((2, 0, 1), True, False),
 }
-"""How each plane is cut."""
+"""Planes by name."""

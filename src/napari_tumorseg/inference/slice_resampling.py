@@ -1,4 +1,4 @@
-"""From the pixels of a slice to those of the network and back, each axis by one sparse matrix.
+"""Resampling between the pixels of a slice and those of the network, by one sparse matrix for each axis.
 
 Resampling, padding, cropping to a window and reducing by a mean are all linear and separable, so they are
 composed once per scan into a matrix per axis; a slice then costs two sparse products, and sampling does
@@ -19,7 +19,7 @@ from napari_tumorseg.geometry import Array
 from napari_tumorseg.models.card import Size
 
 _MUCH_LARGER = 1.5
-"""Where no spacing tells, a slice is shrunk onto the canvas if it is larger than that by this factor."""
+"""A slice of unknown spacing is shrunk onto the canvas if it is larger than that by this factor."""
 
 
 _WORTH_CROPPING = 0.8
@@ -37,7 +37,7 @@ class AxisMap:
     up : (covered, window) sparse array of float32
         Takes values at the network's pixels back to the slice's, linearly.
     covered : slice
-        The slice's pixels that the window covers; the network says nothing about others.
+        The slice's pixels that the window covers; there is no output for others.
     """
 
     down: sparse.csr_array
@@ -112,9 +112,9 @@ def _map_of(length: int, scale: _Scale, reduce: int, low: int, high: int) -> Axi
 
 
 def shrink_factor(lengths: tuple[int, int], spacing: float | None, size: Size) -> float:
-    """Return how many slice pixels make one of the canvas where no spacing tells: 1 unless far too large."""
-    told = spacing is not None and size.spacing is not None
-    if told or size.canvas is None or size.fit == "stretch":
+    """Return slice pixels per canvas pixel of unknown spacing: 1 unless the slice is far too large."""
+    known = spacing is not None and size.spacing is not None
+    if known or size.canvas is None or size.fit == "stretch":
         return 1.0
     factor = max(n / c for n, c in zip(lengths, size.canvas, strict=True))
     return factor if factor > _MUCH_LARGER else 1.0
@@ -143,7 +143,7 @@ def _window(
     """Return the window in network pixels: the tissue and a margin, on the network's stride.
 
     It does not leave the canvas (or the slice, where there is none) unless the tissue does. Next to all of
-    a canvas is taken as the whole one: its border is a thing that the network has learnt.
+    a canvas is taken as the whole one: the network has learnt its border.
     """
     whole = size.canvas[axis] if size.canvas else float(scale.to_canvas(length))
     limits = (0, math.ceil(whole / size.reduce / stride))

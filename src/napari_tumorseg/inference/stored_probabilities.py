@@ -1,4 +1,4 @@
-"""What a run keeps of its probabilities, and the mask that they give at another threshold."""
+"""Probabilities that a run keeps, and the mask that they give at another threshold."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ Box = tuple[slice, ...]
 
 @dataclass(frozen=True, eq=False)
 class StoredProbabilities:
-    """Probabilities of a run and how labels are made of them.
+    """Probabilities of a run and the settings that turn them into labels.
 
     Attributes
     ----------
@@ -57,7 +57,7 @@ class StoredProbabilities:
     def of(
         cls, result: Segmentation, card: ModelCard, post: PostSettings | None, brain: Array | None = None
     ) -> StoredProbabilities | None:
-        """Return what a run kept, or None if it kept no probabilities.
+        """Return the probabilities that a run kept, or None if it kept none.
 
         Parameters
         ----------
@@ -66,13 +66,13 @@ class StoredProbabilities:
         card : ModelCard
             Of the model that was run.
         post : PostSettings or None
-            As the run was told; None: the card's.
+            Post-processing of the run; None: the card's.
         brain : array of bool, optional
             The brain, if `post.inside_brain`.
         """
         if not result.probabilities or result.probability_box is None:
             return None
-        told = result.provenance.get("settings", {})
+        settings = result.provenance.get("settings", {})
         where = bounding_box(result.labels)
         kept = None if where is None else (where, result.labels[where].copy())
         return cls(
@@ -82,25 +82,25 @@ class StoredProbabilities:
             output=card.output,
             post=post or card.postprocessing,
             brain=brain,
-            threshold=told.get("threshold") or card.output.threshold,
-            flipped=bool(told.get("flip")),
+            threshold=settings.get("threshold") or card.output.threshold,
+            flipped=bool(settings.get("flip")),
             _result=kept,
         )
 
     @property
     def convention(self) -> LabelConvention:
-        """What the labels mean."""
+        """Label convention of the output."""
         return CONVENTIONS[self.output.scheme]
 
     @property
     def shown(self) -> Mapping[str, Array]:
-        """The maps without that of the background, which says nothing new."""
+        """The maps without that of the background, which is redundant."""
         pairs = zip(self.output.names, self.output.labels, strict=True)
         return {name: self.probabilities[name] for name, label in pairs if label}
 
     @property
     def adjustable(self) -> bool:
-        """Whether a threshold has an effect: of classes the most probable one wins."""
+        """True if a threshold has an effect: among classes the most probable one wins."""
         return self.output.activation == "sigmoid"
 
     def result(self) -> Array:
@@ -149,7 +149,7 @@ class StoredProbabilities:
         return postprocess(labels, self.grid, self.convention, self.post, self.brain, certain)[0]
 
     def _certain(self) -> Array:
-        """Return where the model is certain of any output, as the run had it."""
+        """Return the voxels where the model is confident of any output, as in the run."""
         found = np.zeros(self.grid.shape, dtype=bool)
         level = _least_level(self.output.certain)
         for name in self.output.names:

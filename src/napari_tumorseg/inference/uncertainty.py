@@ -1,6 +1,6 @@
-"""How unsure a model is of each voxel, from the probabilities that a run kept.
+"""Uncertainty of a model at each voxel, from the probabilities that a run kept.
 
-The measure is the entropy of what the network says, in bits, as a share of the most it could be:
+The measure is the entropy of the probabilities, in bits, as a share of the most it could be:
 
 * outputs that are each a yes or no (sigmoid): of each output ``h(p) = -p log2 p - (1 - p) log2 (1 - p)``,
   and of these the largest; 1 where some output has p = 0.5;
@@ -9,7 +9,8 @@ The measure is the entropy of what the network says, in bits, as a share of the 
 
 The probabilities are those that the mask is made from: where the model averages with the left-right flipped
 slice (test-time augmentation), they are of the averaged logits, so that two passes that disagree make an
-uncertain voxel. It tells where the model hesitates, not where it is wrong: a confident mistake is dark here.
+uncertain voxel. It shows where the model hesitates, not where it is wrong: confident mistakes have low
+entropy.
 """
 
 from __future__ import annotations

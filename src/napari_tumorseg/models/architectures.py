@@ -30,7 +30,7 @@ Order: TypeAlias = Literal["conv-norm-relu", "conv-relu-norm", "conv-relu"]
 """Order of the layers of a block."""
 
 Norms: TypeAlias = Literal["both", "first", "none"]
-"""Which of the two convolutions of a block have a batch norm."""
+"""Convolutions of a block, of its two, that have a batch norm."""
 
 Upsampling: TypeAlias = Literal["transposed", "bilinear"]
 """A learnt 2x2 transposed convolution, or interpolation with aligned corners."""
@@ -56,7 +56,7 @@ class NetworkArguments(TomlTable):
     @property
     @abstractmethod
     def normalised(self) -> bool:
-        """Whether convolutions are followed by a norm."""
+        """True if convolutions are followed by a norm."""
 
     @classmethod
     def of(cls, arguments: Mapping[str, Any]) -> Self:
@@ -122,7 +122,7 @@ class UNetArguments(NetworkArguments):
 
     @property
     def normalised(self) -> bool:
-        """Whether blocks have batch norms."""
+        """True if blocks have batch norms."""
         return self.order != "conv-relu"
 
 

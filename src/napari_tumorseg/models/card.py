@@ -1,7 +1,7 @@
-"""What a model is, what it wants and what it gives: one card for built-in, trained and imported models.
+"""Model cards: one description for built-in, trained and imported models.
 
-A card is a TOML file beside the weights. Everything the inference needs to know of a model stands in
-its card; there is no code per model.
+A card is a TOML file beside the weights. It holds everything that inference
+needs to know of a model; there is no code per model.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ class Network(TomlTable):
 
 
 class Foreground(TomlTable):
-    """Which voxels are tissue, per channel.
+    """Rule for the voxels that are tissue, per channel.
 
     ``differs``: those that differ from the background value (the median of the volume's corners) by more
     than `tolerance`. ``fraction-of-max``: those above the background by more than `fraction` of what the
@@ -55,7 +55,7 @@ class Foreground(TomlTable):
 
 
 class Normalisation(TomlTable):
-    """How intensities are made comparable, per channel.
+    """Normalisation of intensities, per channel.
 
     ``zscore``: subtract the mean, divide by the standard deviation. ``minmax``: map minimum and maximum
     to 0 and 1. ``divide``: divide by `divisor`. ``none``: leave as they are.
@@ -82,7 +82,7 @@ class Normalisation(TomlTable):
 
 
 class Size(TomlTable):
-    """How a slice becomes the network's input.
+    """Size of the network's input, and the way from a slice to it.
 
     The slice is brought to `spacing` (where that and the scan's own are known), centred on a `canvas`
     (padded or cropped) or stretched to it, and reduced by means of `reduce` x `reduce` pixels.
@@ -95,7 +95,7 @@ class Size(TomlTable):
 
 
 class Input(TomlTable):
-    """What goes in."""
+    """Images, slices and their preparation."""
 
     roles: tuple[Role, ...] = Field(min_length=1, description="modality of each input channel, in order")
     accepts: tuple[tuple[Role, ...], ...] = Field(
@@ -125,12 +125,12 @@ class Input(TomlTable):
 
     @property
     def channels(self) -> int:
-        """How many channels the network takes: all roles of a slice, then those of its neighbours."""
+        """Channels of the network's input: all roles of a slice, then those of its neighbours."""
         return len(self.roles) * (2 * self.neighbours + 1)
 
     @property
     def offsets(self) -> tuple[int, ...]:
-        """Where the slices lie whose channels go in, in their order: the slice itself comes first."""
+        """Positions of the slices that go in, relative to the slice itself, which comes first."""
         return (0, *(sign * n for n in range(1, self.neighbours + 1) for sign in (-1, 1)))
 
     @property
@@ -140,7 +140,7 @@ class Input(TomlTable):
 
 
 class Output(TomlTable):
-    """What comes out and which labels it becomes.
+    """Outputs of the network and the labels that they become.
 
     With ``sigmoid``, `labels` holds one label per output, painted in that order where the output exceeds
     `threshold`: nested regions are given from the outermost inwards. With ``softmax``, `labels` holds the
@@ -175,7 +175,7 @@ class Output(TomlTable):
 
 
 class About(TomlTable):
-    """What people should know before they trust it."""
+    """Training data, figures, limits and licence, for people."""
 
     training: str = ""
     split: str = ""
@@ -194,7 +194,7 @@ class ModelCard(TomlTable):
     format : int
         Version of this layout.
     name, title, version, summary : str
-        What it is called; one sentence on what it does.
+        Names, version, and one sentence on what it does.
     network, input, output, postprocessing, about
         Its tables.
     sha256 : str
@@ -243,8 +243,8 @@ class ModelCard(TomlTable):
             f"{self.input.plane} slices, skull {self.input.skull}",
             f"Output: {', '.join(self.output.names)}, labels of {CONVENTIONS[self.output.scheme].title}",
         ]
-        told = (("Trained on", "training"), ("Split", "split"), ("Figures", "metrics"), ("Limits", "limits"))
-        for title, key in told:
+        texts = (("Trained on", "training"), ("Split", "split"), ("Figures", "metrics"), ("Limits", "limits"))
+        for title, key in texts:
             text = getattr(self.about, key)
             lines += [f"{title}: {text}"] if text else []
         lines.append(f"Licence: {self.about.licence}")

@@ -1,4 +1,4 @@
-"""Layouts of names that weights of a U-Net come in, translated into that of `UNet`; what they tell of it."""
+"""Translation of the weight names of known U-Nets into those of `UNet`, and inference of its arguments."""
 
 from __future__ import annotations
 
@@ -57,10 +57,10 @@ def to_unet_layout(state: Mapping[str, Tensor]) -> State:
 
 
 def infer_unet_arguments(state: Mapping[str, Tensor]) -> dict[str, Any]:
-    """Return the arguments of the `UNet` that weights were trained in, as far as they tell.
+    """Return the arguments of the `UNet` that weights were trained in, as far as they show them.
 
-    Channels, biases, norms, their order and the upsampling show in the weights. Dropout, which does
-    nothing at inference, and `norm_eps` do not: these keep their defaults.
+    Channels, biases, norms, their order and the upsampling show in the weights. Dropout, which has no
+    effect at inference, and `norm_eps` do not: they keep their defaults.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""Where models are kept: with the package, in the user's folder, or at any path."""
+"""Models with the package, in the user's folder, or at any path."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ _WEIGHTS = (".safetensors", ".pt", ".pth")
 
 @dataclass(frozen=True)
 class Model:
-    """A card and where its weights lie; nothing is loaded yet.
+    """A card and the path of its weights; nothing is loaded yet.
 
     Attributes
     ----------
     card : ModelCard
-        What it wants and gives.
+        Inputs, outputs and settings of the model.
     weights : Path
         ``.safetensors``, ``.pt`` or ``.pth``.
     origin : str
@@ -66,11 +66,11 @@ class Model:
         network = self.card.network
         net = load_network(self.weights, network.arguments or None, network.architecture)
         given = (net.arguments["in_channels"], net.arguments["out_channels"])
-        told = (self.card.input.channels, len(self.card.output.names))
-        if given != told:
+        stated = (self.card.input.channels, len(self.card.output.names))
+        if given != stated:
             raise ModelError(
                 f"{self.weights} takes {given[0]} channels and gives {given[1]}, but the card of {self.name} "
-                f"tells of {told[0]} and {told[1]}"
+                f"states {stated[0]} and {stated[1]}"
             )
         return net
 
@@ -197,7 +197,7 @@ def _assumed_card(path: Path) -> ModelCard:
     Raises
     ------
     ModelError
-        If the number of its channels does not tell what goes in or comes out.
+        If the number of its channels leaves inputs or outputs open.
     """
     from napari_tumorseg.models.state_dict_keys import infer_unet_arguments
     from napari_tumorseg.models.weight_files import load_state_dict

@@ -114,20 +114,10 @@ class UNet(SliceNetwork):
         return copied
 
 
-def count_parameters(net: nn.Module) -> tuple[int, int]:
-    """Return how many trainable parameters and how many batch-norm running statistics there are.
-
-    Their sum is what Keras calls the total; `num_batches_tracked`, which Keras has not, is left out.
-    """
-    trainable = sum(p.numel() for p in net.parameters() if p.requires_grad)
-    statistics = sum(b.numel() for n, b in net.named_buffers() if n.endswith(("running_mean", "running_var")))
-    return trainable, statistics
-
-
 class _DoubleConv(nn.Module):
     """Two 3x3 convolutions with ReLU and, where asked for, batch norm.
 
-    A norm before the ReLU is called `norm`, one behind it `post_norm`: names tell the order, so that
+    A norm before the ReLU is called `norm`, one behind it `post_norm`: the names show the order, so that
     weights trained in one order are never taken for the other.
     """
 

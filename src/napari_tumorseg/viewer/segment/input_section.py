@@ -1,4 +1,4 @@
-"""Panel section: which scan, and which layer plays which role."""
+"""Panel section: choice of a scan, and of the role of each layer."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ class InputSection(QWidget):
     """Shows the image layers of a scan with their roles; follows the layer list."""
 
     edited = Signal()
-    """What would be segmented has changed."""
+    """Another scan is chosen, or its layers or roles have changed."""
 
     def __init__(self, layers: LayerList) -> None:
         super().__init__()
@@ -95,7 +95,7 @@ class InputSection(QWidget):
 
     @property
     def problem(self) -> str:
-        """What keeps the choice from being a scan, in a sentence; empty if nothing does."""
+        """Sentence on why the choice is no scan; empty if it is one."""
         return problem_with(self.chosen)
 
     def detach(self) -> None:

@@ -50,7 +50,7 @@ class ModelSection(Container):  # type: ignore[type-arg]
 
     @property
     def problem(self) -> str:
-        """Why the model cannot be run on the scan, in a sentence; empty if it can."""
+        """Sentence on why the model cannot be run on the scan; empty if it can."""
         if not self.models:
             return "There is no model; the installation is not complete."
         if self.model is None and self._scan is not None and self._analysis is None:

@@ -84,7 +84,7 @@ class SegmentPage(QObject):
 
     @property
     def is_running(self) -> bool:
-        """Whether a run is under way."""
+        """True while a run is under way."""
         return self.run is not None and not self.run.is_over
 
     @property

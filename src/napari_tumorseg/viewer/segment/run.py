@@ -33,12 +33,12 @@ if TYPE_CHECKING:
 _SECONDS_BETWEEN_REFRESHES = 0.25
 _SECONDS_BETWEEN_WORDS = 0.1
 _TURN_SECONDS = 0.001
-"""How long the window waits at most for the interpreter while a run has it, by default 5 ms each time."""
+"""Longest wait of the window for the interpreter while a run has it; Python's default is 5 ms."""
 
 
 @dataclass(frozen=True, eq=False)
 class Success:
-    """What a run gave: its mask as a layer holds it, and the probabilities behind it if they are kept."""
+    """Result of a run: its mask as a layer holds it, and its probabilities if they are kept."""
 
     labels: Array
     origin: Origin
@@ -115,7 +115,7 @@ class Run(QObject):
 
     @property
     def is_over(self) -> bool:
-        """Whether it has ended, in whatever way."""
+        """True if it has ended, in whatever way."""
         return self._over
 
     def start(self) -> None:

@@ -1,0 +1,134 @@
+"""Provenance of a segmentation: model, settings, inputs and versions that it was made with."""
+
+from __future__ import annotations
+
+import hashlib
+import platform
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from napari_tumorseg._version import __version__
+from napari_tumorseg.geometry import Array
+from napari_tumorseg.inference.settings import Settings
+from napari_tumorseg.models.card import ModelCard
+from napari_tumorseg.models.store import Model
+from napari_tumorseg.post_settings import PostSettings
+from napari_tumorseg.scan import Scan
+
+
+def provenance_of(
+    scan: Scan,
+    model: Model,
+    settings: Settings,
+    post: PostSettings,
+    *,
+    device: str,
+    flip: bool,
+    warnings: Sequence[str],
+) -> dict[str, Any]:
+    """Return the provenance of a run, fit for JSON.
+
+    Parameters
+    ----------
+    scan : Scan
+        The scan that was segmented.
+    model : Model
+        The model.
+    settings : Settings
+        Settings of the run.
+    post : PostSettings
+        Post-processing, as it was done.
+    device : str
+        Device on which the run ended.
+    flip : bool
+        Whether it averaged with the flipped slice.
+    warnings : sequence of str
+        Sentences for the user.
+    """
+    return {
+        "created": datetime.now(UTC).isoformat(timespec="seconds"),
+        "purpose": "research use only, not for diagnosis",
+        "model": _about_model(model),
+        "settings": _about_settings(model.card, settings, post, device, flip),
+        "inputs": _about_inputs(scan, model.card),
+        "warnings": list(warnings),
+        "versions": _versions(),
+    }
+
+
+def _about_model(model: Model) -> dict[str, Any]:
+    from napari_tumorseg.models.weight_files import sha256
+
+    card = model.card
+    return {
+        "name": card.name,
+        "version": card.version,
+        "origin": model.origin,
+        "sha256": card.sha256 or sha256(model.weights),
+        "licence": card.about.licence,
+    }
+
+
+def _about_settings(
+    card: ModelCard, settings: Settings, post: PostSettings, device: str, flip: bool
+) -> dict[str, Any]:
+    slices, output = settings.slices, card.output
+    return {
+        "device": device,
+        "flip": flip,
+        "threshold": (settings.threshold or output.threshold) if output.activation == "sigmoid" else None,
+        "slices": None if slices is None else {"first": slices[0], "last": slices[-1]},
+        "postprocessing": post.model_dump(),
+    }
+
+
+def _about_inputs(scan: Scan, card: ModelCard) -> list[dict[str, str]]:
+    """Return name, role and hash of each input; names of files only, since paths can name patients."""
+    entries = []
+    for role, image in scan.roles.items():
+        if role not in card.input.roles:
+            continue
+        entry = {"role": str(role), "name": image.source.name if image.source else image.name}
+        found = _file_sha256(image.source)
+        if found is not None:
+            entry["sha256"] = found
+        else:
+            entry["sha256_of_voxels"] = _voxels_sha256(image.data)
+        if image.note:
+            entry["note"] = image.note
+        entries.append(entry)
+    return entries
+
+
+def _file_sha256(path: Path | None) -> str | None:
+    """Return the SHA-256 of a file, or None if it is gone: the result is worth having without."""
+    if path is None or not path.is_file():
+        return None
+    try:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError:
+        return None
+
+
+def _voxels_sha256(data: Array) -> str:
+    """Return the SHA-256 of an array in C order, slice by slice, so that a view is not copied as a whole."""
+    found = hashlib.sha256()
+    for plane in data:
+        found.update(np.ascontiguousarray(plane).data)
+    return found.hexdigest()
+
+
+def _versions() -> Mapping[str, str]:
+    import torch
+
+    return {
+        "napari-tumorseg": __version__,
+        "torch": str(torch.__version__),
+        "numpy": np.__version__,
+        "python": platform.python_version(),
+    }
