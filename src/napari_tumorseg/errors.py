@@ -74,6 +74,10 @@ class TooLargeError(InputError):
     """A header claims more than can sensibly be held in memory."""
 
 
+class UnsuitableError(InputError):
+    """A file is not damaged but holds no scan: colours, complex numbers, a time series."""
+
+
 class GeometryError(InputError):
     """Channels or masks do not lie in one space."""
 

@@ -52,6 +52,8 @@ class Image:
         The file.
     note : str
         What was done to it that a user should know, such as having been resampled; else empty.
+    role_note : str
+        The contested word of its name that its role rests on; else empty.
     """
 
     name: str
@@ -60,6 +62,7 @@ class Image:
     grid: Grid
     source: Path | None = None
     note: str = ""
+    role_note: str = ""
 
 
 @dataclass(frozen=True, eq=False)

@@ -77,10 +77,10 @@ def test_a_folder_without_access(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr(os, "access", lambda path, mode: "locked" not in str(path) and access(path, mode))
     assert io.list_cases(tmp_path) == ["A"]
 
-    def refuse(self: Path) -> None:
+    def refuse(path: Path) -> None:
         raise PermissionError(errno.EACCES, "Permission denied")
 
-    monkeypatch.setattr(Path, "iterdir", refuse)
+    monkeypatch.setattr(os, "scandir", refuse)
     with pytest.raises(InputError, match="cannot be read: Permission denied"):
         io.list_cases(tmp_path)
 

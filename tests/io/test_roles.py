@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from napari_tumorseg.io.name_words import tokens
-from napari_tumorseg.io.roles import guess, guess_role, guess_together, without_role
+from napari_tumorseg.io.roles import guess, guess_role, settle, without_role
 from napari_tumorseg.scan import Role
 
 T1, T1C, T2, FLAIR = Role.T1, Role.T1C, Role.T2, Role.FLAIR
@@ -674,7 +674,7 @@ def test_contested_words_are_noted(name: str, note: str, otherwise: Role | None)
     ],
 )
 def test_a_contested_word_gives_way_to_a_clear_one(names: list[str], roles: list[Role]) -> None:
-    assert [found.role for found in guess_together(names).values()] == roles
+    assert [found.role for found in settle({name: guess(name) for name in names}).values()] == roles
 
 
 @given(st.text(max_size=60))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -30,11 +31,17 @@ def parse_roles(texts: Sequence[str] | None) -> dict[str, Role]:
     from napari_tumorseg.scan import MODALITIES, Role
 
     roles: dict[str, Role] = {}
-    for part in parse_names(texts):
-        name, _, role = part.rpartition("=")
-        if not name or role.lower() not in (*MODALITIES, Role.OTHER):
-            raise typer.BadParameter(f"{part!r} is not NAME=ROLE with a role of t1, t1c, t2, flair, other")
-        roles[name] = Role(role.lower())
+    words = "|".join((*MODALITIES, Role.OTHER))
+    for text in texts or ():
+        rest = text
+        while rest:  # a name may hold a comma: it ends where a role does
+            found = re.match(rf"(.+?)=({words})(?:,|$)", rest, re.IGNORECASE)
+            if found is None:
+                raise typer.BadParameter(
+                    f"{rest!r} is not NAME=ROLE with a role of t1, t1c, t2, flair, other"
+                )
+            roles[found[1]] = Role(found[2].lower())
+            rest = rest[found.end() :]
     return roles
 
 

@@ -34,8 +34,16 @@ def natural_key(name: str) -> list[tuple[int, int, str]]:
 
 def files_in(folder: Path, form: Format) -> list[Path]:
     """Return the files of a format that lie directly in a folder, in natural order."""
-    found = [path for path in folder.iterdir() if form.matches(path) and path.is_file()]
-    return sorted(found, key=lambda path: natural_key(path.name))
+    return [folder / name for name in sorted(names_in(folder, form), key=natural_key)]
+
+
+def names_in(folder: Path, form: Format) -> list[str]:
+    """Return the names of the files of a format that lie directly in a folder, in no order.
+
+    Tens of thousands of slices in one folder are usual: no path is made of them here, none is looked at.
+    """
+    with os.scandir(folder) as entries:
+        return [e.name for e in entries if form.has_ending(e.name) and e.is_file()]
 
 
 def memory_type(dtype: np.dtype[np.generic], where: object) -> np.dtype[np.generic]:

@@ -332,23 +332,41 @@ def _refuse_double_roles(case: Case) -> None:
 def pick_case(names: Sequence[str], wanted: str | None, path: Path) -> str:
     """Return the case that is wanted, or the only one.
 
+    A case may be called by its whole name, with underscores for slashes as in tables, or by the last parts of
+    its name where only one is called so.
+
     Raises
     ------
     ChoiceNeededError
-        If there are several and none is wanted.
+        If there are several and none is wanted, or several are called so.
     InputError
         If the one that is wanted is not there, or none is.
     """
     if not names:
         raise InputError(f"{path} holds no case")
-    if wanted is None and len(names) == 1:
-        return names[0]
-    shown = ", ".join(names[:5]) + (", ..." if len(names) > 5 else "")
     if wanted is None:
-        raise ChoiceNeededError(f"{path} holds {len(names)} cases ({shown})", names, Remedy.CHOOSE_CASE)
-    if wanted not in names:
-        raise InputError(f"{path} holds no case {wanted!r}; it holds {shown}")
-    return wanted
+        if len(names) > 1:
+            text = f"{path} holds {len(names)} cases ({_listed(names)})"
+            raise ChoiceNeededError(text, names, Remedy.CHOOSE_CASE)
+        return names[0]
+    fit = [name for name in names if wanted in (name, name.replace("/", "_"))]
+    fit = fit or [name for name in names if _ends_with(name, wanted)]
+    if len(fit) > 1:
+        text = f"{path} holds {len(fit)} cases called {wanted} ({_listed(fit)})"
+        raise ChoiceNeededError(text, fit, Remedy.CHOOSE_CASE)
+    if not fit:
+        raise InputError(f"{path} holds no case {wanted!r}; it holds {_listed(names)}")
+    return fit[0]
+
+
+def _ends_with(name: str, wanted: str) -> bool:
+    """Tell whether the last of the folders and the name that make a case's name are those wanted."""
+    parts = name.split("/")
+    return any(wanted in ("/".join(parts[i:]), "_".join(parts[i:])) for i in range(1, len(parts)))
+
+
+def _listed(names: Sequence[str]) -> str:
+    return ", ".join(names[:5]) + (", ..." if len(names) > 5 else "")
 
 
 def file_name(name: str) -> str:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from napari_tumorseg.errors import ChoiceNeededError, GeometryError, InputError, Remedy
 from napari_tumorseg.io.case import Case, Mask, bring
 from napari_tumorseg.io.formats import HDF5
-from napari_tumorseg.io.reading import list_cases, open_case
+from napari_tumorseg.io.found_case import FoundCase
+from napari_tumorseg.io.reading import cases_in, open_case, open_found
 from napari_tumorseg.scan import Image, Role, Scan, Segmentation
 
 
@@ -65,11 +66,14 @@ class CaseRef:
         Which case of it, as `open_case` wants it.
     masks : tuple of str
         Which mask is the reference where there are several: parts of names, the best first.
+    found : FoundCase or None
+        The way to read it, where the path was searched already.
     """
 
     path: Path
     case: str
     masks: tuple[str, ...] = ()
+    found: FoundCase | None = field(default=None, compare=False, repr=False)
 
     @property
     def name(self) -> str:
@@ -89,7 +93,7 @@ class CaseRef:
                 found = open_case(file)
                 if found.masks and found.images and found.name == self.case:
                     return found
-        return open_case(self.path, self.case)
+        return open_found(self.path, self.found) if self.found else open_case(self.path, self.case)
 
     def load(self, labels: str | None = None, same_voxels: bool = False) -> tuple[Scan, Segmentation]:
         """Return the scan and its reference mask, both on the scan's grid.
@@ -189,7 +193,7 @@ class DataSet:
         InputError
             If nothing readable is there, or one name stands for two cases.
         """
-        cases = [CaseRef(Path(p), name, tuple(masks)) for p in paths for name in list_cases(p)]
+        cases = [CaseRef(Path(p), c.name, tuple(masks), c) for p in paths for c in cases_in(p)]
         seen: dict[str, CaseRef] = {}
         for case in cases:
             other = seen.setdefault(case.name, case)

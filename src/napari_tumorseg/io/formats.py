@@ -82,7 +82,11 @@ class Format:
 
     def matches(self, path: Path) -> bool:
         """Tell by its name whether a path is a file of this format; hidden files are of none."""
-        return path.name.lower().endswith(self.endings) and not path.name.startswith(".")
+        return self.has_ending(path.name)
+
+    def has_ending(self, name: str) -> bool:
+        """Tell whether a file name has one of the endings; hidden files are of no format."""
+        return name.lower().endswith(self.endings) and not name.startswith(".")
 
     def reader(self) -> Reader:
         """Import and return the module that reads it."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -15,7 +16,7 @@ import numpy as np
 from napari_tumorseg.errors import InputError, OutputError
 from napari_tumorseg.io import hdf5_file as h5
 from napari_tumorseg.io import hdf5_layouts as layouts
-from napari_tumorseg.io.arrays import attempt, files_in, is_mask_name, subject
+from napari_tumorseg.io.arrays import attempt, files_in, is_mask_name, names_in, natural_key, subject
 from napari_tumorseg.io.atomic import atomic_path
 from napari_tumorseg.io.case import Case, Mask, pick_case
 from napari_tumorseg.io.formats import HDF5
@@ -58,7 +59,7 @@ def open_case(path: Path, case: str | None = None, dataset: str | None = None) -
         If there are several cases or images and none is named.
     """
     if path.is_dir():
-        cases = _folder(path)
+        cases = _folder(path, case)
         name = pick_case(list(cases), case, path)
         files = cases[name]
         numbers = [_number(f) for f in files]
@@ -229,21 +230,34 @@ def _is_own(path: Path) -> bool:
 # --- folders ---------------------------------------------------------------------------------
 
 
-def _folder(path: Path) -> dict[str, list[Path]]:
-    """Return the files of each case in a folder."""
-    files = files_in(path, HDF5)
-    subjects = {subject(f.stem) for f in files if not is_mask_name(f.stem)}
-    cases: dict[str, list[Path]] = {}
-    for file in files:
-        match = _SLICE.fullmatch(file.stem)
+def _folder(path: Path, wanted: str | None = None) -> dict[str, list[Path]]:
+    """Return the files of each case in a folder, or only those of a volume that is wanted if it is there."""
+    names = names_in(path, HDF5)
+    if wanted is not None:
+        own = _volumes(path, [name for name in names if name.startswith(wanted)])
+        if wanted in own:
+            return {wanted: own[wanted]}
+    cases = _volumes(path, names)
+    alone = sorted({n for n in names if not _SLICE.fullmatch(_stem(n))}, key=natural_key)
+    subjects = {subject(_stem(name)) for name in alone if not is_mask_name(_stem(name))}
+    for name in alone:
+        if not (is_mask_name(_stem(name)) and subject(_stem(name)) in subjects):
+            cases[name if _stem(name) in cases else _stem(name)] = [path / name]
+    return dict(sorted(cases.items(), key=lambda item: natural_key(item[0])))
+
+
+def _volumes(folder: Path, names: Sequence[str]) -> dict[str, list[Path]]:
+    """Return the files of slices by volume, in the order of their numbers."""
+    numbered: dict[str, list[tuple[int, str]]] = defaultdict(list)
+    for name in names:
+        match = _SLICE.fullmatch(_stem(name))
         if match:
-            cases.setdefault(match["volume"], []).append(file)
-        elif not (is_mask_name(file.stem) and subject(file.stem) in subjects):
-            name = file.stem if file.stem not in cases else file.name
-            cases[name] = [file]
-    for slices in cases.values():
-        slices.sort(key=lambda f: _number(f) or 0)
-    return cases
+            numbered[match["volume"]].append((int(match["number"][:_DIGITS]), name))
+    return {volume: [folder / name for _, name in sorted(slices)] for volume, slices in numbered.items()}
+
+
+def _stem(name: str) -> str:
+    return name.rpartition(".")[0]
 
 
 def _number(path: Path) -> int | None:

@@ -20,7 +20,7 @@ from typing import Any
 import nibabel as nib
 import numpy as np
 
-from napari_tumorseg.errors import InputError, TooLargeError
+from napari_tumorseg.errors import InputError, TooLargeError, UnsuitableError
 from napari_tumorseg.geometry import Array, Grid
 from napari_tumorseg.io.atomic import atomic_path
 from napari_tumorseg.io.foreign import foreign_kind
@@ -272,7 +272,7 @@ def _shape(header: Any, path: Path) -> tuple[tuple[int, ...], int | None]:
     if _is_channel_first(space, rest[0]):
         return (*space, *rest), 0
     if rest[0] > _MAX_CHANNELS:
-        raise InputError(_too_many(space, rest[0], path))
+        raise UnsuitableError(_too_many(space, rest[0], path))
     return (*space, *rest), 3
 
 
@@ -298,7 +298,7 @@ def _too_many(space: list[int], volumes: int, path: Path) -> str:
 def _data_type(header: Any, path: Path) -> np.dtype[Any]:
     code = int(header["datatype"])
     if code in _REFUSED_TYPES:
-        raise InputError(f"{path} holds {_REFUSED_TYPES[code]} data; a scan holds one number per voxel")
+        raise UnsuitableError(f"{path} holds {_REFUSED_TYPES[code]} data; a scan holds one number per voxel")
     try:
         dtype: np.dtype[Any] = np.dtype(header.get_data_dtype())
     except Exception:  # nibabel raises several kinds

@@ -1,41 +1,31 @@
-"""NIfTI files that belong together: case folders of any naming, MSD task folders, files named one by one."""
+"""NIfTI files that belong together: case folders of any naming, and files named one by one."""
 
 from __future__ import annotations
 
-import json
 import os
 import re
-from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
 from pathlib import Path
 
-from napari_tumorseg.errors import InputError
-from napari_tumorseg.io import nifti
+import numpy as np
+
+from napari_tumorseg.errors import InputError, UnsuitableError
 from napari_tumorseg.io.arrays import distinct, without_folder
 from napari_tumorseg.io.case import Case, pick_case
-from napari_tumorseg.io.formats import NIFTI, stem
-from napari_tumorseg.io.nifti_contents import read_contents, role_in_case
-from napari_tumorseg.io.roles import guess_role, without_role
-from napari_tumorseg.scan import MODALITIES
+from napari_tumorseg.io.folder import Folder
+from napari_tumorseg.io.formats import stem
+from napari_tumorseg.io.nifti_contents import Contents, read_contents
+from napari_tumorseg.io.nifti_groups import Source, group_cases, roles_of, source_of, subject_of
+from napari_tumorseg.io.roles import RoleGuess, guess_role
+from napari_tumorseg.scan import MODALITIES, Image, Role
 
-_MSD_CHANNELS = ("FLAIR", "T1w", "t1gd", "T2w")
-_TIME_POINT = re.compile(r"BraTS-[A-Za-z]+-\d+-(\d{3})")
-
-
-def nifti_files(folder: Path) -> list[Path]:
-    """Return the NIfTI files of a folder, sorted; hidden ones (also a Mac's ``._``) are left out."""
-    return sorted(p for p in folder.iterdir() if NIFTI.matches(p) and not p.is_dir())
+_TIME_POINT = re.compile(r"BraTS-[A-Za-z]+-\d+-(\d{3})|^sub-[^_]+_ses-([^_]+)")
 
 
 def list_cases(path: Path) -> list[str]:
-    """Return the names of the cases whose NIfTI files lie in a folder: one, or several by their prefix."""
-    if path.is_file():
-        return [_case_name([path])]
-    if _msd_images(path) is not None:
-        return [stem(p) for p in _msd_files(path)]
-    return list(_groups(_scan_files(path), path.name))
+    """Return the names of the cases whose NIfTI files lie in a folder: one, or several by their names."""
+    return [_case_name([path])] if path.is_file() else list(group_cases(_sources(path), path.name))
 
 
 def open_case(path: Path, case: str | None = None) -> Case:
@@ -44,7 +34,7 @@ def open_case(path: Path, case: str | None = None) -> Case:
     Parameters
     ----------
     path : Path
-        A case folder, an MSD task folder (or its ``imagesTr``), or one file.
+        A case folder, or one file.
     case : str, optional
         Which one, where the folder holds several.
 
@@ -56,56 +46,118 @@ def open_case(path: Path, case: str | None = None) -> Case:
         If nothing can be read.
     """
     if path.is_file():
-        return _open_msd(path) if _dataset_json(path) else open_files([path])
-    if _msd_images(path) is not None:
-        names = [stem(p) for p in _msd_files(path)]
-        return _open_msd(_msd_files(path)[names.index(pick_case(names, case, path))])
-    groups = _groups(_scan_files(path), path.name)
+        return open_files([path])
+    groups = group_cases(_sources(path), path.name)
     if not groups:
         raise InputError(f"{path} holds no NIfTI file")
     name = pick_case(list(groups), case, path)
-    return replace(_read_all(groups[name], name), layout="folder of NIfTI files")
+    return read_case(groups[name], name, "folder of NIfTI files")
 
 
 def open_files(paths: Sequence[Path]) -> Case:
     """Read NIfTI files that are the channels (and masks) of one case."""
     layout = "NIfTI file" if len(paths) == 1 else "NIfTI files"
-    return replace(_read_all(list(paths), _case_name(paths)), layout=layout)
+    return read_case([Source(path, stem(path)) for path in paths], _case_name(paths), layout)
 
 
-def _read_all(paths: list[Path], name: str, channel_names: Sequence[str] = ()) -> Case:
-    """Read files side by side (inflating leaves the interpreter free) and sort them by what they are."""
-    with ThreadPoolExecutor(max_workers=min(len(paths), os.cpu_count() or 1)) as pool:
-        reads = list(pool.map(lambda path: read_contents(path, name, channel_names), paths))
-    errors = [r.error for r in reads if r.error]
-    of_images = [r.error for p, r in zip(paths, reads, strict=True) if r.error and _is_image(p, name)]
-    masks = tuple(r.mask for r in reads if r.mask)
-    images = tuple(image for r in reads for image in r.images)
-    if of_images or len(errors) == len(reads):
-        raise (of_images or errors)[0]
-    brains = [r.brain_mask for r in reads if r.brain_mask]
-    warnings = [w for r in reads for w in r.warnings]
-    warnings += [
-        f"left out: {without_folder(str(r.error), p.parent)}"
-        for p, r in zip(paths, reads, strict=True)
-        if r.error
-    ]
+def read_case(
+    sources: Sequence[Source],
+    name: str,
+    layout: str,
+    channel_names: Sequence[str] = (),
+    told: Mapping[Source, RoleGuess] | None = None,
+) -> Case:
+    """Read the files of one case side by side: inflating leaves the interpreter free.
+
+    Parameters
+    ----------
+    sources : sequence of Source
+        The files, with the names that tell their roles.
+    name : str
+        Name of the case.
+    layout : str
+        What kind of file or folder it is.
+    channel_names : sequence of str
+        Names of the channels of a 4-D file, where something tells them.
+    told : mapping of Source to RoleGuess, optional
+        Roles that something else than the names tells.
+
+    Raises
+    ------
+    InputError
+        If an image that a model may need cannot be read, or nothing can.
+    """
+    roles = {**roles_of(sources, name), **(told or {})}
+    with ThreadPoolExecutor(max_workers=min(len(sources), os.cpu_count() or 1)) as pool:
+        reads = list(pool.map(lambda s: read_contents(s, name, roles[s], channel_names), sources))
+    found = dict(zip(sources, reads, strict=True))
+    _refuse_missing_images(found, roles)
+    found, notes = _without_extras(found)
+    brains = [c.brain_mask for c in found.values() if c.brain_mask]
     if len(brains) > 1:
-        warnings.append(f"{name} has {len(brains)} brain masks; {brains[0].name} is used")
+        notes.append(f"{name} has {len(brains)} brain masks; {brains[0].name} is used")
+    notes += [f"{s.name} is not used: it is {g.note}" for s, g in roles.items() if _is_copy(g)]
     point = _TIME_POINT.search(name)
     return Case(
         name=name,
-        images=distinct(images),
-        masks=masks,
+        images=distinct([image for c in found.values() for image in c.images]),
+        masks=tuple(c.mask for c in found.values() if c.mask),
         brain_mask=brains[0] if brains else None,
-        time_point=point.group(1) if point else "",
-        warnings=tuple(warnings),
+        layout=layout,
+        time_point=next(filter(None, point.groups())) if point else "",
+        warnings=(*(w for c in found.values() for w in c.warnings), *notes),
     )
 
 
-def _is_image(path: Path, case: str) -> bool:
-    """Tell whether a file is an image by its name: an error of such a one is never passed over."""
-    return role_in_case(stem(path), case) in MODALITIES
+def _refuse_missing_images(found: Mapping[Source, Contents], roles: Mapping[Source, RoleGuess]) -> None:
+    """Raise if an image cannot be read, unless another one has its role or it turned out to be no scan."""
+    errors = {s: c.error for s, c in found.items() if c.error is not None}
+    readable = {image.role for c in found.values() for image in c.images} & {*MODALITIES}
+    for source, error in errors.items():
+        role = roles[source].role
+        is_extra = role in readable or (isinstance(error, UnsuitableError) and readable)
+        if role in MODALITIES and not is_extra:
+            raise error
+    if errors and len(errors) == len(found):
+        raise next(iter(errors.values()))
+
+
+def _without_extras(found: Mapping[Source, Contents]) -> tuple[dict[Source, Contents], list[str]]:
+    """Return what is of use, and a sentence for each file that is left out."""
+    has_modality = any(image.role in MODALITIES for c in found.values() for image in c.images)
+    kept: dict[Source, Contents] = {}
+    notes = []
+    for source, contents in found.items():
+        twin = next((s for s in kept if _is_twin(s, source)), None)
+        if contents.error is not None:
+            notes.append(f"left out: {without_folder(str(contents.error), source.path.parent)}")
+        elif contents.is_series and has_modality:
+            count = len(contents.images)
+            notes.append(f"left out: {source.path.name} holds {count} volumes, and nothing says of what")
+        elif twin is not None and _hold_the_same(kept[twin], contents):
+            notes.append(f"left out: {source.path.name} holds the same as {twin.path.name}")
+        else:
+            kept[source] = contents
+    return kept, notes
+
+
+def _is_twin(one: Source, other: Source) -> bool:
+    """Tell whether two files are called alike but for their endings: ``X.nii`` and ``X.nii.gz``."""
+    return one.path.parent == other.path.parent and stem(one.path) == stem(other.path)
+
+
+def _hold_the_same(one: Contents, other: Contents) -> bool:
+    arrays = [_arrays(contents) for contents in (one, other)]
+    return len(arrays[0]) == len(arrays[1]) and all(map(np.array_equal, *arrays))
+
+
+def _arrays(contents: Contents) -> list[np.ndarray]:
+    images: list[Image] = [*contents.images, *((contents.brain_mask,) if contents.brain_mask else ())]
+    return [image.data for image in images] + ([contents.mask.labels] if contents.mask else [])
+
+
+def _is_copy(told: RoleGuess) -> bool:
+    return told.role is Role.OTHER and bool(told.note) and told.otherwise is None
 
 
 def is_probability(path: Path) -> bool:
@@ -114,85 +166,15 @@ def is_probability(path: Path) -> bool:
     return bool(case and name) and guess_role(name) not in MODALITIES
 
 
-def _scan_files(folder: Path) -> list[Path]:
+def _sources(folder: Path) -> list[Source]:
     """Return the NIfTI files of a folder but for the results of a run that are no masks."""
-    return [p for p in nifti_files(folder) if not is_probability(p)]
+    return [source_of(path, folder) for path in Folder.of(folder).nifti if not is_probability(path)]
 
 
 def _case_name(paths: Sequence[Path]) -> str:
     """Return what the names of the files have in common, else the folder's name."""
-    first = without_role(stem(paths[0]))
+    first = subject_of(stem(paths[0]))
     if len(paths) == 1:
         return first or stem(paths[0])
-    names = {without_role(stem(p)) for p in paths}
+    names = {subject_of(stem(p)) for p in paths}
     return first if len(names) == 1 and first else paths[0].absolute().parent.name
-
-
-def _groups(paths: Iterable[Path], folder: str) -> dict[str, list[Path]]:
-    """Return the files of each case: all are one, unless two claim one role and their prefixes part them."""
-    files = list(paths)
-    if not files:
-        return {}
-    if _unambiguous(files):
-        return {folder: files}
-    parted: dict[str, list[Path]] = defaultdict(list)
-    for path in files:
-        parted[without_role(stem(path))].append(path)
-    cases = {name: group for name, group in parted.items() if _has_modality(group)}
-    if len(cases) < 2 or not all(name and _unambiguous(group) for name, group in cases.items()):
-        return {folder: files}
-    for name in parted.keys() - cases.keys():  # such as another tool's mask; an atlas belongs to none
-        owner = max((c for c in cases if name.startswith(c)), key=len, default=None)
-        if owner is not None:
-            cases[owner] = sorted(cases[owner] + parted[name])
-    return dict(sorted(cases.items()))
-
-
-def _unambiguous(paths: Sequence[Path]) -> bool:
-    roles = [r for r in (guess_role(stem(p)) for p in paths) if r in MODALITIES]
-    return len(roles) == len(set(roles))
-
-
-def _has_modality(paths: Sequence[Path]) -> bool:
-    return any(guess_role(stem(p)) in MODALITIES for p in paths)
-
-
-def _msd_images(path: Path) -> Path | None:
-    """Return the folder of images where `path` is an MSD task folder or that folder itself."""
-    if path.name in ("imagesTr", "imagesTs"):
-        return path
-    inside = path / "imagesTr"
-    return inside if inside.is_dir() else None
-
-
-def _msd_files(path: Path) -> list[Path]:
-    images = _msd_images(path)
-    return nifti_files(images) if images else []
-
-
-def _dataset_json(path: Path) -> Path | None:
-    """Return the description of the MSD task that a file of it belongs to."""
-    if path.parent.name not in ("imagesTr", "imagesTs"):
-        return None
-    found = path.parent.parent / "dataset.json"
-    return found if found.is_file() else None
-
-
-def _open_msd(path: Path) -> Case:
-    """Read a 4-D MSD image with its channels' names and, where there is one, its label."""
-    label = path.parent.parent / path.parent.name.replace("images", "labels") / path.name
-    files = [path, label] if label.is_file() else [path]
-    case = _read_all(files, stem(path), _msd_channel_names(path))
-    if not case.images:
-        nifti.read_file(path)  # tells what is wrong with it
-    return replace(case, layout="MSD task")
-
-
-def _msd_channel_names(path: Path) -> Sequence[str]:
-    described = _dataset_json(path)
-    try:
-        content = json.loads(described.read_text(encoding="utf-8")) if described else {}
-        named = content.get("modality") or content.get("channel_names") or {}
-        return [str(named[key]) for key in sorted(named, key=int)] or _MSD_CHANNELS
-    except (OSError, ValueError, AttributeError, TypeError, RecursionError):
-        return _MSD_CHANNELS

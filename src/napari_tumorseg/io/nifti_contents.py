@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,12 +12,12 @@ from napari_tumorseg.errors import InputError
 from napari_tumorseg.io import nifti
 from napari_tumorseg.io.arrays import fitting
 from napari_tumorseg.io.case import Mask
-from napari_tumorseg.io.formats import stem
 from napari_tumorseg.io.label_arrays import are_binary, decode_mask, is_labels
 from napari_tumorseg.io.named_conventions import named_convention
-from napari_tumorseg.io.roles import guess_role
+from napari_tumorseg.io.nifti_groups import Source
+from napari_tumorseg.io.roles import RoleGuess, guess_role
 from napari_tumorseg.io.side_files import side_convention
-from napari_tumorseg.scan import Image, Role
+from napari_tumorseg.scan import MODALITIES, Image, Role
 
 _BY_CONTENT_MOST = 8
 """A file whose name tells nothing is taken as a mask if it holds no other integers than 0 to this."""
@@ -26,53 +25,82 @@ _BY_CONTENT_MOST = 8
 
 @dataclass(frozen=True, eq=False)
 class Contents:
-    """Images, mask or brain mask of one file, or the error why there is none."""
+    """Images, mask or brain mask of one file, or the error why there is none.
+
+    Attributes
+    ----------
+    is_series : bool
+        Whether the images are volumes that nothing names, such as those of a perfusion series.
+    """
 
     images: tuple[Image, ...] = ()
     mask: Mask | None = None
     brain_mask: Image | None = None
     warnings: tuple[str, ...] = ()
     error: InputError | None = None
+    is_series: bool = False
 
 
-def read_contents(path: Path, case: str, channel_names: Sequence[str]) -> Contents:
+def read_contents(source: Source, case: str, told: RoleGuess, channel_names: Sequence[str]) -> Contents:
     """Read a file and decide what it holds.
 
     Parameters
     ----------
-    path : Path
-        A NIfTI file.
+    source : Source
+        A NIfTI file and its name.
     case : str
-        Name of the case that it belongs to; its words say nothing about the file.
+        Name of the case that it belongs to.
+    told : RoleGuess
+        Role that the names of the case's files tell together.
     channel_names : sequence of str
         Names of the channels of a 4-D file, where something tells them.
     """
+    path, name = source.path, source.name
     try:
         found = nifti.read_file(path)
     except InputError as error:
         return Contents(error=error)
-    name = stem(path)
-    role = role_in_case(name, case)
+    is_unnamed = told.role is Role.OTHER and not told.is_known
     if len(found.channels) > 1:
-        if role is Role.TUMOUR_MASK or (role is Role.OTHER and are_binary(found.channels)):
-            return _mask_contents(found, path, case)
-        return Contents(images=_channels(found, path, channel_names), warnings=found.warnings)
+        if told.role is Role.TUMOUR_MASK or (is_unnamed and are_binary(found.channels)):
+            return _mask_contents(found, source, case)
+        return _volumes(found, source, told, channel_names)
     data = found.channels[0]
-    role = Role.TUMOUR_MASK if _is_told_mask(path, data) else role
+    role = Role.TUMOUR_MASK if _is_told_mask(path, data) else told.role
     if role is Role.BRAIN_MASK:
         return Contents(brain_mask=Image(name, role, data, found.grid, path), warnings=found.warnings)
     if role is Role.TUMOUR_MASK:
-        contents = _mask_contents(found, path, case)
+        contents = _mask_contents(found, source, case)
         role = guess_role(name, masks=False)
         if contents.mask is not None or role is Role.OTHER:
             return contents
-    if role is Role.OTHER and is_labels(data, _BY_CONTENT_MOST):
-        return _mask_contents(found, path, case)
-    return Contents(images=(Image(name, role, data, found.grid, path),), warnings=found.warnings)
+    if is_unnamed and is_labels(data, _BY_CONTENT_MOST):
+        return _mask_contents(found, source, case)
+    image = Image(name, role, data, found.grid, path, role_note=_note(told, role))
+    return Contents(images=(image,), warnings=found.warnings)
 
 
-def _mask_contents(found: nifti.NiftiFile, path: Path, case: str) -> Contents:
+def _note(told: RoleGuess, role: Role) -> str:
+    """Return the contested word that a modality rests on."""
+    return told.note if role is told.role and role in MODALITIES else ""
+
+
+def _volumes(
+    found: nifti.NiftiFile, source: Source, told: RoleGuess, channel_names: Sequence[str]
+) -> Contents:
+    """Return the volumes of a 4-D file: channels that something names, or an image of which one is used."""
+    path, count = source.path, len(found.channels)
+    if len(channel_names) != count and told.role in MODALITIES:
+        image = Image(source.name, told.role, found.channels[0], found.grid, path, role_note=told.note)
+        notes = (*found.warnings, f"{path.name} holds {count} volumes; the first one is used")
+        return Contents(images=(image,), warnings=notes)
+    images = _channels(found, path, channel_names)
+    return Contents(images=images, warnings=found.warnings, is_series=len(channel_names) != count)
+
+
+def _mask_contents(found: nifti.NiftiFile, source: Source, case: str) -> Contents:
     """Return a file's volumes as a mask, or the error why they are none."""
+    path = source.path
     single = len(found.channels) == 1
     try:
         values = found.channels[0] if single else np.stack(found.channels)
@@ -80,7 +108,7 @@ def _mask_contents(found: nifti.NiftiFile, path: Path, case: str) -> Contents:
     except InputError as error:
         return Contents(error=error)
     convention = named_convention(path, case, decoded.labels)
-    mask = Mask.of(stem(path), decoded, found.grid, convention, path)
+    mask = Mask.of(source.name, decoded, found.grid, convention, path)
     return Contents(mask=mask, warnings=found.warnings)
 
 
@@ -98,12 +126,3 @@ def _channels(found: nifti.NiftiFile, path: Path, names: Sequence[str]) -> tuple
         Image(name, guess_role(name), data, found.grid, path)
         for name, data in zip(names, found.channels, strict=True)
     )
-
-
-def role_in_case(name: str, case: str) -> Role:
-    """Return the role that a file's name tells; what the case is called tells nothing about a mask."""
-    own = name.removeprefix(case)
-    if own == name or not re.match(r"[^A-Za-z0-9]", own):
-        return guess_role(name)
-    role = guess_role(own)
-    return guess_role(name, masks=False) if role is Role.OTHER else role

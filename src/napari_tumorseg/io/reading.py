@@ -2,24 +2,21 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from napari_tumorseg.errors import InputError
-from napari_tumorseg.io.arrays import distinct, is_mask_name, without_folder
+from napari_tumorseg.io.arrays import distinct, without_folder
 from napari_tumorseg.io.case import Case, Mask, pick_case
-from napari_tumorseg.io.foreign import foreign_in_folder, foreign_kind
-from napari_tumorseg.io.formats import FORMATS, NIFTI, READ_ENDINGS, Format, SliceReader, format_of
+from napari_tumorseg.io.discovery import find_cases
+from napari_tumorseg.io.formats import NIFTI, SliceReader, format_of
+from napari_tumorseg.io.found_case import FoundCase
 from napari_tumorseg.io.label_arrays import decode_mask, is_labels
-from napari_tumorseg.io.nifti_cases import is_probability, open_files
-from napari_tumorseg.io.roles import guess_role
+from napari_tumorseg.io.nifti_cases import open_files
+from napari_tumorseg.io.nifti_layouts import is_task_image
 from napari_tumorseg.io.side_files import set_problems, side_convention
 from napari_tumorseg.scan import Image, Role, Scan, Segmentation
-
-_DEPTH = 2
-"""How many levels of folders are looked into for cases."""
 
 Paths = Path | str | Sequence[Path | str]
 
@@ -37,15 +34,18 @@ def list_cases(path: Path | str) -> list[str]:
     InputError
         If nothing readable is there.
     """
-    path = _existing(path)
-    form = _format_at(path)
-    if form is not None:
-        names = form.reader().list_cases(path)
-    else:
-        names = [str(folder.relative_to(path)) for folder in _case_folders(path, _DEPTH)]
-    if not names:
-        raise InputError(_why_nothing(path))
-    return names
+    return [case.name for case in cases_in(path)]
+
+
+def cases_in(path: Path | str) -> list[FoundCase]:
+    """Return the cases in a file or folder, not read yet.
+
+    Raises
+    ------
+    InputError
+        If nothing readable is there.
+    """
+    return find_cases(_existing(path))
 
 
 def open_case(
@@ -77,8 +77,7 @@ def open_case(
         raise InputError("no file or folder was named")
     files = [_existing(p) for p in several]
     found = _open_one(files[0], case) if len(files) == 1 else _open_together(files, case)
-    told = tuple(_without_folders(w, files) for w in found.warnings)
-    found = replace(found, warnings=(*told, *_set_problems(found)))
+    found = _with_full_warnings(found, files)
     return found.with_roles(roles) if roles else found
 
 
@@ -138,15 +137,24 @@ def _set_problems(case: Case) -> list[str]:
     return [problem for source in dict.fromkeys(filter(None, found)) for problem in set_problems(source)]
 
 
-def _open_one(path: Path, case: str | None) -> Case:
-    form = _format_at(path)
-    if form is not None:
-        return form.reader().open_case(path, case)
-    names = list_cases(path)
-    chosen = pick_case(names, case, path)
-    inner = _open_one(path / chosen, None)
-    nested = "/".join(Path(chosen).parts[:-1])  # PATIENT/native: the folder's own name says too little
-    return replace(inner, name=f"{nested.replace('/', '_')}_{inner.name}") if nested else inner
+def open_found(path: Path, found: FoundCase) -> Case:
+    """Read a case that was found in a file or folder."""
+    return _with_full_warnings(found.open(), [path])
+
+
+def _with_full_warnings(case: Case, paths: Sequence[Path]) -> Case:
+    """Return a case with warnings that name no folder, and those about side files that do not fit."""
+    told = tuple(_without_folders(w, paths) for w in case.warnings)
+    return replace(case, warnings=(*told, *_set_problems(case)))
+
+
+def _open_one(path: Path, wanted: str | None) -> Case:
+    form = None if path.is_dir() else format_of(path)
+    if form is not None and not is_task_image(path):
+        return form.reader().open_case(path, wanted)  # which may also name one of a file's arrays
+    cases = find_cases(path)
+    name = pick_case([case.name for case in cases], wanted, path)
+    return next(case for case in cases if case.name == name).open()
 
 
 def _without_folders(text: str, paths: Sequence[Path]) -> str:
@@ -221,75 +229,3 @@ def _existing(path: Path | str) -> Path:
     if not (path.is_file() or path.is_dir()):
         raise InputError(f"{path} is neither a file nor a folder")
     return path.resolve() if path.name in ("", "..") else path  # a case is called as its folder
-
-
-def _format_at(path: Path) -> Format | None:
-    """Return the format of a file, or of the files that lie directly in a folder."""
-    form = None if path.is_dir() else format_of(path)
-    return form or _format_inside(path)
-
-
-def _format_inside(folder: Path) -> Format | None:
-    """Return the format of the files lying directly in a folder, the first of several."""
-    if not folder.is_dir():
-        raise InputError(_why_nothing(folder))
-    if (folder / "imagesTr").is_dir():
-        return NIFTI
-    files = [p for p in _entries(folder) if not p.is_dir()]
-    present = [form for form in FORMATS if any(form.matches(p) for p in files)]
-    # a mask that was saved beside the scan's slices is not what the folder is about
-    scans = [form for form in present if not form.incidental and not _are_results(files, form)]
-    form = next(iter(scans or present), None)
-    if form is None or (_is_incidental(folder, form) and _case_folders(folder, 1)):
-        return None
-    return form
-
-
-def _why_nothing(path: Path) -> str:
-    """Return the sentence on a file or folder in which there is nothing to read."""
-    readable = f"can be read here ({', '.join(READ_ENDINGS)})"
-    if path.is_file():
-        foreign = foreign_kind(path)
-        return f"{path} {foreign}" if foreign else f"{path} is not of a format that {readable}"
-    foreign = foreign_in_folder(path)
-    return f"{path} holds no file that {readable}" + (f": {foreign}" if foreign else "")
-
-
-def _is_incidental(folder: Path, form: Format) -> bool:
-    """Tell whether a folder's own files are no case of their own: a logo, or masks, above case folders."""
-    if form is not NIFTI:
-        return form.incidental
-    return _are_results(_entries(folder), form)
-
-
-def _are_results(files: Sequence[Path], form: Format) -> bool:
-    """Tell whether all files of a format are masks or probabilities, by their names and side files."""
-    return all(_is_result(p, form) for p in files if format_of(p) is form)
-
-
-def _is_result(path: Path, form: Format) -> bool:
-    if form is not NIFTI:
-        return is_mask_name(path.stem)
-    if guess_role(path.name) is Role.TUMOUR_MASK or side_convention(path) is not None:
-        return True
-    return is_probability(path)
-
-
-def _entries(folder: Path) -> list[Path]:
-    try:
-        return list(folder.iterdir())
-    except OSError as error:
-        raise InputError(f"{folder} cannot be read: {error.strerror or error}") from error
-
-
-def _case_folders(folder: Path, depth: int) -> list[Path]:
-    """Return the folders below that hold readable files themselves."""
-    found: list[Path] = []
-    for inner in sorted(p for p in _entries(folder) if p.is_dir() and not p.name.startswith(".")):
-        if not os.access(inner, os.R_OK | os.X_OK):
-            continue
-        if _format_inside(inner) is not None:
-            found.append(inner)
-        elif depth > 1:
-            found.extend(_case_folders(inner, depth - 1))
-    return found

@@ -7,14 +7,17 @@ maps, sequences and contrast agent are looked for, in this order. `role_words` h
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import pairwise
+from typing import TypeVar
 
 from napari_tumorseg.io import role_words as w
 from napari_tumorseg.io.name_words import words_of
 from napari_tumorseg.scan import MODALITIES, Role
+
+K = TypeVar("K", bound=Hashable)
 
 _CACHED = 2**16
 
@@ -42,11 +45,17 @@ class RoleGuess:
         The word that it rests on, where others would read that word differently; else empty.
     otherwise : Role or None
         Role without that word.
+    is_known : bool
+        Whether words tell it; a map or parcellation is known to be `Role.OTHER`.
     """
 
     role: Role
     note: str = ""
     otherwise: Role | None = None
+    is_known: bool = True
+
+
+_UNKNOWN = RoleGuess(Role.OTHER, is_known=False)
 
 
 def guess_role(name: str, masks: bool = True) -> Role:
@@ -76,19 +85,18 @@ def guess(name: str, masks: bool = True) -> RoleGuess:
     return _modality(words)
 
 
-def guess_together(names: Sequence[str], masks: bool = True) -> dict[str, RoleGuess]:
+def settle(guesses: Mapping[K, RoleGuess]) -> dict[K, RoleGuess]:
     """Return the roles of images of one case: a contested word gives way to a clear one.
 
     Beside ``P1_post_T1c``, ``P1_post_T1`` is no second T1c, so that "post" is a time there.
     """
-    found = {name: guess(name, masks) for name in names}
+    found = dict(guesses)
     clear = {g.role for g in found.values() if not g.note}
-    for name, told in found.items():
-        taken = {g.role for other, g in found.items() if other != name}
-        if told.otherwise is not None and told.role in clear and told.otherwise not in taken & {*MODALITIES}:
-            found[name] = RoleGuess(
-                told.otherwise, f"{told.otherwise.title}: another image is clearly {told.role.title}"
-            )
+    for key, told in found.items():
+        taken = {g.role for other, g in found.items() if other != key and g.role in MODALITIES}
+        if told.otherwise is not None and told.role in clear and told.otherwise not in taken:
+            why = f"another image is clearly {told.role.title}"
+            found[key] = RoleGuess(told.otherwise, f"{told.otherwise.title}: {why}")
     return found
 
 
@@ -209,7 +217,7 @@ def _pulse(words: Sequence[str]) -> RoleGuess:
     """Return the modality that a pulse sequence is usually used for."""
     word = next((word for word in words if word in w.PULSES), None)
     if word is None:
-        return RoleGuess(Role.OTHER)
+        return _UNKNOWN
     if word in w.CONTESTED_PULSES:
         return _contested(w.PULSES[word], f"`{word}` alone", Role.OTHER)
     return RoleGuess(w.PULSES[word])
@@ -235,7 +243,7 @@ def _contrast_alone(words: Sequence[str]) -> RoleGuess:
         contrast.word in ("", *w.PLAIN - {"precontrast", "noncontrast"}, *w.NEGATIONS_ALONE)
         or contrast.is_both
     ):
-        return RoleGuess(Role.OTHER)
+        return _UNKNOWN
     return _contested(Role.T1C if contrast.given else Role.T1, f"`{contrast.word}` alone", Role.OTHER)
 
 

@@ -7,6 +7,9 @@ slices towards the head: the file's order is the canonical one.
 from __future__ import annotations
 
 import re
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
@@ -19,6 +22,7 @@ from napari_tumorseg.io.arrays import (
     fitting,
     is_mask_name,
     masks_beside,
+    names_in,
     natural_key,
 )
 from napari_tumorseg.io.case import Case, Mask, pick_case
@@ -62,21 +66,21 @@ def open_case(path: Path, case: str | None = None) -> Case:
     """
     if not path.is_dir():
         return _open_file(path)
-    inside = _contents(path)
+    inside = _contents(path, case)
     name = pick_case(_named_cases(path, inside), case, path)
     if not inside:
         return open_case(path / name)
     found = inside[name]
     if isinstance(found, Path):
         return _open_file(found)
-    return open_slices(found, name, path)
+    return open_slices(found.slices(path), name, path)
 
 
 def stacks(folder: Path) -> dict[str, tuple[set[str], set[str]]]:
     """Return the names of the files of each case of numbered slices in a folder: slices, and masks."""
-    found = {name: stack for name, stack in _contents(folder).items() if isinstance(stack, Slices)}
+    found = {name: stack for name, stack in _contents(folder).items() if isinstance(stack, _Numbered)}
     return {
-        name: ({p.name for p in stack.images.values()}, {p.name for p in stack.masks.values()})
+        name: (set(stack.images.values()), set(stack.masks.values()))
         for name, stack in found.items()
         if stack.images
     }
@@ -158,31 +162,64 @@ def _mask(path: Path, grid: Grid | None) -> Mask:
 # --- folders ---------------------------------------------------------------------------------
 
 
-def _contents(folder: Path) -> dict[str, Slices | Path]:
-    """Return the cases that lie directly in a folder: numbered slices by prefix, and other files."""
-    stacks: dict[str, Slices] = {}
-    single: dict[str, Path] = {}
-    for path in files_in(folder, TIFF):
-        match = NUMBERED.fullmatch(path.stem)
-        if match is None:
-            single[path.stem] = path
-            continue
-        stack = stacks.setdefault(match["prefix"] or folder.name, Slices({}, {}))
-        (stack.masks if match["mask"] else stack.images)[int(match["number"])] = path
-    cases: dict[str, Slices | Path] = {}
+@dataclass
+class _Numbered:
+    """Names of the numbered files with one prefix, by number: slices and their masks, or volumes."""
+
+    images: dict[int, str] = field(default_factory=dict)
+    masks: dict[int, str] = field(default_factory=dict)
+
+    def is_stack(self, folder: Path, prefix: str) -> bool:
+        """Tell whether they are the slices of one volume, by their names and the first of them."""
+        if not self.images:
+            return True
+        first = folder / self.images[min(self.images)]
+        return len(self.images) > 1 and not _SEQUENCE.search(prefix) and tiff_file.slice_count(first) == 1
+
+    def slices(self, folder: Path) -> Slices:
+        """Return them as files."""
+        images, masks = ({n: folder / name for n, name in d.items()} for d in (self.images, self.masks))
+        return Slices(images, masks)
+
+
+def _contents(folder: Path, wanted: str | None = None) -> dict[str, _Numbered | Path]:
+    """Return the cases that lie directly in a folder: numbered slices by prefix, and other files.
+
+    Only the slices of one that is wanted are returned, if they are there.
+    """
+    names = names_in(folder, TIFF)
+    if wanted is not None:
+        own, _ = _stacks([name for name in names if name.startswith(wanted)])
+        if wanted in own and own[wanted].is_stack(folder, wanted):
+            return {wanted: own[wanted]}
+    stacks, others = _stacks(names)
+    cases: dict[str, _Numbered | Path] = {}
     for prefix, stack in stacks.items():
-        first = next(iter(stack.images.values()), None)
-        many = len(stack.images) > 1 and not _SEQUENCE.search(prefix)
-        if first is None or (many and tiff_file.slice_count(first) == 1):
-            cases[prefix] = stack
+        if stack.is_stack(folder, prefix):
+            cases[prefix or folder.name] = stack
         else:  # volumes with numbers in their names
-            cases |= {p.stem: p for p in stack.images.values()}
-    images = [p for p in single.values() if not (is_mask_name(p.stem) or _is_told_mask(p))]
-    cases |= {p.stem: p for p in (images or (() if cases else single.values()))}
-    return cases
+            cases |= {Path(name).stem: folder / name for name in stack.images.values()}
+    single = [folder / name for name in others]
+    images = [p for p in single if not (is_mask_name(p.stem) or _is_told_mask(p))]
+    cases |= {p.stem: p for p in (images or (() if cases else single))}
+    return dict(sorted(cases.items(), key=lambda item: natural_key(item[0])))
 
 
-def _named_cases(path: Path, inside: dict[str, Slices | Path]) -> list[str]:
+def _stacks(names: Sequence[str]) -> tuple[dict[str, _Numbered], list[str]]:
+    """Return the numbered files by what stands before the number, and the others."""
+    stacks: dict[str, _Numbered] = defaultdict(_Numbered)
+    others: list[str] = []
+    for name in names:
+        match = NUMBERED.fullmatch(name.rpartition(".")[0])
+        if match is None:
+            others.append(name)
+            continue
+        stack = stacks[match["prefix"]]
+        (stack.masks if match["mask"] else stack.images)[int(match["number"])] = name
+    return stacks, others
+
+
+def _named_cases(path: Path, inside: dict[str, _Numbered | Path]) -> list[str]:
     names = list(inside) or [folder.name for folder in _case_folders(path)]
     if not names:
         raise InputError(f"{path} holds no TIFF file")

@@ -1,0 +1,153 @@
+"""NIfTI files grouped into cases by their names alone, with the role of each file."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter, defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from napari_tumorseg.io.formats import NIFTI, stem
+from napari_tumorseg.io.name_words import words_of
+from napari_tumorseg.io.roles import RoleGuess, guess, settle, without_role
+from napari_tumorseg.scan import MODALITIES, Role
+
+_VARIANT_WORDS = frozenset(
+    {
+        *("bias", "n3", "n4", "n4itk", "corrected", "corr", "norm", "normalized", "normalised", "restore"),
+        *("restored", "denoised", "gibbs", "unstripped", "smoothed", "sharpened"),
+    }
+)
+"""Words by which the name of a processed copy differs from that of its image, as in ``T1_bias``."""
+
+_FAST_PARTS = ("_pveseg", "_pve_0", "_mixeltype", "_seg_0")
+"""Endings of what FSL's FAST writes beside ``X_seg``, which is a map of tissues then."""
+
+
+@dataclass(frozen=True, order=True)
+class Source:
+    """A file, and the name that tells its role: its own, or that of a folder that it lies in."""
+
+    path: Path
+    name: str
+
+
+def source_of(path: Path, case_folder: Path) -> Source:
+    """Return a file with the name that tells its role; folders are looked at up to the case's own."""
+    own = stem(path)
+    if guess(own).role is not Role.OTHER:
+        return Source(path, own)
+    for folder in path.parents:
+        if folder == case_folder or case_folder not in folder.parents:
+            break
+        name = stem(folder) if NIFTI.matches(folder) else folder.name
+        if guess(name).role is not Role.OTHER:
+            return Source(path, name)
+    return Source(path, own)
+
+
+def roles_of(sources: Sequence[Source], case: str) -> dict[Source, RoleGuess]:
+    """Return the roles of the files of one case, as their names tell them together.
+
+    Contested words give way to clear ones, FAST's map of tissues is no tumour, and of an image and its
+    processed copy (``T1`` and ``T1_bias``) the plain one keeps the role.
+    """
+    found = {source: guess_in_case(source.name, case) for source in sources}
+    names = {source.name for source in sources}
+    for source in sources:
+        base = source.name.removesuffix("_seg")
+        if base != source.name and any(base + part in names for part in _FAST_PARTS):
+            found[source] = RoleGuess(Role.OTHER)
+    return _without_variants(settle(found))
+
+
+def guess_in_case(name: str, case: str) -> RoleGuess:
+    """Return the role that a file's name tells; the name of the case says nothing about a mask."""
+    own = name.removeprefix(case)
+    if own == name or name.startswith("sub-") or not re.match(r"[\W_]", own):
+        return guess(name)
+    told = guess(own)
+    return told if told.is_known else guess(name, masks=False)
+
+
+def group_cases(sources: Sequence[Source], folder: str) -> dict[str, list[Source]]:
+    """Return the files of each case that lie in one folder.
+
+    All are one case, unless several claim one role and their names are those of several patients or times.
+    """
+    if not sources:
+        return {}
+    if not _is_ambiguous(sources, folder):
+        return {folder: list(sources)}
+    for with_times in (False, True):
+        parted = _parted(sources, with_times)
+        cases = {name: group for name, group in parted.items() if _modalities(group, name)}
+        if _are_patients(cases):
+            return _with_rest(cases, parted)
+    return {folder: list(sources)}
+
+
+def subject_of(name: str, with_times: bool = False) -> str:
+    """Return the part of a name that tells the patient; on request up to "pre" or "post"."""
+    if with_times and (found := re.match(r"(.*?(?:^|[\W_])(?:pre|post))(?=[\W_])", name, re.IGNORECASE)):
+        return found.group(1)
+    return without_role(name)
+
+
+def _parted(sources: Sequence[Source], with_times: bool) -> dict[str, list[Source]]:
+    parted: dict[str, list[Source]] = defaultdict(list)
+    for source in sources:
+        parted[subject_of(source.name, with_times)].append(source)
+    return parted
+
+
+def _are_patients(cases: Mapping[str, Sequence[Source]]) -> bool:
+    """Tell whether groups of files are cases of their own rather than the series of one patient.
+
+    Patients have modalities in common: one that all have, or one that most have where some have several.
+    Series that differ by a number or a doubtful word do not.
+    """
+    if len(cases) < 2 or not all(name and not _is_ambiguous(g, name) for name, g in cases.items()):
+        return False
+    held = [_modalities(group, name) for name, group in cases.items()]
+    most = max(Counter(role for roles in held for role in roles).values())
+    return most == len(cases) or (2 * most >= len(cases) and any(len(roles) > 1 for roles in held))
+
+
+def _with_rest(
+    cases: Mapping[str, list[Source]], parted: Mapping[str, list[Source]]
+) -> dict[str, list[Source]]:
+    """Return the cases with the files of no modality whose names begin as theirs: another tool's masks."""
+    whole = dict(cases)
+    for name in parted.keys() - cases.keys():
+        owner = max((case for case in cases if name.startswith(case)), key=len, default=None)
+        if owner is not None:
+            whole[owner] = sorted(whole[owner] + parted[name])
+    return dict(sorted(whole.items()))
+
+
+def _modalities(sources: Sequence[Source], case: str) -> set[Role]:
+    return {told.role for told in roles_of(sources, case).values() if told.role in MODALITIES}
+
+
+def _is_ambiguous(sources: Sequence[Source], case: str) -> bool:
+    """Tell whether images of different names claim one role; ``X.nii`` beside ``X.nii.gz`` is one image."""
+    claimed = {(told.role, s.name) for s, told in roles_of(sources, case).items() if told.role in MODALITIES}
+    return len(claimed) > len({role for role, _ in claimed})
+
+
+def _without_variants(guesses: Mapping[Source, RoleGuess]) -> dict[Source, RoleGuess]:
+    """Return the roles with `Role.OTHER` for processed copies of images that are there themselves."""
+    found = dict(guesses)
+    for source, told in guesses.items():
+        rivals = [s for s, g in guesses.items() if g.role is told.role and s.name != source.name]
+        plain = next((r for r in rivals if _is_variant(source.name, r.name)), None)
+        if told.role in MODALITIES and plain is not None:
+            found[source] = RoleGuess(Role.OTHER, f"a processed copy of {plain.name}")
+    return found
+
+
+def _is_variant(name: str, plain: str) -> bool:
+    more, less = Counter(words_of(name)), Counter(words_of(plain))
+    return not less - more and bool(more - less) and set(more - less) <= _VARIANT_WORDS
