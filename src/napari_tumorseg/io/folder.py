@@ -40,7 +40,8 @@ class Folder:
         InputError
             If it cannot be read.
         """
-        files, folders = [], []
+        files: list[str] = []
+        folders: list[str] = []
         try:
             with os.scandir(path) as entries:
                 for entry in entries:
