@@ -9,7 +9,8 @@ import pytest
 
 from napari_tumorseg.errors import InputError
 from napari_tumorseg.geometry import Array
-from napari_tumorseg.inference.prepare import Prepared, Statistics, normalise, prepare
+from napari_tumorseg.inference.normalisation import Statistics, normalise
+from napari_tumorseg.inference.prepare import Prepared, prepare
 from napari_tumorseg.inference.slice_plane import PLANES
 from napari_tumorseg.models.card import Normalisation
 from napari_tumorseg.scan import Role
