@@ -193,3 +193,10 @@ def test_slice_names_outlive_a_stated_spacing() -> None:
     assert stated.file_layout.slice_names == ("X_5", "X_6")
     with pytest.raises(ValueError, match="3 names"):
         grid.with_slice_names(["a", "b", "c"])
+
+
+def test_volumes_in_millilitres():
+    grid = Grid.from_codes((2, 3, 4), "SPL", (5.0, 1.0, 2.0))
+    assert grid.volume_ml(150) == pytest.approx(1.5)
+    assert grid.volume_ml(-150) == pytest.approx(-1.5)
+    assert Grid.from_codes((2, 3, 4), "SPL").volume_ml(150) is None

@@ -194,6 +194,11 @@ class Grid:
         """Volume of a voxel, ``|det|`` of the affine (right under shear, too); None if unknown."""
         return float(abs(np.linalg.det(self.affine[:3, :3]))) if self.unit == "mm" else None
 
+    def volume_ml(self, voxels: int) -> float | None:
+        """Return the volume of so many voxels in mL; None if the voxel size is unknown."""
+        size = self.voxel_volume_mm3
+        return None if size is None else voxels * size / 1000
+
     @property
     def directions(self) -> Affine:
         """(3, 3) unit vectors: column k is the direction of canonical axis k in (S, P, L)."""

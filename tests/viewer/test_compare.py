@@ -12,7 +12,7 @@ from napari.layers import Layer
 from qtpy.QtCore import Qt
 
 from napari_tumorseg.io import write_mask
-from napari_tumorseg.measurement import agreement
+from napari_tumorseg.measurement import agreement, rano
 from napari_tumorseg.measurement.error_map import AGREEMENT_COLOURS, BOTH, ONLY_A, ONLY_B
 from napari_tumorseg.regions import region_mask
 from napari_tumorseg.scan import Role
@@ -249,6 +249,17 @@ def two_times(new_panel):
     times.before.choose(a)
     times.after.choose(b)
     return viewer, panel, times, first, second
+
+
+def test_two_times_are_compared_by_the_chosen_outline(two_times, wait):
+    _, panel, times, first, second = two_times
+    chooser = panel.compare.diameters.outline
+    chooser.setCurrentIndex(chooser.findData("with-necrosis"))
+    times.compare.click()
+    wait(lambda: times.found is not None)
+    products = [rano(seg, outline="with-necrosis").sum_of_products_mm2 for seg in (first, second)]
+    assert [times.found.product.before_mm2, times.found.product.after_mm2] == products
+    assert "enhancing tumour with the necrosis it encloses" in times.more.value
 
 
 def test_volumes_and_products_of_two_times_are_plain_numbers(two_times, wait):

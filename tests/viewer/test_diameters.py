@@ -185,3 +185,9 @@ def test_the_outline_is_chosen_and_named(measured, wait):
     assert section.found.rano == rano(measured.seg, outline="with-necrosis")
     assert section.found.rano.lesions[0].product_mm2 > before.rano.lesions[0].product_mm2
     assert "Outline: enhancing tumour with the necrosis it encloses" in section.more.value
+
+
+def test_the_chosen_outline_is_that_of_the_export(measured):
+    section = measured.section
+    section.outline.setCurrentIndex(section.outline.findData("with-necrosis"))
+    assert measured.panel.compare.content().outline == "with-necrosis"

@@ -13,7 +13,7 @@ from typing import Any, Literal
 import numpy as np
 
 from napari_tumorseg.errors import GeometryError, InputError
-from napari_tumorseg.geometry import Array, Grid, bounding_box
+from napari_tumorseg.geometry import Array, bounding_box
 from napari_tumorseg.measurement.max_diameter import components
 from napari_tumorseg.measurement.rano import Rano
 from napari_tumorseg.measurement.rano_outline import Outline
@@ -195,12 +195,8 @@ def _rows(before: Segmentation, after: Segmentation) -> Iterator[RegionChange]:
         if name not in theirs or (kind == "label" and before.convention != after.convention):
             continue
         sizes = [int(c[list(m)].sum()) for c, m in zip(counts, (members, theirs[name]), strict=True)]
-        old, new = _ml(sizes[0], before.grid), _ml(sizes[1], after.grid)
+        old, new = before.grid.volume_ml(sizes[0]), after.grid.volume_ml(sizes[1])
         yield RegionChange(name, kind, title, sizes[0], sizes[1], old, new, *_difference(old, new))
-
-
-def _ml(voxels: int, grid: Grid) -> float | None:
-    return None if grid.voxel_volume_mm3 is None else voxels * grid.voxel_volume_mm3 / 1000
 
 
 def _difference(before: float | None, after: float | None) -> tuple[float | None, float | None]:
@@ -297,7 +293,7 @@ def _lesions(before: Segmentation, after: Segmentation, rigid: Rigid, region: st
     order: dict[Status, int] = {"matched": 0, "vanished": 1, "new": 2}
     groups.sort(key=lambda g: (order[_status(*g)], -max(old.voxels(g[0]), new.voxels(g[1]))))
     for a, b in groups:
-        volumes = _ml(old.voxels(a), old.grid), _ml(new.voxels(b), new.grid)
+        volumes = old.grid.volume_ml(old.voxels(a)), new.grid.volume_ml(new.voxels(b))
         yield LesionChange(_status(a, b), a, b, *volumes)
 
 

@@ -48,8 +48,7 @@ class Comparison:
     @property
     def volume_error_ml(self) -> float | None:
         """Volume of the mask less that of the reference; None where the voxel size is unknown."""
-        volume = self._grid.voxel_volume_mm3
-        return None if volume is None else self._excess * volume / 1000
+        return self._grid.volume_ml(self._excess)
 
     @property
     def volume_error_percent(self) -> float | None:

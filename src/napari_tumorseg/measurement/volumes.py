@@ -155,15 +155,14 @@ def _row(
     grid: Grid,
     found: _Place | None,
 ) -> RegionStats:
-    volume = grid.voxel_volume_mm3
-    placed = found if volume is not None else None
+    placed = found if grid.unit == "mm" else None
     return RegionStats(
         name=name,
         kind=kind,
         title=title,
         labels=members,
         voxels=voxels,
-        volume_ml=None if volume is None else voxels * volume / 1000,
+        volume_ml=grid.volume_ml(voxels),
         components=found.parts.count if found else 0,
         slices=found.slices if found else None,
         centroid_mm=placed.centroid if placed else None,

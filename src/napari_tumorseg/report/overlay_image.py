@@ -98,8 +98,7 @@ def _legend(seg: Segmentation, reference: Segmentation | None) -> list[_Entry]:
 
 
 def _amount(seg: Segmentation, voxels: int) -> str:
-    volume = seg.grid.voxel_volume_mm3
-    return amount(voxels, None if volume is None else voxels * volume / 1000)
+    return amount(voxels, seg.grid.volume_ml(voxels))
 
 
 def _page(tiles: Tiles, title: str, legend: Iterable[_Entry]) -> Image.Image:

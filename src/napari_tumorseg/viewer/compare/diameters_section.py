@@ -121,10 +121,14 @@ class DiametersSection(QWidget):
         is_still = found is not None and self._context.is_still(found.seg, self._context.active_mask.layer)
         return found if is_still else None
 
+    def chosen_outline(self) -> str:
+        """Return the name of the outline that is chosen."""
+        return str(self.outline.currentData())
+
     def run(self) -> None:
         """Measure the active mask in the background."""
         seg, scan = self._context.mask(), self._context.active_mask.scan()
-        outline = str(self.outline.currentData())
+        outline = self.chosen_outline()
         self.note.value = "Measuring…"
         self._work.start(lambda: find(seg, scan, outline), self._on_found, self._on_failed)
 

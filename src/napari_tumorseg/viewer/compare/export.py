@@ -41,6 +41,8 @@ class ExportContent:
         Images of the case; without them there is no report and no picture.
     rano : Rano or None
         Diameters with the ends that a person moved; measured if left out.
+    outline : str
+        Outline of diameters that are measured.
     midline : Midline or None
         Found if left out.
     agreement : Agreement or None
@@ -52,6 +54,7 @@ class ExportContent:
     seg: Segmentation
     scan: Scan | None = None
     rano: Rano | None = None
+    outline: str = "enhancing-only"
     midline: Midline | None = None
     agreement: Agreement | None = None
     change: ChangeOverTime | None = None
@@ -141,7 +144,7 @@ def write_case(
 def _completed(content: ExportContent) -> ExportContent:
     """Return the content with diameters and midline."""
     seg, scan = content.seg, content.scan
-    lines = content.rano or rano(seg)
+    lines = content.rano or rano(seg, outline=content.outline)
     plane = content.midline
     if plane is None and scan is not None and scan.grid.same_space(seg.grid):
         plane = find_midline(scan)

@@ -27,7 +27,7 @@ class ComparePage(QObject):
         self._context = context
         self.reference = ReferenceSection(context)
         self.diameters = DiametersSection(context)
-        self.times = TimesSection(context)
+        self.times = TimesSection(context, self.diameters.chosen_outline)
         self.intensities = IntensitiesSection(context)
         self.presets = PresetsSection(context)
         self.export = ExportSection(context, self.content)
@@ -61,6 +61,7 @@ class ComparePage(QObject):
             seg=seg,
             scan=self._context.active_mask.scan(),
             rano=fresh.rano if fresh is not None else None,
+            outline=self.diameters.chosen_outline(),
             midline=measured.midline if measured is not None and has_plane else None,
             agreement=self.reference.fresh,
             change=self.times.fresh if self._is_in_times() else None,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -12,6 +12,7 @@ from qtpy.QtWidgets import QFormLayout, QHBoxLayout, QPushButton, QVBoxLayout, Q
 from napari_tumorseg.errors import InputError
 from napari_tumorseg.measurement.change import ChangeOverTime, LesionChange, change
 from napari_tumorseg.measurement.rano import rano
+from napari_tumorseg.measurement.rano_outline import OUTLINES
 from napari_tumorseg.measurement.registration import Rigid, register
 from napari_tumorseg.scan import Scan, Segmentation
 from napari_tumorseg.viewer.compare.preview import hide_preview, registration_text, show_preview
@@ -33,17 +34,27 @@ class _Pair:
     after: Segmentation
     rigid: Rigid | None = None
 
-    def changed(self) -> ChangeOverTime:
-        diameters = rano(self.before), rano(self.after)
+    def changed(self, outline: str) -> ChangeOverTime:
+        """Compare both masks, with diameters of this outline."""
+        diameters = rano(self.before, outline=outline), rano(self.after, outline=outline)
         return change(self.before, self.after, rigid=self.rigid, diameters=diameters)
 
 
 class TimesSection(QWidget):
-    """Volumes and diameters of two masks; lesions are matched only after an approved registration."""
+    """Volumes and diameters of two masks; lesions are matched only after an approved registration.
 
-    def __init__(self, context: PanelContext) -> None:
+    Parameters
+    ----------
+    context : PanelContext
+        Shared by all sections.
+    outline : callable
+        Returns the outline of diameters that is chosen.
+    """
+
+    def __init__(self, context: PanelContext, outline: Callable[[], str]) -> None:
         super().__init__()
         self._context = context
+        self._outline = outline
         self._work = Background(self)
         self.found: ChangeOverTime | None = None
         self._pair: _Pair | None = None
@@ -173,7 +184,10 @@ class TimesSection(QWidget):
     def _compute(self, pair: _Pair) -> None:
         self._pair = pair
         self.note.value = "Comparing…"
-        self._work.start(pair.changed, lambda found: self._on_found(found, pair), self._on_failed)
+        outline = self._outline()
+        self._work.start(
+            lambda: pair.changed(outline), lambda found: self._on_found(found, pair), self._on_failed
+        )
 
     def _offer(self, rigid: Rigid, fixed: Scan) -> None:
         self._offered = rigid
@@ -220,10 +234,11 @@ def _volume_rows(found: ChangeOverTime) -> Iterator[list[str]]:
 def _sentences(found: ChangeOverTime) -> Iterator[str]:
     if found.product is not None:
         p = found.product
+        outline = f", {OUTLINES[p.outline]}" if p.outline else ""
         percent = "" if p.change_percent is None else f" ({p.change_percent:+.1f} %)"
         yield (
-            f"Sum of products of diameters ({p.region}, measurable lesions): {p.before_mm2:.0f} to "
-            f"{p.after_mm2:.0f} {_SQUARE}, {p.change_mm2:+.0f} {_SQUARE}{percent}."
+            f"Sum of products of diameters ({p.region}{outline}, measurable lesions): "
+            f"{p.before_mm2:.0f} to {p.after_mm2:.0f} {_SQUARE}, {p.change_mm2:+.0f} {_SQUARE}{percent}."
         )
     if found.lesions is not None:
         counts = ", ".join(f"{found.count(status)} {status}" for status in _STATUSES)

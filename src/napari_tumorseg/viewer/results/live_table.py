@@ -150,7 +150,6 @@ class LiveTable(QObject):
     def _row(
         self, mask: TrackedMask, grid: Grid | None, name: str, title: str, members: tuple[int, ...]
     ) -> LiveRow:
-        volume = grid.voxel_volume_mm3 if grid else None
         voxels = mask.counts.voxels(name)
         more = voxels - sum(mask.edits.at_first.get(value, 0) for value in members)
         return LiveRow(
@@ -158,10 +157,10 @@ class LiveTable(QObject):
             title=title,
             labels=members,
             voxels=voxels,
-            volume_ml=None if volume is None else voxels * volume / 1000,
+            volume_ml=grid.volume_ml(voxels) if grid else None,
             components=None if name in self._missing else self._components[name],
             more_voxels=more,
-            more_ml=None if volume is None else more * volume / 1000,
+            more_ml=grid.volume_ml(more) if grid else None,
         )
 
 
