@@ -7,13 +7,13 @@ from napari.layers import Labels
 
 from napari_tumorseg.edit import change_to, count_all
 from napari_tumorseg.errors import InputError
+from napari_tumorseg.measurement.volumes import listed
 from napari_tumorseg.regions import CONVENTIONS
 from napari_tumorseg.scan import Role, Segmentation
 from napari_tumorseg.viewer.layers.inputs import Inputs
 from napari_tumorseg.viewer.layers.origin import origin_of
 from napari_tumorseg.viewer.layers.to_layers import case_layers, labels_layer
 from napari_tumorseg.viewer.state.active_mask import ActiveMask
-from napari_tumorseg.viewer.state.tracked_mask import groups_of
 from tests.viewer.conftest import NEEDS_SCREEN, case, grid
 
 pytestmark = NEEDS_SCREEN  # a QObject wants an application
@@ -140,13 +140,16 @@ def test_the_images_of_the_case_are_found(viewer, active_mask):
     assert active_mask.scan() is None
 
 
-def test_labels_that_the_convention_lacks_leave_no_counts(viewer, active_mask):
+def test_a_label_that_the_convention_lacks_is_counted_beside_the_others(viewer, active_mask):
     layer = mask(viewer)
     active_mask.activate(layer)
+    layer.data[0, 0, 0] = 1
+    layer.refresh()
     fill(active_mask, 3)
-    assert active_mask.counts is None and "[3]" in active_mask.mask.why
+    assert active_mask.counts.voxels("label 3") == 12 and active_mask.counts.voxels("WT") == 1
+    assert active_mask.mask.remark == "Label 3 is not in brats-2021."
     layer.undo()
-    assert active_mask.counts is not None
+    assert not active_mask.mask.remark and active_mask.counts.voxels("WT") == 1
 
 
 def test_a_drawn_layer_gets_its_convention_from_what_is_painted(viewer, active_mask):
@@ -154,7 +157,8 @@ def test_a_drawn_layer_gets_its_convention_from_what_is_painted(viewer, active_m
     active_mask.activate(layer)
     assert active_mask.convention.name == "binary"
     layer.data = np.full((4, 5, 6), 2, np.uint8)
-    assert active_mask.counts is None and "several conventions" in active_mask.mask.why
+    assert active_mask.convention is None and "several conventions" in active_mask.mask.remark
+    assert active_mask.counts.voxels("label 2") == 120
     layer.data = np.ones((4, 5, 6), np.uint8)
     assert active_mask.counts.voxels("WT") == 120
 
@@ -196,7 +200,7 @@ def test_counts_follow_a_long_random_session(viewer, active_mask):
         else:
             layer.brush_size = int(rng.integers(1, 9))
             layer.paint(rng.integers((9, 40, 40)), int(rng.integers(5)))
-        groups = groups_of(active_mask.convention)
+        groups = {name: members for name, _, _, members in listed(active_mask.convention)}
         assert active_mask.counts.counts() == count_all(layer.data, groups)
 
 

@@ -15,7 +15,7 @@ from napari_tumorseg.scan import Segmentation
 from napari_tumorseg.session import EditCounts, Unfinished, journal_folder, unfinished
 from napari_tumorseg.viewer.autosave import recovery
 from napari_tumorseg.viewer.autosave.close_guard import listed
-from napari_tumorseg.viewer.autosave.recovery import plain_name, told
+from napari_tumorseg.viewer.autosave.recovery import offer_text, plain_name
 from napari_tumorseg.viewer.correct.locked_components import KIND as KEPT
 from napari_tumorseg.viewer.layers.edits import edits_of
 from napari_tumorseg.viewer.layers.origin import PROBABILITIES_KEY, origin_of
@@ -278,14 +278,14 @@ def test_a_recovery_that_fails_is_offered_again(open_panel, folder, wait, monkey
 def test_recovered_is_said_once(name):
     assert plain_name(name) == "mask"
     one = Unfinished(journal_folder(), "k", {"layer": name}, 0.0, EditCounts({"paint": 1}, 1e9, 1e9))
-    assert told(one).startswith("Unsaved corrections of mask can be recovered (1 edit, on ")
+    assert offer_text(one).startswith("Unsaved corrections of mask can be recovered (1 edit, on ")
 
 
 def test_an_offer_is_one_sentence():
     one = Unfinished(
         journal_folder(), "/data/a_seg.nii", {}, 0.0, EditCounts({"paint": 2, "undo": 1}, 9e8, 1e9)
     )
-    text = told(one)
+    text = offer_text(one)
     assert text.startswith("Unsaved corrections of a_seg.nii can be recovered (3 edits, the last on ")
     assert " Sep 2001 at " in text and text.endswith(").") and text.count(". ") == 0
 

@@ -7,16 +7,18 @@ import pytest
 from napari.layers import Labels
 
 from napari_tumorseg.edit import count_all
+from napari_tumorseg.measurement.volumes import listed
 from napari_tumorseg.regions import CONVENTIONS
 from napari_tumorseg.scan import Segmentation
 from napari_tumorseg.viewer.layers.to_layers import labels_layer
-from napari_tumorseg.viewer.state.tracked_mask import groups_of
 from napari_tumorseg.viewer.widgets import ask
 from tests.viewer.conftest import NEEDS_SCREEN, grid
 from tests.viewer.studies import head_case, mask_on, show_case
 from tests.viewer.test_window import add
 
 pytestmark = NEEDS_SCREEN
+
+GROUPS = {name: members for name, _, _, members in listed(CONVENTIONS["brats-2024"])}
 
 
 @pytest.fixture(autouse=True)
@@ -50,7 +52,7 @@ def test_the_table_follows_200_strokes(open_panel, wait):
     viewer, panel = open_panel()
     rng = np.random.default_rng(5)
     layer = mask(viewer, rng.integers(0, 5, (20, 60, 60)).astype(np.uint8) * (rng.random((20, 60, 60)) > 0.9))
-    first = count_all(layer.data, groups_of(CONVENTIONS["brats-2024"]))
+    first = count_all(layer.data, GROUPS)
     layer.mode = "paint"
     for turn in range(200):
         kind = rng.choice(["stroke", "undo", "redo"], p=[0.6, 0.25, 0.15])
@@ -63,7 +65,7 @@ def test_the_table_follows_200_strokes(open_panel, wait):
                 for step in range(4):
                     layer.paint(np.minimum(start + np.array([0, step, step]), 59 if step else 60), label)
         wait(lambda: panel.numbers.table.is_complete)
-        for name, count in count_all(layer.data, groups_of(CONVENTIONS["brats-2024"])).items():
+        for name, count in count_all(layer.data, GROUPS).items():
             cells = shown(panel)[name]
             assert (cells[1], cells[2]) == (str(count.voxels), str(count.components)), (turn, name)
             more = next(row.more_voxels for row in panel.results.rows if row.name == name)

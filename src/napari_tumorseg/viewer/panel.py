@@ -29,6 +29,7 @@ from napari_tumorseg.viewer.state.active_mask import ActiveMask
 from napari_tumorseg.viewer.state.context import PanelContext
 from napari_tumorseg.viewer.state.navigation import NEXT_COMPONENT, PREVIOUS_COMPONENT
 from napari_tumorseg.viewer.state.selection import MaskSelection
+from napari_tumorseg.viewer.state.stated_spacing import StatedSpacing
 from napari_tumorseg.viewer.widgets.commands import bind
 from napari_tumorseg.viewer.widgets.messages import short
 from napari_tumorseg.viewer.widgets.reporting import errors_reported
@@ -59,6 +60,7 @@ class SegmentPanel(QWidget):
         self.compare = ComparePage(context)
         self.cases = WorklistPage(context, self.safety.may_leave)
         self._upright = Upright(napari_viewer)
+        self._stated_spacing = StatedSpacing(napari_viewer.layers)
         self._selection = MaskSelection(napari_viewer, self.active_mask, lambda: page.running_layer)
         self._lay_out()
         self._take_preferences()
@@ -146,7 +148,9 @@ class SegmentPanel(QWidget):
         layout.setContentsMargins(0, 0, 0, 0)
         layout.addWidget(self.safety.bar)
         layout.addWidget(self.tabs, stretch=1)
-        layout.addWidget(Section("Results", self.results))  # visible on every page
+        results = Section("Results", self.results)  # visible on every page
+        self.results.headed.connect(results.button.setText)
+        layout.addWidget(results)
         layout.addWidget(notice)
         self.setMinimumWidth(372)
 
@@ -199,6 +203,7 @@ class SegmentPanel(QWidget):
         self.active_mask.detach()
         self._upright.detach()
         self._selection.detach()
+        self._stated_spacing.detach()
         self.compare.detach()  # last: it restores the view, to which nobody should react
 
     def _take_preferences(self) -> None:
@@ -216,6 +221,7 @@ class SegmentPanel(QWidget):
             show_warning(short("\n".join(warnings), self._sources()))
         self._viewer.layers.selection.active = layer  # a brush in use belongs on the mask of the table, too
         self.active_mask.activate(layer)
+        self.numbers.show_largest_slice()
         self.show_status("Measuring…")
         QTimer.singleShot(0, self.numbers.report_result)
 

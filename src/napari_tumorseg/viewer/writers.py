@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from napari.layers import Layer
+    from napari.layers import Labels, Layer
 
 
 def write_labels(path: str, data: Any, attributes: dict[str, Any]) -> list[str]:
@@ -30,20 +30,33 @@ def write_labels(path: str, data: Any, attributes: dict[str, Any]) -> list[str]:
 
 
 def _write(path: str, data: Any, attributes: dict[str, Any]) -> list[str]:
-    from napari.layers import Labels, Layer
+    from napari.utils.notifications import show_warning
 
     from napari_tumorseg.viewer.layers.edits import edits_of
     from napari_tumorseg.viewer.state.conventions import segmentation_of
+    from napari_tumorseg.viewer.state.placing import settle_place
     from napari_tumorseg.viewer.state.saving import save_mask
 
-    layer = Layer.create(data, attributes, "labels")
-    assert isinstance(layer, Labels)
-    segmentation = segmentation_of(layer, _layers_of_viewer())
-    written = save_mask(segmentation, Path(path))
+    beside = _layers_of_viewer()
+    layer = _layer_of(data, attributes, beside)
+    warning = settle_place(layer, beside)
+    written = save_mask(segmentation_of(layer, beside), Path(path))
     edits = edits_of(layer)
     if edits is not None:
         edits.note_saved()
+    if warning:
+        show_warning(warning)
     return [str(p) for p in written]
+
+
+def _layer_of(data: Any, attributes: dict[str, Any], layers: list[Layer]) -> Labels:
+    """Return the layer in the viewer, which keeps the user's answers; one made anew if it is not there."""
+    from napari.layers import Labels, Layer
+
+    found = next((x for x in layers if isinstance(x, Labels) and x.data is data), None)
+    layer = found or Layer.create(data, attributes, "labels")
+    assert isinstance(layer, Labels)
+    return layer
 
 
 def _layers_of_viewer() -> list[Layer]:

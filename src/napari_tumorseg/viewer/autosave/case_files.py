@@ -1,9 +1,8 @@
-"""From which files a mask and its scan come: how the journal of its edits is found again."""
+"""Files of a mask and its scan, by which the journal of its edits is found again."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,12 +11,13 @@ from napari.layers import Layer
 
 from napari_tumorseg.report.tables import jsonable
 from napari_tumorseg.session import Unfinished
-from napari_tumorseg.viewer.layers.origin import origin_of
+from napari_tumorseg.viewer.layers.inputs import images_of
+from napari_tumorseg.viewer.layers.origin import CONVENTION_KEY, origin_of, source_of
 from napari_tumorseg.viewer.state.tracked_mask import TrackedMask
 
 
 def about(mask: TrackedMask, layers: Iterable[Layer]) -> dict[str, Any]:
-    """Return what a journal must hold so that its edits can be offered and shown again."""
+    """Return the description of a mask in its journal, by which its edits are offered and restored."""
     origin = origin_of(mask.layer)
     return {
         "layer": mask.layer.name,
@@ -25,6 +25,7 @@ def about(mask: TrackedMask, layers: Iterable[Layer]) -> dict[str, Any]:
         "name": origin.name if origin else mask.layer.name,
         "files": files_of(mask.layer, layers),
         "source": str(origin.source) if origin and origin.source else None,
+        "named": mask.layer.metadata.get(CONVENTION_KEY),
         "scheme": mask.convention.name if mask.convention else None,
         "provenance": jsonable(dict(origin.provenance)) if origin else {},
         "fingerprint": origin.fingerprint if origin else None,
@@ -35,18 +36,19 @@ def about(mask: TrackedMask, layers: Iterable[Layer]) -> dict[str, Any]:
 def files_of(mask: LabelsLayer, layers: Iterable[Layer]) -> list[str]:
     """Return the mask's own file and those of its case; names of layers where nothing comes from a file."""
     origin = origin_of(mask)
+    layers = list(layers)
     beside = [layer for layer in layers if (o := origin_of(layer)) and origin and o.group == origin.group]
+    made_from = images_of(mask, layers)
+    images = made_from.layers if made_from else ()
     lying_on = [layer for layer in layers if not origin and _alike(layer, mask)]
-    found = [file for layer in (mask, *beside, *lying_on) if (file := file_of(layer))]
+    found = [file for layer in (mask, *beside, *images, *lying_on) if (file := file_of(layer))]
     return list(dict.fromkeys(found)) or [f"layer {mask.name}"]
 
 
 def file_of(layer: Layer) -> str:
     """Return the file that a layer comes from, empty where it comes from none."""
-    origin = origin_of(layer)
-    if origin is not None:
-        return str(Path(origin.source).resolve()) if origin.source else ""
-    return str(Path(layer.source.path).resolve()) if layer.source.path else ""
+    source = source_of(layer)
+    return str(source.resolve()) if source else ""
 
 
 def place_of(one: Unfinished, layers: Sequence[Layer]) -> Layer | None:

@@ -1,4 +1,4 @@
-"""Offering masks that were never saved: of an earlier session, or of a layer that was just removed."""
+"""Recovery of masks that were never saved: of an earlier session, or of a layer that was just removed."""
 
 from __future__ import annotations
 
@@ -28,7 +28,14 @@ from napari_tumorseg.viewer.autosave.case_files import place_of
 from napari_tumorseg.viewer.layers.axes import LayerAxes
 from napari_tumorseg.viewer.layers.edits import EDITS_KEY, Edits
 from napari_tumorseg.viewer.layers.from_layers import grid_of
-from napari_tumorseg.viewer.layers.origin import METADATA_KEY, PROBABILITIES_KEY, Origin, origin_of
+from napari_tumorseg.viewer.layers.inputs import FOREIGN_KEY
+from napari_tumorseg.viewer.layers.origin import (
+    CONVENTION_KEY,
+    METADATA_KEY,
+    PROBABILITIES_KEY,
+    Origin,
+    origin_of,
+)
 from napari_tumorseg.viewer.layers.to_layers import labels_layer
 from napari_tumorseg.viewer.state.tracked_mask import TrackedMask
 from napari_tumorseg.viewer.widgets.background import Background
@@ -111,7 +118,7 @@ class Recovery(QObject):
     def _offer(self, one: Unfinished) -> Offer:
         return Offer(
             one.path,
-            told(one),
+            offer_text(one),
             ("Recover", partial(self._safely, self._recover, one)),
             ("Discard", partial(self._safely, self._discard, one)),
         )
@@ -177,8 +184,8 @@ class Recovery(QObject):
             action(*arguments)
 
 
-def told(one: Unfinished) -> str:
-    """Return what is left of a session, in a sentence."""
+def offer_text(one: Unfinished) -> str:
+    """Return the sentence that offers the rest of an earlier session."""
     name, total = plain_name(one.about.get("layer") or Path(one.key).name), one.edit_counts.total
     last = one.edit_counts.last or one.started
     day = datetime.fromtimestamp(last) if last else None
@@ -225,6 +232,8 @@ def recovered_layer(found: Recovered, place: Layer, journal: Path) -> LabelsLaye
         )
     name = plain_name(found.about.get("layer", "mask")) + _RECOVERED
     layer = _ours(found, place, name) or _plain(found, place, name)
+    if found.about.get("named"):
+        layer.metadata[CONVENTION_KEY] = found.about["named"]
     at_first = {int(value): int(n) for value, n in found.about.get("at_first", {}).items()}
     layer.metadata[EDITS_KEY] = Edits(
         found.edit_counts, True, journal, at_first, found.locked, dict(found.thresholds)
@@ -234,18 +243,22 @@ def recovered_layer(found: Recovered, place: Layer, journal: Path) -> LabelsLaye
 
 def _ours(found: Recovered, place: Layer, name: str) -> LabelsLayer | None:
     """Return a layer with convention, origin and provenance, None where they are not known."""
-    origin, convention = origin_of(place), found.about.get("scheme")
-    if origin is None or convention is None:
+    about = found.about
+    origin, convention = origin_of(place), about.get("scheme")
+    if convention is None or (origin is None and about.get("fingerprint") is None):
         return None
-    told = found.about
-    source = Path(told["source"]) if told.get("source") else None
+    source = Path(about["source"]) if about.get("source") else None
     mask = Segmentation(
-        found.labels, origin.grid, get_convention(convention), told["case"], source, told["provenance"]
+        found.labels, grid_of(place), get_convention(convention), about["case"], source, about["provenance"]
     )
-    data, arguments, _ = labels_layer(mask, name=name, case=told["case"], group=origin.group)
+    group = origin.group if origin else FOREIGN_KEY
+    data, arguments, _ = labels_layer(mask, name=name, case=about["case"], group=group)
     made: Origin = arguments["metadata"][METADATA_KEY]
     arguments["metadata"][METADATA_KEY] = replace(
-        made, name=told["name"], fingerprint=told["fingerprint"], stated_spacing=origin.stated_spacing
+        made,
+        name=about["name"],
+        fingerprint=about["fingerprint"],
+        stated_spacing=origin.stated_spacing if origin else False,
     )
     return LabelsLayer(data, **arguments)
 

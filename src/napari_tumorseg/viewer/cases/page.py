@@ -32,6 +32,7 @@ from napari_tumorseg.viewer.cases.opening import Opened, open_entry
 from napari_tumorseg.viewer.layers.edits import edits_of
 from napari_tumorseg.viewer.layers.origin import origin_of
 from napari_tumorseg.viewer.state.context import PanelContext
+from napari_tumorseg.viewer.state.placing import settle_place
 from napari_tumorseg.viewer.widgets.background import Background
 from napari_tumorseg.viewer.widgets.commands import bind, command_button
 from napari_tumorseg.viewer.widgets.messages import short, summary
@@ -319,7 +320,8 @@ class WorklistPage(QWidget):
             raise InputError("The mask is being saved: try again in a moment.")
 
     def _check_belongs(self, layer: LabelsLayer) -> None:
-        """Refuse a mask of another case."""
+        """Refuse a mask of another case; one that lies beside the scan can be laid on it."""
+        settle_place(layer, self._context.viewer.layers)
         if not self._case.owns(layer):
             raise InputError(f"{layer.name} does not belong to {self.current}; select the mask to keep")
 

@@ -44,6 +44,7 @@ class LabelPicker(QWidget):
         self._grid.setColumnStretch(0, 1)
         self._grid.addWidget(self._note, 0, 0, 1, 2)
         active_mask.switched.connect(self._on_switched)
+        active_mask.named.connect(self._on_switched)
         active_mask.changed.connect(self._on_changed)
         self._on_switched(active_mask.layer)
 
@@ -55,6 +56,7 @@ class LabelPicker(QWidget):
     def detach(self) -> None:
         """Stop following layers."""
         self._active_mask.switched.disconnect(self._on_switched)
+        self._active_mask.named.disconnect(self._on_switched)
         self._active_mask.changed.disconnect(self._on_changed)
         self._follow(None)
 

@@ -32,8 +32,13 @@ def colour_of(label: Label) -> str:
 
 def shown_colour(layer: Labels, label: Label) -> str:
     """Return the colour in which a layer shows a label, as ``#RRGGBB``."""
-    colour = layer.colormap.map(label.value)
+    return colour_in(layer, label.value) or colour_of(label)
+
+
+def colour_in(layer: Labels, value: int) -> str:
+    """Return the colour in which a layer shows a label number, as ``#RRGGBB``; empty if it is clear."""
+    colour = layer.colormap.map(value)
     if colour is None or not colour[..., 3].any():
-        return colour_of(label)
+        return ""
     red, green, blue = (int(v) for v in np.rint(np.ravel(colour)[:3] * 255))
     return f"#{red:02X}{green:02X}{blue:02X}"

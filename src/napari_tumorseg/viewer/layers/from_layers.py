@@ -1,4 +1,4 @@
-"""Layers as scans and masks: the way back from the viewer."""
+"""Layers as scans and masks."""
 
 from __future__ import annotations
 
@@ -12,11 +12,18 @@ from napari.layers import Labels as LabelsLayer
 from napari.layers import Layer
 
 from napari_tumorseg.errors import InputError
-from napari_tumorseg.geometry import Affine, Array, Grid, bounding_box
+from napari_tumorseg.geometry import Affine, Array, Grid, Unit, bounding_box
 from napari_tumorseg.regions import LabelConvention, decide_convention
 from napari_tumorseg.scan import Image, Role, Segmentation
+from napari_tumorseg.viewer.layers.arrays import array_of
 from napari_tumorseg.viewer.layers.edits import edits_of
-from napari_tumorseg.viewer.layers.origin import METADATA_KEY, Origin, origin_of
+from napari_tumorseg.viewer.layers.origin import (
+    CONVENTION_KEY,
+    METADATA_KEY,
+    Origin,
+    convention_of,
+    origin_of,
+)
 from napari_tumorseg.viewer.layers.to_layers import fingerprint, placement
 
 _SPL_TO_RAS = np.array([[0, 0, -1, 0], [0, -1, 0, 0], [1, 0, 0, 0], [0, 0, 0, 1]], dtype=float)
@@ -28,7 +35,7 @@ def to_image(layer: ImageLayer, role: Role) -> Image:
     A layer that this plugin did not read is taken to lie as it is shown: head up the first axis, back
     down the screen, left to the right of it.
     """
-    data = np.asarray(layer.data)
+    data = array_of(layer)
     if layer.rgb:
         data = data[..., :3].mean(axis=-1, dtype=np.float32)
     grid, data = _grid_and_canonical(layer, data)
@@ -49,7 +56,7 @@ def to_segmentation(
     beside : iterable of Layer
         Layers of the same viewer.
     convention : LabelConvention, optional
-        What the numbers mean; else the layer's own convention, or the only one that fits.
+        Meaning of the numbers; else the layer's own convention, or the only one that fits.
 
     Raises
     ------
@@ -58,21 +65,19 @@ def to_segmentation(
     ChoiceNeededError
         If several conventions fit.
     """
-    origin = origin_of(layer)
-    labels = as_labels(np.asarray(layer.data), layer.name)
-    values = _present(labels)
-    chosen = (
-        convention
-        or (origin.convention if origin else None)
-        or decide_convention(values, f"the layer {layer.name}")
-    )
-    strange = sorted(set(values) - {0} - chosen.values)
-    if strange:
+    labels = as_labels(array_of(layer), layer.name)
+    values = labels_in(labels)
+    chosen = convention or convention_of(layer) or decide_convention(values, f"the layer {layer.name}")
+    if is_any_label_tumour(layer) and chosen.name == "binary":
+        labels = (labels != 0).astype(np.uint8)
+    elif strange := sorted(set(values) - chosen.values):
         raise InputError(
-            f"the layer {layer.name} holds the labels {strange}, which {chosen.name} does not have"
+            f"the layer {layer.name} holds the labels {strange}, which {chosen.name} does not have; "
+            "choose another label convention under Results, or erase them"
         )
     edits = edits_of(layer)
     edited = {"edits": edits.edit_counts.to_dict()} if edits and edits.edit_counts.total else {}
+    origin = origin_of(layer)
     if origin is None:
         scan = same_voxels(layer, beside)
         grid, labels = (scan.grid, labels) if scan else _grid_and_canonical(layer, labels)
@@ -80,16 +85,25 @@ def to_segmentation(
     provenance = {**origin.provenance, **edited}
     if origin.fingerprint is not None:
         provenance["corrected_by_hand"] = fingerprint(labels) != origin.fingerprint
-    return Segmentation(labels, origin.grid, chosen, origin.case, origin.source, provenance)
+    return Segmentation(labels, grid_of(layer), chosen, origin.case, origin.source, provenance)
+
+
+def is_any_label_tumour(layer: Layer) -> bool:
+    """Return whether the user said of a layer that every label is tumour, whatever its number."""
+    return bool(layer.metadata.get(CONVENTION_KEY) == "binary")
 
 
 def grid_of(layer: Layer) -> Grid:
-    """Return the grid of a 2-D or 3-D layer, from its metadata or from how it is placed."""
+    """Return the grid of a 2-D or 3-D layer.
+
+    It is the one in its metadata as long as the layer lies there; where its scale, translation, rotation,
+    affine or units were changed in napari, the grid follows.
+    """
     return _grid_and_canonical(layer, np.broadcast_to(np.uint8(0), _spatial_shape(layer)))[0]
 
 
 def state_spacing(layers: Sequence[Layer], spacing: tuple[float, float, float]) -> None:
-    """Give volumes whose files tell no voxel size the one (Z, Y, X) in mm that the user states.
+    """Give volumes whose files hold no voxel size the one (Z, Y, X) in mm that the user states.
 
     Raises
     ------
@@ -107,49 +121,8 @@ def state_spacing(layers: Sequence[Layer], spacing: tuple[float, float, float]) 
         layer.units, layer.scale, layer.translate = place["units"], place["scale"], place["translate"]
 
 
-def _spatial_shape(layer: Layer) -> tuple[int, ...]:
-    shape = tuple(np.shape(layer.data))
-    return shape[:-1] if getattr(layer, "rgb", False) else shape
-
-
-def _grid_and_canonical(layer: Layer, data: Array) -> tuple[Grid, Array]:
-    """Return a layer's grid and its array on it, in canonical order."""
-    origin = origin_of(layer)
-    if origin is not None:
-        return origin.grid, data
-    if data.ndim not in (2, 3):
-        raise InputError(f"the layer {layer.name} has {data.ndim} axes; an image has two or three")
-    volume = data if data.ndim == 3 else data[np.newaxis]
-    affine, unit = _world_of(layer)
-    grid = Grid.from_file(volume.shape, affine, "mm" if unit else "unknown")
-    assert grid.file_layout is not None
-    return grid, grid.file_layout.axis_order.apply(volume)
-
-
-def _world_of(layer: Layer) -> tuple[Affine, bool]:
-    """Return a layer's voxel-to-RAS affine, and whether it is in mm."""
-    ndim = layer.ndim
-    own = np.eye(ndim + 1)
-    own[:ndim, :ndim] = np.asarray(layer.rotate).reshape(ndim, ndim) @ np.diag(layer.scale)
-    own[:ndim, ndim] = layer.translate
-    own = layer.affine.affine_matrix @ own
-    world = np.eye(4)
-    world[3 - ndim : 3, 3 - ndim : 3] = own[:ndim, :ndim]
-    world[3 - ndim : 3, 3] = own[:ndim, ndim]
-    factors = [_millimetres(unit) for unit in layer.units]
-    if ndim < 3 or None in factors:  # the thickness of a picture is not known
-        return _SPL_TO_RAS @ world, False
-    return _SPL_TO_RAS @ np.diag([*factors, 1.0]) @ world, True
-
-
-def _millimetres(unit: Any) -> float | None:
-    """Return how many mm a unit of napari is, None for pixels."""
-    quantity = 1 * unit
-    return float(quantity.to("mm").magnitude) if quantity.check("[length]") else None
-
-
 def same_voxels(layer: Layer, beside: Iterable[Layer]) -> Origin | None:
-    """Return the origin of a scan with the same voxels at the same place, if one is there."""
+    """Return the origin of a scan with the same voxels at the same place, if there is one."""
     for other in beside:
         origin = origin_of(other)
         if (
@@ -159,7 +132,7 @@ def same_voxels(layer: Layer, beside: Iterable[Layer]) -> Origin | None:
             and np.allclose(other.scale, layer.scale)
             and np.allclose(other.translate, layer.translate)
         ):
-            return origin
+            return replace(origin, grid=grid_of(other))
     return None
 
 
@@ -176,6 +149,76 @@ def as_labels(data: Array, name: str) -> Array:
     return np.asarray(data, dtype=np.uint8)
 
 
-def _present(data: Array) -> list[int]:
-    box = bounding_box(data)  # most of a mask is background, which need not be counted
-    return [] if box is None else [int(v) for v in np.flatnonzero(np.bincount(data[box].ravel()))]
+def labels_in(labels: Array) -> list[int]:
+    """Return the labels that a mask holds, background left out."""
+    box = bounding_box(labels)  # most of a mask is background, which need not be counted
+    return [] if box is None else [int(v) for v in np.flatnonzero(np.bincount(labels[box].ravel())) if v]
+
+
+def _spatial_shape(layer: Layer) -> tuple[int, ...]:
+    shape = tuple(np.shape(layer.data))
+    return shape[:-1] if getattr(layer, "rgb", False) else shape
+
+
+def _grid_and_canonical(layer: Layer, data: Array) -> tuple[Grid, Array]:
+    """Return a layer's grid and its array on it, in canonical order."""
+    origin = origin_of(layer)
+    if origin is not None:
+        return _grid_as_placed(layer, origin.grid), data
+    if data.ndim not in (2, 3):
+        raise InputError(f"the layer {layer.name} has {data.ndim} axes; an image has two or three")
+    volume = data if data.ndim == 3 else data[np.newaxis]
+    affine, unit = _world_of(layer)
+    grid = Grid.from_file(volume.shape, _SPL_TO_RAS @ affine, unit)
+    assert grid.file_layout is not None
+    return grid, grid.file_layout.axis_order.apply(volume)
+
+
+def _grid_as_placed(layer: Layer, grid: Grid) -> Grid:
+    """Return the grid of a layer of this plugin, moved to where the layer lies in the viewer now."""
+    place = placement(grid)
+    expected = np.diag([*place["scale"], 1.0])
+    expected[:3, 3] = place["translate"]
+    world, unit = _world_of(layer)
+    if unit == grid.unit and np.allclose(world, expected, rtol=1e-9, atol=1e-9):
+        return grid
+    upright = np.eye(4)  # an oblique scan is shown upright
+    upright[:3, :3] = grid.directions
+    affine = _SPL_TO_RAS @ upright @ world
+    file_layout = grid.file_layout
+    if file_layout is not None:
+        to_canonical = np.linalg.inv(file_layout.axis_order.matrix(file_layout.shape))
+        file_layout = replace(file_layout, affine=affine @ to_canonical, fields={})
+    return replace(grid, affine=affine, unit=unit, file_layout=file_layout)
+
+
+def _world_of(layer: Layer) -> tuple[Affine, Unit]:
+    """Return the affine from voxels to the world of the viewer, and whether that is in mm."""
+    ndim = layer.ndim
+    own = np.eye(ndim + 1)
+    own[:ndim, :ndim] = np.asarray(layer.rotate).reshape(ndim, ndim) @ _sheared(layer) @ np.diag(layer.scale)
+    own[:ndim, ndim] = layer.translate
+    own = layer.affine.affine_matrix @ own
+    world = np.eye(4)
+    world[3 - ndim : 3, 3 - ndim : 3] = own[:ndim, :ndim]
+    world[3 - ndim : 3, 3] = own[:ndim, ndim]
+    factors = [_millimetres(unit) for unit in layer.units]
+    if ndim < 3 or None in factors:  # the thickness of a picture is not known
+        return world, "unknown"
+    return np.diag([*factors, 1.0]) @ world, "mm"
+
+
+def _sheared(layer: Layer) -> Array:
+    """Return the shear of a layer as a matrix."""
+    shear = np.asarray(layer.shear, dtype=float)
+    if shear.ndim == 2:
+        return shear
+    matrix = np.eye(layer.ndim)
+    matrix[np.triu_indices(layer.ndim, 1)] = shear
+    return matrix
+
+
+def _millimetres(unit: Any) -> float | None:
+    """Return how many mm a unit of napari is, None for pixels."""
+    quantity = 1 * unit
+    return float(quantity.to("mm").magnitude) if quantity.check("[length]") else None

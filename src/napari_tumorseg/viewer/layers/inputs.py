@@ -1,9 +1,9 @@
-"""Which image layers there are, to which case they belong, and which role each plays."""
+"""Image layers as the inputs of a run: cases and roles."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from weakref import WeakKeyDictionary
 
@@ -15,7 +15,7 @@ from napari_tumorseg.io.case import Case
 from napari_tumorseg.io.roles import guess_role
 from napari_tumorseg.scan import MODALITIES, Role
 from napari_tumorseg.viewer.layers.from_layers import grid_of, same_voxels, to_image
-from napari_tumorseg.viewer.layers.origin import is_view, origin_of
+from napari_tumorseg.viewer.layers.origin import is_view, origin_of, source_of
 
 TITLES: Mapping[Role, str] = {
     **{role: role.title for role in (*MODALITIES, Role.BRAIN_MASK)},
@@ -24,6 +24,8 @@ TITLES: Mapping[Role, str] = {
 """The roles that a layer can be given, as they are shown."""
 
 ELSEWHERE = "layers from elsewhere"
+FOREIGN_KEY = "elsewhere"
+"""Key of the group of images that another reader or a script added."""
 EVERYTHING = "all image layers"
 
 
@@ -34,26 +36,29 @@ class LayerGroup:
     Attributes
     ----------
     key : str
-        What tells it from others.
+        The same for all layers of the group, also for masks.
     title : str
-        For people.
+        Title in the panel.
     layers : tuple of Image layers
         In the order of the layer list.
+    roles : mapping of Image layer to Role
+        Roles in the run that made a mask; empty where the present roles count.
     """
 
     key: str
     title: str
     layers: tuple[ImageLayer, ...]
+    roles: Mapping[ImageLayer, Role] = field(default_factory=dict)
 
 
 class Inputs:
-    """The roles that the layers of one viewer play; the user's choices stay, guesses fill the rest."""
+    """Roles of the layers of one viewer: those that the user chose, else guesses."""
 
     def __init__(self) -> None:
         self._chosen: WeakKeyDictionary[Layer, Role] = WeakKeyDictionary()
 
     def role(self, layer: ImageLayer) -> Role:
-        """Return what the user chose for a layer, else what its reader or its name tells."""
+        """Return the role that the user chose for a layer, else the one of its reader or name."""
         chosen = self._chosen.get(layer)
         return chosen if chosen is not None else guessed_role(layer)
 
@@ -63,11 +68,15 @@ class Inputs:
 
     def roles(self, group: LayerGroup) -> dict[ImageLayer, Role]:
         """Return the role of every layer of a group."""
-        return {layer: self.role(layer) for layer in group.layers}
+        return dict(group.roles) or {layer: self.role(layer) for layer in group.layers}
 
     def group_of(self, layer: Layer, layers: Sequence[Layer]) -> LayerGroup | None:
-        """Return the images among `layers` of the case that a mask belongs to, if they make a scan."""
-        return group_of(layer, [g for g in groups_of(layers) if not problem_with(self.roles(g))])
+        """Return the images among `layers` that a mask belongs to, if they make a scan.
+
+        For a model's result, these are the images that it was made from, with the roles of that run.
+        """
+        made_from = images_of(layer, layers)
+        return made_from or group_of(layer, [g for g in groups_of(layers) if not problem_with(self.roles(g))])
 
 
 def usable(layer: Layer) -> bool:
@@ -90,13 +99,28 @@ def groups_of(layers: Sequence[Layer]) -> list[LayerGroup]:
         if usable(layer):
             assert isinstance(layer, ImageLayer)
             origin = origin_of(layer)
-            found.setdefault(origin.group if origin else "", []).append(layer)
+            found.setdefault(origin.group if origin else FOREIGN_KEY, []).append(layer)
     titles = {key: _title(key, members) for key, members in found.items()}
     groups = [LayerGroup(key, titles[key], tuple(members)) for key, members in reversed(found.items())]
     if len(groups) > 1:
         everything = tuple(layer for members in found.values() for layer in members)
         groups.append(LayerGroup("*", EVERYTHING, everything))
     return groups
+
+
+def images_of(layer: Layer, layers: Sequence[Layer]) -> LayerGroup | None:
+    """Return the images that a result was made from; None if it is no result or one of them was removed."""
+    origin = origin_of(layer)
+    if origin is None or not origin.images:
+        return None
+    roles = {
+        image: origin.images[str(image.unique_id)]
+        for image in layers
+        if isinstance(image, ImageLayer) and str(image.unique_id) in origin.images
+    }
+    if len(roles) < len(origin.images):
+        return None
+    return LayerGroup(origin.group, origin.case, tuple(roles), roles)
 
 
 def group_of(layer: Layer, groups: Sequence[LayerGroup]) -> LayerGroup | None:
@@ -126,6 +150,10 @@ def problem_with(roles: Mapping[ImageLayer, Role]) -> str:
     return ""
 
 
+INPUT_ROLES = (*MODALITIES, Role.BRAIN_MASK)
+"""Roles of images that a run reads."""
+
+
 def case_of(group: LayerGroup, roles: Mapping[ImageLayer, Role]) -> Case:
     """Return the layers that are used as a case: views of their data, nothing is computed yet."""
     images = tuple(to_image(layer, role) for layer, role in roles.items() if role in MODALITIES)
@@ -146,19 +174,19 @@ def case_name(group: LayerGroup) -> str:
 
 def folder_of(group: LayerGroup) -> Path | None:
     """Return the folder that the files of a group come from."""
-    sources = [origin.source for origin in map(origin_of, group.layers) if origin and origin.source]
+    sources = [source for source in map(source_of, group.layers) if source]
     return sources[0].parent if sources else None
 
 
 def _lies_on(layer: Layer, group: LayerGroup) -> bool:
-    own = origin_of(layer) or same_voxels(layer, group.layers)
-    grid = own.grid if own else grid_of(layer)
-    return any(grid.same_space(origin.grid) for origin in map(origin_of, group.layers) if origin)
+    scan = None if origin_of(layer) else same_voxels(layer, group.layers)
+    grid = scan.grid if scan else grid_of(layer)
+    return any(grid.same_space(grid_of(image)) for image in group.layers if not image.rgb)
 
 
 def _title(key: str, members: Sequence[ImageLayer]) -> str:
     origin = origin_of(members[0])
-    return origin.case if key and origin else ELSEWHERE
+    return origin.case if origin else ELSEWHERE
 
 
 def _listed(names: Sequence[str]) -> str:

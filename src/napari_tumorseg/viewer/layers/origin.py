@@ -12,11 +12,14 @@ import numpy as np
 from napari.layers import Layer
 
 from napari_tumorseg.geometry import Grid
-from napari_tumorseg.regions import LabelConvention
+from napari_tumorseg.regions import CONVENTIONS, LabelConvention
 from napari_tumorseg.scan import Role
 
 METADATA_KEY = "tumorseg"
 """Metadata key of a layer's `Origin`."""
+
+CONVENTION_KEY = "tumorseg-convention"
+"""Metadata key of the name of the label convention that the user chose for a layer."""
 
 VIEW_KEY = "tumorseg-view"
 """Metadata key of layers that only show something of other layers: neither input nor mask."""
@@ -52,7 +55,9 @@ class Origin:
     fingerprint : int or None
         Checksum of a model's result, to tell whether it was corrected since.
     stated_spacing : bool
-        Whether the voxel size was typed by the user, who can mend it, and is in no file.
+        Whether the voxel size was typed by the user, who can correct it, and is in no file.
+    images : mapping of str to Role
+        Of a model's result: the unique ids of the image layers it was made from, and their roles.
     """
 
     grid: Grid
@@ -66,22 +71,40 @@ class Origin:
     provenance: Mapping[str, Any] = field(default_factory=dict)
     fingerprint: int | None = None
     stated_spacing: bool = False
+    images: Mapping[str, Role] = field(default_factory=dict)
 
 
 def origin_of(layer: Layer) -> Origin | None:
-    """Return what this plugin knows about a layer, or None if it is not one of ours or was reshaped."""
+    """Return the origin of a layer, or None if it is not of this plugin or was reshaped."""
     origin = layer.metadata.get(METADATA_KEY)
     if isinstance(origin, Origin) and origin.grid.shape == tuple(np.shape(layer.data)):
         return origin
     return None
 
 
+def source_of(layer: Layer) -> Path | None:
+    """Return the file that a layer comes from, whichever reader opened it."""
+    origin = origin_of(layer)
+    if origin is not None:
+        return origin.source
+    return Path(layer.source.path) if layer.source.path else None
+
+
+def convention_of(layer: Layer) -> LabelConvention | None:
+    """Return the label convention that the user chose for a layer, else the one of its origin."""
+    chosen = layer.metadata.get(CONVENTION_KEY)
+    if chosen in CONVENTIONS:
+        return CONVENTIONS[chosen]
+    origin = origin_of(layer)
+    return origin.convention if origin else None
+
+
 def is_result(layer: Layer) -> bool:
-    """Tell whether a layer is what a model made, corrected since or not."""
+    """Return whether a layer is the result of a model, corrected since or not."""
     origin = origin_of(layer)
     return origin is not None and origin.fingerprint is not None
 
 
 def is_view(layer: Layer) -> bool:
-    """Tell whether a layer of this plugin only shows something that was derived from other layers."""
+    """Return whether a layer of this plugin only shows something derived from other layers."""
     return VIEW_KEY in layer.metadata

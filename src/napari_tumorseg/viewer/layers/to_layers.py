@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import uuid
 import zlib
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -67,6 +68,7 @@ def labels_layer(
     case: str = "",
     group: str = "",
     model: bool = False,
+    images: Mapping[str, Role] | None = None,
 ) -> LayerData:
     """Return a mask as a Labels layer with its convention's names and colours.
 
@@ -82,6 +84,8 @@ def labels_layer(
         Name and key of the case it belongs to.
     model : bool
         Whether a model made it, so that corrections are told apart.
+    images : mapping of str to Role, optional
+        Of a model's result: ids of the image layers it was made from, and their roles.
     """
     title = name or segmentation.name or "mask"
     origin = Origin(
@@ -94,6 +98,7 @@ def labels_layer(
         convention=segmentation.convention,
         provenance=segmentation.provenance,
         fingerprint=fingerprint(segmentation.labels) if model else None,
+        images=images or {},
     )
     arguments = {
         "name": title,

@@ -12,21 +12,23 @@ from qtpy.QtCore import QObject
 from qtpy.QtGui import QGuiApplication
 
 from napari_tumorseg.measurement import Measurements, RegionStats
-from napari_tumorseg.regions import LabelConvention, get_convention
+from napari_tumorseg.regions import get_convention
 from napari_tumorseg.report import summary
 from napari_tumorseg.report.text import millilitres
 from napari_tumorseg.scan import Segmentation
-from napari_tumorseg.viewer.layers.colours import shown_colour
+from napari_tumorseg.viewer.layers.colours import colour_in, shown_colour
 from napari_tumorseg.viewer.layers.edits import edits_of
 from napari_tumorseg.viewer.layers.inputs import folder_of
 from napari_tumorseg.viewer.layers.origin import is_result, origin_of
 from napari_tumorseg.viewer.results.live_table import LiveRow, LiveTable
 from napari_tumorseg.viewer.results.measuring import Measuring
-from napari_tumorseg.viewer.results.section import NOTICE, ResultsSection
+from napari_tumorseg.viewer.results.section import NOTICE, ResultsSection, TableText
 from napari_tumorseg.viewer.state import saving
 from napari_tumorseg.viewer.state.active_mask import ActiveMask
-from napari_tumorseg.viewer.state.conventions import in_convention_of_case
+from napari_tumorseg.viewer.state.conventions import in_convention_of_case, options_for
 from napari_tumorseg.viewer.state.navigation import Navigator
+from napari_tumorseg.viewer.state.placing import settle_place
+from napari_tumorseg.viewer.state.tracked_mask import TrackedMask
 from napari_tumorseg.viewer.widgets.reporting import reports_errors
 
 if TYPE_CHECKING:
@@ -35,6 +37,8 @@ if TYPE_CHECKING:
 HEADS = ("Region", "mL", "Voxels", "Components", "First slice", "Last slice", "Longest diameter (mm)")
 """Columns of the table that is copied: more than the panel has room for."""
 _DASH = "—"
+_CLEAR = "#000000"
+FROM_FILE = "Mask from file: no result of a run yet"
 
 
 class ResultsControl(QObject):
@@ -57,7 +61,7 @@ class ResultsControl(QObject):
 
     def __init__(self, viewer: Viewer, active_mask: ActiveMask, section: ResultsSection) -> None:
         super().__init__()
-        self._active_mask, self._section = active_mask, section
+        self._active_mask, self._section, self._layers = active_mask, section, viewer.layers
         self.table = LiveTable(active_mask)
         self.measuring = Measuring(active_mask)
         self.navigator = Navigator(viewer, active_mask)
@@ -70,6 +74,9 @@ class ResultsControl(QObject):
         section.save_mask_asked.connect(self.save_mask)
         section.row_asked.connect(self.show_row)
         section.step_asked.connect(self.step)
+        section.convention_chosen.connect(self._name_labels)
+        active_mask.placed.connect(self._on_grid)
+        active_mask.named.connect(self._on_grid)
 
     def refresh(self) -> None:
         """Show the numbers anew: the voxel size has changed."""
@@ -122,6 +129,7 @@ class ResultsControl(QObject):
         if where is None:
             return
         self._active_mask.sync()
+        warning = settle_place(layer, self._layers)
         seg = self._active_mask.segmentation()
         if path is None:  # somebody is there to be asked
             seg = in_convention_of_case(seg, self._active_mask.beside())
@@ -130,7 +138,14 @@ class ResultsControl(QObject):
         if edits is not None:
             edits.note_saved()
         names = " and ".join(str(p) for p in written)
-        self.reported.emit(f"Saved {names} with the labels of {seg.convention.title}")
+        self.reported.emit(f"Saved {names} with the labels of {seg.convention.title}. {warning}".strip())
+
+    @reports_errors
+    def show_largest_slice(self) -> None:
+        """Turn the viewer to the slice with most tumour."""
+        names = [row.name for row in self.table.rows]
+        if names:
+            self.navigator.show_row("WT" if "WT" in names else names[0])
 
     @reports_errors
     def report_result(self) -> None:
@@ -157,15 +172,47 @@ class ResultsControl(QObject):
     def _save_table(self, path: Path, measured: Measurements, seg: Segmentation) -> None:
         self.reported.emit(f"Saved {saving.save_table(measured, path, seg)}")
 
-    def _on_shown(self, layer: LabelsLayer, convention: LabelConvention, rows: Sequence[LiveRow]) -> None:
-        colours = {label.value: shown_colour(layer, label) for label in convention.labels}
-        self._section.show_rows(layer.name, convention, rows, colours)
+    @reports_errors
+    def _name_labels(self, name: str) -> None:
+        self._active_mask.name_labels(name)
+
+    def _on_grid(self, layer: object) -> None:
+        self.refresh()
+
+    def _on_shown(self, mask: TrackedMask, rows: Sequence[LiveRow]) -> None:
+        labels = {label.value: label for label in mask.convention.labels} if mask.convention else {}
+        colours = {
+            v: shown_colour(mask.layer, labels[v]) if v in labels else colour_in(mask.layer, v) or _CLEAR
+            for row in rows
+            for v in row.labels
+        }
+        self._section.show_rows(text_of(mask), rows, colours)
 
     def _ask_where(self, title: str, layer: LabelsLayer, ending: str, formats: str) -> Path | None:
         origin, group = origin_of(layer), self._active_mask.group()
         folder = saving.start_folder(folder_of(group) if group else None)
         name = saving.suggested_name(origin.case if origin else layer.name, ending)
         return saving.ask_where(self._section, title, folder / name, formats)
+
+
+def text_of(mask: TrackedMask) -> TableText:
+    """Return the texts above the table of a mask."""
+    title = mask.convention.title if mask.convention else "meaning of the labels not known"
+    options = options_for(sorted(mask.counts.by_label)) if mask.remark else ()
+    heading = heading_of(mask)
+    return TableText(
+        heading, f"{mask.layer.name} ({title})", mask.remark, tuple(options), heading != FROM_FILE
+    )
+
+
+def heading_of(mask: TrackedMask) -> str:
+    """Return the kind of a mask: a model's result, corrected or not, a mask from a file, or a drawn one."""
+    origin, is_edited = origin_of(mask.layer), mask.edits.edit_counts.total > 0
+    if is_result(mask.layer):
+        return "Results, corrected" if is_edited else "Results"
+    if origin is not None and origin.source is not None:
+        return "Mask from file, corrected" if is_edited else FROM_FILE
+    return "Drawn mask"
 
 
 def as_text(name: str, measured: Measurements) -> str:

@@ -1,4 +1,4 @@
-"""The rows of the results table, kept up to date edit by edit within the time of a blink."""
+"""Rows of the results table, updated with every edit."""
 
 from __future__ import annotations
 
@@ -12,10 +12,8 @@ from qtpy.QtCore import QObject, QTimer
 
 from napari_tumorseg.edit import Change
 from napari_tumorseg.geometry import Grid
-from napari_tumorseg.measurement.volumes import listed
-from napari_tumorseg.regions import LabelConvention
 from napari_tumorseg.viewer.state.active_mask import ActiveMask
-from napari_tumorseg.viewer.state.tracked_mask import TrackedMask
+from napari_tumorseg.viewer.state.tracked_mask import Row, TrackedMask
 
 _SECONDS_AT_A_TIME = 0.02
 """Components are counted row by row as long as this lasts; then the window has its turn."""
@@ -30,7 +28,7 @@ class LiveRow:
     name, title : str
         Abbreviation (or name of the region) and full name.
     labels : tuple of int
-        The numbers in the mask that make it up.
+        Label numbers by whose colours it is shown.
     voxels : int
         Its size.
     volume_ml : float or None
@@ -54,12 +52,12 @@ class LiveRow:
 
 
 class LiveTable(QObject):
-    """Tells the rows of the active mask whenever they change."""
+    """Emits the rows of the active mask whenever they change."""
 
-    shown = Signal(object, object, object)
-    """The layer, its `LabelConvention`, and its rows."""
+    shown = Signal(object, object)
+    """The `TrackedMask` and its rows."""
     emptied = Signal(str)
-    """There are no rows; why, in a sentence."""
+    """There are no rows: the reason, as a sentence."""
 
     def __init__(self, active_mask: ActiveMask) -> None:
         super().__init__()
@@ -82,12 +80,10 @@ class LiveTable(QObject):
         return not self._missing
 
     def refresh(self) -> None:
-        """Tell the rows again, such as when the voxel size has changed."""
+        """Emit the rows again, such as when the voxel size has changed."""
         mask = self._active_mask.mask
         if mask is None:
             self._empty("No mask yet.")
-        elif mask.why or mask.convention is None:
-            self._empty(f"{mask.layer.name}: {mask.why.removeprefix(f'the layer {mask.layer.name} ')}")
         else:
             self._count(mask)
 
@@ -99,7 +95,7 @@ class LiveTable(QObject):
     def _on_switched(self, layer: LabelsLayer | None) -> None:
         self._components = {}
         mask = self._active_mask.mask
-        if mask is None or mask.why or mask.convention is None:
+        if mask is None:
             self.refresh()
         else:
             self._count(mask, at_once=False)
@@ -121,49 +117,39 @@ class LiveTable(QObject):
 
     def _count(self, mask: TrackedMask, at_once: bool = True) -> None:
         self._timer.stop()
-        self._missing = [name for name, *_ in listed(_convention_of(mask))]
+        self._missing = [row.name for row in mask.rows]
         self._count_some(mask, _SECONDS_AT_A_TIME if at_once else 0.0)
 
     def _go_on(self) -> None:
         mask = self._active_mask.mask
-        if mask is not None and not mask.why:
+        if mask is not None:
             self._count_some(mask)
 
     def _count_some(self, mask: TrackedMask, seconds: float = _SECONDS_AT_A_TIME) -> None:
-        """Count components as long as the window can wait, tell what there is, and go on later."""
+        """Count components for a short time, emit the rows, and continue later."""
         end = time.perf_counter() + seconds
         while self._missing and time.perf_counter() < end:
             name = self._missing.pop(0)
             self._components[name] = mask.counts.components(name)
         self.rows = tuple(self._rows(mask))
-        self.shown.emit(mask.layer, mask.convention, self.rows)
+        self.shown.emit(mask, self.rows)
         if self._missing:
             self._timer.start()
 
     def _rows(self, mask: TrackedMask) -> list[LiveRow]:
         grid = self._active_mask.grid()
-        return [
-            self._row(mask, grid, name, title, members)
-            for name, _, title, members in listed(_convention_of(mask))
-        ]
+        return [self._row(mask, grid, row) for row in mask.rows]
 
-    def _row(
-        self, mask: TrackedMask, grid: Grid | None, name: str, title: str, members: tuple[int, ...]
-    ) -> LiveRow:
-        voxels = mask.counts.voxels(name)
-        more = voxels - sum(mask.edits.at_first.get(value, 0) for value in members)
+    def _row(self, mask: TrackedMask, grid: Grid | None, row: Row) -> LiveRow:
+        voxels = mask.counts.voxels(row.name)
+        more = voxels - sum(mask.edits.at_first.get(value, 0) for value in row.labels)
         return LiveRow(
-            name=name,
-            title=title,
-            labels=members,
+            name=row.name,
+            title=row.title,
+            labels=row.shown,
             voxels=voxels,
             volume_ml=grid.volume_ml(voxels) if grid else None,
-            components=None if name in self._missing else self._components[name],
+            components=None if row.name in self._missing else self._components[row.name],
             more_voxels=more,
             more_ml=grid.volume_ml(more) if grid else None,
         )
-
-
-def _convention_of(mask: TrackedMask) -> LabelConvention:
-    assert mask.convention is not None
-    return mask.convention

@@ -1,10 +1,12 @@
-"""Panel section: what was found, as a table that follows corrections."""
+"""Panel section: the numbers of the active mask as a table that follows corrections."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
 
-from magicgui.widgets import Container, PushButton
+from magicgui.widgets import ComboBox, Container, PushButton
 from psygnal import Signal
 from qtpy.QtCore import Qt
 from qtpy.QtGui import QColor, QIcon, QPainter, QPixmap
@@ -17,12 +19,12 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
-from napari_tumorseg.regions import LabelConvention
+from napari_tumorseg.regions import CONVENTIONS
 from napari_tumorseg.report.text import COMPONENTS, millilitres
 from napari_tumorseg.viewer.results.live_table import LiveRow
 from napari_tumorseg.viewer.state.navigation import NEXT_COMPONENT, PREVIOUS_COMPONENT
 from napari_tumorseg.viewer.widgets.commands import Command
-from napari_tumorseg.viewer.widgets.section import wrapping_label
+from napari_tumorseg.viewer.widgets.section import Note, wrapping_label
 
 COLUMNS = ("Region", "mL", "Voxels", "Parts", "Change")
 _TIPS = (
@@ -33,13 +35,47 @@ _TIPS = (
     "In mL (voxels where their size is unknown) since the model's result, or since the mask was opened",
 )
 NOTICE = "Research use only. Not for diagnosis."
+_HEADING = "Results"
+_FROM_FILE_STYLE = "QTableWidget { font-style: italic; color: gray; }"
+_ANY_TITLE = "tumour, whatever the number"
+_MANY_PARTS = 20
 _DASH = "—"
 _COUNTING = "…"
 _ROW_HEIGHT = 26
 
 
+@dataclass(frozen=True)
+class TableText:
+    """Texts above the table of a mask.
+
+    Attributes
+    ----------
+    heading : str
+        Kind of mask, such as a model's result; the title of the section.
+    title : str
+        Name of the layer and its label convention.
+    remark : str
+        Open question about the labels; empty where there is none.
+    options : tuple of str
+        Names of the conventions that the user can choose; empty where the convention is known.
+    is_result : bool
+        Whether the numbers are a result or the user's own work, rather than those of a file.
+    """
+
+    heading: str
+    title: str
+    remark: str = ""
+    options: tuple[str, ...] = ()
+    is_result: bool = True
+
+
 class ResultsSection(QWidget):
-    """The numbers of one mask, and buttons to step through its lesions and to take the numbers along."""
+    """Table of the numbers of one mask, with buttons to step through its lesions, copy and save."""
+
+    headed = Signal(str)
+    """The kind of mask changed, for the title of the section."""
+    convention_chosen = Signal(str)
+    """The user chose a label convention for the mask: its name."""
 
     copy_asked = Signal()
     save_table_asked = Signal()
@@ -52,9 +88,12 @@ class ResultsSection(QWidget):
     def __init__(self) -> None:
         super().__init__()
         self.rows: tuple[LiveRow, ...] = ()
-        self._convention: LabelConvention | None = None
         self._colours: dict[int, str] = {}
+        self._options: tuple[str, ...] = ()
         self.title = wrapping_label()
+        self.remark = Note()
+        self.meaning = ComboBox(choices=self._choices, tooltip="Label convention of this mask")
+        self.parts_note = Note()
         self.table = _table()
         self.previous = _arrow(PREVIOUS_COMPONENT)
         self.next = _arrow(NEXT_COMPONENT)
@@ -78,25 +117,47 @@ class ResultsSection(QWidget):
 
     def clear(self, why: str = "No mask yet.") -> None:
         """Show no numbers, and why."""
-        self.rows, self._convention = (), None
+        self.rows = ()
+        self.headed.emit(_HEADING)
         self.title.value = why
+        self.remark.value = self.parts_note.value = ""
+        self.meaning.visible = False
         self.table.setRowCount(0)
         self.table.hide()
         self._buttons.enabled = False
 
-    def show_rows(
-        self, name: str, convention: LabelConvention, rows: Sequence[LiveRow], colours: Mapping[int, str]
-    ) -> None:
-        """Show the numbers of the layer of this name, whose labels have these colours."""
-        self.title.value = f"{name} ({convention.title})"
-        if convention is not self._convention or len(rows) != len(self.rows) or colours != self._colours:
+    def show_rows(self, text: TableText, rows: Sequence[LiveRow], colours: Mapping[int, str]) -> None:
+        """Show the numbers of a mask, whose label numbers have these colours."""
+        self._show_text(text)
+        if [row.title for row in rows] != [row.title for row in self.rows] or colours != self._colours:
             self._set_up(rows, colours)
-        self.rows, self._convention, self._colours = tuple(rows), convention, dict(colours)
+        self.rows, self._colours = tuple(rows), dict(colours)
+        self.parts_note.value = _parts_note(rows)
         for index, row in enumerate(rows):
-            for column, text in enumerate(cells(row)[1:], start=1):
+            for column, cell in enumerate(cells(row)[1:], start=1):
                 item = self.table.item(index, column)
-                if item is not None and item.text() != text:  # an item that is set is drawn anew
-                    item.setText(text)
+                if item is not None and item.text() != cell:  # an item that is set is drawn anew
+                    item.setText(cell)
+
+    def _show_text(self, text: TableText) -> None:
+        self.headed.emit(text.heading)
+        self.title.value = text.title
+        self.remark.value = text.remark
+        self.table.setStyleSheet("" if text.is_result else _FROM_FILE_STYLE)
+        if text.options != self._options:
+            self._options = text.options
+            with self.meaning.changed.blocked():
+                self.meaning.reset_choices()
+                self.meaning.value = ""
+        self.meaning.visible = bool(text.options)
+
+    def _choices(self, widget: Any) -> list[tuple[str, str]]:
+        titles = [(_ANY_TITLE if n == "binary" else CONVENTIONS[n].title, n) for n in self._options]
+        return [("Choose what the labels mean…", ""), *titles]
+
+    def _on_meaning(self, name: str) -> None:
+        if name:
+            self.convention_chosen.emit(name)
 
     def step(self, direction: int) -> None:
         """Ask for the next (1) or previous (-1) component of the selected row."""
@@ -112,7 +173,8 @@ class ResultsSection(QWidget):
         self._buttons.margins = (0, 0, 0, 0)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(9, 0, 9, 0)
-        for widget in (self.title.native, self.table, self._buttons.native):
+        parts = (self.title, self.remark, self.meaning)
+        for widget in (*(x.native for x in parts), self.table, self.parts_note.native, self._buttons.native):
             layout.addWidget(widget)
 
     def _connect(self) -> None:
@@ -122,6 +184,7 @@ class ResultsSection(QWidget):
         self.save.changed.connect(lambda: self.save_table_asked.emit())
         self.save_mask.changed.connect(lambda: self.save_mask_asked.emit())
         self.table.cellClicked.connect(self._on_clicked)
+        self.meaning.changed.connect(self._on_meaning)
 
     def _on_clicked(self, row: int, column: int) -> None:
         self.row_asked.emit(self.rows[row].name)
@@ -155,6 +218,17 @@ def cells(row: LiveRow) -> tuple[str, ...]:
     volume = _DASH if row.volume_ml is None else millilitres(row.volume_ml)
     parts = _COUNTING if row.components is None else str(row.components)
     return name, volume, str(row.voxels), parts, _change(row)
+
+
+def _parts_note(rows: Sequence[LiveRow]) -> str:
+    """Return the reason for large numbers of parts; empty where there are none."""
+    many = [row.name for row in rows if (row.components or 0) >= _MANY_PARTS]
+    if not many:
+        return ""
+    return (
+        f"Parts of {', '.join(many)}: every piece that touches no other counts, single voxels along the "
+        "seams between labels, too."
+    )
 
 
 def _change(row: LiveRow) -> str:

@@ -15,7 +15,7 @@ from napari_tumorseg.inference import ScanAnalysis, Settings, available_devices
 from napari_tumorseg.inference.slice_plane import PLANES
 from napari_tumorseg.models import Model
 from napari_tumorseg.scan import Scan
-from napari_tumorseg.viewer.layers.inputs import case_of
+from napari_tumorseg.viewer.layers.inputs import INPUT_ROLES, case_of
 from napari_tumorseg.viewer.layers.origin import origin_of
 from napari_tumorseg.viewer.layers.showing import shown_slice
 from napari_tumorseg.viewer.layers.skull import SkullKnowledge
@@ -129,7 +129,8 @@ class SegmentPage(QObject):
             slices=slices,
             probabilities=self.options.probabilities.value,
         )
-        return Job(case, group.key, model, settings, self._is_stripped(self.scan()))
+        used = {str(x.unique_id): role for x, role in self.inputs.chosen.items() if role in INPUT_ROLES}
+        return Job(case, group.key, used, model, settings, self._is_stripped(self.scan()))
 
     def cancel(self, quietly: bool = False) -> None:
         """Stop the run, if one is under way."""

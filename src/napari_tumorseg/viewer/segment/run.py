@@ -227,7 +227,9 @@ def _work(job: Job) -> Generator[Step, None, Success | Failure]:
 
         analysis = ScanAnalysis(scan, job.stripped)
         result = yield from run(scan, job.model, job.settings, analysis)
-        labels, arguments, _ = labels_layer(result, case=job.case.name, group=job.group, model=True)
+        labels, arguments, _ = labels_layer(
+            result, case=job.case.name, group=job.group, model=True, images=job.images
+        )
         return Success(
             labels, arguments["metadata"][METADATA_KEY], stored_probabilities_of(job, analysis, result)
         )

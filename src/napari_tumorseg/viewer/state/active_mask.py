@@ -18,9 +18,10 @@ from napari_tumorseg.scan import Scan, Segmentation
 from napari_tumorseg.viewer.layers.axes import Index
 from napari_tumorseg.viewer.layers.from_layers import grid_of, same_voxels
 from napari_tumorseg.viewer.layers.inputs import Inputs, LayerGroup, case_of
-from napari_tumorseg.viewer.layers.origin import origin_of
-from napari_tumorseg.viewer.state.conventions import segmentation_of
+from napari_tumorseg.viewer.layers.origin import convention_of, origin_of
+from napari_tumorseg.viewer.state.conventions import name_labels, segmentation_of
 from napari_tumorseg.viewer.state.mask_tracker import MaskTracker
+from napari_tumorseg.viewer.state.placement_watcher import PlacementWatcher
 from napari_tumorseg.viewer.state.tracked_mask import TrackedMask
 from napari_tumorseg.viewer.widgets.messages import worded
 
@@ -51,11 +52,18 @@ class ActiveMask(MaskTracker):
     """Voxels of the active mask changed: its layer and the `Change`."""
     renamed = Signal(object)
     """The name of the active layer changed: the layer."""
+    named = Signal(object)
+    """The labels of the active mask have another convention: its layer."""
+    placed = Signal(object)
+    """The active mask lies on another grid, such as one with another voxel size: its layer."""
 
     def __init__(self, layers: LayerList, inputs: Inputs) -> None:
         super().__init__(layers)
         self.inputs = inputs
         self._current: TrackedMask | None = None
+        self._grid: Grid | None = None
+        self._placement = PlacementWatcher(layers)
+        self._placement.changed.connect(self._on_placement)
         self.counted.connect(self._on_counted)
         self.reshaped.connect(self._on_reshaped)
         self.removed.connect(self._on_mask_removed)
@@ -75,8 +83,8 @@ class ActiveMask(MaskTracker):
 
     @property
     def counts(self) -> LiveCounts | None:
-        """The counts of the active mask; None where its label convention is not known."""
-        return self._current.known_counts if self._current else None
+        """The counts of the active mask."""
+        return self._current.counts if self._current else None
 
     @property
     def convention(self) -> LabelConvention | None:
@@ -94,6 +102,7 @@ class ActiveMask(MaskTracker):
             self.switched.emit(None)
             self.refused.emit(layer, worded(error))
             return
+        self._grid = self.grid()
         self.switched.emit(layer)
 
     def required(self) -> TrackedMask:
@@ -111,6 +120,7 @@ class ActiveMask(MaskTracker):
     def detach(self) -> None:
         """Unsubscribe from the viewer and all layers."""
         super().detach()
+        self._placement.detach()
         self._current = None
 
     # ---- its content and place
@@ -125,7 +135,22 @@ class ActiveMask(MaskTracker):
         ChoiceNeededError
             If several conventions fit and nobody can be asked.
         """
-        return segmentation_of(self.required().layer, list(self._layers))
+        mask = self.required()
+        found = segmentation_of(mask.layer, list(self._layers))
+        self._update_convention(mask)  # the user may have been asked for it
+        return found
+
+    def name_labels(self, name: str) -> None:
+        """Give the active mask the label convention of this name.
+
+        Raises
+        ------
+        InputError
+            If no mask is active, or there is no such convention.
+        """
+        mask = self.required()
+        name_labels(mask.layer, name)
+        self._update_convention(mask)
 
     def labels(self) -> Array:
         """Return the labels of the active mask, canonical (a view; not to be written to).
@@ -142,8 +167,8 @@ class ActiveMask(MaskTracker):
         layer = self.layer
         if layer is None:
             return None
-        own = origin_of(layer) or same_voxels(layer, self._layers)
-        return own.grid if own else grid_of(layer)
+        scan = None if origin_of(layer) else same_voxels(layer, self._layers)
+        return scan.grid if scan else grid_of(layer)
 
     def scan(self) -> Scan | None:
         """Return the images of the same case on the reference's grid, or None if there are none.
@@ -217,6 +242,18 @@ class ActiveMask(MaskTracker):
 
     # ---- reactions
 
+    def _update_convention(self, mask: TrackedMask) -> None:
+        if convention_of(mask.layer) not in (None, mask.convention):
+            mask.update_convention()
+            self.named.emit(mask.layer)
+
+    def _on_placement(self) -> None:
+        grid = self.grid()
+        if grid is None or self._grid is None or not _same(grid, self._grid):
+            self._grid = grid
+            if self.layer is not None:
+                self.placed.emit(self.layer)
+
     def _on_counted(self, mask: TrackedMask, change: Change) -> None:
         if mask is self._current:
             self.changed.emit(mask.layer, change)
@@ -233,6 +270,10 @@ class ActiveMask(MaskTracker):
     def _on_relabelled(self, layer: LabelsLayer) -> None:
         if layer is self.layer:
             self.renamed.emit(layer)
+
+
+def _same(one: Grid, other: Grid) -> bool:
+    return one.shape == other.shape and one.unit == other.unit and np.array_equal(one.affine, other.affine)
 
 
 @contextmanager

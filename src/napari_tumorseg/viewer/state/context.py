@@ -13,7 +13,6 @@ from napari.layers import Layer
 from napari_tumorseg.errors import InputError, TumorSegError
 from napari_tumorseg.geometry import Grid
 from napari_tumorseg.scan import Scan, Segmentation
-from napari_tumorseg.viewer.layers.axes import LayerAxes
 from napari_tumorseg.viewer.layers.edits import edits_of
 from napari_tumorseg.viewer.layers.from_layers import to_segmentation
 from napari_tumorseg.viewer.layers.inputs import case_of
@@ -94,8 +93,7 @@ class PanelContext:
     def note_saved(self, layer: LabelsLayer, seg: Segmentation) -> None:
         """Take note that a mask was saved as `seg`, unless it was changed meanwhile."""
         edits = edits_of(layer)
-        labels = LayerAxes.of(layer, self.viewer.layers).canonical(np.asarray(layer.data))
-        if edits is not None and np.array_equal(labels, seg.labels):
+        if edits is not None and self.is_still(seg, layer):
             edits.note_saved()
 
     def scan_of(self, layer: Layer) -> Scan:

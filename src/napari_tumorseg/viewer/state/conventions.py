@@ -1,18 +1,39 @@
-"""Label convention of a layer, asked for where several fit."""
+"""Label conventions of layers that this plugin did not make: asked for once, kept with the layer."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 from napari.layers import Labels as LabelsLayer
 from napari.layers import Layer
+from napari.utils.colormaps import DirectLabelColormap
 
 from napari_tumorseg.errors import ChoiceNeededError, InputError
-from napari_tumorseg.regions import LabelConvention, get_convention
+from napari_tumorseg.regions import LabelConvention, conventions_for, get_convention
 from napari_tumorseg.scan import Segmentation
-from napari_tumorseg.viewer.layers.from_layers import to_segmentation
-from napari_tumorseg.viewer.layers.origin import origin_of
+from napari_tumorseg.viewer.layers.arrays import array_of
+from napari_tumorseg.viewer.layers.colours import colour_of
+from napari_tumorseg.viewer.layers.from_layers import as_labels, labels_in, to_segmentation
+from napari_tumorseg.viewer.layers.origin import CONVENTION_KEY, convention_of, origin_of
+from napari_tumorseg.viewer.layers.to_layers import look
 from napari_tumorseg.viewer.widgets import ask
+
+ANY_LABEL = "binary"
+"""The convention that fits every mask: each of its labels is tumour, and is written as 1."""
+
+
+def options_for(present: Sequence[int]) -> list[str]:
+    """Return the names of the conventions that labels can have; `ANY_LABEL` comes last."""
+    fitting = [one.name for one in conventions_for(present) if one.name != ANY_LABEL] if present else []
+    return [*fitting, ANY_LABEL]
+
+
+def name_labels(layer: LabelsLayer, name: str) -> None:
+    """Give a layer a label convention, with its colours and names."""
+    layer.metadata[CONVENTION_KEY] = get_convention(name).name
+    for key, value in _appearance(name).items():
+        setattr(layer, key, value)
 
 
 def in_convention_of_case(seg: Segmentation, others: Sequence[LabelsLayer]) -> Segmentation:
@@ -52,7 +73,7 @@ def _converts(seg: Segmentation, convention: LabelConvention) -> bool:
 
 
 def segmentation_of(layer: LabelsLayer, beside: Sequence[Layer]) -> Segmentation:
-    """Return a layer as a segmentation; the user is asked for its convention where several fit.
+    """Return a layer as a segmentation; where its convention is not known, the user is asked once.
 
     Raises
     ------
@@ -63,8 +84,22 @@ def segmentation_of(layer: LabelsLayer, beside: Sequence[Layer]) -> Segmentation
     """
     try:
         return to_segmentation(layer, beside)
-    except ChoiceNeededError as error:
-        picked = ask.choose("Label convention", f"What do the labels of {layer.name} mean?", error.options)
+    except (ChoiceNeededError, InputError):
+        if convention_of(layer) is not None:
+            raise
+        present = labels_in(as_labels(array_of(layer), layer.name))
+        listed = ", ".join(map(str, present))
+        question = f"What do the labels {listed} of {layer.name} mean? ({ANY_LABEL}: all of them are tumour)"
+        picked = ask.choose("Label convention", question, options_for(present))
         if picked is None:
             raise
-        return to_segmentation(layer, beside, get_convention(picked))
+    name_labels(layer, picked)
+    return to_segmentation(layer, beside)
+
+
+def _appearance(name: str) -> dict[str, Any]:
+    convention = get_convention(name)
+    if name != ANY_LABEL:
+        return look(convention)
+    (tumour,) = convention.labels
+    return {"colormap": DirectLabelColormap(color_dict={None: colour_of(tumour), 0: "transparent"})}

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from napari_tumorseg.inference.settings import Progress, Settings
 from napari_tumorseg.io.case import Case
 from napari_tumorseg.models import Model
+from napari_tumorseg.scan import Role
 
 
 @dataclass(frozen=True)
@@ -19,6 +21,8 @@ class Job:
         Views of the layers' arrays; they are brought onto one grid in the background.
     group : str
         Key of the case's layers.
+    images : mapping of str to Role
+        Unique ids of the image layers, and their roles.
     model : Model
         Model to run.
     settings : Settings
@@ -29,6 +33,7 @@ class Job:
 
     case: Case
     group: str
+    images: Mapping[str, Role]
     model: Model
     settings: Settings
     stripped: bool | None = None

@@ -13,6 +13,7 @@ from psygnal import Signal
 from qtpy.QtCore import QObject, QTimer
 
 from napari_tumorseg.errors import TumorSegError
+from napari_tumorseg.viewer.layers.origin import convention_of
 from napari_tumorseg.viewer.state.tracked_mask import TrackedMask
 from napari_tumorseg.viewer.widgets.messages import worded
 
@@ -82,6 +83,8 @@ class MaskTracker(QObject):
         found = self._tracked.get(layer)
         if found is not None and found.shape == tuple(np.shape(layer.data)):
             self._sync(found, "")
+            if convention_of(layer) not in (None, found.convention):  # the user was asked meanwhile
+                found.update_convention()
             return found
         if found is not None:
             self._untrack(found)

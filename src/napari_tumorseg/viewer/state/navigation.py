@@ -109,10 +109,7 @@ class Navigator(QObject):
         return _seen(dims.displayed, dims.ndim - len(place), place, self._viewer.scene.camera.center)
 
     def _members(self, name: str) -> Sequence[int]:
-        convention = self._active_mask.convention
-        assert convention is not None
-        found = {label.short: (label.value,) for label in convention.labels} | dict(convention.regions)
-        return found[name]
+        return next(row.labels for row in self._active_mask.required().rows if row.name == name)
 
     def _forget(self, *_: object) -> None:
         self._found = None

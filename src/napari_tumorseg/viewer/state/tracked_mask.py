@@ -5,27 +5,51 @@ from __future__ import annotations
 import zlib
 from collections import deque
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 from napari.layers import Labels as LabelsLayer
 from napari.layers import Layer
 
 from napari_tumorseg.edit import Change, LiveCounts
-from napari_tumorseg.errors import TumorSegError
+from napari_tumorseg.errors import ChoiceNeededError, InputError
 from napari_tumorseg.geometry import Array
 from napari_tumorseg.measurement.volumes import listed
 from napari_tumorseg.regions import LabelConvention, decide_convention
+from napari_tumorseg.viewer.layers.arrays import array_of
 from napari_tumorseg.viewer.layers.axes import Index, LayerAxes
 from napari_tumorseg.viewer.layers.edits import EDITS_KEY, Edits, edits_of
-from napari_tumorseg.viewer.layers.from_layers import as_labels
-from napari_tumorseg.viewer.layers.origin import is_result, origin_of
-from napari_tumorseg.viewer.widgets.messages import worded
+from napari_tumorseg.viewer.layers.from_layers import as_labels, is_any_label_tumour, labels_in
+from napari_tumorseg.viewer.layers.origin import convention_of, is_result, origin_of
 
 _REMEMBERED = 200
 """Edits back to which an undo is known as such; napari itself undoes 100."""
 
 Mark = tuple[object, int, int]
+_ALL_LABELS = tuple(range(1, 256))
+
+
+@dataclass(frozen=True)
+class Row:
+    """A label or region that is counted.
+
+    Attributes
+    ----------
+    name, title : str
+        Abbreviation (or name of the region) and full name.
+    labels : tuple of int
+        Label numbers that are counted.
+    shown : tuple of int
+        Label numbers by whose colours it is shown.
+    is_strange : bool
+        Whether it is a label without a meaning in the mask's convention.
+    """
+
+    name: str
+    title: str
+    labels: tuple[int, ...]
+    shown: tuple[int, ...]
+    is_strange: bool = False
 
 
 class TrackedMask:
@@ -42,8 +66,10 @@ class TrackedMask:
     ----------
     convention : LabelConvention or None
         Meaning of the labels; None where it is not known.
-    why : str
-        Reason why there are no counts, as a sentence; empty where there are.
+    rows : tuple of Row
+        Labels and regions that are counted: those of the convention, and labels that it does not have.
+    remark : str
+        Open question about the labels, as a sentence; empty where there is none.
     edits : Edits
         Edits of the mask. A layer that was tracked before, in a panel that is gone, brings them along.
 
@@ -58,28 +84,22 @@ class TrackedMask:
         self.axes = LayerAxes.of(layer, beside)
         self.shape = tuple(np.shape(layer.data))
         self.convention: LabelConvention | None = None
-        self.why = ""
+        self.rows: tuple[Row, ...] = ()
+        self.remark = ""
         self._done: deque[Mark] = deque(maxlen=_REMEMBERED)
         self._undone: deque[Mark] = deque(maxlen=_REMEMBERED)
         origin = origin_of(layer)
-        known = origin.convention if origin else None
         labels = as_labels(self.canonical(), layer.name)
-        self.counts = LiveCounts(labels, groups_of(known) if known else {})
-        self.convention = known  # else the counts would be built twice
+        self._decide(labels_in(labels))
+        self.counts = LiveCounts(labels, self._groups())
         is_new = is_result(layer) and origin is not None and origin.source is None
         before = edits_of(layer) or Edits(at_first=self.counts.by_label, unsaved=is_new)
         self.edits = replace(before)
         layer.metadata[EDITS_KEY] = self.edits
-        self._decide()
-
-    @property
-    def known_counts(self) -> LiveCounts | None:
-        """The counts of the convention's labels and regions; None where there is no convention."""
-        return None if self.why else self.counts
 
     def canonical(self) -> Array:
         """Return the layer's labels as they are now, canonical (a view where that can be)."""
-        return self.axes.canonical(np.asarray(self.layer.data))
+        return self.axes.canonical(array_of(self.layer))
 
     def index_of(self, position: Sequence[float]) -> Index | None:
         """Return the canonical voxel at a world position, such as the cursor's; None outside of the mask."""
@@ -99,9 +119,10 @@ class TrackedMask:
         InputError
             If there are labels above 255 now.
         """
+        before = set(self.counts.by_label)
         change = self.counts.update(self.canonical())
-        if change is not None:
-            self._decide()
+        if change is not None and before != set(self.counts.by_label):
+            self.update_convention()
         return change
 
     def name_of(self, change: Change) -> str:
@@ -121,33 +142,53 @@ class TrackedMask:
         self._done.append(_mark(change))
         self._undone.clear()
 
-    def _decide(self) -> None:
-        """Find the convention anew, which labels that are painted can rule out, and count by it."""
-        before, present = self.convention, set(self.counts.by_label)
+    def update_convention(self) -> None:
+        """Determine the convention anew, by the labels that are present, and count them by it."""
+        before = self._groups()
+        self._decide(sorted(self.counts.by_label))
+        if self._groups() != before:  # a mask is counted anew, which takes time
+            self.counts = LiveCounts(self.counts.labels, self._groups())
+
+    def _groups(self) -> dict[str, tuple[int, ...]]:
+        return {row.name: row.labels for row in self.rows}
+
+    def _decide(self, present: Sequence[int]) -> None:
+        """Set convention, rows and remark for the labels that are present."""
+        self.convention, self.remark = None, ""
         try:
-            self.convention = self._decided(present)
-            self.why = ""
-        except TumorSegError as error:
-            self.convention, self.why = None, worded(error)
-        strange = sorted(present - self.convention.values) if self.convention else []
-        if strange and self.convention:
-            self.why = (
-                f"the layer {self.layer.name} holds the labels {strange}, "
-                f"which {self.convention.name} does not have"
+            self.convention = convention_of(self.layer) or decide_convention(present, "this mask")
+        except ChoiceNeededError as error:
+            self.remark = (
+                f"The labels {_listed(present)} fit several conventions ({', '.join(error.options)})."
             )
-        if self.convention is not None and self.convention is not before:
-            self.counts = LiveCounts(self.counts.labels, groups_of(self.convention))
-
-    def _decided(self, present: set[int]) -> LabelConvention:
-        origin = origin_of(self.layer)
-        if origin is not None and origin.convention is not None:
-            return origin.convention
-        return decide_convention(present, f"the layer {self.layer.name}")
+        except InputError:
+            self.remark = f"The labels {_listed(present)} fit no convention."
+        self.rows = _rows_of(self.convention, present, is_any_label_tumour(self.layer))
+        strange = [row.labels[0] for row in self.rows if row.is_strange]
+        if strange and self.convention:
+            self.remark = f"{_counted(strange)} not in {self.convention.name}."
 
 
-def groups_of(convention: LabelConvention) -> dict[str, tuple[int, ...]]:
-    """Return the label numbers of each row that a convention has in tables."""
-    return {name: members for name, _, _, members in listed(convention)}
+def _rows_of(convention: LabelConvention | None, present: Sequence[int], any_label: bool) -> tuple[Row, ...]:
+    """Return the rows of a convention, then the present labels that it does not have."""
+    if convention is not None and any_label:
+        return tuple(Row(name, title, _ALL_LABELS, members) for name, _, title, members in listed(convention))
+    rows = (
+        [Row(name, title, members, members) for name, _, title, members in listed(convention)]
+        if convention
+        else []
+    )
+    strange = [value for value in present if convention is None or value not in convention.values]
+    return (*rows, *(Row(f"label {v}", f"label {v}", (v,), (v,), is_strange=True) for v in strange))
+
+
+def _listed(values: Sequence[int]) -> str:
+    *most, last = map(str, values)
+    return f"{', '.join(most)} and {last}" if most else last
+
+
+def _counted(values: Sequence[int]) -> str:
+    return f"Label {values[0]} is" if len(values) == 1 else f"Labels {_listed(values)} are"
 
 
 def _mark(change: Change) -> Mark:
