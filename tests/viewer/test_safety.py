@@ -245,22 +245,47 @@ def test_a_removed_layer_can_be_put_back(open_panel, wait):
     assert not list(journal_folder().glob("*.journal"))
 
 
-def test_a_disk_that_is_full_is_told_once(open_panel, monkeypatch, wait):
+def test_a_full_disk_is_reported_once_and_so_is_its_end(open_panel, monkeypatch, wait):
     from napari_tumorseg.errors import OutputError
 
     def full(self, change, action):
         raise OutputError("edits cannot be autosaved: no space left")
 
+    append = Journal.append
     monkeypatch.setattr(Journal, "append", full)
     told = []
     monkeypatch.setattr("napari_tumorseg.viewer.panel.show_error", told.append)
+    monkeypatch.setattr("napari_tumorseg.viewer.panel.show_info", told.append)
     viewer, panel = open_panel()
+    journals = panel.safety.autosave.journals
     layer = one_mask(viewer)
     for label in (1, 2, 4):
         scribble(layer, label)
-    panel.safety.autosave.journals.flush()
+        journals.flush()
+        journals.sync()  # writes nothing, so its success is no news
     wait(lambda: told)
     assert told == ["edits cannot be autosaved: no space left"]
+    monkeypatch.setattr(Journal, "append", append)
+    scribble(layer, 1)
+    scribble(layer, 2)
+    wait(lambda: len(told) > 1)
+    assert told[1:] == ["Edits are autosaved again."]
+
+
+def test_a_script_ends_quietly_with_an_open_viewer(tmp_path):
+    script = """
+import napari, numpy as np
+viewer = napari.Viewer()
+_, panel = viewer.window.add_plugin_dock_widget("napari-tumorseg", "Segment brain tumour")
+layer = viewer.add_labels(np.ones((4, 5, 6), np.uint8))
+layer.paint((2, 2, 2), 2)
+print("script over")
+"""
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", script], capture_output=True, text=True, timeout=120, check=True
+    )
+    assert "script over" in done.stdout and "Traceback" not in done.stderr, done.stderr
+    assert unfinished(journal_folder())  # the stroke is offered next time
 
 
 def test_edits_outlive_a_panel_that_is_closed_and_opened(open_panel, wait):

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from napari.layers import Labels as LabelsLayer
-from napari.utils.notifications import show_warning
+from napari.utils.notifications import show_info, show_warning
 from qtpy.QtCore import QEvent, QTimer
 from qtpy.QtWidgets import QFrame, QLabel, QScrollArea, QTabWidget, QVBoxLayout, QWidget
 
@@ -178,6 +178,7 @@ class SegmentPanel(QWidget):
         self.numbers.reported.connect(self.show_status)
         self.numbers.failed.connect(self.report_error)
         self.safety.failed.connect(self.report_error)
+        self.safety.reported.connect(self._on_autosave)
         self.active_mask.edited.connect(lambda *_: self.safety.guard(self))
         step = self.results.step
         steps = {NEXT_COMPONENT: partial(step, 1), PREVIOUS_COMPONENT: partial(step, -1)}
@@ -224,6 +225,10 @@ class SegmentPanel(QWidget):
         self.numbers.show_largest_slice()
         self.show_status("Measuring…")
         QTimer.singleShot(0, self.numbers.report_result)
+
+    def _on_autosave(self, message: str) -> None:
+        self.show_status(message)
+        show_info(message)  # the error may have been long ago, on another page
 
     def _save_layer(self, layer: LabelsLayer) -> None:
         self.numbers.save_mask(layer=layer)

@@ -32,7 +32,9 @@ class Journals(QObject):
     """
 
     failed = QtSignal(str)
-    """Edits cannot be autosaved; why, in a sentence. Told once until they can again."""
+    """Edits cannot be autosaved: the reason, as a sentence. Emitted once until they can again."""
+    works_again = QtSignal()
+    """Edits are autosaved again."""
 
     def __init__(self, folder: Path) -> None:
         super().__init__()
@@ -86,20 +88,47 @@ class Journals(QObject):
         """Note that a journal has edits that may not be on the disk yet."""
         self._dirty.add(writer)
 
-    def submit(self, work: Callable[[], None]) -> Future[None]:
-        """Do something in the thread, after all that was asked before."""
+    def submit(self, work: Callable[[], None], writes: bool = False) -> Future[None]:
+        """Do something in the thread, after everything that was asked before.
+
+        Parameters
+        ----------
+        work : callable
+            Runs in the thread.
+        writes : bool
+            Whether its success shows that edits can be written.
+        """
 
         def safely() -> None:
             try:
                 work()
             except TumorSegError as error:
-                if not self._is_failing:
-                    self._is_failing = True
-                    self.failed.emit(worded(error))
+                self._note_failure(worded(error))
+            except OSError as error:
+                self._note_failure(f"edits cannot be autosaved: {error.strerror or error}; save the mask now")
             else:
-                self._is_failing = False
+                if writes:
+                    self._note_success()
 
-        return self._thread.submit(safely)
+        try:
+            return self._thread.submit(safely)
+        except RuntimeError:  # the program ends, and with it the thread, which has done its work
+            safely()
+            done: Future[None] = Future()
+            done.set_result(None)
+            return done
+
+    def _note_failure(self, message: str) -> None:
+        if not self._is_failing:
+            self._is_failing = True
+            with suppress(RuntimeError):  # at the program's end Qt may have been faster
+                self.failed.emit(message)
+
+    def _note_success(self) -> None:
+        if self._is_failing:
+            self._is_failing = False
+            with suppress(RuntimeError):
+                self.works_again.emit()
 
 
 class Writer:
@@ -134,11 +163,11 @@ class Writer:
                 self._journal = Journal.start(folder, key, labels, about, edit_counts=edit_counts)
                 raise
 
-        self._journals.submit(work)
+        self._journals.submit(work, writes=at_once)
 
     def append(self, change: Change, action: str) -> None:
         """Write an edit."""
-        self._do(lambda journal: journal.append(change, action))
+        self._do(lambda journal: journal.append(change, action), writes=True)
         self._journals.touch(self)
 
     def keep(self, voxels: Sequence[Index]) -> None:
@@ -167,9 +196,9 @@ class Writer:
         """End it; unless its edits were saved, or are in another journal, it stays to be offered again."""
         return self._do(lambda journal: journal.close(saved.is_there if isinstance(saved, Writer) else saved))
 
-    def _do(self, what: Callable[[Journal], None]) -> Future[None]:
+    def _do(self, what: Callable[[Journal], None], writes: bool = False) -> Future[None]:
         def work() -> None:
             if self._journal is not None:
                 what(self._journal)
 
-        return self._journals.submit(work)
+        return self._journals.submit(work, writes)

@@ -1,4 +1,4 @@
-"""Nothing lost, put together: autosave, recovery, and the question before the window closes."""
+"""Manager of unsaved masks: autosave, recovery, and the question before the window closes."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 
 class AutosaveManager(QObject):
-    """Keeps what was edited in one panel.
+    """Autosaves the masks of one panel, recovers them, and asks before the window closes.
 
     Parameters
     ----------
@@ -42,7 +42,9 @@ class AutosaveManager(QObject):
     """
 
     failed = Signal(str)
-    """What went wrong, in a sentence."""
+    """An error message."""
+    reported = Signal(str)
+    """A status message."""
 
     def __init__(self, viewer: Viewer, active_mask: ActiveMask, save: Callable[[LabelsLayer], None]) -> None:
         super().__init__()
@@ -54,6 +56,7 @@ class AutosaveManager(QObject):
         self._guard = CloseGuard(self.may_close)
         self.recovery.failed.connect(self.failed)
         self.autosave.journals.failed.connect(self._on_failed)
+        self.autosave.journals.works_again.connect(self._on_works_again)
 
     def guard(self, inside: QWidget) -> None:
         """Guard the window around a widget, which may have changed."""
@@ -105,3 +108,6 @@ class AutosaveManager(QObject):
 
     def _on_failed(self, why: str) -> None:
         self.failed.emit(why)
+
+    def _on_works_again(self) -> None:
+        self.reported.emit("Edits are autosaved again.")

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import atexit
 import logging
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
 from psygnal import Signal
 from qtpy.QtCore import QObject
-from superqt.utils import create_worker
+from superqt.utils import WorkerBase, create_worker
 
 from napari_tumorseg.errors import TumorSegError
 from napari_tumorseg.viewer.widgets.messages import worded
@@ -17,6 +19,16 @@ from napari_tumorseg.viewer.widgets.messages import worded
 Work = Callable[[], Any]
 
 _LOG = logging.getLogger(__name__)
+
+
+_WAIT_AT_EXIT_MS = 10_000
+
+
+@atexit.register
+def _end_workers() -> None:
+    """Let threads end before Qt does: a script may end while a viewer is open and something is computed."""
+    with suppress(RuntimeError):  # one that takes longer is left to the system
+        WorkerBase.await_workers(_WAIT_AT_EXIT_MS)
 
 
 @dataclass(frozen=True)
