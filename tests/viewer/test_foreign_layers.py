@@ -10,6 +10,8 @@ import dask.array
 import nibabel as nib
 import numpy as np
 import pytest
+from napari.settings import get_settings
+from qtpy.QtWidgets import QApplication
 
 from napari_tumorseg import inference
 from napari_tumorseg.inference.settings import Progress
@@ -64,7 +66,7 @@ def test_a_result_belongs_to_the_images_that_a_script_added(open_panel, wait, sl
     assert origin_of(result).images
     scan = panel.active_mask.scan()
     assert scan is not None and set(scan.roles) == {Role.FLAIR, Role.T1C}
-    np.testing.assert_array_equal(scan.image(Role.FLAIR).data, images[0].data)
+    np.testing.assert_array_equal(scan.roles[Role.FLAIR].data, images[0].data)
     content = panel.compare.content()
     assert content.scan is not None and content.scan.grid.same_space(content.seg.grid)
 
@@ -80,7 +82,7 @@ def test_a_result_keeps_its_images_when_those_of_another_person_are_added(
     add_foreign(viewer, names=("other flair", "other t1c"), seed=9)
     viewer.layers.selection.active = result
     scan = panel.active_mask.scan()
-    np.testing.assert_array_equal(scan.image(Role.FLAIR).data, mine[0].data)
+    np.testing.assert_array_equal(scan.roles[Role.FLAIR].data, mine[0].data)
     viewer.layers.remove(mine[0])
     assert panel.active_mask.group() is None or mine[0] not in panel.active_mask.group().layers
 
@@ -302,3 +304,21 @@ def test_many_parts_are_explained_where_they_stand(open_panel, answers, wait):
     show_case(viewer, one, seg)
     wait(lambda: panel.numbers.table.is_complete)
     assert "NCR" in panel.results.parts_note.value and "single voxels" in panel.results.parts_note.value
+
+
+def test_the_panel_fits_large_letters_and_small_screens(open_panel):
+    settings = get_settings()
+    _, panel = open_panel(show=True)
+    assert panel.minimumWidth() <= 320 and panel.minimumSizeHint().height() < 450
+    before = settings.appearance.font_size
+    settings.appearance.font_size = 14
+    try:
+        QApplication.processEvents()
+        panel.resize(panel.sizeHint())
+        for index in range(panel.tabs.count()):
+            panel.tabs.setCurrentIndex(index)
+            QApplication.processEvents()
+            assert panel.tabs.widget(index).horizontalScrollBar().maximum() == 0, index
+        assert panel.results.minimumSizeHint().width() < panel.minimumWidth()
+    finally:
+        settings.appearance.font_size = before

@@ -282,7 +282,11 @@ layer.paint((2, 2, 2), 2)
 print("script over")
 """
     done = subprocess.run(
-        [sys.executable, "-W", "ignore", "-c", script], capture_output=True, text=True, timeout=120, check=True
+        [sys.executable, "-W", "ignore", "-c", script],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=True,
     )
     assert "script over" in done.stdout and "Traceback" not in done.stderr, done.stderr
     assert unfinished(journal_folder())  # the stroke is offered next time

@@ -462,7 +462,7 @@ def test_selecting_another_mask_shows_its_numbers(open_panel, wait):
 def test_a_mask_that_cannot_be_measured_says_why(open_panel, wait):
     viewer, panel = open_panel()
     viewer.add_labels(np.array([[[1, 2, 3]]]), name="odd")
-    wait(lambda: "several conventions" in panel.results.title.value)
+    wait(lambda: "several conventions" in panel.results.remark.value)
 
 
 def test_the_head_is_up_in_every_plane(open_panel):

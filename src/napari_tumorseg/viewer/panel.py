@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 from napari.layers import Labels as LabelsLayer
 from napari.utils.notifications import show_info, show_warning
-from qtpy.QtCore import QEvent, QTimer
-from qtpy.QtWidgets import QFrame, QLabel, QScrollArea, QTabWidget, QVBoxLayout, QWidget
+from qtpy.QtCore import QEvent, QSize, QTimer
+from qtpy.QtWidgets import QFrame, QLabel, QScrollArea, QStyle, QTabWidget, QVBoxLayout, QWidget
 
 from napari_tumorseg.viewer.autosave.manager import AutosaveManager
 from napari_tumorseg.viewer.cases.page import WorklistPage
@@ -38,6 +38,11 @@ from napari_tumorseg.viewer.widgets.toasts import show_error
 
 if TYPE_CHECKING:
     from napari import Viewer
+
+
+_LEAST_WIDTH = 320
+"""Fits beside napari's own docks on a screen of 960 x 540 points, a 1080p screen at twice the size."""
+_USUAL_WIDTH = 372
 
 
 class SegmentPanel(QWidget):
@@ -144,6 +149,7 @@ class SegmentPanel(QWidget):
         self._add_page("Cases", [self.cases])
         notice = QLabel(NOTICE)
         notice.setStyleSheet("font-style: italic; padding: 4px;")
+        notice.setWordWrap(True)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.addWidget(self.safety.bar)
@@ -152,7 +158,15 @@ class SegmentPanel(QWidget):
         self.results.headed.connect(results.button.setText)
         layout.addWidget(results)
         layout.addWidget(notice)
-        self.setMinimumWidth(372)
+        self.setMinimumWidth(_LEAST_WIDTH)
+
+    def sizeHint(self) -> QSize:  # noqa: N802 - Qt's name
+        """Return a size in which no page scrolls sideways, however large the letters are."""
+        areas = [self.tabs.widget(index) for index in range(self.tabs.count())]
+        pages = [page for x in areas if isinstance(x, QScrollArea) and (page := x.widget()) is not None]
+        bar = self.style().pixelMetric(QStyle.PixelMetric.PM_ScrollBarExtent)
+        width = max(_USUAL_WIDTH, *(page.minimumSizeHint().width() + bar + 8 for page in pages))
+        return QSize(width, super().sizeHint().height())
 
     def _add_page(self, title: str, parts: list[QWidget]) -> None:
         """Add a page of sections below each other, which scrolls."""

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from magicgui.widgets import ComboBox, Container, PushButton
+from magicgui.widgets import ComboBox, PushButton
 from psygnal import Signal
 from qtpy.QtCore import Qt
 from qtpy.QtGui import QColor, QIcon, QPainter, QPixmap
@@ -18,6 +18,7 @@ from qtpy.QtWidgets import (
     QVBoxLayout,
     QWidget,
 )
+from superqt import QFlowLayout
 
 from napari_tumorseg.regions import CONVENTIONS
 from napari_tumorseg.report.text import COMPONENTS, millilitres
@@ -124,7 +125,7 @@ class ResultsSection(QWidget):
         self.meaning.visible = False
         self.table.setRowCount(0)
         self.table.hide()
-        self._buttons.enabled = False
+        self._buttons.setEnabled(False)
 
     def show_rows(self, text: TableText, rows: Sequence[LiveRow], colours: Mapping[int, str]) -> None:
         """Show the numbers of a mask, whose label numbers have these colours."""
@@ -165,16 +166,15 @@ class ResultsSection(QWidget):
             self.step_asked.emit(self.chosen_row, direction)
 
     def _lay_out(self) -> None:
-        self._buttons = Container(
-            widgets=[self.previous, self.next, self.copy, self.save, self.save_mask],
-            layout="horizontal",
-            labels=False,
-        )
-        self._buttons.margins = (0, 0, 0, 0)
+        self._buttons = QWidget()
+        row = QFlowLayout(self._buttons)  # two rows where letters are large or the panel is narrow
+        row.setContentsMargins(0, 0, 0, 0)
+        for button in (self.previous, self.next, self.copy, self.save, self.save_mask):
+            row.addWidget(button.native)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(9, 0, 9, 0)
         parts = (self.title, self.remark, self.meaning)
-        for widget in (*(x.native for x in parts), self.table, self.parts_note.native, self._buttons.native):
+        for widget in (*(x.native for x in parts), self.table, self.parts_note.native, self._buttons):
             layout.addWidget(widget)
 
     def _connect(self) -> None:
@@ -204,7 +204,7 @@ class ResultsSection(QWidget):
                 self.table.setItem(index, column, item)
         self._fit_height()
         self.table.show()
-        self._buttons.enabled = True
+        self._buttons.setEnabled(True)
 
     def _fit_height(self) -> None:
         """Make the table as high as its rows, so that it needs no scroll bar of its own."""
