@@ -280,7 +280,7 @@ def test_before_a_run_the_table_says_that_it_is_no_result(open_panel, wait, slow
 
 
 def test_after_a_run_the_view_turns_to_the_slice_with_most_tumour(open_panel, wait, monkeypatch, answers):
-    def fake(scan, model, settings):
+    def fake(scan, model, settings, analysis):
         labels = np.zeros(scan.grid.shape, np.uint8)
         labels[1, 1, 1], labels[3, 1:3, 1:3] = 1, 1
         yield Progress(1, 1, 0, 0, labels[0], 0)

@@ -378,7 +378,7 @@ def test_defaults_come_from_the_card_and_mm_need_a_unit(open_panel, slow_run, wa
     assert panel.options.post.min_component_mm3 == 0
     panel.inputs.spacing.text.value = "5 0.5 x"
     panel.inputs.spacing.take()
-    assert "three numbers" in panel.runs.status.value
+    assert "three positive numbers" in panel.runs.status.value
     viewer.dims.set_current_step(0, 2)
     for typed in ("50 0.5 0.5", "5, 0.5, 0.5"):  # what was mistyped can be mended
         panel.inputs.spacing.text.value = typed

@@ -1,4 +1,4 @@
-"""What a user prefers, as set in napari's preferences (npe2 ``configurations`` of the manifest)."""
+"""Preferences of the user, as set in napari (npe2 ``configurations`` of the manifest)."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _LOG = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Preferences:
-    """What a panel starts with.
+    """Preferences with which a panel starts.
 
     Attributes
     ----------
@@ -26,7 +26,7 @@ class Preferences:
     colours : {"colour-blind safe", "BraTS"}
         Of the labels.
     autosave_seconds : int
-        How often edits are had on the disk.
+        How often edits are synchronised to the disk.
     """
 
     model: str = AUTOMATIC
@@ -36,7 +36,7 @@ class Preferences:
 
 
 def preferences() -> Preferences:
-    """Return what is set now; the defaults where napari does not know this plugin or its file is damaged."""
+    """Return the present preferences; the defaults if napari's settings cannot be read."""
     try:
         held = _held()
     except Exception as error:  # a preference is never worth a panel that does not open

@@ -17,18 +17,18 @@ if TYPE_CHECKING:
     from napari_tumorseg.viewer.layers.to_layers import LayerData
 
 _NOTHING = ((None,),)
-"""What npe2 takes for: was opened, and has no layers."""
+"""The answer to npe2 for a path that was opened and has no layers."""
 
 Paths = str | Sequence[str]
 
 
 def get_reader(path: Paths) -> Callable[[Paths], list[Any]] | None:
-    """Return the reader if all of `path` look, by their names, like something it can read."""
+    """Return the reader if all names in `path` look readable."""
     return open_layers if all(_looks_readable(Path(p)) for p in _as_list(path)) else None
 
 
 def open_layers(path: Paths) -> list[Any]:
-    """Return what `read_layers` does; in a window, what goes wrong is a notification instead of an error.
+    """Return the layers of `read_layers`; in a window, an error is shown as a notification.
 
     napari would show an error of ours with its whole traceback in the terminal, and ask for another plugin.
     """

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 def write_labels(path: str, data: Any, attributes: dict[str, Any]) -> list[str]:
     """Write one Labels layer; napari has asked already before it replaces a file.
 
-    In a window, what goes wrong is a notification instead of an error.
+    In a window, an error is shown as a notification.
 
     Returns
     -------
@@ -50,7 +50,7 @@ def _write(path: str, data: Any, attributes: dict[str, Any]) -> list[str]:
 
 
 def _layer_of(data: Any, attributes: dict[str, Any], layers: list[Layer]) -> Labels:
-    """Return the layer in the viewer, which keeps the user's answers; one made anew if it is not there."""
+    """Return the layer in the viewer, which keeps the user's answers, or a new one."""
     from napari.layers import Labels, Layer
 
     found = next((x for x in layers if isinstance(x, Labels) and x.data is data), None)

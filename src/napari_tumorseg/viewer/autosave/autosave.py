@@ -1,4 +1,4 @@
-"""Nothing lost: what is in no file of every mask that is followed goes to a journal until it is saved."""
+"""Autosave: edits of tracked masks are kept in journals until they are saved."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from napari_tumorseg.viewer.state.tracked_mask import TrackedMask
 
 
 class Autosave(QObject):
-    """Writes edits down in the background, and knows which masks have some that are not saved.
+    """Writes edits to journals in the background, and lists the unsaved masks.
 
     Parameters
     ----------
@@ -58,7 +58,7 @@ class Autosave(QObject):
         return [mask for mask in self._active_mask.tracked_masks if mask.edits.unsaved]
 
     def give_up(self, mask: TrackedMask) -> None:
-        """Forget the edits of a mask so far: nobody wants them back."""
+        """Discard the edits of a mask."""
         writer = self._orphans.pop(mask, None)
         if writer is not None:
             writer.close(saved=True)
@@ -72,7 +72,7 @@ class Autosave(QObject):
             writer.close(saved=False)
 
     def close(self) -> None:
-        """End all journals; those with edits that are not saved stay, to be offered again."""
+        """Close all journals; those with unsaved edits stay, to be offered again."""
         if self._is_over:
             return
         unsaved = self.unsaved
@@ -124,9 +124,11 @@ class Autosave(QObject):
         self.orphaned.emit(mask)
 
     def _start(self, mask: TrackedMask, labels: Any, at_once: bool = False) -> None:
-        told = about(mask, self._layers)
-        key = told["files"][0]
-        writer = self._writers[mask] = self.journals.start(key, labels, told, mask.edits.edit_counts, at_once)
+        about_mask = about(mask, self._layers)
+        key = about_mask["files"][0]
+        writer = self._writers[mask] = self.journals.start(
+            key, labels, about_mask, mask.edits.edit_counts, at_once
+        )
         if mask.edits.locked:
             writer.keep(mask.edits.locked)
         if mask.edits.thresholds:

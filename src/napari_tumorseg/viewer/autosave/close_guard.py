@@ -13,7 +13,7 @@ from napari_tumorseg.viewer.widgets import ask
 
 
 class Answer(StrEnum):
-    """What becomes of unsaved masks."""
+    """Answers to the question about unsaved masks."""
 
     SAVE = "save"
     DISCARD = "discard"
@@ -23,7 +23,7 @@ class Answer(StrEnum):
 
 
 class CloseGuard(QObject):
-    """Looks at the close events of the window that holds a panel, and lets them pass or not.
+    """Filters the close events of the window around a panel.
 
     Parameters
     ----------
@@ -80,7 +80,7 @@ def listed(names: Sequence[str]) -> str:
 
 
 def ask_about(names: list[str]) -> Answer:
-    """Ask what becomes of some masks that are not saved as they are; where nobody looks, they are kept."""
+    """Ask whether to save unsaved masks; without a window, they stay autosaved."""
     parent = ask.window()
     if parent is None:
         return Answer.LATER

@@ -1,4 +1,4 @@
-"""Journals of the masks of one panel, written by a thread of its own so that no stroke waits for a disk."""
+"""Journals of the masks of one panel, written in a thread so that no stroke waits for the disk."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from napari_tumorseg.viewer.layers.axes import Index
 from napari_tumorseg.viewer.widgets.messages import worded
 
 SECONDS_BETWEEN_SYNCS = 5.0
-"""Edits are written at once, and had on the disk, against the power going, as often as this."""
+"""Edits are written at once, and synchronised to the disk this often, in case of a power failure."""
 
 
 class Journals(QObject):
@@ -47,7 +47,7 @@ class Journals(QObject):
         self.set_interval(SECONDS_BETWEEN_SYNCS)
 
     def set_interval(self, seconds: float) -> None:
-        """Set how often edits are had on the disk."""
+        """Set how often edits are synchronised to the disk."""
         self._timer.start(max(100, round(1000 * seconds)))
 
     def start(
@@ -69,7 +69,7 @@ class Journals(QObject):
         self.submit(work)
 
     def sync(self) -> None:
-        """Have all edits on the disk."""
+        """Synchronise all edits to the disk."""
         dirty, self._dirty = self._dirty, set()
         for writer in dirty:
             writer.sync()
@@ -132,7 +132,7 @@ class Journals(QObject):
 
 
 class Writer:
-    """One journal, as the window's thread sees it."""
+    """Journal of one mask, as the window's thread uses it."""
 
     def __init__(self, journals: Journals) -> None:
         self._journals = journals
@@ -140,7 +140,7 @@ class Writer:
 
     @property
     def is_there(self) -> bool:
-        """Whether its file is there (asked in the thread that writes)."""
+        """Whether its file exists (called in the writing thread)."""
         return self._journal is not None and self._journal.path.exists()
 
     @property
@@ -185,11 +185,11 @@ class Writer:
         self._do(lambda journal: journal.attach(content))
 
     def restart(self) -> None:
-        """Start anew from the labels as they are: they were saved, or are given up."""
+        """Start again from the present labels, which were saved or given up."""
         self._do(lambda journal: journal.restart())
 
     def sync(self) -> None:
-        """Have all on the disk."""
+        """Synchronise it to the disk."""
         self._do(lambda journal: journal.sync())
 
     def close(self, saved: bool | Writer) -> Future[None]:

@@ -68,7 +68,7 @@ class Recovery(QObject):
     recovered = Signal(object)
     """A layer with recovered edits was added."""
     failed = Signal(str)
-    """What went wrong, in a sentence."""
+    """An error message."""
 
     def __init__(self, viewer: Viewer, autosave: Autosave, bar: OfferBar) -> None:
         super().__init__()
@@ -86,7 +86,7 @@ class Recovery(QObject):
         self._timer.start()
 
     def detach(self) -> None:
-        """Follow the viewer no more."""
+        """Unsubscribe from the viewer and cancel all recoveries."""
         self._timer.stop()
         for one in self.findChildren(Background):
             one.cancel()
@@ -272,7 +272,7 @@ def _plain(found: Recovered, place: Layer, name: str) -> LabelsLayer:
 
 
 def _maps(journal: Path, grid: Grid) -> StoredProbabilities | InputError | None:
-    """Return the probability maps beside a journal; in their place, why they cannot be had."""
+    """Return the probability maps beside a journal, or the error if they cannot be read."""
     try:
         content = attached(journal)
         return None if content is None else unpack_maps(content, grid)

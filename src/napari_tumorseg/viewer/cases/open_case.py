@@ -1,4 +1,4 @@
-"""Which layers are the open case's: they go with it, while what the user brought along stays."""
+"""Layers of the open case, which are removed with it, unlike other layers."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class OpenCase:
         layers.events.inserted.connect(self._on_inserted)
 
     def detach(self) -> None:
-        """Follow the layers no more."""
+        """Unsubscribe from the viewer."""
         self._layers.events.inserted.disconnect(self._on_inserted)
 
     def open(self, read: Sequence[Layer]) -> None:
@@ -47,7 +47,7 @@ class OpenCase:
         self._groups = set()
 
     def owns(self, layer: Layer) -> bool:
-        """Tell whether a layer is of the case: of its group, or on its grid since it is open."""
+        """Return whether a layer belongs to the case: by its group, or by its grid if it is newer."""
         if self._is_of_group(layer):
             return True
         if self._came.get(layer) != self._turn:

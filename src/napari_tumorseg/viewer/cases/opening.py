@@ -24,7 +24,7 @@ _NOT_PROVENANCE = ("case", "scheme", "labels", "unit", "files")
 
 @dataclass(frozen=True, eq=False)
 class Opened:
-    """What a case becomes in the viewer.
+    """A case as layers.
 
     Attributes
     ----------
@@ -48,7 +48,7 @@ class Opened:
 
 
 def open_entry(entry: Entry) -> Opened:
-    """Read a case and its saved mask; a mask that cannot be read is told, not hidden.
+    """Read a case and its saved mask; a mask that cannot be read is reported.
 
     Raises
     ------

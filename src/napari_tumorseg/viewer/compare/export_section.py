@@ -22,6 +22,7 @@ from napari_tumorseg.io.formats import NIFTI, WRITABLE, format_of
 from napari_tumorseg.viewer.compare.export import ENDINGS, ExportContent, existing_files, write_case
 from napari_tumorseg.viewer.layers.inputs import folder_of
 from napari_tumorseg.viewer.state.context import PanelContext
+from napari_tumorseg.viewer.state.placing import settle_place
 from napari_tumorseg.viewer.state.saving import start_folder
 from napari_tumorseg.viewer.widgets import ask
 from napari_tumorseg.viewer.widgets.background import Background
@@ -78,17 +79,18 @@ class ExportSection(QWidget):
 
     def run(self, folder: Path | None = None) -> None:
         """Write all files in the background; without a folder, a dialog asks for it."""
-        layer = self._context.active_mask.layer
+        layer = self._context.active_mask.required().layer
+        warning = settle_place(layer, self._context.viewer.layers)
         content = self._content()
         folder = folder or self._asked()
-        if folder is None or layer is None:
+        if folder is None:
             return
         ending, picture = ENDINGS[self.format.currentText()], self.picture.isChecked()
         overwrite = _may_replace(existing_files(folder, content, ending, picture), self)
         self.note.value = "Saving…"
         self._work.start(
             lambda: write_case(folder, content, ending=ending, picture=picture, overwrite=overwrite),
-            lambda written: self._on_written(written, layer, content),
+            lambda written: self._on_written(written, layer, content, warning),
             self._on_failed,
         )
 
@@ -98,14 +100,20 @@ class ExportSection(QWidget):
         name = QFileDialog.getExistingDirectory(self, "Save everything into", str(start))
         return Path(name) if name else None
 
-    def _on_written(self, written: list[Path], layer: LabelsLayer, content: ExportContent) -> None:
+    def _on_written(
+        self, written: list[Path], layer: LabelsLayer, content: ExportContent, warning: str
+    ) -> None:
         self._context.note_saved(layer, content.seg)
         names = ", ".join(path.name for path in written)
-        self.note.value = f"Saved in {written[0].parent.name}: {names}."
+        lacking = "" if content.scan is not None else _NO_SCAN
+        self.note.value = f"Saved in {written[0].parent.name}: {names}. {lacking} {warning}".strip()
 
     def _on_failed(self, message: str) -> None:
         self.note.value = ""
         self._context.report_error(message)
+
+
+_NO_SCAN = "Report and picture are left out: the images of this mask are not open, or do not make a scan."
 
 
 def _format(name: str) -> str:

@@ -1,4 +1,4 @@
-"""How the axes of a layer's array lie to those of a mask as the project holds it: (Z, Y, X), head up."""
+"""Axes of a layer's array relative to canonical (Z, Y, X) order."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What was done to a mask since it was opened or saved; it travels with the layer, in its metadata."""
+"""Edits of a mask since it was opened or saved, kept in the layer's metadata."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from napari_tumorseg.edit import Change
 from napari_tumorseg.session import EditCounts
 
 EDITS_KEY = "tumorseg-edits"
-"""Where a layer's `Edits` are kept in its metadata."""
+"""Metadata key of a layer's `Edits`."""
 
 
 @dataclass(frozen=True, eq=False)
 class Move:
-    """A step of the thresholds: what it changed in the mask, and the thresholds before and after it."""
+    """A step of the thresholds: its change of the mask, and the thresholds before and after it."""
 
     change: Change
     before: Mapping[str, float]
@@ -65,7 +65,7 @@ class Edits:
     undone_moves: tuple[Move, ...] = ()
 
     def note(self, action: str) -> None:
-        """Count one more action; an empty one goes on with the one before."""
+        """Count one more action; an empty name continues the previous one."""
         self.edit_counts = self.edit_counts.plus(action, time.time())
         self.unsaved = True
 
@@ -103,6 +103,6 @@ class Edits:
 
 
 def edits_of(layer: Layer) -> Edits | None:
-    """Return what was done to a layer, None where nobody followed it."""
+    """Return the edits of a layer, None if it was never tracked."""
     found = layer.metadata.get(EDITS_KEY)
     return found if isinstance(found, Edits) else None

@@ -89,7 +89,7 @@ def to_segmentation(
 
 
 def is_any_label_tumour(layer: Layer) -> bool:
-    """Return whether the user said of a layer that every label is tumour, whatever its number."""
+    """Return whether every label of a layer is tumour, as the user chose for it."""
     return bool(layer.metadata.get(CONVENTION_KEY) == "binary")
 
 

@@ -80,7 +80,7 @@ class Inputs:
 
 
 def usable(layer: Layer) -> bool:
-    """Tell whether a layer can be a channel: an image of two or three axes that is no mere view of others."""
+    """Return whether a layer can be a channel: an image of two or three axes that is no view of others."""
     is_image = isinstance(layer, ImageLayer) and layer.ndim in (2, 3) and not layer.multiscale
     return is_image and not is_view(layer)
 

@@ -67,7 +67,7 @@ def map_of(layer: Layer) -> str:
 
 
 def is_shown(viewer: Viewer, layer: Any) -> bool:
-    """Tell whether a layer is still in the viewer."""
+    """Return whether a layer is still in the viewer."""
     return layer is not None and layer in viewer.layers
 
 

@@ -1,4 +1,4 @@
-"""Which slice of a grid a viewer shows."""
+"""Displayed slice of a grid."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whether scans look skull-stripped: looked at once per image, in the background where it takes time."""
+"""Skull stripping of scans, detected once per image, in the background where it takes time."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class SkullKnowledge(QObject):
     """Remembers what was seen of an image layer as long as it lives: every change of a role asks again."""
 
     known = Signal()
-    """What was asked for last is known now."""
+    """The answer to the last question is available."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -30,7 +30,7 @@ class SkullKnowledge(QObject):
         self._in_work: Any = None
 
     def is_stripped(self, layer: Layer, values: Array) -> bool | None:
-        """Tell whether the skull seems to be gone; None while that is found out, until `known`.
+        """Return whether the image is skull-stripped; None while that is computed, until `known`.
 
         Parameters
         ----------

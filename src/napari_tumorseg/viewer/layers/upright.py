@@ -43,6 +43,6 @@ class Upright:
 
 
 def _is_even(order: Sequence[int]) -> bool:
-    """Tell whether an order of axes is reached by an even number of swaps."""
+    """Return whether an order of axes is reached by an even number of swaps."""
     swaps = sum(a > b for i, a in enumerate(order) for b in order[i + 1 :])
     return swaps % 2 == 0

@@ -1,4 +1,4 @@
-"""Layers that only show something: added without taking the user's selection, marked, easily told apart."""
+"""Layers that only show something of others: marked, and added without changing the selection."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the results section does: live numbers, going to lesions, taking table and mask along."""
+"""Control of the results section: live numbers, navigation to lesions, copying and saving."""
 
 from __future__ import annotations
 
@@ -55,9 +55,9 @@ class ResultsControl(QObject):
     """
 
     reported = Signal(str)
-    """What was done, in a sentence."""
+    """A status message."""
     failed = Signal(str)
-    """What went wrong, in a sentence."""
+    """An error message."""
 
     def __init__(self, viewer: Viewer, active_mask: ActiveMask, section: ResultsSection) -> None:
         super().__init__()
@@ -79,7 +79,7 @@ class ResultsControl(QObject):
         active_mask.named.connect(self._on_grid)
 
     def refresh(self) -> None:
-        """Show the numbers anew: the voxel size has changed."""
+        """Measure and show the numbers again: the voxel size or the convention changed."""
         self.measuring.invalidate()
         self.table.refresh()
 

@@ -1,4 +1,4 @@
-"""Measuring the active mask in full, in the background and only when someone asks."""
+"""Full measurement of the active mask, in the background and on demand."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ Answer = Callable[[Measurements, Segmentation], None]
 
 
 class Measuring(QObject):
-    """Measures the active mask as it is when it is asked for; what was measured is kept until an edit.
+    """Measures the active mask on demand; the result is kept until an edit.
 
     A QObject, so that what a thread still has under way is dropped once the panel is gone.
     """
 
     failed = Signal(str)
-    """What went wrong, in a sentence."""
+    """An error message."""
 
     def __init__(self, active_mask: ActiveMask) -> None:
         super().__init__()
@@ -82,5 +82,5 @@ class Measuring(QObject):
 def _measured(seg: Segmentation, number: int) -> tuple[int, Any]:
     try:
         return number, (measure(seg), seg)
-    except Exception as error:  # told to the user by the panel
+    except Exception as error:  # the panel reports it
         return number, Failure(error)

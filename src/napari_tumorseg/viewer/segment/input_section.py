@@ -40,8 +40,8 @@ class RoleRow:
         if layer is None:
             return
         self.label.setText(_short(layer))
-        self.label.setToolTip(_told(layer))
-        self.box.tooltip = _told(layer)
+        self.label.setToolTip(_tip(layer))
+        self.box.tooltip = _tip(layer)
         with self.box.changed.blocked():
             self.box.value = inputs.role(layer)
 
@@ -172,7 +172,7 @@ def _short(layer: ImageLayer) -> str:
     return name if len(name) <= _MOST_LETTERS else f"{name[:9]}…{name[-12:]}"
 
 
-def _told(layer: ImageLayer) -> str:
+def _tip(layer: ImageLayer) -> str:
     origin = origin_of(layer)
     lines = [layer.name, f"{' x '.join(map(str, layer.data.shape))} voxels"]
     if origin and origin.source:

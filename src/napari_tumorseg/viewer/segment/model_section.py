@@ -65,7 +65,7 @@ class ModelSection(Container):  # type: ignore[type-arg]
             self.chooser.value = name
 
     def refresh(self) -> None:
-        """List the models anew; the choice stays if its model is still there."""
+        """List the models again; the choice stays if its model is still there."""
         self.models = {model.name: model for model in list_models()}
         self.suit(self._scan, self._analysis)
 

@@ -49,7 +49,7 @@ Step = str | Progress
 
 
 class _Pace:
-    """Tells when something is due again: drawing and telling must not hold up the window."""
+    """Limits how often something is done, so that drawing and messages do not block the window."""
 
     def __init__(self, seconds: float) -> None:
         self._seconds = seconds
@@ -64,7 +64,7 @@ class _Pace:
 
 
 class _Turns:
-    """Has threads hand over the interpreter more often while runs are on."""
+    """Makes threads hand over the interpreter more often while runs are under way."""
 
     def __init__(self) -> None:
         self._runs = 0
@@ -100,7 +100,7 @@ class Run(QObject):
     succeeded = Signal(object)
     """The finished Labels layer."""
     failed = Signal(str)
-    """A sentence on what went wrong."""
+    """An error message."""
     cancelled = Signal()
 
     def __init__(self, viewer: Viewer, job: Job) -> None:
@@ -109,7 +109,7 @@ class Run(QObject):
         self._job = job
         self._over = False
         self._drawn = _Pace(_SECONDS_BETWEEN_REFRESHES)
-        self._told = _Pace(_SECONDS_BETWEEN_WORDS)
+        self._reports = _Pace(_SECONDS_BETWEEN_WORDS)
         self.layer: LabelsLayer | None = None
         self._worker: Any = None
 
@@ -166,7 +166,7 @@ class Run(QObject):
             self._viewer.layers.remove(self.layer)
 
     def _end(self) -> bool:
-        """Let go of everything; return whether the run was still on."""
+        """Unsubscribe and stop the worker; return whether the run was still under way."""
         if self._over:
             return False
         self._over = True
@@ -183,7 +183,7 @@ class Run(QObject):
             return
         if isinstance(step, Progress):
             self._show_slice(self.layer, step)
-            if step.done < step.total and not self._told.is_due():
+            if step.done < step.total and not self._reports.is_due():
                 return
         self.progressed.emit(step)
 
@@ -233,7 +233,7 @@ def _work(job: Job) -> Generator[Step, None, Success | Failure]:
         return Success(
             labels, arguments["metadata"][METADATA_KEY], stored_probabilities_of(job, analysis, result)
         )
-    except Exception as error:  # told to the user by the panel, and logged there
+    except Exception as error:  # the panel reports it, and it is logged there
         return Failure(error)
 
 

@@ -1,4 +1,4 @@
-"""What the sections of the panel share: the viewer, the active mask, and a way to speak to the user."""
+"""State that the sections of the panel share: the viewer, the active mask, and error reports."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, eq=False)
 class PanelContext:
-    """What a section sees of the window around it.
+    """Viewer, active mask and error reports of one panel.
 
     Attributes
     ----------
@@ -37,7 +37,7 @@ class PanelContext:
     active_mask : ActiveMask
         The mask that is looked at and corrected.
     report_error : callable
-        Tells the user what went wrong, in a sentence.
+        Shows an error message.
     """
 
     viewer: Viewer
@@ -45,7 +45,7 @@ class PanelContext:
     report_error: Callable[[str], None]
 
     def safely(self, action: Callable[[], None]) -> Callable[..., None]:
-        """Return a slot that runs `action` and tells the user of errors that are meant for them."""
+        """Return a slot that runs `action` and reports errors that are meant for the user."""
 
         def slot(*ignored: Any) -> None:
             with errors_reported(self.report_error):
@@ -81,7 +81,7 @@ class PanelContext:
         return frozen(segmentation_of(layer, list(self.viewer.layers)))
 
     def is_still(self, seg: Segmentation, layer: LabelsLayer | None) -> bool:
-        """Tell whether a layer still holds these labels on this grid, so that what was measured is true."""
+        """Return whether a layer still holds these labels on this grid, so that measurements of them hold."""
         if layer is None:
             return False
         try:
@@ -122,5 +122,5 @@ def frozen(seg: Segmentation) -> Segmentation:
 
 
 def same_grid(one: Grid, other: Grid) -> bool:
-    """Tell whether two grids are the same to the last digit, so that a length on one is true of the other."""
+    """Return whether two grids are identical, so that a length on one holds on the other."""
     return one.shape == other.shape and one.unit == other.unit and np.array_equal(one.affine, other.affine)

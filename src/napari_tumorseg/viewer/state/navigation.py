@@ -1,4 +1,4 @@
-"""Going to lesions: a region's largest slice, the next and the previous component."""
+"""Navigation to lesions: a region's largest slice, the next and the previous component."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ PREVIOUS_COMPONENT = Command(
 
 
 class Navigator(QObject):
-    """Turns the viewer to parts of the active mask.
+    """Turns the viewer to regions and components of the active mask.
 
     Parameters
     ----------
@@ -37,7 +37,7 @@ class Navigator(QObject):
     """
 
     reported = Signal(str)
-    """Where the viewer is now, in a sentence."""
+    """The place to which the viewer was turned, as a sentence."""
 
     def __init__(self, viewer: Viewer, active_mask: ActiveMask) -> None:
         super().__init__()
@@ -94,7 +94,7 @@ class Navigator(QObject):
         turn_to(self._viewer.dims, self._active_mask, index)
 
     def is_in_sight(self, index: Index) -> bool:
-        """Tell whether a voxel of the slice that is shown lies within the canvas; in 3-D none is said to."""
+        """Return whether a voxel of the displayed slice lies within the canvas; False in 3-D."""
         viewer = self._viewer
         if viewer.dims.ndisplay != 2:
             return False
@@ -104,7 +104,7 @@ class Navigator(QObject):
         return bool((np.abs(away) <= half).all())
 
     def _on_screen(self, index: Index) -> tuple[float, ...]:
-        """Return what the camera's centre is when it looks at a voxel."""
+        """Return the camera's centre for which a voxel is in the middle."""
         dims, place = self._viewer.dims, self._active_mask.position_of(index)
         return _seen(dims.displayed, dims.ndim - len(place), place, self._viewer.scene.camera.center)
 

@@ -115,7 +115,7 @@ def keep_others_mask(path: Path) -> None:
 
 
 def keep_side_file(path: Path) -> None:
-    """Refuse a mask whose JSON would replace one that nobody was asked about.
+    """Refuse a mask whose JSON would replace another one without a question.
 
     Raises
     ------

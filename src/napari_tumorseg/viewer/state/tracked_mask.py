@@ -143,7 +143,7 @@ class TrackedMask:
         self._undone.clear()
 
     def update_convention(self) -> None:
-        """Determine the convention anew, by the labels that are present, and count them by it."""
+        """Determine the convention by the labels that are present, and count them by it."""
         before = self._groups()
         self._decide(sorted(self.counts.by_label))
         if self._groups() != before:  # a mask is counted anew, which takes time
