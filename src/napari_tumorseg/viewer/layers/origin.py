@@ -12,7 +12,7 @@ import numpy as np
 from napari.layers import Layer
 
 from napari_tumorseg.geometry import Grid
-from napari_tumorseg.regions import CONVENTIONS, LabelConvention
+from napari_tumorseg.regions import LabelConvention, get_convention
 from napari_tumorseg.scan import Role
 
 METADATA_KEY = "tumorseg"
@@ -93,8 +93,8 @@ def source_of(layer: Layer) -> Path | None:
 def convention_of(layer: Layer) -> LabelConvention | None:
     """Return the label convention that the user chose for a layer, else the one of its origin."""
     chosen = layer.metadata.get(CONVENTION_KEY)
-    if chosen in CONVENTIONS:
-        return CONVENTIONS[chosen]
+    if chosen:
+        return get_convention(chosen)
     origin = origin_of(layer)
     return origin.convention if origin else None
 

@@ -223,12 +223,7 @@ def cells(row: LiveRow) -> tuple[str, ...]:
 def _parts_note(rows: Sequence[LiveRow]) -> str:
     """Return the reason for large numbers of parts; empty where there are none."""
     many = [row.name for row in rows if (row.components or 0) >= _MANY_PARTS]
-    if not many:
-        return ""
-    return (
-        f"Parts of {', '.join(many)}: every piece that touches no other counts, single voxels along the "
-        "seams between labels, too."
-    )
+    return f"Parts of {', '.join(many)}: {COMPONENTS}." if many else ""
 
 
 def _change(row: LiveRow) -> str:
