@@ -6,6 +6,7 @@ import contextlib
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 
 import h5py
@@ -127,6 +128,23 @@ def _nifti(folder: Path, ending: str) -> list[Path]:
     return [folder / f"{name}{ending}" for name in made]
 
 
+def _volumes(folder: Path) -> list[Path]:
+    nib.save(
+        nib.MGHImage(_ramp(*SHAPE[::-1], dtype=np.int32), np.diag([-1.0, -1.2, 3.0, 1.0])), folder / "t1.mgz"
+    )
+    files = [folder / "t1.mgz"]
+    if find_spec("SimpleITK") is None:
+        return files
+    import SimpleITK
+
+    image = SimpleITK.GetImageFromArray(_ramp(*SHAPE))
+    image.SetSpacing((1.0, 1.2, 3.0))
+    for name in ("flair.nrrd", "t2.mha"):
+        SimpleITK.WriteImage(image, str(folder / name))
+        files.append(folder / name)
+    return files
+
+
 def _hdf5(folder: Path) -> list[Path]:
     contents = {
         "volume_1_slice_3.h5": {"image": _ramp(12, 10, 4, dtype=np.float64), "mask": _mask_channels()},
@@ -228,6 +246,7 @@ def _journal(folder: Path) -> list[Path]:
 KINDS: dict[str, Kind] = {
     "nifti": Kind(lambda folder: _nifti(folder, ".nii"), mutate.mutate_bytes, open_images),
     "nifti-gz": Kind(lambda folder: _nifti(folder, ".nii.gz"), mutate.mutate_gzip, open_images),
+    "volumes": Kind(_volumes, mutate.mutate_bytes, open_images),
     "hdf5": Kind(_hdf5, mutate.mutate_bytes, open_images),
     "mat": Kind(_mat, mutate.mutate_bytes, open_images),
     "tiff": Kind(_tiff, mutate.mutate_bytes, open_images),

@@ -112,6 +112,7 @@ def _work(
         warnings.simplefilter("ignore")
         signal.signal(signal.SIGALRM, signal.SIG_DFL)  # ends the process, whatever C code is running
         _limit_memory()
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 2)  # libraries in C print what they meet
         for number in numbers:
             chosen, content = mutant(kind, contents, seed, number)
             files[chosen].write_bytes(content)

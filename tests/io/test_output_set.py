@@ -224,7 +224,7 @@ def kill_writers(folder: Path, times: int, seed: int = 0) -> int:
 
 @posix
 def test_a_killed_process_leaves_no_mixed_set_unnoticed(tmp_path: Path) -> None:
-    kill_writers(tmp_path, 6)
+    kill_writers(tmp_path, 4)
 
 
 @posix
