@@ -458,3 +458,18 @@ def test_lgg_writing_that_fails_leaves_nothing(tmp_path: Path, monkeypatch: pyte
     with pytest.raises(OutputError, match="No space left"):
         tiff_writing.write_lgg(segmentation(), tmp_path)
     assert not list(tmp_path.iterdir())
+
+
+def test_pages_in_a_circle_do_not_hang(tmp_path: Path) -> None:
+    path = tmp_path / "a.tif"
+    tifffile.imwrite(path, np.arange(6 * 32 * 32, dtype=np.uint16).reshape(6, 32, 32))
+    with tifffile.TiffFile(path) as tif:
+        places = [page.offset for page in tif.pages]
+        tags = len(tif.pages[3].tags)
+    content = bytearray(path.read_bytes())
+    following = places[3] + 2 + 12 * tags
+    assert int.from_bytes(content[following : following + 4], "little") == places[4]
+    content[following : following + 4] = places[2].to_bytes(4, "little")
+    path.write_bytes(content)
+    with pytest.raises(InputError, match="pages run in a circle"):
+        tiff.open_case(path)

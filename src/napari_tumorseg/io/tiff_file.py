@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import math
+import struct
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -142,6 +143,7 @@ def _opened(path: Path) -> Iterator[Any]:
     logger.setLevel(logging.CRITICAL + 1)
     try:
         with tifffile.TiffFile(path) as tif:
+            _check_directories(tif, path)
             yield tif
     except TumorSegError:
         raise
@@ -153,6 +155,29 @@ def _opened(path: Path) -> Iterator[Any]:
         raise InputError(f"{path} cannot be read: {cause}") from None
     finally:
         logger.setLevel(before)
+
+
+def _check_directories(tif: Any, path: Path) -> None:
+    """Refuse a file whose directories (one for each page) run in a circle: tifffile would follow it for ever.
+
+    Raises
+    ------
+    InputError
+        If they do.
+    """
+    form, seen = tif.tiff, set()
+    place = tif.pages.first.offset
+    while 0 < place < tif.filehandle.size:
+        if place in seen:
+            raise InputError(f"{path} cannot be read: it is damaged, its pages run in a circle")
+        seen.add(place)
+        tif.filehandle.seek(place)
+        count = tif.filehandle.read(form.tagnosize)
+        if len(count) < form.tagnosize:
+            return
+        tif.filehandle.seek(struct.unpack(form.tagnoformat, count)[0] * form.tagsize, 1)
+        following = tif.filehandle.read(form.offsetsize)
+        place = struct.unpack(form.offsetformat, following)[0] if len(following) == form.offsetsize else 0
 
 
 def _cause(error: Exception) -> str:
