@@ -328,7 +328,9 @@ def test_every_metric_stands_in_every_full_output(found: Evaluation) -> None:
 def test_hd95_names_its_convention_on_screen_and_in_files(found: Evaluation) -> None:
     definition = METRICS["hd95_mm"].definition
     screen = Console(file=io.StringIO(), width=80, color_system=None)
-    screen.print(summary_tables(found)[0])
-    assert definition in " ".join(screen.file.getvalue().split())  # type: ignore[attr-defined]
+    for table in (case_table(found), summary_tables(found)[0]):
+        screen.print(table)
+    shown = " ".join(screen.file.getvalue().split())  # type: ignore[attr-defined]
+    assert shown.count(definition) == 2
     assert json.loads(summary_json(found))["conventions"]["HD95"].startswith(definition)
     assert definition in check(page(found)).text

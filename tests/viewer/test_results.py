@@ -48,6 +48,16 @@ def shown(panel) -> dict[str, tuple[str, ...]]:
     return {cell[0].split()[0]: tuple(cell[1:]) for cell in cells}
 
 
+def test_the_number_of_parts_is_explained_where_it_stands(open_panel, wait):
+    viewer, panel = open_panel()
+    mask(viewer, lesions())
+    wait(lambda: shown(panel).get("WT", ("", "", "…"))[2] == "3")
+    table = panel.results.table
+    column = [table.horizontalHeaderItem(c).text() for c in range(table.columnCount())].index("Parts")
+    tips = [table.horizontalHeaderItem(column).toolTip(), table.item(0, column).toolTip()]
+    assert all("thin seams between labels count, too" in tip for tip in tips)
+
+
 def test_the_table_follows_200_strokes(open_panel, wait):
     viewer, panel = open_panel()
     rng = np.random.default_rng(5)

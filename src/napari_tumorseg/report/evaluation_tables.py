@@ -111,7 +111,8 @@ def case_table(found: Evaluation) -> Table:
     known = any(case.unit == "mm" for case in found.cases)
     metrics = ("dice", "hd95_mm") if known else ("dice",)
     headings = [f"{name} {METRICS[metric].title}" for metric in metrics for name in regions]
-    notes = ["HD95 in mm"] if known else []
+    hd95 = METRICS["hd95_mm"]
+    notes = [f"{hd95.title}: {hd95.definition}"] if known else []
     notes += [f"{DAGGER} trained on"] if any(case.trained_on for case in found.cases) else []
     table = _screen_table("Per case, in 3-D", ["case", *headings], "; ".join(notes))
     for case in found.cases:
