@@ -17,12 +17,11 @@ from napari_tumorseg.viewer.correct.label_section import LabelPicker
 from napari_tumorseg.viewer.correct.locked_components import LockedComponents, holds, locked_mask
 from napari_tumorseg.viewer.correct.tools import LOCK, Need, Tool, ToolInput, name_in
 from napari_tumorseg.viewer.layers.axes import Index
+from napari_tumorseg.viewer.state.active_mask import NO_MASK
 from napari_tumorseg.viewer.state.context import PanelContext
 from napari_tumorseg.viewer.state.navigation import sliced_axis
 from napari_tumorseg.viewer.state.tracked_mask import TrackedMask
 from napari_tumorseg.viewer.widgets.background import Background
-
-_NO_MASK = "No mask is selected: select a Labels layer first."
 
 
 class Corrector(QObject):
@@ -123,7 +122,7 @@ class Corrector(QObject):
         """
         grid = self._active_mask.grid()
         if grid is None:
-            raise InputError(_NO_MASK)
+            raise InputError(NO_MASK)
         return grid
 
     # ---- requirements

@@ -12,9 +12,8 @@ from qtpy.QtWidgets import QButtonGroup, QCheckBox, QGridLayout, QLabel, QRadioB
 
 from napari_tumorseg.regions import Label, LabelConvention
 from napari_tumorseg.viewer.layers.colours import shown_colour
-from napari_tumorseg.viewer.state.active_mask import ActiveMask
+from napari_tumorseg.viewer.state.active_mask import NO_MASK, ActiveMask
 
-_NO_MASK = "No mask yet: segment the scan, or select a Labels layer."
 _NO_CONVENTION = "The label convention of this mask is unknown, so its labels have no names."
 
 
@@ -36,7 +35,7 @@ class LabelPicker(QWidget):
         self.ticks: dict[int, QCheckBox] = {}
         self._group = QButtonGroup(self)
         self._group.idClicked.connect(self._on_clicked)
-        self._note = QLabel(_NO_MASK)
+        self._note = QLabel(NO_MASK)
         self._note.setWordWrap(True)
         self._grid = QGridLayout(self)
         self._grid.setContentsMargins(9, 0, 9, 0)
@@ -81,7 +80,7 @@ class LabelPicker(QWidget):
             self._make_rows(convention)
             self.protected_changed.emit()
         self._show_colours()
-        self._note.setText(_NO_CONVENTION if is_mask else _NO_MASK)
+        self._note.setText(_NO_CONVENTION if is_mask else NO_MASK)
         self._note.setVisible(convention is None)
         self._on_selected()
 

@@ -12,6 +12,7 @@ from qtpy.QtCore import QObject
 
 from napari_tumorseg.errors import InputError
 from napari_tumorseg.viewer.layers.axes import Index
+from napari_tumorseg.viewer.state.active_mask import NO_MASK
 from napari_tumorseg.viewer.state.context import PanelContext
 
 Use = Callable[[Index], None]
@@ -71,7 +72,7 @@ class Pointing(QObject):
         self._refuse_3d()
         layer = self._active_mask.layer
         if layer is None:
-            raise InputError("No mask is selected: select a Labels layer first.")
+            raise InputError(NO_MASK)
         self._use, self._mode = use, (layer, str(layer.mode))
         layer.mode = "pan_zoom"
         layer.events.mode.connect(self._on_mode)

@@ -28,6 +28,7 @@ from napari_tumorseg.viewer.correct.rerun import Rerun, Target
 from napari_tumorseg.viewer.correct.tools import RERUN_BOX, RERUN_SLICE
 from napari_tumorseg.viewer.layers.axes import Index
 from napari_tumorseg.viewer.layers.origin import PROBABILITIES_KEY
+from napari_tumorseg.viewer.state.active_mask import NO_MASK
 from napari_tumorseg.viewer.state.context import PanelContext
 from napari_tumorseg.viewer.state.job import Job, progress_text
 from napari_tumorseg.viewer.state.navigation import sliced_axis
@@ -91,6 +92,12 @@ class RerunSection(QWidget):
         )
         self.progress = QProgressBar()
         self._lay_out()
+        self._connect()
+        self._show_fields()
+        self._show_running(False)
+
+    def _connect(self) -> None:
+        context = self._context
         self.slice.clicked.connect(context.safely(self.run_slice))
         self.box.clicked.connect(context.safely(self.ask_box))
         self.draw.clicked.connect(context.safely(self.start_box))
@@ -100,8 +107,6 @@ class RerunSection(QWidget):
         self.rerun.succeeded.connect(self._on_success)
         self.rerun.failed.connect(context.report_error)
         self.rerun.ended.connect(lambda: self._show_running(False))
-        self._show_fields()
-        self._show_running(False)
 
     def run_slice(self) -> None:
         """Run the model on the current slice, which must lie in the plane of the model."""
@@ -178,7 +183,7 @@ class RerunSection(QWidget):
     def _mask(self) -> TrackedMask:
         mask = self._context.active_mask.mask
         if mask is None:
-            raise InputError("No mask is selected: select a Labels layer first.")
+            raise InputError(NO_MASK)
         return mask
 
     def _on_step(self, step: Progress | str) -> None:

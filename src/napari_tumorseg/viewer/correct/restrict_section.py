@@ -40,33 +40,34 @@ class RestrictSection(QWidget):
         self._convention: LabelConvention | None = None
         self.inside = ComboBox(choices=self._places, tooltip="Labels that strokes may paint over")
         self.image = ComboBox(choices=self._names, tooltip="Image whose intensities limit strokes")
-        self.range = QLabeledDoubleRangeSlider(Qt.Orientation.Horizontal)
-        self.range.setEdgeLabelMode(QLabeledDoubleRangeSlider.EdgeLabelMode.NoLabel)
-        self.range.setDecimals(0)
-        self.range.setMinimumHeight(44)
-        accept_either_mark(self.range)
-        form = QFormLayout(self)
+        self.range = _range_slider()
+        self._later = QTimer(self)  # several layers come or go at once
+        self._later.setSingleShot(True)
+        self._later.setInterval(0)
+        self._lay_out()
+        self._connect()
+        self._offer()
+
+    def _lay_out(self) -> None:
+        self._form = form = QFormLayout(self)
         form.setContentsMargins(9, 0, 9, 4)
         form.addRow("Paint only inside", self.inside.native)
         form.addRow("Paint only where", self.image.native)
         form.addRow(self.range)
-        self._form = form
         for box in (self.inside, self.image):
             box.native.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
             box.native.setMinimumContentsLength(10)
+
+    def _connect(self) -> None:
         self.inside.changed.connect(lambda: self.edited.emit())
         self.image.changed.connect(self._on_image)
         self.range.valueChanged.connect(lambda _: self.edited.emit())
-        self._later = QTimer(self)  # several layers come or go at once
-        self._later.setSingleShot(True)
-        self._later.setInterval(0)
         self._later.timeout.connect(self._offer)
-        layers, active_mask = context.viewer.layers, context.active_mask
+        layers = self._context.viewer.layers
         layers.events.inserted.connect(self._soon)
         layers.events.removed.connect(self._soon)
         layers.events.renamed.connect(self._soon)
-        active_mask.switched.connect(self._soon)
-        self._offer()
+        self._context.active_mask.switched.connect(self._soon)
 
     def rule(self, protected: frozenset[int]) -> StrokeRule:
         """Return the rule for strokes, with labels that are protected."""
@@ -144,3 +145,12 @@ class RestrictSection(QWidget):
             self.range.setRange(low, high)  # type: ignore[arg-type]
             self.range.setValue((low, high))
         self.edited.emit()
+
+
+def _range_slider() -> QLabeledDoubleRangeSlider:
+    slider = QLabeledDoubleRangeSlider(Qt.Orientation.Horizontal)
+    slider.setEdgeLabelMode(QLabeledDoubleRangeSlider.EdgeLabelMode.NoLabel)
+    slider.setDecimals(0)
+    slider.setMinimumHeight(44)
+    accept_either_mark(slider)
+    return slider
