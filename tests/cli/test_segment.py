@@ -142,6 +142,14 @@ def test_steps_and_slices_and_threshold(tumorseg: Run, case: Path, model: Path, 
     assert not np.asarray(nib.load(out / "P-01_seg.nii.gz").dataobj).any()
 
 
+def test_a_threshold_with_a_comma(tumorseg: Run, case: Path, model: Path, tmp_path: Path) -> None:
+    assert tumorseg("segment", case, "-o", tmp_path / "out", "-m", model, "--threshold", "0,7").code == 0
+    assert json.loads((tmp_path / "out" / "P-01_seg.json").read_text())["settings"]["threshold"] == 0.7
+    for text in ("1,5", "0", "0,5,5", "half"):
+        refused = tumorseg("segment", case, "-o", tmp_path / "no", "-m", model, "--threshold", text)
+        assert refused.code == 2 and text in refused.err
+
+
 def test_roles_by_image_or_file_name(tumorseg: Run, model: Path, tmp_path: Path) -> None:
     odd = write_case(tmp_path, {"scan1": head()}, "odd")
     arguments = ("segment", odd, "-m", model, "-q", "--overwrite", "-o", tmp_path / "out")

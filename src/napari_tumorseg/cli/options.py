@@ -8,6 +8,8 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperCommand
 
+from napari_tumorseg.cli.parse import parse_threshold
+
 _STEPS = "<steps>"
 """Stands for the list of post-processing steps in the help of an option."""
 
@@ -61,7 +63,10 @@ Flip = Annotated[
 Threshold = Annotated[
     float | None,
     typer.Option(
-        "--threshold", min=0.01, max=0.99, help="Lowest probability of a voxel that counts as tumour."
+        "--threshold",
+        parser=parse_threshold,
+        metavar="<float>",
+        help="Lowest probability of a voxel that counts as tumour, 0.01 to 0.99.",
     ),
 ]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace existing output files.")]

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
+from napari_tumorseg import parsing
+
 if TYPE_CHECKING:
     from napari_tumorseg.io import Case
     from napari_tumorseg.models import ModelCard
@@ -47,14 +49,23 @@ def parse_roles(texts: Sequence[str] | None) -> dict[str, Role]:
 
 def parse_spacing(text: str | None) -> tuple[float, float, float] | None:
     """Return a spacing from ``Z,Y,X``."""
-    from napari_tumorseg import parsing
-
     if text is None:
         return None
     try:
         return parsing.parse_spacing(text)
     except ValueError:
         raise typer.BadParameter(f"{text!r} is not three positive numbers Z,Y,X") from None
+
+
+def parse_threshold(text: str) -> float:
+    """Return a probability from 0.01 to 0.99, with comma or dot as the decimal mark."""
+    try:
+        threshold = parsing.parse_decimal(text)
+    except ValueError:
+        raise typer.BadParameter(f"{text!r} is not a number") from None
+    if not 0.01 <= threshold <= 0.99:
+        raise typer.BadParameter(f"{text} is not in the range 0.01 to 0.99")
+    return threshold
 
 
 def parse_slices(text: str | None) -> range | None:
