@@ -97,6 +97,7 @@ def _image(image: Image) -> dict[str, Any]:
     return {
         "name": image.name,
         "role": str(image.role),
+        "role_note": image.role_note or None,
         "shape_zyx": list(grid.shape),
         "spacing_mm_zyx": [round(s, 4) for s in grid.spacing_mm] if grid.spacing_mm else None,
         "file_orientation": "".join(codes) if grid.file_layout else None,

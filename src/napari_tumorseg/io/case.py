@@ -152,7 +152,8 @@ class Case:
                 raise InputError(f"{self.name} has no image {name!r}; it has {', '.join(sorted(known))}")
             if role not in _REFERENCE_ORDER:
                 raise InputError(f"{name} is an image; it cannot be taken as a {role}")
-        return replace(self, images=tuple(replace(i, role=roles.get(i.name, i.role)) for i in self.images))
+        images = [replace(i, role=roles[i.name], role_note="") if i.name in roles else i for i in self.images]
+        return replace(self, images=tuple(images))
 
     def reference(self, wanted: str | None = None) -> Image:
         """Return the image on whose grid the case is segmented: FLAIR unless another is named.
@@ -205,6 +206,9 @@ class Case:
                 text = f"{image.name} is left out: {_without_folders(error, image, base)}"
                 notes.append(Notice(text, error.remedy))
         notes += [f"{_shown(i)} was {i.note}" for i in images if i.note]
+        notes += [
+            Notice(f"{i.name} is taken as {i.role_note}", Remedy.STATE_ROLES) for i in images if i.role_note
+        ]
         brain, more = self._brain_on(base, same_voxels)
         return Scan(
             self.name, tuple(images), brain, self.time_point, self.layout, (*self.warnings, *notes, *more)

@@ -58,6 +58,8 @@ class Origin:
         Whether the voxel size was typed by the user, who can correct it, and is in no file.
     images : mapping of str to Role
         Of a model's result: the unique ids of the image layers it was made from, and their roles.
+    role_note : str
+        The contested word of the file's name that its role rests on; else empty.
     """
 
     grid: Grid
@@ -72,6 +74,7 @@ class Origin:
     fingerprint: int | None = None
     stated_spacing: bool = False
     images: Mapping[str, Role] = field(default_factory=dict)
+    role_note: str = ""
 
 
 def origin_of(layer: Layer) -> Origin | None:

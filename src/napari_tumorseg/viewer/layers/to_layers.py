@@ -162,7 +162,9 @@ def _on_one_grid(case: Case) -> tuple[list[Image], list[str]]:
 
 
 def _image_layer(image: Image, case: str, group: str, visible: bool) -> LayerData:
-    origin = Origin(image.grid, image.role, case, group, image.name, image.source, image.note)
+    origin = Origin(
+        image.grid, image.role, case, group, image.name, image.source, image.note, role_note=image.role_note
+    )
     arguments = {
         "name": layer_name(case, image),
         "colormap": "gray",

@@ -12,7 +12,7 @@ from qtpy.QtWidgets import QFormLayout, QLabel, QWidget
 
 from napari_tumorseg.scan import Role
 from napari_tumorseg.viewer.layers.inputs import TITLES, Inputs, LayerGroup, groups_of, problem_with
-from napari_tumorseg.viewer.layers.origin import origin_of
+from napari_tumorseg.viewer.layers.origin import Origin, origin_of
 from napari_tumorseg.viewer.widgets.section import wrapping_label
 from napari_tumorseg.viewer.widgets.spacing_row import SpacingRow
 
@@ -139,8 +139,7 @@ class InputSection(QWidget):
             head.setVisible(bool(layers))
         for index, row in enumerate(self._rows):
             row.show_layer(layers[index] if index < len(layers) else None, self.inputs)
-        self.note.value = self._notes(layers)
-        self.note.visible = bool(self.note.value)
+        self._show_notes(layers)
         state = [(id(layer), layer.name, self.inputs.role(layer)) for layer in layers]
         if (
             state != self._state
@@ -157,17 +156,34 @@ class InputSection(QWidget):
 
     def _choose(self, layer: ImageLayer, role: Role) -> None:
         self.inputs.choose(layer, role)
+        self._show_notes(self.group.layers if self.group else ())
         self.edited.emit()
+
+    def _show_notes(self, layers: tuple[ImageLayer, ...]) -> None:
+        self.note.value = self._notes(layers)
+        self.note.visible = bool(self.note.value)
 
     def _notes(self, layers: tuple[ImageLayer, ...]) -> str:
         origins = [(layer, origin_of(layer)) for layer in layers]
-        return "\n".join(f"{_short(layer)}: {o.note}" for layer, o in origins if o and o.note)
+        notes = [(layer, note) for layer, o in origins if o for note in (o.note, self._role_note(layer, o))]
+        return "\n".join(f"{_short(layer)}: {note}" for layer, note in notes if note)
+
+    def _role_note(self, layer: ImageLayer, origin: Origin) -> str:
+        """Return the contested word that a role rests on, as long as it is the guessed one."""
+        return origin.role_note if self.inputs.role(layer) is origin.role else ""
 
 
 def _short(layer: ImageLayer) -> str:
-    """Return a layer's name without its case, fit for a narrow column."""
+    """Return the name of a layer's file, or of a renamed layer, without its case, for a narrow column.
+
+    The file's name stands beside the role that was guessed from it.
+    """
     origin = origin_of(layer)
-    name = layer.name.removeprefix(origin.case).strip(" -_") if origin else layer.name
+    name = layer.name
+    if origin:
+        is_as_opened = bool(origin.name) and layer.name == f"{origin.case} {origin.role}"
+        name = origin.name if is_as_opened else layer.name
+        name = name.removeprefix(origin.case).strip(" -_")
     name = name or layer.name
     return name if len(name) <= _MOST_LETTERS else f"{name[:9]}…{name[-12:]}"
 
@@ -177,6 +193,6 @@ def _tip(layer: ImageLayer) -> str:
     lines = [layer.name, f"{' x '.join(map(str, layer.data.shape))} voxels"]
     if origin and origin.source:
         lines.append(str(origin.source))
-    if origin and origin.note:
-        lines.append(origin.note)
+    if origin:
+        lines += [note for note in (origin.note, origin.role_note) if note]
     return "\n".join(lines)
