@@ -473,3 +473,23 @@ def test_pages_in_a_circle_do_not_hang(tmp_path: Path) -> None:
     path.write_bytes(content)
     with pytest.raises(InputError, match="pages run in a circle"):
         tiff.open_case(path)
+
+
+@pytest.mark.parametrize(
+    ("axis", "options"),
+    [
+        (0, {}),
+        (0, {"metadata": {"axes": "CZYX"}}),
+        (1, {"imagej": True, "metadata": {"axes": "ZCYX"}}),
+        (3, {}),
+        (3, {"photometric": "minisblack"}),
+    ],
+)
+@pytest.mark.parametrize("scale", [1, 255])
+def test_channels_of_a_mask_in_any_place(tmp_path: Path, axis: int, options: dict, scale: int) -> None:
+    labels = np.zeros((7, 12, 14), np.uint8)
+    labels[2:5, 3:9, 3:9], labels[3, 4:7, 4:7], labels[3, 5, 5] = 2, 1, 3
+    hot = np.stack([labels == value for value in range(4)], axis).astype(np.uint8) * np.uint8(scale)
+    tifffile.imwrite(tmp_path / "x_mask.tif", hot, **options)
+    (mask,) = tiff.open_case(tmp_path / "x_mask.tif").masks
+    np.testing.assert_array_equal(mask.labels, labels)

@@ -74,7 +74,7 @@ class Mask:
             labels, value = labels * np.uint8(value), 0
         convention = found.convention or fitting(convention, labels)
         about = source.name if source is not None and source.is_file() else name
-        told = (*notes, *(f"{about}: {note}" for note in found.notes if value or not found.value))
+        told = (*notes, *(f"{about}: {note}" for note in found.notes if value == found.value))
         return cls(name, labels, grid, convention, source, value, told)
 
     def conventions(self) -> list[LabelConvention]:

@@ -133,13 +133,16 @@ def _decode_one(values: Array, where: object) -> LabelArray:
     if values.dtype.kind == "b":
         return LabelArray(_as_bytes(values))
     values, notes = _without_nan(values, where)
-    low, high = (values.min(), values.max()) if values.size else (0, 0)
-    if low < -_NEAR:
+    flat = values.ravel(order="K")  # most of a mask is background, and need not be looked at again
+    inside = flat[flat != 0]
+    if inside.size and inside.min() < -_NEAR:
         raise _refusal(values, where)
-    if high <= 0:
+    if not inside.size or inside.max() <= 0:
         return LabelArray(np.zeros(values.shape, np.uint8), notes)
-    single = _single_value(values)
-    found = _of_single(values, single) if single else _of_several(values, high, where)
+    if bool(np.all(inside == inside[0])):
+        found = _of_single(values, float(inside[0]))
+    else:
+        found = _of_several(values, inside, where)
     return replace(found, notes=(*notes, *found.notes))
 
 
@@ -153,39 +156,33 @@ def _without_nan(values: Array, where: object) -> tuple[Array, tuple[str, ...]]:
     return np.nan_to_num(values, nan=0.0), (note,) if count else ()
 
 
-def _single_value(values: Array) -> float:
-    """Return the only value beside 0, or 0 if there are several."""
-    inside = values[values != 0]
-    first = float(inside[0])
-    return first if bool(np.all(inside == inside[0])) else 0.0
-
-
 def _of_single(values: Array, value: float) -> LabelArray:
     """Return the labels of a mask of one value: that label if it is one, else tumour or not."""
     label = round(value)
     if abs(value - label) <= _NEAR and label in _KNOWN:
         return LabelArray(_as_bytes(values))
-    found = LabelArray((values != 0).astype(np.uint8))
-    if value == label and 0 < label < 255:
-        return replace(found, value=label, notes=(f"its only value, {label}, was taken as tumour",))
-    return found
+    notes = () if value in (255, 65535) else (f"its only value, {value:g}, was taken as tumour",)
+    is_number = value == label and 0 < label < 255
+    return LabelArray((values != 0).astype(np.uint8), notes, value=label if is_number else 0)
 
 
-def _of_several(values: Array, high: float, where: object) -> LabelArray:
-    whole = not _is_float(values) or bool(np.abs(values - np.rint(values)).max() <= _NEAR)
+def _of_several(values: Array, inside: Array, where: object) -> LabelArray:
+    """Return the labels of a mask with several values beside 0, which are `inside`."""
+    high = inside.max()
+    whole = not _is_float(inside) or bool(np.abs(inside - np.rint(inside)).max() <= _NEAR)
     if whole and 0.5 < high <= 255 + _NEAR:
-        labels = _as_bytes(values)
-        counts = np.bincount(labels.ravel(), minlength=256)
+        counts = np.bincount(_as_bytes(inside), minlength=256)
+        counts[0] = 1
         grey = counts[255] and counts[GREY + 1 : 255].any()  # between black and white
         if np.count_nonzero(counts) <= _MOST_LABELS and not grey:
-            return LabelArray(labels)
-    return _of_soft(values, high, where)
+            return LabelArray(_as_bytes(values))
+    return _of_soft(values, inside, where)
 
 
-def _of_soft(values: Array, high: float, where: object) -> LabelArray:
+def _of_soft(values: Array, inside: Array, where: object) -> LabelArray:
     """Cut a mask with soft edges at half of what stands for tumour: 1, or the greatest value."""
-    full = 1.0 if high <= 1 + _NEAR else float(high)
-    inside = values[values > 0]
+    high = float(inside.max())
+    full = 1.0 if high <= 1 + _NEAR else high
     is_soft = full == 1 or full > GREY
     if not is_soft or np.count_nonzero(inside >= 0.98 * full) < _PLATEAU * inside.size:
         raise _refusal(values, where)

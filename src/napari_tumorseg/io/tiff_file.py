@@ -42,6 +42,7 @@ _MM = {
     "in": 25.4,
 }
 _MAX_OME = 10_000_000
+_FEW_CHANNELS = 5
 _NO_DEPTH = "the voxel size is not used: the file tells the pixel size but not the distance of the slices"
 
 
@@ -92,7 +93,7 @@ def read(path: Path) -> TiffArray:
             raise InputError(f"{path} is damaged: its pixels do not make up the image that it declares")
         if series.keyframe.photometric == tifffile.PHOTOMETRIC.MINISWHITE:
             values = _inverted(values, series.keyframe.bitspersample)
-        data = _channels_first(as_numbers(values, path), series.axes, path)
+        data = _channels_first(as_numbers(values, path), _axes(series), path)
         spacing, told = _spacing(tif)
         more = (
             []
@@ -105,7 +106,7 @@ def read(path: Path) -> TiffArray:
             spacing,
             _ome_channels(tif, len(data)),
             str(imagej.get("scheme", "")),
-            "S" in series.axes and data.shape[0] >= 3,
+            "S" in _axes(series) and data.shape[0] >= 3,
             (*(f"{path.name}: {t}" for t in told), *more),
         )
 
@@ -124,7 +125,7 @@ def slice_count(path: Path) -> int:
     try:
         with _opened(path) as tif:
             series = tif.series[0]
-            sizes = zip(series.shape, series.axes, strict=True)
+            sizes = zip(series.shape, _axes(series), strict=True)
             return math.prod(int(n) for n, letter in sizes if letter not in "YXCS")
     except (InputError, ValueError):
         return 1
@@ -242,6 +243,15 @@ def _lacks_segments(page: Any) -> bool:
 
 def _segments(page: Any) -> Iterator[tuple[int, int]]:
     return zip(page.dataoffsets, page.databytecounts, strict=False)
+
+
+def _axes(series: Any) -> str:
+    """Return the library's names of the axes; where pages have none, a short axis of four is channels."""
+    axes, shape = str(series.axes), series.shape
+    if len(axes) != 4 or not axes.endswith("YX") or not set(axes[:2]) <= set("QI"):
+        return axes
+    short = [axis for axis, count in enumerate(shape) if count <= _FEW_CHANNELS]
+    return {(0,): "CZYX", (1,): "ZCYX", (3,): "ZYXC"}.get(tuple(short), axes)
 
 
 def _inverted(values: Array, bits: int) -> Array:

@@ -58,5 +58,18 @@ def lgg_images(volume: Array, name: str, grid: Grid, source: Path) -> tuple[tupl
 
 
 def labels_of(found: tiff_file.TiffArray, where: object) -> LabelArray:
-    """Return (Z, Y, X) labels; of a colour picture, a fourth channel is alpha and left out."""
-    return decode_mask(found.data[:3] if found.is_rgb else found.data, where, 0)
+    """Return (Z, Y, X) labels."""
+    return decode_mask(without_alpha(found), where, 0)
+
+
+def without_alpha(found: tiff_file.TiffArray) -> Array:
+    """Return the channels of a mask without transparency.
+
+    A fourth channel of a colour picture is transparency where it is the same everywhere or the three colours
+    are equal; else the four are classes, which the library writes as a colour picture, too.
+    """
+    channels = found.data
+    if not found.is_rgb or len(channels) != 4:
+        return channels
+    grey = all(np.array_equal(channels[0], c) for c in channels[1:3])
+    return channels[:3] if grey or channels[3].min() == channels[3].max() else channels

@@ -17,7 +17,7 @@ from napari_tumorseg.io.arrays import Stacking, attempt, stacking
 from napari_tumorseg.io.case import Case, Mask
 from napari_tumorseg.io.label_arrays import GREY, LabelArray, decode_mask
 from napari_tumorseg.io.limits import check_array
-from napari_tumorseg.io.tiff_images import images_of, lgg_images
+from napari_tumorseg.io.tiff_images import images_of, lgg_images, without_alpha
 from napari_tumorseg.regions import CONVENTIONS
 from napari_tumorseg.scan import Image
 
@@ -152,7 +152,7 @@ def _mask_volume(slices: Slices, numbers: Sequence[int], place: Stacking, grid: 
 def _mask_slice(path: Path) -> Array:
     """Return the values (Y, X) of the mask of one slice; of channels that differ, the labels."""
     found = tiff_file.read(path)
-    channels = found.data[:3] if found.is_rgb else found.data
+    channels = without_alpha(found)
     if channels.shape[1] != 1:
         raise InputError(f"{path} has {channels.shape[1]} slices, though it is numbered as one of many")
     alike = all(np.array_equal(channels[0], c) for c in channels[1:])
