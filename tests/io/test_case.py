@@ -138,7 +138,7 @@ def test_unknown_units_need_equal_shapes() -> None:
     base = image()
     same = image("t1", grid=Grid.from_codes((7, 6, 5), LPS))
     np.testing.assert_array_equal(bring(same, base).data, same.data)
-    with pytest.raises(GeometryError, match="no voxel size tells"):
+    with pytest.raises(GeometryError, match="without voxel sizes they cannot be aligned"):
         bring(image("t1", data=asymmetric((4, 6, 7)), grid=Grid.from_codes((7, 6, 4), LPS)), base)
 
 

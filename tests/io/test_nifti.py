@@ -358,7 +358,7 @@ def test_no_codes_at_all_is_method_one(tmp_path: Path) -> None:
         found.grid.file_layout.affine,
         nib.load(tmp_path / "a.nii.gz").header.get_base_affine(),  # type: ignore[union-attr]
     )
-    assert "tells no orientation" in found.warnings[0]
+    assert "states no orientation" in found.warnings[0]
 
 
 @pytest.mark.parametrize("size", [0, np.nan, -1, np.inf, 1e30, 1e-30])

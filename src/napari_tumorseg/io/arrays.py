@@ -81,7 +81,7 @@ def not_finite(name: str, array: Array) -> list[str]:
 
 @dataclass(frozen=True)
 class Stacking:
-    """Where numbered slices go in a volume.
+    """Positions of numbered slices in a volume.
 
     Attributes
     ----------
@@ -90,7 +90,7 @@ class Stacking:
     depth : int
         Slices of the volume.
     warnings : tuple of str
-        What is missing, if anything is.
+        Slices that are missing, if any are.
     """
 
     positions: tuple[int, ...]
@@ -102,21 +102,21 @@ def stacking(numbers: Sequence[int], name: str) -> Stacking:
     """Decide where slices with these (sorted) numbers go.
 
     A missing number leaves an empty slice, so that distances along the stack stay right; where more are
-    missing than there, the slices are put one behind the other. Both are told.
+    missing than there, the slices are put one behind the other. A warning says so in both cases.
     """
     span = numbers[-1] - numbers[0] + 1
     missing = span - len(numbers)
     if not missing:
         return Stacking(tuple(range(span)), span)
     if missing > len(numbers):
-        told = (
+        warning = (
             f"{name}: {missing} of {span} slice numbers are missing; the others were put one behind the other"
         )
-        return Stacking(tuple(range(len(numbers))), len(numbers), (told,))
+        return Stacking(tuple(range(len(numbers))), len(numbers), (warning,))
     absent = sorted(set(range(numbers[0], numbers[-1] + 1)) - set(numbers))
     shown = ", ".join(map(str, absent[:5])) + (", ..." if missing > 5 else "")
-    told = f"{name}: {missing} slice(s) are missing (number {shown}) and were left empty"
-    return Stacking(tuple(n - numbers[0] for n in numbers), span, (told,))
+    warning = f"{name}: {missing} slice(s) are missing (number {shown}) and were left empty"
+    return Stacking(tuple(n - numbers[0] for n in numbers), span, (warning,))
 
 
 def is_mask_name(stem: str) -> bool:
@@ -128,7 +128,7 @@ def is_mask_name(stem: str) -> bool:
 
 
 def subject(stem: str) -> tuple[str, ...]:
-    """Return the words of a stem without those such as ``image`` and ``mask``: whom it is about."""
+    """Return the words of a stem without those such as ``image`` and ``mask``: its subject."""
     return tuple(w for w in tokens(stem) if w not in _IMAGE_WORDS and not _is_mask_word(w))
 
 

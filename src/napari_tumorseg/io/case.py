@@ -41,7 +41,7 @@ class Mask:
     grid : Grid
         Where it lies.
     convention : LabelConvention or None
-        As told by a side file or the folder's layout; None if nothing tells.
+        As stated by a side file or the folder's layout; None if it is not stated.
     source : Path or None
         The file.
     value : int
@@ -74,8 +74,8 @@ class Mask:
             labels, value = labels * np.uint8(value), 0
         convention = found.convention or fitting(convention, labels)
         about = source.name if source is not None and source.is_file() else name
-        told = (*notes, *(f"{about}: {note}" for note in found.notes if value == found.value))
-        return cls(name, labels, grid, convention, source, value, told)
+        all_notes = (*notes, *(f"{about}: {note}" for note in found.notes if value == found.value))
+        return cls(name, labels, grid, convention, source, value, all_notes)
 
     def conventions(self) -> list[LabelConvention]:
         """Return the conventions that fit the labels and do not contradict the mask's name."""
@@ -126,7 +126,7 @@ class Case:
     layout : str
         What kind of file or folder it is.
     time_point : str
-        As folder or file names tell it; else empty.
+        From the names of folders or files; else empty.
     warnings : tuple of str
         What a user should know, such as a mask that could not be read.
     """
@@ -250,7 +250,7 @@ def bring(image: Image, base: Image, same_voxels: bool = False, nearest: bool = 
             remedy=Remedy.IGNORE_AFFINE,
         )
     if "unknown" in (image.grid.unit, base.grid.unit):
-        raise GeometryError(f"{where}: the shapes differ and no voxel size tells how they lie to each other")
+        raise GeometryError(f"{where}: the shapes differ, and without voxel sizes they cannot be aligned")
     share = image.grid.overlap(base.grid)
     if share < _MIN_OVERLAP:
         raise GeometryError(

@@ -53,6 +53,8 @@ def _why_nothing(path: Path) -> str:
     """Return the sentence on a file or folder in which there is nothing to read."""
     readable = f"can be read here ({', '.join(READ_ENDINGS)})"
     if path.is_file():
+        if format_of(path) is not None:
+            return f"{path} holds no image that can be read"
         foreign = foreign_kind(path)
         return f"{path} {foreign}" if foreign else f"{path} is not of a format that {readable}"
     foreign = foreign_in_folder(path)

@@ -1,7 +1,7 @@
-"""What the axes of an HDF5 dataset are, how it lies and how large its voxels are: told, or assumed aloud.
+"""Axes, orientation and voxel size of an HDF5 dataset: stated by attributes, or assumed with a warning.
 
-HDF5 says nothing about space by itself. Attributes that do (`affine`, `orientation`, `axes`, `spacing`)
-are believed where they make sense; else what the axes are taken to be is told in a warning.
+HDF5 has no convention for space. The attributes `affine`, `orientation`, `axes` and `spacing` are used where
+they are valid; else the axes are assumed from the shape, and a warning states the assumption.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _OPPOSITE = {"L": "R", "R": "L", "P": "A", "A": "P", "S": "I", "I": "S"}
 
 @dataclass(frozen=True)
 class Axes:
-    """What the axes of a dataset are.
+    """Axes of a dataset.
 
     Attributes
     ----------
@@ -33,7 +33,7 @@ class Axes:
     channel : int or None
         The channel axis.
     warning : str
-        What was assumed, if anything was.
+        The assumption, if one was made.
     """
 
     codes: tuple[str, ...]
@@ -44,7 +44,7 @@ class Axes:
 def axes_of(
     group: h5.Group, name: str, mask_shapes: Sequence[tuple[int, ...]] = (), mask: bool = False
 ) -> Axes:
-    """Return what the axes of a dataset are: as its attributes tell, else as its shape suggests."""
+    """Return what the axes of a dataset are: by its attributes, else by its shape."""
     shape = group.datasets[name].shape
     axes = _stated(h5.text_attribute(group, name, "axes"), len(shape))
     if axes is None:
@@ -78,19 +78,19 @@ def _guess(
     if count == 3 and (stack or not small or (small == [0] and (mask or shape in mask_shapes))):
         return Axes(*_volume(shape, stack, where))
     if count == 3:
-        told = (
+        warning = (
             f"{where}: its axis of {shape[small[-1]]} was taken as channels, not slices"
             if shape[small[-1]] > 1
             else ""
         )
-        return Axes(("P", "L"), small[-1], told)
+        return Axes(("P", "L"), small[-1], warning)
     if count == 4 and stack:
         small = [a for a in (3, 1) if shape[a] <= _MAX_CHANNELS]
     if count == 4 and small:
         channel = small[0]
         spatial = shape[:channel] + shape[channel + 1 :]
-        codes, _, told = _volume(spatial, stack, where)
-        return Axes(codes, channel, told)
+        codes, _, warning = _volume(spatial, stack, where)
+        return Axes(codes, channel, warning)
     raise InputError(
         f"{where} has {count} axes of sizes {shape}; an image has 2 or 3, and perhaps one of channels"
     )
@@ -98,20 +98,22 @@ def _guess(
 
 def _volume(shape: tuple[int, ...], stack: bool, where: str) -> tuple[tuple[str, ...], None, str]:
     if stack:
-        told = (
+        warning = (
             f"{where}: {shape[0]} images in one stack were read as {shape[0]} slices of a volume, "
             "though they may be of different people"
         )
-        return ("S", "P", "L"), None, told
+        return ("S", "P", "L"), None, warning
     if shape[0] == shape[1] != shape[2]:
-        told = f"{where}: nothing tells how it lies; its axes were taken to run towards left, back and head"
-        return ("L", "P", "S"), None, told
-    told = f"{where}: nothing tells how it lies; its axes were taken as slices, rows and columns"
-    return ("S", "P", "L"), None, told
+        warning = (
+            f"{where}: its orientation is not stored; its axes were taken as towards left, back and head"
+        )
+        return ("L", "P", "S"), None, warning
+    warning = f"{where}: its orientation is not stored; its axes were taken as slices, rows and columns"
+    return ("S", "P", "L"), None, warning
 
 
 def grid_of(group: h5.Group, name: str, shape: Sequence[int], axes: Axes) -> tuple[Grid, list[str]]:
-    """Return the grid of a dataset's spatial axes, and what could not be believed about it."""
+    """Return the grid of a dataset's spatial axes, and warnings about attributes that are not valid."""
     codes = axes.codes
     if len(shape) == 2:  # a slice is a volume of one
         shape, codes = (1, *shape), ("S", *codes)
@@ -119,9 +121,9 @@ def grid_of(group: h5.Group, name: str, shape: Sequence[int], axes: Axes) -> tup
     if affine is not None and len(axes.codes) == 3:
         known = (h5.text_attribute(group, name, "unit") or "mm") == "mm"
         return plausible(Grid.from_file(shape, affine, "mm" if known else "unknown"), group.shown(name))
-    spacing, told = _spacing(group, name)
+    spacing, notes = _spacing(group, name)
     grid, implausible = plausible(Grid.from_codes(shape, codes, spacing), group.shown(name))
-    return grid, [*told, *implausible]
+    return grid, [*notes, *implausible]
 
 
 def _affine(group: h5.Group, name: str) -> Affine | None:
@@ -148,7 +150,7 @@ def _spacing(group: h5.Group, name: str) -> tuple[tuple[float, ...] | None, list
     values = values.ravel()
     if values.size != 3 or not np.isfinite(values).all() or (values <= 0).any():
         return None, [
-            f"{group.shown(name)}: the voxel size that it states, {values.tolist()[:8]}, makes no sense"
+            f"{group.shown(name)}: the voxel size that it states, {values.tolist()[:8]}, is not valid"
         ]
     return tuple(float(v) for v in values), []
 

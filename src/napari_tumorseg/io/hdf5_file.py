@@ -1,6 +1,6 @@
-"""Looking into an HDF5 file without being hurt by it.
+"""Safe access to the datasets of an HDF5 file.
 
-Only datasets that lie in the file itself are ever touched: soft and external links are not followed,
+Only datasets stored in the file itself are read: soft and external links are not followed,
 external storage and virtual datasets (which read other files of the machine) are refused, and what a
 dataset or its chunks declare is checked before memory is taken.
 """

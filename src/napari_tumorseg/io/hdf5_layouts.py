@@ -1,4 +1,4 @@
-"""The layouts of HDF5 files, each with its axes and orientation: from the datasets of a group to a case.
+"""Layouts of HDF5 files: cases made from the datasets of a group, with the axes of each layout.
 
 Each states what its array axes are taken to be, with a warning where that is an assumption
 (`hdf5_axes`). Axes are named by the directions towards which they run: L(eft), P(osterior) and S(uperior)
@@ -56,13 +56,13 @@ def msd_patch(group: h5.Group, name: str) -> Case:
     stored: the unit is unknown.
     """
     values = h5.read(group, "x")
-    grid, told = grid_of(group, "x", values.shape[1:], Axes(("R", "A", "S")))
+    grid, notes = grid_of(group, "x", values.shape[1:], Axes(("R", "A", "S")))
     images = tuple(
         Image(channel, role, canonical(grid, values[i]), grid, group.path)
         for i, (channel, role) in enumerate(_MSD_CHANNELS)
     )
     found, bad = attempt(lambda: _msd_labels(group, grid), group.path.parent)
-    warnings = [*told, *bad, *(w for i in images for w in not_finite(i.name, i.data))]
+    warnings = [*notes, *bad, *(w for i in images for w in not_finite(i.name, i.data))]
     return Case(name, images, found, layout="MSD patch", warnings=tuple(warnings))
 
 
@@ -87,7 +87,7 @@ def figshare(group: h5.Group, name: str) -> Case:
     values = h5.read(group, "image")
     if values.ndim != 2:
         raise InputError(f"{group.where('image')} has {values.ndim} axes where this data set has two")
-    grid, told = grid_of(group, "image", values.shape, codes)
+    grid, notes = grid_of(group, "image", values.shape, codes)
     image = Image("image", Role.T1C, canonical(grid, values), grid, group.path)
     masks, bad = (
         attempt(lambda: mask_of(group, "tumorMask", codes, grid), group.path.parent)
@@ -95,8 +95,8 @@ def figshare(group: h5.Group, name: str) -> Case:
         else ((), [])
     )
     masks = tuple(replace(mask, convention=CONVENTIONS["binary"]) for mask in masks)
-    told += ["taken as axial T1c; some slices of this data set are coronal or sagittal, which no file says"]
-    return Case(name, (image,), masks, layout="MATLAB slice (Figshare)", warnings=(*told, *bad))
+    notes += ["taken as axial T1c; some slices of this data set are coronal or sagittal, which no file says"]
+    return Case(name, (image,), masks, layout="MATLAB slice (Figshare)", warnings=(*notes, *bad))
 
 
 def is_brats_slice(group: h5.Group) -> bool:
@@ -114,10 +114,10 @@ def brats_slices(paths: Sequence[Path], numbers: Sequence[int], name: str, sourc
     ``[:, :, s]``: X runs towards left, Y towards back, s towards the head. The stack's file axes are thus
     (S, L, P). Mask channels are NCR/NET, ED, ET: labels 1, 2, 4 of BraTS 2017-2021. The voxel size is not
     stored. The order of the image channels is not stored either, and its descriptions disagree; an
-    attribute `channels` of `image` tells it, else `_channel_order`.
+    attribute `channels` of `image` states it, else `_channel_order`.
     """
     place = stacking(numbers, name)
-    values, labels, names, told = _read_slices(paths, place.positions, place.depth)
+    values, labels, names, notes = _read_slices(paths, place.positions, place.depth)
     order, assumed = (names, []) if names else _channel_order(values, labels, name)
     with h5.opened(paths[0]) as file:
         grid, spaced = grid_of(_only(file, paths[0]), "image", values.shape[1:], Axes(("S", "L", "P")))
@@ -131,19 +131,19 @@ def brats_slices(paths: Sequence[Path], numbers: Sequence[int], name: str, sourc
         else ()
     )
     more = [w for i in images for w in not_finite(i.name, i.data)]
-    warnings = (*place.warnings, *told, *assumed, *spaced, *more)
+    warnings = (*place.warnings, *notes, *assumed, *spaced, *more)
     return Case(name, images, masks, layout="BraTS HDF5 slices", warnings=warnings)
 
 
 def _read_slices(
     paths: Sequence[Path], positions: Sequence[int], depth: int
 ) -> tuple[Array, Array | None, tuple[str, ...], list[str]]:
-    """Return channels (4, S, X, Y), labels (S, X, Y) or None, channel names if told, and warnings."""
+    """Return channels (4, S, X, Y), labels (S, X, Y) or None, channel names if stored, and warnings."""
     values: Array | None = None
     labels: Array | None = None
     names: tuple[str, ...] = ()
     without: list[str] = []
-    told: list[str] = []
+    notes: list[str] = []
     for path, position in zip(paths, positions, strict=True):
         with h5.opened(path) as file:
             group = _only(file, path)
@@ -165,13 +165,13 @@ def _read_slices(
             if labels is None:
                 labels = np.zeros(values.shape[1:], np.uint8)
             found, bad = attempt(partial(_brats_labels, group), path.parent)
-            told += bad
+            notes += bad
             for slice_labels in found:
                 labels[position] = slice_labels
     assert values is not None
     if without and labels is not None:
-        told.append(f"{len(without)} slice(s) have no mask ({without[0]} ...), it was left empty there")
-    return values, labels, names, told
+        notes.append(f"{len(without)} slice(s) have no mask ({without[0]} ...), it was left empty there")
+    return values, labels, names, notes
 
 
 def _brats_labels(group: h5.Group) -> Array:
@@ -187,7 +187,7 @@ def _brats_labels(group: h5.Group) -> Array:
 def _channel_order(values: Array, labels: Array | None, name: str) -> tuple[tuple[str, ...], list[str]]:
     """Tell the two orders in use apart by the oedema: bright on FLAIR and T2, dark on T1 and T1c.
 
-    (FLAIR, T1, T1ce, T2) and (T1, T1ce, T2, FLAIR) are both told of this data set. Channels 0 and 2 are
+    (FLAIR, T1, T1ce, T2) and (T1, T1ce, T2, FLAIR) are both in use for this data set. Channels 0 and 2 are
     FLAIR and T1ce in one, T1 and T2 in the other.
     """
     oedema = labels == 2 if labels is not None else None
@@ -229,13 +229,13 @@ def generic(group: h5.Group, name: str, dataset: str | None = None) -> Case:
     """
     pictures, mask_names = _split(group)
     chosen = _choose(group, pictures, dataset)
-    images, told = _images(group, chosen, mask_names)
+    images, notes = _images(group, chosen, mask_names)
     masks, bad = _masks(group, mask_names, images, chosen)
     layout = "HDF5 mask" if not images else ("HDF5 image and mask" if masks else "HDF5 image")
     if chosen and is_stack(chosen[0]):
         layout = "HDF5 stack of slices"
-    told += [f"{group.path.name}: {reason} was left out" for reason in group.refused]
-    return Case(name, images, masks, layout=layout, warnings=(*dict.fromkeys([*told, *bad]),))
+    notes += [f"{group.path.name}: {reason} was left out" for reason in group.refused]
+    return Case(name, images, masks, layout=layout, warnings=(*dict.fromkeys([*notes, *bad]),))
 
 
 def _split(group: h5.Group) -> tuple[list[str], list[str]]:
@@ -286,7 +286,7 @@ def _choose(group: h5.Group, pictures: list[str], dataset: str | None) -> list[s
 
 def _images(group: h5.Group, chosen: list[str], masks: list[str]) -> tuple[tuple[Image, ...], list[str]]:
     images: list[Image] = []
-    told: list[str] = []
+    notes: list[str] = []
     for name in chosen:
         shapes = [group.datasets[m].shape for m in masks]
         axes = axes_of(group, name, shapes)
@@ -295,15 +295,15 @@ def _images(group: h5.Group, chosen: list[str], masks: list[str]) -> tuple[tuple
         if len(channels) > 1 and all(np.array_equal(channels[0], c) for c in channels[1:]):
             channels = channels[:1]  # grey stored as RGB
         grid, spaced = grid_of(group, name, channels[0].shape, axes)
-        told += [t for t in (axes.warning, *spaced) if t]
+        notes += [t for t in (axes.warning, *spaced) if t]
         named, unnamed = _named(group, name, len(channels))
-        told += unnamed
+        notes += unnamed
         images += [
             Image(label, role, canonical(grid, c), grid, group.path)
             for (label, role), c in zip(named, channels, strict=True)
         ]
-    told += [w for image in images for w in not_finite(image.name, image.data)]
-    return tuple(images), told
+    notes += [w for image in images for w in not_finite(image.name, image.data)]
+    return tuple(images), notes
 
 
 def _named(group: h5.Group, name: str, count: int) -> tuple[list[tuple[str, Role]], list[str]]:
@@ -323,14 +323,14 @@ def _masks(
     group: h5.Group, names: list[str], images: tuple[Image, ...], chosen: list[str]
 ) -> tuple[tuple[Mask, ...], list[str]]:
     found: list[Mask] = []
-    told: list[str] = []
+    notes: list[str] = []
     for name in (n for n in names if n not in chosen):
         masks, bad = attempt(partial(_mask, group, name, images, chosen), group.path.parent)
         if len(names) == 1 and not images:
             masks = tuple(replace(m, name=group.path.stem) for m in masks)
         found += masks
-        told += bad
-    return tuple(found), told
+        notes += bad
+    return tuple(found), notes
 
 
 def _mask(group: h5.Group, name: str, images: tuple[Image, ...], chosen: list[str]) -> Mask:

@@ -3,7 +3,7 @@
 Rows run towards the back and columns towards the left, as axial slices are shown; the voxel size is
 unknown (a picture's dots per inch are for printing). Only pixels are used: text chunks, EXIF and other
 metadata are never copied. An EXIF orientation is not applied, so that a mask equals the picture pixel
-for pixel; that there is one is told.
+for pixel; a warning says that there is one.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ def list_cases(path: Path) -> list[str]:
 def open_case(path: Path, case: str | None = None) -> Case:
     """Read a picture as a volume of one slice, with the masks that lie beside it (``X_mask.png``).
 
-    Colour pictures whose channels are equal are grey; others are turned into grey, which is told.
+    Colour pictures whose channels are equal are grey; others are turned into grey, with a note.
 
     Raises
     ------
@@ -60,7 +60,7 @@ def open_case(path: Path, case: str | None = None) -> Case:
         return open_case(cases[pick_case(list(cases), case, path)])
     if is_mask_name(path.stem):
         return Case(path.stem, (), (_mask(path, None),), layout="picture of a mask")
-    values, told = _read(path)
+    values, notes = _read(path)
     grid = Grid.from_codes((1, *values.shape))
     role = guess_role(path.stem)
     image = Image(path.stem, role if role in MODALITIES else Role.OTHER, values[None], grid, path)
@@ -68,8 +68,8 @@ def open_case(path: Path, case: str | None = None) -> Case:
     for beside in masks_beside(path, PICTURE.endings):
         found, bad = attempt(partial(_mask, beside, grid), path.parent)
         masks += found
-        told += bad
-    return Case(path.stem, (image,), tuple(masks), layout="picture", warnings=tuple(told))
+        notes += bad
+    return Case(path.stem, (image,), tuple(masks), layout="picture", warnings=tuple(notes))
 
 
 @contextmanager
@@ -97,19 +97,19 @@ def _opened(path: Path) -> Iterator[Pillow.Image]:
 def _read(path: Path) -> tuple[Array, list[str]]:
     """Return a picture as grey values (row, column), and what was done to get there."""
     with _opened(path) as picture:
-        told = []
+        notes = []
         if picture.getexif().get(_ORIENTATION, 1) != 1:
-            told.append(f"{path.name} says that it is to be shown turned; it was read as it is stored")
+            notes.append(f"{path.name} says that it is to be shown turned; it was read as it is stored")
         if picture.mode in _DEEP:
-            return _native(np.array(picture)), told
+            return _native(np.array(picture)), notes
         if picture.mode in ("1", "L", "LA", "La"):
-            return np.array(picture.convert("L")), told
+            return np.array(picture.convert("L")), notes
         colours = picture.convert("RGB")
         channels = np.array(colours).astype(np.int16)
         if int(np.ptp(channels, axis=2).max()) <= _GREY_TOLERANCE:
-            return channels[..., 1].astype(np.uint8), told
-        told.append(f"{path.name} is in colour; its brightness was taken as the image")
-        return np.array(colours.convert("L")), told
+            return channels[..., 1].astype(np.uint8), notes
+        notes.append(f"{path.name} is in colour; its brightness was taken as the image")
+        return np.array(colours.convert("L")), notes
 
 
 def _mask(path: Path, grid: Grid | None) -> Mask:

@@ -1,4 +1,4 @@
-"""What a header may claim before memory is taken for it."""
+"""Limits on the sizes that headers declare, checked before memory is allocated."""
 
 from __future__ import annotations
 

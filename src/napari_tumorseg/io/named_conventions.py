@@ -1,4 +1,4 @@
-"""Label conventions that the names of files and folders tell."""
+"""Label conventions known from the names of files and folders."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ _DATA_SETS = (
 
 
 def named_convention(path: Path, case: str, labels: np.ndarray) -> LabelConvention | None:
-    """Return the label convention that the side file or the naming of the data set tells, else None.
+    """Return the label convention stated by the side file or the naming of the data set, else None.
 
     The name of the case speaks only for the data set's own mask (``CASE-seg``, ``CASE_seg``), since
     other tools' masks in the same folder follow conventions of their own.

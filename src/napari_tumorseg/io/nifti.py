@@ -1,8 +1,8 @@
-"""NIfTI-1 and NIfTI-2 files, plain or gzipped: reading with a distrust of headers, writing masks that match.
+"""NIfTI-1 and NIfTI-2 files, plain or gzipped: reading with checked headers, writing of matching masks.
 
 The bytes are inflated once, by ISA-L where it is installed, never beyond what the header declares, and
 the array is a view of them. nibabel interprets the header; what it would pass over in silence (an infinite
-slope, imaginary parts) is told or refused here, what concerns the geometry in `nifti_geometry`.
+slope, imaginary parts) gives a warning or an error here; `nifti_geometry` does so for the geometry.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ _REFUSED_TYPES = {
 
 @dataclass(frozen=True, eq=False)
 class NiftiFile:
-    """What a NIfTI file holds.
+    """Contents of a NIfTI file.
 
     Attributes
     ----------
@@ -66,7 +66,7 @@ class NiftiFile:
     grid : Grid
         Common to all channels.
     warnings : tuple of str
-        What is odd about the file.
+        Oddities of the file, one sentence each.
     """
 
     channels: tuple[Array, ...]
@@ -156,11 +156,11 @@ def write_bytes_as(
     values : (Z, Y, X) array of uint8
         What to write.
     grid : Grid
-        Where it lies; its file layout tells the file's order and header.
+        Where it lies; its file layout holds the file's order and header.
     path : Path
         ``.nii`` or ``.nii.gz``.
     slope : float
-        What a step of 1 stands for.
+        Value of a step of 1.
     overwrite : bool
         Whether a file that exists may be replaced.
     """
@@ -324,7 +324,7 @@ def _scaled(array: Array, header: Any, path: Path) -> Array:
     if slope == 0 or np.isnan(slope) or (slope == 1 and (intercept == 0 or np.isnan(intercept))):
         return _native(array)
     check_array(array.shape, np.float32, path)
-    with np.errstate(over="ignore", invalid="ignore"):  # what is not finite is told of later
+    with np.errstate(over="ignore", invalid="ignore"):  # voxels that are not finite give a warning later
         scaled = array.astype(np.float32)
         scaled *= np.float32(slope)
         scaled += np.float32(0 if np.isnan(intercept) else intercept)

@@ -49,7 +49,7 @@ _UNIT_UNKNOWN = b"voxel size unknown"
 
 
 def grid_of(header: Any, shape: tuple[int, ...], path: Path, warnings: list[str]) -> Grid:
-    """Return the grid that a header tells of.
+    """Return the grid that a header describes.
 
     Parameters
     ----------
@@ -58,9 +58,9 @@ def grid_of(header: Any, shape: tuple[int, ...], path: Path, warnings: list[str]
     shape : (I, J, K)
         Of its volumes, as stored.
     path : Path
-        For the words.
+        The file, for messages.
     warnings : list of str
-        What is odd is added.
+        Oddities of the header are added.
     """
     with np.errstate(over="ignore", invalid="ignore"):  # what is not finite is refused below
         affine, unit = _affine(header, shape, path, warnings)
@@ -112,7 +112,7 @@ def _affine(header: Any, shape: tuple[int, ...], path: Path, warnings: list[str]
     if not sized:
         warnings.append(f"{path.name}: the header gives no voxel size; volumes in mL are not known")
         return _plain(shape, np.ones(3)), "unknown"
-    warnings.append(f"{path.name}: the header tells no orientation; it is taken as left-anterior-superior")
+    warnings.append(f"{path.name}: the header states no orientation; it is taken as left-anterior-superior")
     return _plain(shape, zooms), "mm"
 
 
@@ -129,7 +129,7 @@ def _sform(header: Any, scale: float) -> Affine | None:
     sizes = np.linalg.norm(rows[:, :3], axis=0)
     if not np.all(np.isfinite(rows)) or not _are_sizes(sizes):
         return None
-    # of unit columns, lest the unit of length matter
+    # of unit columns, so that the unit of length does not matter
     if abs(np.linalg.det(rows[:, :3] / sizes)) < _FLAT:
         return None
     return np.vstack([rows, [0, 0, 0, 1]])

@@ -1,4 +1,4 @@
-"""Bringing an image onto another grid."""
+"""Resampling of an image onto another grid."""
 
 from __future__ import annotations
 

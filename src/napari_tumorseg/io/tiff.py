@@ -37,7 +37,7 @@ from napari_tumorseg.regions import CONVENTIONS
 from napari_tumorseg.scan import Image, Role
 
 _SEQUENCE = re.compile(r"(?:^|[^a-z])t$", re.IGNORECASE)
-"""What ``t1`` and ``X_t2`` are without their number, which is none of a slice."""
+"""End of ``t`` and ``X_t``, the prefixes of ``t1`` and ``X_t2``: a number after it is none of a slice."""
 
 
 def list_cases(path: Path) -> list[str]:
@@ -94,7 +94,7 @@ def _open_file(path: Path) -> Case:
     if match and not match["mask"] and _is_lgg_slice(path):
         beside = dict(zip([1], masks_beside(path, TIFF.endings), strict=False))
         return open_slices(Slices({1: path}, beside), path.stem, path)
-    if is_mask_name(path.stem) or _is_told_mask(path):
+    if is_mask_name(path.stem) or _is_stated_mask(path):
         return Case(path.stem, (), (_mask(path, None),), layout="TIFF mask")
     found = tiff_file.read(path)
     grid, implausible = plausible(Grid.from_codes(found.data.shape[1:], spacing=found.spacing), path.name)
@@ -103,23 +103,23 @@ def _open_file(path: Path) -> Case:
     if guess_role(path.stem) is Role.BRAIN_MASK:
         brain = Image(path.stem, Role.BRAIN_MASK, found.data[0], grid, path)
         return Case(path.stem, (), brain_mask=brain, layout="TIFF mask", warnings=found.warnings)
-    images, told = images_of(found, path, grid)
+    images, notes = images_of(found, path, grid)
     masks, bad = _masks_for(path, grid)
     return Case(
-        path.stem, images, masks, layout="TIFF", warnings=(*found.warnings, *implausible, *told, *bad)
+        path.stem, images, masks, layout="TIFF", warnings=(*found.warnings, *implausible, *notes, *bad)
     )
 
 
-def _is_told_mask(path: Path) -> bool:
-    """Tell whether a file that is not named as a mask is one: a label convention is told, and its labels fit.
+def _is_stated_mask(path: Path) -> bool:
+    """Tell whether a file that is not named as a mask is one: a convention is stated, and its labels fit.
 
     They must, since an image may lie beside a NIfTI mask of the same name and its side file.
     """
-    told = side_convention(path)
-    if told is None and not tiff_file.convention(path):
+    stated = side_convention(path)
+    if stated is None and not tiff_file.convention(path):
         return False
     found = tiff_file.read(path)
-    convention = CONVENTIONS.get(found.convention) or told
+    convention = CONVENTIONS.get(found.convention) or stated
     if len(found.data) != 1 or not is_labels(found.data[0]):
         return False
     return fitting(convention, labels_of(found, path).labels) is not None
@@ -135,12 +135,12 @@ def _is_lgg_slice(path: Path) -> bool:
 
 def _masks_for(path: Path, grid: Grid) -> tuple[tuple[Mask, ...], list[str]]:
     masks: list[Mask] = []
-    told: list[str] = []
+    warnings: list[str] = []
     for beside in masks_beside(path, TIFF.endings):
         found, bad = attempt(partial(_mask, beside, grid), path.parent)
         masks += found
-        told += bad
-    return tuple(masks), told
+        warnings += bad
+    return tuple(masks), warnings
 
 
 def _mask(path: Path, grid: Grid | None) -> Mask:
@@ -200,7 +200,7 @@ def _contents(folder: Path, wanted: str | None = None) -> dict[str, _Numbered | 
         else:  # volumes with numbers in their names
             cases |= {Path(name).stem: folder / name for name in stack.images.values()}
     single = [folder / name for name in others]
-    images = [p for p in single if not (is_mask_name(p.stem) or _is_told_mask(p))]
+    images = [p for p in single if not (is_mask_name(p.stem) or _is_stated_mask(p))]
     cases |= {p.stem: p for p in (images or (() if cases else single))}
     return dict(sorted(cases.items(), key=lambda item: natural_key(item[0])))
 

@@ -1,7 +1,7 @@
-"""One TIFF file: what its axes and voxel size are, read without being hurt by it.
+"""Pixels, axes and voxel size of one TIFF file, with checks against damage.
 
-tifffile's own account of the axes (ImageJ, OME or plain pages) is what counts; axes are never guessed
-against it. Of the metadata, only axes and voxel size are used: never text, names or dates.
+The axes are those that tifffile finds (ImageJ, OME or plain pages). Of the metadata, only axes and voxel
+size are used: never text, names or dates.
 """
 
 from __future__ import annotations
@@ -43,21 +43,21 @@ _MM = {
 }
 _MAX_OME = 10_000_000
 _FEW_CHANNELS = 5
-_NO_DEPTH = "the voxel size is not used: the file tells the pixel size but not the distance of the slices"
+_NO_DEPTH = "the voxel size is not used: the file states the pixel size but not the distance of the slices"
 
 
 @dataclass(frozen=True, eq=False)
 class TiffArray:
-    """What a TIFF file holds.
+    """Contents of a TIFF file.
 
     Attributes
     ----------
     data : (C, Z, Y, X) array
         Channels first; rows run towards the back, columns towards the left, slices towards the head.
     spacing : tuple of float or None
-        (Z, Y, X) in mm, where the file tells all three.
+        (Z, Y, X) in mm, where the file states all three.
     channel_names : tuple of str
-        As OME tells them, else empty.
+        Stated by OME, else empty.
     convention : str
         Label convention, in files that `tiff.write_mask` made.
     is_rgb : bool
@@ -94,7 +94,7 @@ def read(path: Path) -> TiffArray:
         if series.keyframe.photometric == tifffile.PHOTOMETRIC.MINISWHITE:
             values = _inverted(values, series.keyframe.bitspersample)
         data = _channels_first(as_numbers(values, path), _axes(series), path)
-        spacing, told = _spacing(tif)
+        spacing, notes = _spacing(tif)
         more = (
             []
             if len(tif.series) == 1
@@ -107,12 +107,12 @@ def read(path: Path) -> TiffArray:
             _ome_channels(tif, len(data)),
             str(imagej.get("scheme", "")),
             "S" in _axes(series) and data.shape[0] >= 3,
-            (*(f"{path.name}: {t}" for t in told), *more),
+            (*(f"{path.name}: {t}" for t in notes), *more),
         )
 
 
 def convention(path: Path) -> str:
-    """Return the label convention that a file written by this package tells, else an empty string."""
+    """Return the label convention in a file written by this package, else an empty string."""
     try:
         with _opened(path) as tif:
             return str((tif.imagej_metadata or {}).get("scheme", ""))
@@ -251,7 +251,7 @@ def _axes(series: Any) -> str:
     if len(axes) != 4 or not axes.endswith("YX") or not set(axes[:2]) <= set("QI"):
         return axes
     short = [axis for axis, count in enumerate(shape) if count <= _FEW_CHANNELS]
-    return {(0,): "CZYX", (1,): "ZCYX", (3,): "ZYXC"}.get(tuple(short), axes)
+    return ("CZYX", "ZCYX", axes, "ZYXC")[short[0]] if len(short) == 1 else axes
 
 
 def _inverted(values: Array, bits: int) -> Array:
@@ -294,7 +294,7 @@ def _depth_axis(shape: tuple[int, ...], axes: str, path: Path) -> int | None:
 
 
 def _spacing(tif: Any) -> tuple[tuple[float, float, float] | None, list[str]]:
-    """Return (Z, Y, X) in mm as OME or ImageJ tell it.
+    """Return (Z, Y, X) in mm as stated by OME or ImageJ.
 
     The resolution tags of a plain TIFF are for printing (72 dpi, 1/1) and no voxel size.
     """
@@ -303,19 +303,19 @@ def _spacing(tif: Any) -> tuple[tuple[float, float, float] | None, list[str]]:
         return None, []
     depth_mm, row, column = found
     if not all(v is None or (math.isfinite(v) and v > 0) for v in found):
-        return None, ["the voxel size that it states makes no sense and is not used"]
+        return None, ["the voxel size that it states is not valid and not used"]
     if row is None or column is None:
         return None, []
     return (None, [_NO_DEPTH]) if depth_mm is None else ((depth_mm, row, column), [])
 
 
 def _imagej_spacing(tif: Any) -> tuple[float | None, float | None, float | None] | None:
-    told = tif.imagej_metadata or {}
-    factor = _MM.get(str(told.get("unit", "")).strip().lower())
+    metadata = tif.imagej_metadata or {}
+    factor = _MM.get(str(metadata.get("unit", "")).strip().lower())
     if factor is None:
         return None
     tags = tif.pages[0].tags
-    depth = told.get("spacing")
+    depth = metadata.get("spacing")
     return (
         float(depth) * factor if isinstance(depth, int | float) else None,
         _step(tags.get("YResolution"), factor),

@@ -19,9 +19,9 @@ LGG_CHANNELS = (("pre", Role.T1), ("FLAIR", Role.FLAIR), ("post", Role.T1C))
 
 
 def images_of(found: tiff_file.TiffArray, path: Path, grid: Grid) -> tuple[tuple[Image, ...], list[str]]:
-    """Return the channels as images with roles, where names tell them."""
+    """Return the channels as images with roles, where their names state them."""
     channels = list(found.data)
-    told: list[str] = []
+    notes: list[str] = []
     if found.is_rgb:
         channels = channels[:3]  # a fourth is alpha
         if all(np.array_equal(channels[0], c) for c in channels[1:]):
@@ -35,9 +35,9 @@ def images_of(found: tiff_file.TiffArray, path: Path, grid: Grid) -> tuple[tuple
         colours = ("red", "green", "blue") if found.is_rgb else ()
         named = [(c, Role.OTHER) for c in colours or [f"channel {i}" for i in range(len(channels))]]
         text = f"{path.name}: the modality of its {len(named)} channels is not stored"
-        told.append(Notice(text, Remedy.STATE_ROLES))
+        notes.append(Notice(text, Remedy.STATE_ROLES))
     images = tuple(Image(n, role, c, grid, path) for (n, role), c in zip(named, channels, strict=True))
-    return images, told + [w for i in images for w in not_finite(i.name, i.data)]
+    return images, notes + [w for i in images for w in not_finite(i.name, i.data)]
 
 
 def lgg_images(volume: Array, name: str, grid: Grid, source: Path) -> tuple[tuple[Image, ...], list[str]]:
@@ -46,15 +46,15 @@ def lgg_images(volume: Array, name: str, grid: Grid, source: Path) -> tuple[tupl
     Where a sequence was never acquired the data set repeats FLAIR in its place; such a channel is left out,
     since it would be taken for what it is not.
     """
-    images, told = [], []
+    images, notes = [], []
     for (channel, role), values in zip(LGG_CHANNELS, volume, strict=True):
         if role is not Role.FLAIR and np.array_equal(values, volume[1]):
-            told.append(
+            notes.append(
                 f"{name}: the {channel}-contrast channel repeats FLAIR, so it was never acquired; left out"
             )
             continue
         images.append(Image(channel, role, values, grid, source))
-    return tuple(images), told
+    return tuple(images), notes
 
 
 def labels_of(found: tiff_file.TiffArray, where: object) -> LabelArray:

@@ -52,15 +52,15 @@ def open_slices(slices: Slices, name: str, source: Path) -> Case:
     stems = [slices.images[n].stem for n in numbers]
     grid = Grid.from_codes(volume.shape[1:]).with_slice_names(_placed(stems, place))
     if slices.is_lgg and len(volume) >= 3:
-        images, told = lgg_images(volume[:3], name, grid, source)
+        images, notes = lgg_images(volume[:3], name, grid, source)
         layout = "LGG folder" if source.is_dir() else "LGG slice"
     else:
         whole = tiff_file.TiffArray(volume, None, first.channel_names, is_rgb=first.is_rgb)
-        images, told = images_of(whole, Path(name), grid)
+        images, notes = images_of(whole, Path(name), grid)
         images = tuple(Image(i.name, i.role, i.data, grid, source) for i in images)
         layout = "TIFF slices"
     masks, bad = _stacked_masks(slices, numbers, place, grid, source)
-    return Case(name, images, masks, layout=layout, warnings=(*place.warnings, *told, *bad))
+    return Case(name, images, masks, layout=layout, warnings=(*place.warnings, *notes, *bad))
 
 
 def _open_mask_slices(slices: Slices, name: str, source: Path) -> Case:
