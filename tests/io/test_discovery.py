@@ -72,6 +72,12 @@ def test_every_name_that_is_listed_opens_and_so_do_its_short_forms(tmp_path: Pat
     with pytest.raises(ChoiceNeededError, match="2 cases called A") as raised:
         io.open_case(tmp_path, "A")
     assert raised.value.options == ("HGG/A", "LGG/A")
+    data = DataSet.find([tmp_path])
+    assert [case.name for case in data.named(["LGG_C", "HGG/A", "B"]).cases] == ["LGG_C", "HGG_A", "HGG_B"]
+    with pytest.raises(ChoiceNeededError, match="2 cases called A"):
+        data.named(["A"])
+    with pytest.raises(InputError, match="no case D"):
+        data.named(["D"])
 
 
 def test_flat_folders_side_by_side_keep_their_names_apart(tmp_path: Path) -> None:

@@ -353,14 +353,19 @@ def pick_case(names: Sequence[str], wanted: str | None, path: Path) -> str:
             text = f"{path} holds {len(names)} cases ({_listed(names)})"
             raise ChoiceNeededError(text, names, Remedy.CHOOSE_CASE)
         return names[0]
-    fit = [name for name in names if wanted in (name, name.replace("/", "_"))]
-    fit = fit or [name for name in names if _ends_with(name, wanted)]
+    fit = fitting_names(names, wanted)
     if len(fit) > 1:
         text = f"{path} holds {len(fit)} cases called {wanted} ({_listed(fit)})"
         raise ChoiceNeededError(text, fit, Remedy.CHOOSE_CASE)
     if not fit:
         raise InputError(f"{path} holds no case {wanted!r}; it holds {_listed(names)}")
     return fit[0]
+
+
+def fitting_names(names: Sequence[str], wanted: str) -> list[str]:
+    """Return the names of cases that may be meant: by the whole name, else by its last parts."""
+    whole = [name for name in names if wanted in (name, name.replace("/", "_"))]
+    return whole or [name for name in names if _ends_with(name, wanted)]
 
 
 def _ends_with(name: str, wanted: str) -> bool:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from napari_tumorseg.errors import ChoiceNeededError, GeometryError, InputError, Remedy
-from napari_tumorseg.io.case import Case, Mask, bring
+from napari_tumorseg.io.case import Case, Mask, bring, fitting_names, pick_case
 from napari_tumorseg.io.formats import HDF5
 from napari_tumorseg.io.found_case import FoundCase
 from napari_tumorseg.io.reading import cases_in, open_case, open_found
@@ -202,15 +202,17 @@ class DataSet:
         return cls(tuple(cases))
 
     def named(self, names: Sequence[str]) -> DataSet:
-        """Return the cases with these names, in this order.
+        """Return the cases with these names, in this order; short forms are those of `pick_case`.
 
         Raises
         ------
         InputError
             If one is not there.
+        ChoiceNeededError
+            If several are called so.
         """
-        known = {case.name: case for case in self.cases}
-        missing = [name for name in names if name not in known]
+        known = {case.case: case for case in self.cases}
+        missing = [name for name in names if not fitting_names(list(known), name)]
         if missing:
             raise InputError(f"the data hold no case {missing[0]} ({len(missing)} of {len(names)} missing)")
-        return DataSet(tuple(known[name] for name in names))
+        return DataSet(tuple(known[pick_case(list(known), name, self.cases[0].path)] for name in names))
