@@ -48,10 +48,7 @@ def allowed(
     InputError
         If the image has another shape, or the range is empty or has no image.
     """
-    if image is None and (low is not None or high is not None):
-        raise InputError("an intensity range needs an image; choose one")
-    if low is not None and high is not None and not low <= high:
-        raise InputError(f"the intensity range {low:g} to {high:g} is empty; swap its ends")
+    _check_range(image, low, high)
     if image is not None and image.shape != labels.shape:
         raise InputError(
             f"the image is of shape {image.shape}, the labels of {labels.shape}; choose one on their grid"
@@ -124,6 +121,14 @@ def erase_outside(labels: Array, mask: Array, *, protected: Collection[int] = ()
     block = labels[box].copy()
     block[(mask[box] == 0) & ~is_in(block, protected)] = 0
     return change_to(labels, box, block)
+
+
+def _check_range(image: Array | None, low: float | None, high: float | None) -> None:
+    """Raise if an intensity range is empty or has no image."""
+    if image is None and (low is not None or high is not None):
+        raise InputError("an intensity range needs an image; choose one")
+    if low is not None and high is not None and not low <= high:
+        raise InputError(f"the intensity range {low:g} to {high:g} is empty; swap its ends")
 
 
 def _in_range(values: Array, low: float | None, high: float | None) -> Array:

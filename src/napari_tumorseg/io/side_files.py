@@ -143,9 +143,14 @@ def _scan_files(folder: Path) -> Iterator[Path]:
         files = [path for path in folder.iterdir() if path.is_file()]
     except OSError:
         return
-    sides = [read_side_file(path) for path in files if path.suffix == ".json"]
-    own = {name for content in sides if content for name in _files(content)}
+    own = _listed(path for path in files if path.suffix == ".json")
     yield from (path for path in files if path.name not in own and format_of(path))
+
+
+def _listed(sides: Iterable[Path]) -> set[str]:
+    """Return the names of all files that side files list."""
+    contents = filter(None, map(read_side_file, sides))
+    return {name for content in contents for name in _files(content)}
 
 
 def _identities(path: Path) -> Iterator[object]:

@@ -68,11 +68,8 @@ def read_states(path: Path) -> tuple[dict[str, Any], list[str]]:
         return {}, []
     except (OSError, UnicodeError) as error:
         return {}, [f"{path} cannot be read ({error}), so states are taken from the masks"]
-    try:
-        cases = json.loads(text)["cases"]
-    except (ValueError, RecursionError, KeyError, TypeError):
-        cases = None
-    if not isinstance(cases, dict):
+    cases = _cases_in(text)
+    if cases is None:
         return {}, [f"{path} is damaged, so states are taken from the masks"]
     wrong = [name for name, noted in cases.items() if not _is_noted(noted)]
     states = {name: noted for name, noted in cases.items() if name not in wrong}
@@ -80,6 +77,15 @@ def read_states(path: Path) -> tuple[dict[str, Any], list[str]]:
         return states, []
     names = ", ".join(sorted(wrong)[:3]) + (", ..." if len(wrong) > 3 else "")
     return states, [f"{path} has no known state of {names}, so it is taken from the masks"]
+
+
+def _cases_in(text: str) -> dict[str, Any] | None:
+    """Return the table of cases in a file of states; None if there is none."""
+    try:
+        cases = json.loads(text)["cases"]
+    except (ValueError, RecursionError, KeyError, TypeError):
+        return None
+    return cases if isinstance(cases, dict) else None
 
 
 def _is_noted(noted: Any) -> bool:

@@ -143,8 +143,8 @@ def _files(case: CaseRef) -> list[Path]:
         return sorted(p for p in source.rglob("*") if p.is_file())
     if case.path.is_file():
         return [case.path]
-    own = [p for p in case.path.iterdir() if p.name.startswith(case.case) and p.is_file()]
-    return sorted(own or (p for p in case.path.iterdir() if p.is_file()))
+    files = sorted(p for p in case.path.iterdir() if p.is_file())
+    return [p for p in files if p.name.startswith(case.case)] or files
 
 
 def _read(place: Path) -> CachedCase | None:
