@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
-from napari_tumorseg.errors import InputError
+from napari_tumorseg.errors import InputError, Remedy, remedy_of
 from napari_tumorseg.geometry import Array, Grid
 from napari_tumorseg.regions import LabelConvention, convert
 
@@ -101,6 +101,12 @@ class Segmentation:
     probability_box: tuple[slice, ...] | None = None
     warnings: tuple[str, ...] = ()
 
+    def with_spacing(self, spacing: tuple[float, float, float]) -> Segmentation:
+        """Return the mask with a spacing (Z, Y, X) in mm that the user states, as `Scan.with_spacing`."""
+        refuse_known_spacing(self.grid, str(self.source or self.name))
+        grid = self.grid.with_spacing(spacing)
+        return replace(self, grid=grid, warnings=_without_spacing_notices(self.warnings))
+
     def in_convention(self, convention: LabelConvention) -> Segmentation:
         """Return the mask with the label numbers of another convention; its provenance says from which.
 
@@ -188,7 +194,13 @@ class Scan:
         """
         refuse_known_spacing(self.grid, self.case)
         grid = self.grid.with_spacing(spacing)
-        return replace(self, images=tuple(replace(i, grid=grid) for i in self.images))
+        images = tuple(replace(i, grid=grid) for i in self.images)
+        return replace(self, images=images, warnings=_without_spacing_notices(self.warnings))
+
+
+def _without_spacing_notices(warnings: Sequence[str]) -> tuple[str, ...]:
+    """Return warnings without those that ask for the voxel size, once it is stated."""
+    return tuple(w for w in warnings if remedy_of(w) is not Remedy.STATE_SPACING)
 
 
 def refuse_known_spacing(grid: Grid, name: str) -> None:

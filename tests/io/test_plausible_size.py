@@ -84,6 +84,7 @@ def test_the_size_that_is_stated_counts(tmp_path: Path) -> None:
     save(tmp_path / "flair.nii", (0.005, 0.005, 0.006))
     scan = io.read(tmp_path / "flair.nii", roles=None, spacing=(6, 5, 5))
     assert scan.grid.voxel_volume_mm3 == pytest.approx(150)
+    assert not any("mL are not known" in w for w in scan.warnings)
 
 
 def test_a_mask_written_for_such_a_scan_lies_on_it(tmp_path: Path) -> None:

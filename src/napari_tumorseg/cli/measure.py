@@ -81,22 +81,14 @@ def _show(found: Measurements, diameters: Rano, agreed: Agreement | None, as_jso
 
 
 def _mask(path: Path, labels: str | None, spacing: tuple[float, float, float] | None) -> Segmentation:
-    from dataclasses import replace
-
     from napari_tumorseg.io import read_mask
-    from napari_tumorseg.scan import refuse_known_spacing
 
     seg = read_mask(path, labels)
-    if not spacing:
-        return seg
-    refuse_known_spacing(seg.grid, str(path))
-    return replace(seg, grid=seg.grid.with_spacing(spacing))
+    return seg.with_spacing(spacing) if spacing else seg
 
 
 def _reference(path: Path, labels: str | None, spacing: tuple[float, float, float] | None) -> Segmentation:
     """Return the reference mask; a stated voxel size holds for both masks."""
-    from dataclasses import replace
-
     from napari_tumorseg.errors import ChoiceNeededError, Remedy
     from napari_tumorseg.io import read_mask
 
@@ -105,5 +97,5 @@ def _reference(path: Path, labels: str | None, spacing: tuple[float, float, floa
     except ChoiceNeededError as error:
         raise ChoiceNeededError(str(error), error.options, Remedy.STATE_REFERENCE_LABELS) from None
     if spacing and found.grid.unit != "mm":
-        found = replace(found, grid=found.grid.with_spacing(spacing))
+        found = found.with_spacing(spacing)
     return found

@@ -47,8 +47,8 @@ def plausible(grid: Grid, name: str) -> tuple[Grid, list[str]]:
         return grid, []
     field = max(n * step for n, step in zip(grid.shape, grid.spacing, strict=True))
     text = (
-        f"{name}: voxels of {in_words(grid.spacing)} and a field of view of {field:.3g} mm cannot be those "
-        "of a head, so volumes in mL are not known"
+        f"{name}: voxels of {in_words(grid.spacing)} and a field of view of {_number(field)} mm cannot be "
+        "those of a head, so volumes in mL are not known"
     )
     factor = _likely_factor(grid)
     if factor is not None:
@@ -59,7 +59,11 @@ def plausible(grid: Grid, name: str) -> tuple[Grid, list[str]]:
 
 def in_words(spacing: Sequence[float]) -> str:
     """Return voxel sizes as ``4 x 2 x 2 mm``."""
-    return f"{' x '.join(f'{step:.4g}' for step in spacing)} mm"
+    return f"{' x '.join(map(_number, spacing))} mm"
+
+
+def _number(value: float) -> str:
+    return f"{value:.0f}" if value >= 1000 else f"{value:.4g}"
 
 
 def _is_possible(shape: Sequence[int], spacing: Sequence[float]) -> bool:
