@@ -249,6 +249,22 @@ def test_bids_without_sessions(tmp_path: Path) -> None:
     assert sorted(roles(tmp_path).values()) == ["flair", "t1"]
 
 
+def test_the_anatomy_folder_of_a_session(tmp_path: Path) -> None:
+    anatomy = bids(tmp_path) / "sub-02" / "ses-pre" / "anat"
+    assert io.list_cases(anatomy) == ["sub-02_ses-pre"]
+    assert masks(anatomy) == ["sub-02_ses-pre_label-lesion_mask"]
+
+
+def test_a_folder_of_images_and_one_of_masks(tmp_path: Path) -> None:
+    for patient in ("P1", "P2"):
+        image(tmp_path / "images" / f"{patient}.nii.gz")
+    labels(tmp_path / "labels" / "P1.nii.gz")
+    assert io.list_cases(tmp_path) == ["P1", "P2"]
+    assert roles(tmp_path, "P2") == {"P2": "other"} and not masks(tmp_path, "P2")
+    assert masks(tmp_path, "P1") == ["P1"]
+    assert DataSet.find([tmp_path]).cases[0].load("brats-2023")[1].labels.any()
+
+
 # --- one patient stays one case ----------------------------------------------------------------
 
 

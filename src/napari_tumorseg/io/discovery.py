@@ -21,6 +21,7 @@ from napari_tumorseg.io.nifti_cases import is_probability
 from napari_tumorseg.io.nifti_layouts import (
     bids_cases,
     is_task_image,
+    paired_cases,
     read_task_image,
     sequence_cases,
     task_cases,
@@ -81,7 +82,7 @@ def flat_cases(folder: Folder) -> list[FoundCase] | None:
     return _by_reader(form, folder.path) if form else None
 
 
-LAYOUTS: Sequence[Layout] = (task_cases, bids_cases, flat_cases, sequence_cases)
+LAYOUTS: Sequence[Layout] = (task_cases, bids_cases, flat_cases, sequence_cases, paired_cases)
 """Layouts of folders; the first that fits is taken."""
 
 

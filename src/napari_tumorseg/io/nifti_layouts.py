@@ -25,6 +25,8 @@ from napari_tumorseg.scan import MODALITIES, Role
 _MSD_CHANNELS = ("FLAIR", "T1w", "t1gd", "T2w")
 _IMAGE_FOLDERS = ("imagesTr", "imagesTs", "imagesVal")
 _CHANNEL = re.compile(r"(?P<case>.+)_(?P<channel>00\d\d)")
+_IMAGE_FOLDER = re.compile(r"images?|imgs?|scans?|volumes?", re.IGNORECASE)
+_MASK_FOLDER = re.compile(r"labels?|masks?|segs?|segmentations?|annotations?|gts?", re.IGNORECASE)
 _IN_ANOTHER_SPACE = re.compile(r"_space-(?!T1w|T2w|FLAIR|orig|native)", re.IGNORECASE)
 _MASK_ROLES = (Role.TUMOUR_MASK, Role.BRAIN_MASK)
 
@@ -113,6 +115,8 @@ def _channel_names(image: Path) -> Sequence[str]:
 
 def bids_cases(folder: Folder) -> list[FoundCase] | None:
     """Return the sessions of a BIDS data set, subject or session, with the masks among its derivatives."""
+    if folder.path.name == "anat" and folder.path.parent.name.startswith(("sub-", "ses-")):
+        folder = Folder.of(folder.path.parent)
     subjects = [d for d in folder.folders if d.name.startswith("sub-")]
     if folder.path.name.startswith("sub-"):
         subjects = [folder.path]
@@ -194,3 +198,31 @@ def _agree(folder: str, source: Source) -> bool:
     """Tell whether a file may be the sequence that its folder is named by, as far as its own name tells."""
     told, own = guess(folder).role, guess(stem(source.path)).role
     return own in (told, Role.OTHER) or {own, told} <= {Role.T1, Role.T1C} or own in _MASK_ROLES
+
+
+# --- a folder of images and a folder of masks ------------------------------------------------
+
+
+def paired_cases(folder: Folder) -> list[FoundCase] | None:
+    """Return the cases of a folder with one of images and one of masks that are called alike.
+
+    Images that tell their modality are left to other layouts: ``images`` may also hold those of one patient.
+    """
+    images = _files_of(folder, _IMAGE_FOLDER)
+    masks = {stem(path): path for path in _files_of(folder, _MASK_FOLDER)}
+    if any(guess(stem(path)).role is not Role.OTHER for path in images):
+        return None
+    if not any(stem(path) in masks for path in images):
+        return None
+    return [FoundCase(stem(path), partial(_read_pair, path, masks.get(stem(path)))) for path in images]
+
+
+def _files_of(folder: Folder, name: re.Pattern[str]) -> list[Path]:
+    inside = [d for d in folder.folders if name.fullmatch(d.name)]
+    return Folder.of(inside[0]).nifti if len(inside) == 1 else []
+
+
+def _read_pair(image: Path, mask: Path | None) -> Case:
+    sources = [Source(path, stem(path)) for path in (image, mask) if path is not None]
+    told = {source: RoleGuess(Role.TUMOUR_MASK) for source in sources[1:]}
+    return read_case(sources, stem(image), "images and masks", told=told)
