@@ -36,7 +36,7 @@ _COLOURS = {
     NON_ENHANCING: "#CC79A7",
     OEDEMA: "#009E73",
     ENHANCING: "#56B4E9",
-    CYST: "#0072B2",
+    CYST: "#004488",  # darker than the palette's blue, which is too close to a colour of agreement
     ABNORMALITY: "#009E73",
     CAVITY: "#F0E442",
     TUMOUR: "#E69F00",
