@@ -113,7 +113,7 @@ def test_region_mask_is_isin(labels: np.ndarray, members: set[int]) -> None:
     np.testing.assert_array_equal(region_mask(labels, members), np.isin(labels, list(members)))
 
 
-@pytest.mark.parametrize(("source", "target"), itertools.permutations(MULTICLASS, 2))
+@pytest.mark.parametrize(("source", "target"), list(itertools.permutations(MULTICLASS, 2)))
 def test_a_conversion_keeps_the_regions(source: str, target: str) -> None:
     one, other = CONVENTIONS[source], CONVENTIONS[target]
     if source == "hd-glio":  # oedema and non-enhancing tumour are one label
@@ -130,7 +130,7 @@ def test_a_conversion_keeps_the_regions(source: str, target: str) -> None:
         )
 
 
-@pytest.mark.parametrize("names", itertools.permutations(["brats-2021", "brats-2023", "msd"], 2))
+@pytest.mark.parametrize("names", list(itertools.permutations(["brats-2021", "brats-2023", "msd"], 2)))
 def test_there_and_back(names: tuple[str, str]) -> None:
     one, other = (CONVENTIONS[n] for n in names)
     labels = np.array([[0, *sorted(one.values)]], np.uint8)
