@@ -73,5 +73,5 @@ def test_remedies_of_classes_and_of_texts() -> None:
 
 def test_every_error_class_is_one_of_ours() -> None:
     classes = [c for c in vars(errors).values() if isinstance(c, type) and issubclass(c, Exception)]
-    assert len(classes) == 10
+    assert len(classes) >= 10
     assert all(issubclass(c, TumorSegError) for c in classes)

@@ -48,7 +48,7 @@ def test_a_spacing_is_that_of_all_images() -> None:
     found = scan(Role.FLAIR, Role.T1C).with_spacing((5, 1, 1))
     assert found.grid.spacing_mm == (5, 1, 1)
     assert all(i.grid is found.grid for i in found)
-    with pytest.raises(InputError, match="tells its voxel size itself"):
+    with pytest.raises(InputError, match="stores its voxel size"):
         found.with_spacing((1, 1, 1))
     with pytest.raises(InputError, match="positive"):
         scan(Role.FLAIR).with_spacing((float("nan"), 1, 1))

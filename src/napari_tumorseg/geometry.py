@@ -1,4 +1,4 @@
-"""Where a voxel array lies in space: shape, affine, unit, and how the file held it.
+"""Voxel grids in space: shape, affine, unit, and the layout of the file.
 
 Arrays are canonical everywhere in this package: axes (Z, Y, X), Z running towards the head, Y towards
 the back, X towards the left (radiological, as BraTS files hold them). A file's own order is turned
@@ -85,7 +85,7 @@ class AxisOrder:
 
 @dataclass(frozen=True, eq=False)
 class FileLayout:
-    """How a file held an array: what is needed to write a mask that matches it.
+    """Layout of an array in its file, as needed to write a mask that matches it.
 
     Attributes
     ----------

@@ -29,7 +29,7 @@ ABNORMALITY = "non-enhancing abnormality"
 """Non-enhancing tumour and oedema that a convention does not tell apart."""
 TUMOUR = "tumour"
 
-# From the palette of Okabe and Ito, made to be told apart by colour-blind eyes
+# From the palette of Okabe and Ito, which can be distinguished by colour-blind eyes
 _COLOURS = {
     NECROSIS: "#D55E00",
     CORE: "#D55E00",
@@ -79,7 +79,7 @@ class Label:
 
 @dataclass(frozen=True)
 class LabelConvention:
-    """What the labels of a mask mean.
+    """Meaning of the labels in a mask.
 
     Attributes
     ----------
@@ -278,12 +278,12 @@ def own_convention(content: Mapping[str, Any], where: str, name: str = "own") ->
         If the content is not of this form.
     """
     name = str(content.get("name", name)).strip().lower()
-    told = content.get("labels")
-    if not isinstance(told, Mapping) or not told:
+    entries = content.get("labels")
+    if not isinstance(entries, Mapping) or not entries:
         raise InputError(f'{where} has no table of labels, such as [labels] with 1 = "enhancing"')
     if not name or name in CONVENTIONS or name in ALIASES:
         raise InputError(f"{where} is named {name!r} as a built-in label convention; choose another name")
-    labels = tuple(_own_label(number, entry, where) for number, entry in told.items())
+    labels = tuple(_own_label(number, entry, where) for number, entry in entries.items())
     found = LabelConvention(name, str(content.get("title", name)), tuple(sorted(labels, key=_by_value)))
     if len(found.values) < len(labels):
         raise InputError(f"{where} names a label twice")
@@ -292,16 +292,16 @@ def own_convention(content: Mapping[str, Any], where: str, name: str = "own") ->
 
 
 def _own_label(number: str, entry: Any, where: str) -> Label:
-    told = entry if isinstance(entry, Mapping) else {"tissue": entry}
-    tissue = str(told.get("tissue", "")).lower()
+    fields = entry if isinstance(entry, Mapping) else {"tissue": entry}
+    tissue = str(fields.get("tissue", "")).lower()
     if tissue not in _COLOURS:
         raise InputError(
             f"{where}: label {number} stands for {tissue!r}; the tissues are {', '.join(_COLOURS)}"
         )
     if not str(number).isdecimal() or not 1 <= int(number) <= 255:
         raise InputError(f"{where}: {number} is no label; a label is a number from 1 to 255")
-    name = str(told.get("name", tissue))
-    return Label(int(number), str(told.get("short", name)), name, tissue)
+    name = str(fields.get("name", tissue))
+    return Label(int(number), str(fields.get("short", name)), name, tissue)
 
 
 def _by_value(label: Label) -> int:

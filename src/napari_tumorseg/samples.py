@@ -1,4 +1,4 @@
-"""Where the sample scans lie that come with the package."""
+"""Sample scans of the package."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is segmented and what comes out: images with roles on one grid, and labels with a convention."""
+"""Scans and segmentations: images with roles on one grid, and labels with a convention."""
 
 from __future__ import annotations
 
@@ -206,7 +206,5 @@ def _without_spacing_notices(warnings: Sequence[str]) -> tuple[str, ...]:
 def refuse_known_spacing(grid: Grid, name: str) -> None:
     """Raise if a spacing that a user states would override the one that a file tells."""
     if grid.unit == "mm":
-        told = ", ".join(f"{step:.3g}" for step in grid.spacing)
-        raise InputError(
-            f"{name} tells its voxel size itself ({told} mm); a stated one is for files that do not"
-        )
+        stored = ", ".join(f"{step:.3g}" for step in grid.spacing)
+        raise InputError(f"{name} stores its voxel size ({stored} mm); state one only for files that do not")

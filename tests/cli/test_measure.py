@@ -41,7 +41,7 @@ def test_volumes(tumorseg: Run, mask: Path) -> None:
 
 def test_a_spacing_that_is_stated(tumorseg: Run, mask: Path) -> None:
     known = tumorseg("measure", mask, "--spacing", "5,1,1")  # the file tells its own
-    assert (known.code, "tells its voxel size itself" in known.err) == (3, True)
+    assert (known.code, "stores its voxel size" in known.err) == (3, True)
     unknown = mask.with_name("u_seg.tif")
     tifffile.imwrite(unknown, np.asarray(nib.load(mask).dataobj).T)
     done = tumorseg("measure", unknown, "--json", "--spacing", "5,1,1", "--against", unknown)

@@ -362,7 +362,7 @@ def test_a_spacing_that_files_tell_is_not_overridden(
     tumorseg: Run, case: Path, model: Path, tmp_path: Path
 ) -> None:
     done = tumorseg("segment", case, "-m", model, "-o", tmp_path / "o", "--spacing", "4,2,2")
-    assert (done.code, "tells its voxel size itself" in done.err) == (3, True)
+    assert (done.code, "stores its voxel size" in done.err) == (3, True)
 
 
 def test_the_mask_is_written_in_the_convention_that_is_wanted(

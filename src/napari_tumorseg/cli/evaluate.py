@@ -141,20 +141,20 @@ def _tell_before(planned: Plan, part: str) -> None:
     from napari_tumorseg.report.text import count
 
     total, known = len(planned.data.cases), planned.trained_on
-    told = []
+    notes = []
     if known:
         some = ", ".join(case.name for case in known[:3]) + (", ..." if len(known) > 3 else "")
         were = "was" if len(known) == 1 else "were"
-        told.append(
+        notes.append(
             f"{len(known)} of {count(total, 'case')} ({some}) {were} trained on: such scores prove nothing"
         )
     if not planned.model.card.about.trained_on:
-        told.append(
+        notes.append(
             f"the card of {planned.model.name} does not tell which cases it was trained on; some may be here"
         )
     if part == "validation":
-        told.append("the validation part may have chosen the checkpoint: its scores flatter the model")
-    show_warnings(told)
+        notes.append("the validation part may have chosen the checkpoint: its scores flatter the model")
+    show_warnings(notes)
 
 
 def _go_through(

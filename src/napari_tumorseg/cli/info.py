@@ -31,12 +31,12 @@ def info(
         _show_cases(path, names, as_json)
         return
     found = open_case(path, case)
-    told = _describe(found)
+    summary = _describe(found)
     if as_json:
-        show_json(told)
+        show_json(summary)
     else:
-        _show(told)
-        show_warnings(told["warnings"])
+        _show(summary)
+        show_warnings(summary["warnings"])
 
 
 def _show_cases(path: Path, names: list[str], as_json: bool) -> None:
@@ -50,7 +50,7 @@ def _show_cases(path: Path, names: list[str], as_json: bool) -> None:
 
 
 def _describe(case: Case) -> dict[str, Any]:
-    told: dict[str, Any] = {
+    summary: dict[str, Any] = {
         "case": case.name,
         "layout": case.layout,
         "time_point": case.time_point or None,
@@ -63,11 +63,11 @@ def _describe(case: Case) -> dict[str, Any]:
         "model": None,
     }
     if case.images:
-        _plan(case, told)
-    return told
+        _plan(case, summary)
+    return summary
 
 
-def _plan(case: Case, told: dict[str, Any]) -> None:
+def _plan(case: Case, summary: dict[str, Any]) -> None:
     """Describe what `segment` would do; an error of it is a warning here, since the file opens."""
     from napari_tumorseg.errors import TumorSegError
     from napari_tumorseg.inference import ScanAnalysis, choose_model
@@ -75,16 +75,16 @@ def _plan(case: Case, told: dict[str, Any]) -> None:
 
     try:
         scan = case.scan()
-        told["reference"] = scan.reference.name
+        summary["reference"] = scan.reference.name
         analysis = ScanAnalysis(scan)
-        told["skull"] = "stripped" if analysis.stripped else "present"
+        summary["skull"] = "stripped" if analysis.stripped else "present"
         model = choose_model(scan, analysis)
-        told["model"] = model.name
-        told["warnings"] = [*scan.warnings, *check(scan, model.card, analysis)]
-        told["plan"] = f"{model.name} on the grid of {scan.reference.name}"
+        summary["model"] = model.name
+        summary["warnings"] = [*scan.warnings, *check(scan, model.card, analysis)]
+        summary["plan"] = f"{model.name} on the grid of {scan.reference.name}"
     except TumorSegError as error:
-        told["plan"] = "cannot be segmented as it is"
-        told["warnings"].append(str(error))
+        summary["plan"] = "cannot be segmented as it is"
+        summary["warnings"].append(str(error))
 
 
 def _image(image: Image) -> dict[str, Any]:
@@ -119,21 +119,21 @@ def _mask(mask: Any) -> dict[str, Any]:
     }
 
 
-def _show(told: dict[str, Any]) -> None:
+def _show(summary: dict[str, Any]) -> None:
     screen = console()
-    screen.print(f"{told['case']}: {told['layout']}", markup=False)
-    for image in told["images"]:
+    screen.print(f"{summary['case']}: {summary['layout']}", markup=False)
+    for image in summary["images"]:
         screen.print(f"{image['role']:6} {image['name']}", markup=False)
         screen.print(f"       {_in_words(image)}", markup=False)
-    for mask in told["masks"]:
+    for mask in summary["masks"]:
         fits = ", ".join(mask["schemes_that_fit"]) or "none"
-        convention = mask["scheme"] or f"not told by the file; fits {fits}"
+        convention = mask["scheme"] or f"not named by the file; fits {fits}"
         screen.print(f"mask {mask['name']}: labels {mask['labels']}, convention {convention}", markup=False)
-    if told["brain_mask"]:
-        screen.print(f"brain mask {told['brain_mask']}", markup=False)
-    if told["plan"]:
-        skull = f"; the skull seems {told['skull']}" if told.get("skull") else ""
-        screen.print(f"segment: {told['plan']}{skull}", markup=False)
+    if summary["brain_mask"]:
+        screen.print(f"brain mask {summary['brain_mask']}", markup=False)
+    if summary["plan"]:
+        skull = f"; the skull seems {summary['skull']}" if summary.get("skull") else ""
+        screen.print(f"segment: {summary['plan']}{skull}", markup=False)
 
 
 def _in_words(image: dict[str, Any]) -> str:

@@ -106,10 +106,10 @@ def _segmented(
     """Run a model and show every warning once, as early as it is known."""
     from napari_tumorseg.inference import suitability_warnings
 
-    said = [*scan.warnings, *suitability_warnings(scan, model.card, analysis)]
-    show_warnings(said)
+    known = [*scan.warnings, *suitability_warnings(scan, model.card, analysis)]
+    show_warnings(known)
     result = run_with_progress(scan, model, settings, quiet, analysis)
-    show_warnings(w for w in result.provenance["warnings"] if w not in said)
+    show_warnings(w for w in result.provenance["warnings"] if w not in known)
     return result
 
 
@@ -128,8 +128,8 @@ def _tell(
 
     findings = find(result.labels, result.probabilities, result.probability_box or (), model.card.output)
     if as_json:
-        told = {"files": [str(p) for p in written], "model": model.name, "findings": as_dict(findings)}
-        show_json({**told, **measurements.to_dict()})
+        content = {"files": [str(p) for p in written], "model": model.name, "findings": as_dict(findings)}
+        show_json({**content, **measurements.to_dict()})
     else:
         show(measurements, model, written, in_words(findings))
 

@@ -56,7 +56,7 @@ def as_wanted(scan: Scan, roles: Sequence[Role]) -> Scan:
 
 @dataclass(frozen=True)
 class CaseRef:
-    """Where a case lies; nothing is read yet.
+    """Reference to a case that has not been read yet.
 
     Attributes
     ----------
@@ -82,7 +82,7 @@ class CaseRef:
 
     @property
     def patient(self) -> str:
-        """Whom it is of; see `patient_of`."""
+        """Patient identifier; see `patient_of`."""
         return patient_of(self.case)
 
     def open(self) -> Case:

@@ -15,7 +15,7 @@ _LEVELS = 3
 
 @dataclass(frozen=True)
 class Folder:
-    """What lies directly in a folder; hidden entries are left out.
+    """Contents of a folder, without hidden entries.
 
     Attributes
     ----------

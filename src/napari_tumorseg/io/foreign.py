@@ -88,7 +88,7 @@ def foreign_kind(path: Path, head: bytes | None = None) -> str | None:
     head = _head(path) if head is None else head[:_HEAD_BYTES]
     name = path.name.lower()
     found = _kind_of(head) or _misnamed(head, name)
-    return found or next((told for endings, told in _BY_ENDING if name.endswith(endings)), None)
+    return found or next((description for endings, description in _BY_ENDING if name.endswith(endings)), None)
 
 
 def foreign_in_folder(folder: Path) -> str | None:
@@ -103,9 +103,9 @@ def _kind_of(head: bytes) -> str | None:
         return _PAGE
     if head.startswith(b"PK\x03\x04") and any(part in head for part in _NETWORK_PARTS):
         return _NETWORK
-    for offset, magic, told in _BY_BYTES:
+    for offset, magic, description in _BY_BYTES:
         if head[offset : offset + len(magic)] == magic:
-            return told
+            return description
     return None
 
 

@@ -39,9 +39,9 @@ def named_convention(path: Path, case: str, labels: np.ndarray) -> LabelConventi
     The name of the case speaks only for the data set's own mask (``CASE-seg``, ``CASE_seg``), since
     other tools' masks in the same folder follow conventions of their own.
     """
-    told = side_convention(path)
-    if told is not None:
-        return told
+    convention = side_convention(path)
+    if convention is not None:
+        return convention
     name = stem(path)
     if path.parent.name.lower() in ("labelstr", "labelsts"):
         return CONVENTIONS["msd"]

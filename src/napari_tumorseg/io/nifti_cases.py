@@ -65,7 +65,7 @@ def read_case(
     name: str,
     layout: str,
     channel_names: Sequence[str] = (),
-    told: Mapping[Source, RoleGuess] | None = None,
+    known: Mapping[Source, RoleGuess] | None = None,
 ) -> Case:
     """Read the files of one case side by side: inflating leaves the interpreter free.
 
@@ -79,7 +79,7 @@ def read_case(
         What kind of file or folder it is.
     channel_names : sequence of str
         Names of the channels of a 4-D file, where something tells them.
-    told : mapping of Source to RoleGuess, optional
+    known : mapping of Source to RoleGuess, optional
         Roles that something else than the names tells.
 
     Raises
@@ -87,7 +87,7 @@ def read_case(
     InputError
         If an image that a model may need cannot be read, or nothing can.
     """
-    roles = {**roles_of(sources, name), **(told or {})}
+    roles = {**roles_of(sources, name), **(known or {})}
     with ThreadPoolExecutor(max_workers=min(len(sources), os.cpu_count() or 1)) as pool:
         reads = list(pool.map(lambda s: read_contents(s, name, roles[s], channel_names), sources))
     found = dict(zip(sources, reads, strict=True))
@@ -156,8 +156,8 @@ def _arrays(contents: Contents) -> list[np.ndarray]:
     return [image.data for image in images] + ([contents.mask.labels] if contents.mask else [])
 
 
-def _is_copy(told: RoleGuess) -> bool:
-    return told.role is Role.OTHER and bool(told.note) and told.otherwise is None
+def _is_copy(guess: RoleGuess) -> bool:
+    return guess.role is Role.OTHER and bool(guess.note) and guess.otherwise is None
 
 
 def is_probability(path: Path) -> bool:

@@ -1,4 +1,4 @@
-"""Contents of one NIfTI file: images, a mask or a brain mask, told apart by name, side file and values."""
+"""Contents of one NIfTI file: images, a mask or a brain mask, distinguished by name, side file and values."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class Contents:
     is_series: bool = False
 
 
-def read_contents(source: Source, case: str, told: RoleGuess, channel_names: Sequence[str]) -> Contents:
+def read_contents(source: Source, case: str, hint: RoleGuess, channel_names: Sequence[str]) -> Contents:
     """Read a file and decide what it holds.
 
     Parameters
@@ -50,7 +50,7 @@ def read_contents(source: Source, case: str, told: RoleGuess, channel_names: Seq
         A NIfTI file and its name.
     case : str
         Name of the case that it belongs to.
-    told : RoleGuess
+    hint : RoleGuess
         Role that the names of the case's files tell together.
     channel_names : sequence of str
         Names of the channels of a 4-D file, where something tells them.
@@ -60,13 +60,13 @@ def read_contents(source: Source, case: str, told: RoleGuess, channel_names: Seq
         found = nifti.read_file(path)
     except InputError as error:
         return Contents(error=error)
-    is_unnamed = told.role is Role.OTHER and not told.is_known
+    is_unnamed = hint.role is Role.OTHER and not hint.is_known
     if len(found.channels) > 1:
-        if told.role is Role.TUMOUR_MASK or (is_unnamed and are_binary(found.channels)):
+        if hint.role is Role.TUMOUR_MASK or (is_unnamed and are_binary(found.channels)):
             return _mask_contents(found, source, case)
-        return _volumes(found, source, told, channel_names)
+        return _volumes(found, source, hint, channel_names)
     data = found.channels[0]
-    role = Role.TUMOUR_MASK if _is_told_mask(path, data) else told.role
+    role = Role.TUMOUR_MASK if _is_stated_mask(path, data) else hint.role
     if role is Role.BRAIN_MASK:
         return Contents(brain_mask=Image(name, role, data, found.grid, path), warnings=found.warnings)
     if role is Role.TUMOUR_MASK:
@@ -76,22 +76,22 @@ def read_contents(source: Source, case: str, told: RoleGuess, channel_names: Seq
             return contents
     if is_unnamed and is_labels(data, _BY_CONTENT_MOST):
         return _mask_contents(found, source, case)
-    image = Image(name, role, data, found.grid, path, role_note=_note(told, role))
+    image = Image(name, role, data, found.grid, path, role_note=_note(hint, role))
     return Contents(images=(image,), warnings=found.warnings)
 
 
-def _note(told: RoleGuess, role: Role) -> str:
+def _note(hint: RoleGuess, role: Role) -> str:
     """Return the contested word that a modality rests on."""
-    return told.note if role is told.role and role in MODALITIES else ""
+    return hint.note if role is hint.role and role in MODALITIES else ""
 
 
 def _volumes(
-    found: nifti.NiftiFile, source: Source, told: RoleGuess, channel_names: Sequence[str]
+    found: nifti.NiftiFile, source: Source, hint: RoleGuess, channel_names: Sequence[str]
 ) -> Contents:
     """Return the volumes of a 4-D file: channels that something names, or an image of which one is used."""
     path, count = source.path, len(found.channels)
-    if len(channel_names) != count and told.role in MODALITIES:
-        image = Image(source.name, told.role, found.channels[0], found.grid, path, role_note=told.note)
+    if len(channel_names) != count and hint.role in MODALITIES:
+        image = Image(source.name, hint.role, found.channels[0], found.grid, path, role_note=hint.note)
         notes = (*found.warnings, f"{path.name} holds {count} volumes; the first one is used")
         return Contents(images=(image,), warnings=notes)
     images = _channels(found, path, channel_names)
@@ -112,10 +112,12 @@ def _mask_contents(found: nifti.NiftiFile, source: Source, case: str) -> Content
     return Contents(mask=mask, warnings=found.warnings)
 
 
-def _is_told_mask(path: Path, data: np.ndarray) -> bool:
+def _is_stated_mask(path: Path, data: np.ndarray) -> bool:
     """Tell whether the side file says that this is a mask, and the labels are those of its convention."""
-    told = side_convention(path)
-    return told is not None and is_labels(data) and fitting(told, decode_mask(data, path).labels) is not None
+    convention = side_convention(path)
+    if convention is None or not is_labels(data):
+        return False
+    return fitting(convention, decode_mask(data, path).labels) is not None
 
 
 def _channels(found: nifti.NiftiFile, path: Path, names: Sequence[str]) -> tuple[Image, ...]:

@@ -67,8 +67,8 @@ def guess_in_case(name: str, case: str) -> RoleGuess:
     own = name.removeprefix(case)
     if own == name or name.startswith("sub-") or not re.match(r"[\W_]", own):
         return guess(name)
-    told = guess(own)
-    return told if told.is_known else guess(name, masks=False)
+    hint = guess(own)
+    return hint if hint.is_known else guess(name, masks=False)
 
 
 def group_cases(sources: Sequence[Source], folder: str) -> dict[str, list[Source]]:
@@ -128,22 +128,22 @@ def _with_rest(
 
 
 def _modalities(sources: Sequence[Source], case: str) -> set[Role]:
-    return {told.role for told in roles_of(sources, case).values() if told.role in MODALITIES}
+    return {hint.role for hint in roles_of(sources, case).values() if hint.role in MODALITIES}
 
 
 def _is_ambiguous(sources: Sequence[Source], case: str) -> bool:
     """Tell whether images of different names claim one role; ``X.nii`` beside ``X.nii.gz`` is one image."""
-    claimed = {(told.role, s.name) for s, told in roles_of(sources, case).items() if told.role in MODALITIES}
+    claimed = {(hint.role, s.name) for s, hint in roles_of(sources, case).items() if hint.role in MODALITIES}
     return len(claimed) > len({role for role, _ in claimed})
 
 
 def _without_variants(guesses: Mapping[Source, RoleGuess]) -> dict[Source, RoleGuess]:
     """Return the roles with `Role.OTHER` for processed copies of images that are there themselves."""
     found = dict(guesses)
-    for source, told in guesses.items():
-        rivals = [s for s, g in guesses.items() if g.role is told.role and s.name != source.name]
+    for source, hint in guesses.items():
+        rivals = [s for s, g in guesses.items() if g.role is hint.role and s.name != source.name]
         plain = next((r for r in rivals if _is_variant(source.name, r.name)), None)
-        if told.role in MODALITIES and plain is not None:
+        if hint.role in MODALITIES and plain is not None:
             found[source] = RoleGuess(Role.OTHER, f"a processed copy of {plain.name}")
     return found
 

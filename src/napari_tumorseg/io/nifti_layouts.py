@@ -85,7 +85,7 @@ def _read_raw(name: str, paths: Sequence[Path]) -> Case:
     assert case is not None
     labels = [Source(p, stem(p)) for p in _label_of(paths[0], f"{case['case']}.nii.gz")]
     roles |= {source: RoleGuess(Role.TUMOUR_MASK) for source in labels}
-    return read_case([*sources, *labels], name, "nnU-Net task", told=roles)
+    return read_case([*sources, *labels], name, "nnU-Net task", known=roles)
 
 
 def _label_of(image: Path, name: str) -> list[Path]:
@@ -196,8 +196,8 @@ def _is_sequence(name: str) -> bool:
 
 def _agree(folder: str, source: Source) -> bool:
     """Tell whether a file may be the sequence that its folder is named by, as far as its own name tells."""
-    told, own = guess(folder).role, guess(stem(source.path)).role
-    return own in (told, Role.OTHER) or {own, told} <= {Role.T1, Role.T1C} or own in _MASK_ROLES
+    folder_role, own = guess(folder).role, guess(stem(source.path)).role
+    return own in (folder_role, Role.OTHER) or {own, folder_role} <= {Role.T1, Role.T1C} or own in _MASK_ROLES
 
 
 # --- a folder of images and a folder of masks ------------------------------------------------
@@ -224,5 +224,5 @@ def _files_of(folder: Folder, name: re.Pattern[str]) -> list[Path]:
 
 def _read_pair(image: Path, mask: Path | None) -> Case:
     sources = [Source(path, stem(path)) for path in (image, mask) if path is not None]
-    told = {source: RoleGuess(Role.TUMOUR_MASK) for source in sources[1:]}
-    return read_case(sources, stem(image), "images and masks", told=told)
+    known = {source: RoleGuess(Role.TUMOUR_MASK) for source in sources[1:]}
+    return read_case(sources, stem(image), "images and masks", known=known)

@@ -144,8 +144,8 @@ def open_found(path: Path, found: FoundCase) -> Case:
 
 def _with_full_warnings(case: Case, paths: Sequence[Path]) -> Case:
     """Return a case with warnings that name no folder, and those about side files that do not fit."""
-    told = tuple(_without_folders(w, paths) for w in case.warnings)
-    return replace(case, warnings=(*told, *_set_problems(case)))
+    notes = tuple(_without_folders(w, paths) for w in case.warnings)
+    return replace(case, warnings=(*notes, *_set_problems(case)))
 
 
 def _open_one(path: Path, wanted: str | None) -> Case:

@@ -92,11 +92,11 @@ def settle(guesses: Mapping[K, RoleGuess]) -> dict[K, RoleGuess]:
     """
     found = dict(guesses)
     clear = {g.role for g in found.values() if not g.note}
-    for key, told in found.items():
+    for key, hint in found.items():
         taken = {g.role for other, g in found.items() if other != key and g.role in MODALITIES}
-        if told.otherwise is not None and told.role in clear and told.otherwise not in taken:
-            why = f"another image is clearly {told.role.title}"
-            found[key] = RoleGuess(told.otherwise, f"{told.otherwise.title}: {why}")
+        if hint.otherwise is not None and hint.role in clear and hint.otherwise not in taken:
+            why = f"another image is clearly {hint.role.title}"
+            found[key] = RoleGuess(hint.otherwise, f"{hint.otherwise.title}: {why}")
     return found
 
 
@@ -174,12 +174,12 @@ def _modality(words: Sequence[str]) -> RoleGuess:
     own = [(i, role) for i, role in found if not _is_target(words, i, found)]
     if found and not own:
         return RoleGuess(Role.OTHER)
-    told = _sequence(words, own) if own else _pulse(words)
-    if told.role is Role.T1 and not any(words[i] == "t1n" for i, _ in own[-1:]):
-        return _with_contrast(words, told)
-    if told.role is Role.OTHER and not any(word in w.OTHER_SCANS for word in words):
+    hint = _sequence(words, own) if own else _pulse(words)
+    if hint.role is Role.T1 and not any(words[i] == "t1n" for i, _ in own[-1:]):
+        return _with_contrast(words, hint)
+    if hint.role is Role.OTHER and not any(word in w.OTHER_SCANS for word in words):
         return _contrast_alone(words)
-    return told
+    return hint
 
 
 def _is_target(words: Sequence[str], at: int, found: Sequence[tuple[int, Role]]) -> bool:
@@ -267,11 +267,11 @@ class _Contrast:
 
 def _contrast(words: Sequence[str]) -> _Contrast:
     """Return what the words tell of contrast agent; plain words win over "post" alone."""
-    told = [c for i in range(len(words)) if (c := _contrast_at(words, i)) is not None]
-    strong = [c for c in told if c.word not in ("pre", "post")]
-    if "both" in words and not [c for c in told if c.word != "both"]:
+    hint = [c for i in range(len(words)) if (c := _contrast_at(words, i)) is not None]
+    strong = [c for c in hint if c.word not in ("pre", "post")]
+    if "both" in words and not [c for c in hint if c.word != "both"]:
         return _Contrast(word="both", is_both=True)
-    return (strong or told or [_Contrast()])[-1]
+    return (strong or hint or [_Contrast()])[-1]
 
 
 def _contrast_at(words: Sequence[str], at: int) -> _Contrast | None:

@@ -76,9 +76,9 @@ def stamp_of(mask: Path | None) -> int | None:
 
 
 def _mask_layer(path: Path, case: Case) -> LayerData:
-    told = _provenance(path)
-    seg = replace(read_mask(path), name=case.name, provenance=told)
-    untouched = told.get("corrected_by_hand") is False
+    provenance = _provenance(path)
+    seg = replace(read_mask(path), name=case.name, provenance=provenance)
+    untouched = provenance.get("corrected_by_hand") is False
     return labels_layer(
         seg, name=f"{case.name} seg", case=case.name, group=_group(case, seg), model=untouched
     )
@@ -91,9 +91,9 @@ def _group(case: Case, seg: Segmentation) -> str:
 def _provenance(path: Path) -> Mapping[str, Any]:
     """Return what the JSON beside a mask tells of where it comes from: it is written again with the mask."""
     try:
-        told = json.loads(side_file(path).read_text(encoding="utf-8"))
+        provenance = json.loads(side_file(path).read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError):
         return {}
-    if not isinstance(told, dict):
+    if not isinstance(provenance, dict):
         return {}
-    return {key: value for key, value in told.items() if key not in _NOT_PROVENANCE}
+    return {key: value for key, value in provenance.items() if key not in _NOT_PROVENANCE}

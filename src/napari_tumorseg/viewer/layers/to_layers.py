@@ -83,7 +83,7 @@ def labels_layer(
     case, group : str
         Name and key of the case it belongs to.
     model : bool
-        Whether a model made it, so that corrections are told apart.
+        Whether a model made it, so that corrections can be distinguished.
     images : mapping of str to Role, optional
         Of a model's result: ids of the image layers it was made from, and their roles.
     """

@@ -67,7 +67,7 @@ class InputSection(QWidget):
         self.scan = ComboBox(choices=self._offered, tooltip="The case that is segmented")
         self.note = wrapping_label()
         self.spacing = SpacingRow()
-        self._heads = (QLabel("Layer"), QLabel("is"))
+        self._heads = (QLabel("Layer"), QLabel("Role"))
         self._form = QFormLayout(self)
         self._form.addRow("Scan", self.scan.native)
         self._form.addRow(*self._heads)
