@@ -57,7 +57,7 @@ def add_foreign(viewer, spacing=(2.0, 1.0, 1.0), names=("head flair", "head t1c"
 # ---- results of images that another reader added
 
 
-def test_a_result_belongs_to_the_images_that_a_script_added(open_panel, wait, slow_run, answers):
+def test_a_result_belongs_to_the_images_that_a_script_added(open_panel, wait, slow_run, answers, tmp_path):
     viewer, panel = open_panel()
     images = add_foreign(viewer)
     panel.segment()
@@ -69,6 +69,23 @@ def test_a_result_belongs_to_the_images_that_a_script_added(open_panel, wait, sl
     np.testing.assert_array_equal(scan.roles[Role.FLAIR].data, images[0].data)
     content = panel.compare.content()
     assert content.scan is not None and content.scan.grid.same_space(content.seg.grid)
+    panel.compare.diameters.run()
+    panel.compare.intensities.run()
+    wait(lambda: panel.compare.diameters.found is not None and panel.compare.intensities.plot.rows)
+    assert panel.compare.diameters.found.midline is not None
+    panel.compare.export.run(tmp_path)
+    wait(lambda: "Saved" in panel.compare.export.note.value)
+    assert {path.suffix for path in tmp_path.iterdir()} >= {".html", ".png", ".gz", ".csv"}
+
+
+def test_what_an_export_leaves_out_is_named(open_panel, wait, answers, tmp_path):
+    viewer, panel = open_panel()
+    drawn = viewer.add_labels(np.ones((4, 5, 6), np.uint8), units="mm", name="alone")
+    viewer.layers.selection.active = drawn
+    panel.compare.export.run(tmp_path)
+    wait(lambda: "Saved" in panel.compare.export.note.value)
+    assert "Report and picture are left out" in panel.compare.export.note.value
+    assert not list(tmp_path.glob("*.html"))
 
 
 def test_a_result_keeps_its_images_when_those_of_another_person_are_added(

@@ -1,4 +1,4 @@
-"""Panel page: a folder of cases to go through, one after the other, today and tomorrow."""
+"""Panel page: a folder of cases to go through, one after the other."""
 
 from __future__ import annotations
 
@@ -9,23 +9,17 @@ from pathlib import Path
 from napari.layers import Labels as LabelsLayer
 from napari.layers import Layer
 from napari.utils.notifications import show_warning
-from qtpy.QtCore import Qt
 from qtpy.QtWidgets import (
     QFileDialog,
-    QGridLayout,
-    QLabel,
-    QPushButton,
-    QSizePolicy,
     QTreeWidgetItem,
-    QVBoxLayout,
-    QWidget,
 )
 
 from napari_tumorseg.errors import InputError, OutputError
 from napari_tumorseg.scan import Segmentation
 from napari_tumorseg.session import Entry, State, Worklist, last_worklist, note_worklist
-from napari_tumorseg.viewer.cases.case_list import CaseList, name_of
+from napari_tumorseg.viewer.cases.case_list import name_of
 from napari_tumorseg.viewer.cases.commands import NEXT_CASE, PREVIOUS_CASE
+from napari_tumorseg.viewer.cases.controls import CaseControls
 from napari_tumorseg.viewer.cases.mask_keeper import MaskKeeper, is_own_mask
 from napari_tumorseg.viewer.cases.open_case import OpenCase
 from napari_tumorseg.viewer.cases.opening import Opened, open_entry
@@ -34,16 +28,15 @@ from napari_tumorseg.viewer.layers.origin import origin_of
 from napari_tumorseg.viewer.state.context import PanelContext
 from napari_tumorseg.viewer.state.placing import settle_place
 from napari_tumorseg.viewer.widgets.background import Background
-from napari_tumorseg.viewer.widgets.commands import bind, command_button
+from napari_tumorseg.viewer.widgets.commands import bind
 from napari_tumorseg.viewer.widgets.messages import short, summary
-from napari_tumorseg.viewer.widgets.section import Note
 
 MayLeave = Callable[[Collection[Layer], Callable[[LabelsLayer], None]], bool]
 
 _LEFT_TO_DO = {State.NEW, State.SEGMENTED, State.CORRECTED}
 
 
-class WorklistPage(QWidget):
+class WorklistPage(CaseControls):
     """The cases with their states; opens one at a time and keeps its mask.
 
     Parameters
@@ -66,22 +59,7 @@ class WorklistPage(QWidget):
         self._keeper = MaskKeeper()
         self._asked_for: str | None = None
         self._saving = False
-        self.choose = QPushButton("Cases…")
-        self.choose.setToolTip("A folder of cases, of any layout that can be read")
-        self.choose_output = QPushButton("Masks…")
-        self.choose_output.setToolTip("Where masks and the states of the cases are kept")
-        self.go_on = QPushButton()
-        self.folders = QLabel("Choose a folder of cases.")
-        self.list = CaseList()
-        self.previous = command_button(PREVIOUS_CASE)
-        self.next = command_button(NEXT_CASE)
-        self.save = QPushButton("Save mask")
-        self.save.setToolTip("Keep the active mask beside the others; the case stays on the list")
-        self.done = QPushButton("Done, next")
-        self.done.setToolTip("Keep the active mask, mark the case as done and go on with the next one to do")
-        self.note = Note()
         self._paths: tuple[Path | None, Path | None] = (None, None)
-        self._lay_out()
         self._connect()
         self._show_state()
 
@@ -162,26 +140,6 @@ class WorklistPage(QWidget):
         self._keep(State.DONE, self._go_on)
 
     # ---- the parts
-
-    def _lay_out(self) -> None:
-        self.folders.setTextFormat(Qt.TextFormat.PlainText)
-        self.folders.setWordWrap(True)
-        self.folders.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Minimum)
-        grid = QGridLayout()
-        buttons = (self.choose, self.choose_output)
-        for column, button in enumerate(buttons):
-            grid.addWidget(button, 0, column)
-        steps = QGridLayout()
-        for index, button in enumerate((self.previous, self.next, self.save, self.done)):
-            steps.addWidget(button, index // 2, index % 2)
-        column_of_all = QVBoxLayout(self)
-        column_of_all.setContentsMargins(9, 4, 9, 4)
-        column_of_all.addWidget(self.go_on)
-        column_of_all.addLayout(grid)
-        column_of_all.addWidget(self.folders)
-        column_of_all.addWidget(self.list)
-        column_of_all.addLayout(steps)
-        column_of_all.addWidget(self.note.native)
 
     def _connect(self) -> None:
         safely = self._context.safely
@@ -353,23 +311,8 @@ class WorklistPage(QWidget):
         self._show_state()
 
     def _show_state(self) -> None:
-        worklist = self.worklist
-        last = last_worklist() if worklist is None else None
-        self.go_on.setVisible(last is not None)
-        if last is not None:
-            self.go_on.setText(f"Go on with {last.cases.name}")
-            self.go_on.setToolTip(f"The folder of last time: {last.cases}\nMasks: {last.output}")
-        self.choose_output.setEnabled(worklist is not None)
-        self.list.setVisible(worklist is not None)
-        for button in (self.next, self.previous):
-            button.setEnabled(worklist is not None)
-        for button in (self.save, self.done):
-            button.setEnabled(self.current is not None)
-        if worklist is not None and self._paths[0] is not None:
-            done = worklist.counts()[State.DONE]
-            text = f"{self._paths[0].name}: {done} of {len(worklist.entries)} done. "
-            self.folders.setText(f"{text}Masks are kept in {worklist.output.name}.")
-            self.folders.setToolTip(f"{self._paths[0]}\n{worklist.output}")
+        self.show_last(last_worklist() if self.worklist is None else None)
+        self.show_worklist(self.worklist, self._paths[0], has_case=self.current is not None)
 
     def _select(self, name: str | None) -> None:
         self.list.select(name, is_open=name is not None and name == self.current)
