@@ -45,7 +45,7 @@ def open_layers(path: Paths) -> list[Any]:
 def read_layers(path: Paths) -> list[LayerData]:
     """Return the images and masks of a case as layers; several paths are the files of one case."""
     layers, sentences = layers_of(_open(_as_list(path)))
-    _tell(sentences, _as_list(path))
+    _warn(sentences, _as_list(path))
     return layers
 
 
@@ -128,7 +128,7 @@ def _with_convention(mask: Mask) -> Segmentation:
         return mask.segmentation(picked)
 
 
-def _tell(sentences: list[str], paths: list[str]) -> None:
+def _warn(sentences: list[str], paths: list[str]) -> None:
     if not sentences:
         return
     from napari.utils.notifications import show_warning

@@ -38,10 +38,10 @@ class ModelSection(Container):  # type: ignore[type-arg]
         self.chooser.native.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
         self.card.native.setSizePolicy(QSizePolicy.Policy.Maximum, QSizePolicy.Policy.Fixed)
         super().__init__(widgets=[row, self.note], labels=False)
-        self.chooser.changed.connect(self._tell)
+        self.chooser.changed.connect(self._show_model)
         self.card.changed.connect(self._show_card)
         self._watch = FolderWatch(user_folder, self.refresh, self.chooser.native)
-        self._tell()
+        self._show_model()
 
     @property
     def model(self) -> Model | None:
@@ -78,13 +78,13 @@ class ModelSection(Container):  # type: ignore[type-arg]
             self._auto = None
         with self.chooser.changed.blocked():
             self.chooser.reset_choices()
-        self._tell()
+        self._show_model()
 
     def _choices(self, widget: Any) -> list[tuple[str, str]]:
         auto = f"automatic: {self._auto.name}" if self._auto else "automatic"
         return [(auto, _AUTOMATIC), *((name, name) for name in self.models)]
 
-    def _tell(self) -> None:
+    def _show_model(self) -> None:
         model = self.model
         self.card.enabled = model is not None
         lines = []
