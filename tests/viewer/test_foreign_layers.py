@@ -234,6 +234,19 @@ def test_table_and_csv_follow_the_layer(open_panel, answers, wait, tmp_path, how
         assert saved["WT"] == pytest.approx(table["WT"], rel=1e-3, abs=1e-3)
 
 
+def test_diameters_go_when_the_mask_gets_another_size(open_panel, answers, wait):
+    viewer, panel = open_panel()
+    one = head_case(spacing=(2.0, 1.0, 1.0))
+    (layer,) = show_case(viewer, one, mask_on(one))
+    panel.compare.diameters.run()
+    wait(lambda: panel.compare.diameters.found is not None)
+    viewer.add_points(np.zeros((1, 3)))  # which moves nothing
+    wait(lambda: panel.numbers.table.is_complete)
+    assert panel.compare.diameters.found is not None
+    layer.scale = (4.0, 1.0, 1.0)
+    wait(lambda: panel.compare.diameters.found is None)
+
+
 def test_a_moved_mask_is_written_where_it_lies(open_panel, answers, tmp_path):
     viewer, panel = open_panel()
     one = head_case(spacing=(2.0, 1.0, 1.0))

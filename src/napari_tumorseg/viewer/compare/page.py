@@ -15,7 +15,8 @@ from napari_tumorseg.viewer.compare.intensities_section import IntensitiesSectio
 from napari_tumorseg.viewer.compare.presets_section import PresetsSection
 from napari_tumorseg.viewer.compare.reference_section import ReferenceSection
 from napari_tumorseg.viewer.compare.times_section import TimesSection
-from napari_tumorseg.viewer.state.context import PanelContext, same_grid
+from napari_tumorseg.viewer.state.active_mask import same_grid
+from napari_tumorseg.viewer.state.context import PanelContext
 from napari_tumorseg.viewer.widgets.section import Section
 
 
@@ -34,6 +35,7 @@ class ComparePage(QObject):
         self.reference.view.opacity_changed.connect(self.presets.preset.note_opacity)
         context.active_mask.switched.connect(self._on_switched)
         context.active_mask.changed.connect(self._on_changed)
+        context.active_mask.placed.connect(self._on_placed)
 
     def parts(self) -> list[QWidget]:
         """Return the sections from top to bottom; call it once, since it creates widgets."""
@@ -77,6 +79,7 @@ class ComparePage(QObject):
         """Stop following the viewer."""
         self._context.active_mask.switched.disconnect(self._on_switched)
         self._context.active_mask.changed.disconnect(self._on_changed)
+        self._context.active_mask.placed.disconnect(self._on_placed)
         for section in (
             self.presets,
             self.reference,
@@ -96,6 +99,10 @@ class ComparePage(QObject):
         self.diameters.clear()
         self.intensities.clear()
         self.export.on_switched()
+
+    def _on_placed(self, layer: LabelsLayer) -> None:
+        for section in (self.reference, self.diameters, self.times, self.intensities):
+            section.clear()  # lengths on the previous grid
 
     def _on_changed(self, layer: LabelsLayer, change: Any) -> None:
         self.reference.on_changed()

@@ -249,7 +249,7 @@ class ActiveMask(MaskTracker):
 
     def _on_placement(self) -> None:
         grid = self.grid()
-        if grid is None or self._grid is None or not _same(grid, self._grid):
+        if grid is None or self._grid is None or not same_grid(grid, self._grid):
             self._grid = grid
             if self.layer is not None:
                 self.placed.emit(self.layer)
@@ -272,7 +272,8 @@ class ActiveMask(MaskTracker):
             self.renamed.emit(layer)
 
 
-def _same(one: Grid, other: Grid) -> bool:
+def same_grid(one: Grid, other: Grid) -> bool:
+    """Return whether two grids are identical, so that a length on one holds on the other."""
     return one.shape == other.shape and one.unit == other.unit and np.array_equal(one.affine, other.affine)
 
 

@@ -11,19 +11,17 @@ from napari.layers import Labels as LabelsLayer
 from napari.layers import Layer
 
 from napari_tumorseg.errors import InputError, TumorSegError
-from napari_tumorseg.geometry import Grid
 from napari_tumorseg.scan import Scan, Segmentation
 from napari_tumorseg.viewer.layers.edits import edits_of
 from napari_tumorseg.viewer.layers.from_layers import to_segmentation
 from napari_tumorseg.viewer.layers.inputs import case_of
 from napari_tumorseg.viewer.layers.origin import is_view
+from napari_tumorseg.viewer.state.active_mask import ActiveMask, same_grid
 from napari_tumorseg.viewer.state.conventions import segmentation_of
 from napari_tumorseg.viewer.widgets.reporting import errors_reported
 
 if TYPE_CHECKING:
     from napari import Viewer
-
-    from napari_tumorseg.viewer.state.active_mask import ActiveMask
 
 
 @dataclass(frozen=True, eq=False)
@@ -119,8 +117,3 @@ class PanelContext:
 def frozen(seg: Segmentation) -> Segmentation:
     """Return a segmentation with labels of its own, which no stroke changes."""
     return Segmentation(np.array(seg.labels), seg.grid, seg.convention, seg.name, seg.source, seg.provenance)
-
-
-def same_grid(one: Grid, other: Grid) -> bool:
-    """Return whether two grids are identical, so that a length on one holds on the other."""
-    return one.shape == other.shape and one.unit == other.unit and np.array_equal(one.affine, other.affine)
