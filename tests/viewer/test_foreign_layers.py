@@ -71,7 +71,7 @@ def test_a_result_belongs_to_the_images_that_a_script_added(open_panel, wait, sl
     assert content.scan is not None and content.scan.grid.same_space(content.seg.grid)
     panel.compare.diameters.run()
     panel.compare.intensities.run()
-    wait(lambda: panel.compare.diameters.found is not None and panel.compare.intensities.plot.rows)
+    wait(lambda: panel.compare.diameters.found is not None and panel.compare.intensities.found)
     assert panel.compare.diameters.found.midline is not None
     panel.compare.export.run(tmp_path)
     wait(lambda: "Saved" in panel.compare.export.note.value)
