@@ -409,9 +409,7 @@ def test_another_voxel_size_leaves_no_number_and_no_line_of_the_one_before(all_m
     at.viewer.layers.selection.active = at.mine
     at.measure()
     before = at.page.content().rano.lesions[0].longest.length_mm
-    at.mine.metadata["tumorseg"] = replace(
-        at.mine.metadata["tumorseg"], grid=found.seg.grid.with_spacing((5.0, 1.0, 1.0))
-    )
+    at.mine.scale = (5.0, 1.0, 1.0)
     assert before and at.page.content().rano is None and at.page.content().midline is None
 
 
