@@ -155,7 +155,7 @@ class SegmentPanel(QWidget):
         layout.addWidget(self.safety.bar)
         layout.addWidget(self.tabs, stretch=1)
         results = Section("Results", self.results)  # visible on every page
-        self.results.headed.connect(results.button.setText)
+        self.results.headed.connect(lambda text: results.button.setText(text))
         layout.addWidget(results)
         layout.addWidget(notice)
         self.setMinimumWidth(_LEAST_WIDTH)
