@@ -3,9 +3,10 @@
     python docs/strip_lgg.py kaggle_3m lgg_stripped
     tumorseg train --recipe brats-regions --data BRATS --data lgg_stripped -o runs/brats
 
-FLAIR and T1c of every patient who has both, the skull taken off by thresholds and erosion, slice by slice:
-crude, but good enough for slices that only teach. Their masks know the whole tumour alone. The voxel size is
-a guess (5 x 0.9 x 0.9 mm). Patients who are among the BraTS cases, too, are left out by name.
+FLAIR and T1c of every patient who has both, and T1 where there is one, the skull taken off by thresholds and
+erosion, slice by slice: crude, but good enough for slices that only teach. Their masks know the whole tumour
+alone. The voxel size is a guess (5 x 0.9 x 0.9 mm). Two patients who are among the BraTS cases, too, are left
+out by name; six more are BraTS2021_01476 to 01484 (see docs/models.md): keep both on one side of a split.
 """
 
 from __future__ import annotations
@@ -46,13 +47,13 @@ def write(case: CaseRef, folder: Path) -> str:
     scan, reference = case.load()
     if not {Role.FLAIR, Role.T1C} <= scan.roles.keys():
         return "has no T1c of its own"
-    flair, t1c = (scan.roles[role].data.astype(np.float32) for role in (Role.FLAIR, Role.T1C))
-    brain = strip(t1c) | (reference.labels > 0)
+    volumes = {role: image.data.astype(np.float32) for role, image in scan.roles.items()}
+    brain = strip(volumes[Role.T1C]) | (reference.labels > 0)
     if brain.sum() < LEAST * len(brain):
         return "left out: little brain was found"
     folder.mkdir(parents=True, exist_ok=True)
     affine = np.diag([-SPACING[2], -SPACING[1], SPACING[0], 1.0])
-    for name, data in (("flair", flair), ("t1c", t1c)):
+    for name, data in volumes.items():
         volume = (data * brain).transpose(2, 1, 0).astype(np.int16)
         nib.save(nib.Nifti1Image(volume, affine), folder / f"{case.name}_{name}.nii.gz")
     grid = Grid.from_codes(brain.shape, spacing=SPACING)
