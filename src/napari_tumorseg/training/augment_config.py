@@ -91,9 +91,19 @@ class Bias(_Chance):
 
 
 class ModalityDropout(_Chance):
-    """Remove modalities, down to one of the sets that the model accepts; substitutes take their place."""
+    """Remove modalities, down to one of the sets that the model accepts; substitutes take their place.
+
+    What a case never had stays missing, and a set that suffices is always left.
+
+    Attributes
+    ----------
+    sets : tuple of tuple of Role
+        Sets to draw from, instead of all that the model accepts. A set that is named twice is drawn twice as
+        often.
+    """
 
     kind: Literal["missing"]
+    sets: tuple[tuple[Role, ...], ...] = ()
 
 
 class ModalitySwap(_Chance):

@@ -87,6 +87,7 @@ class Augmenter:
     ) -> tuple[Array, Array]:
         """Return image (C, H, W), of background 0, and target (O, H, W) augmented; new pixels are 0."""
         tissue = (image != 0).any(axis=0, keepdims=True).astype(np.float32)  # it moves with the targets
+        there = image.any(axis=(1, 2), keepdims=True)  # a channel that is missing gets no noise
         both = np.concatenate([target, tissue])
         content = {"image": torch.from_numpy(image), "target": torch.from_numpy(both)}
         if copy:
@@ -94,7 +95,7 @@ class Augmenter:
         content = self._apply(0, content, (epoch, sample, copy))
         image, both = content["image"].numpy(), content["target"].numpy()
         if self.wanted.normalisation.background == "zero":
-            image = image * (both[-1:] > 0.5)
+            image = image * (both[-1:] > 0.5) * there
         return image, both[:-1]
 
     def rng(self, epoch: int, sample: int) -> np.random.Generator:

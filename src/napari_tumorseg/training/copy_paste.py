@@ -28,7 +28,8 @@ def paste(
 
     Notes
     -----
-    The tumour is pasted only where both slices have tissue, and blended at its border.
+    The tumour is pasted only where both slices have tissue, and blended at its border. Channels that only one
+    of the slices has are set to 0, so that no hole reveals the tumour.
     """
     offset = tuple(int(v) for v in rng.integers(-shift, shift + 1, size=2))
     other, more = (_moved(values, offset) for values in (other, more))
@@ -38,8 +39,10 @@ def paste(
     wanted = more.any(axis=0) & tissue
     if not wanted.any():
         return
+    image[~(image.any(axis=(1, 2)) & other.any(axis=(1, 2)))] = 0
     weight = np.clip(1 - ndimage.distance_transform_edt(~wanted) / _BLEND, 0, 1) * tissue
-    image += weight.astype(np.float32) * (other - image)
+    shared = image.any(axis=(1, 2))
+    image[shared] += weight.astype(np.float32) * (other - image)[shared]
     target[:, wanted] = more[:, wanted]
 
 

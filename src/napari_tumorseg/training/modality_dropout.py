@@ -26,8 +26,10 @@ class Modalities:
     def __init__(self, online: Sequence[Augmentation], wanted: Input) -> None:
         self.roles = wanted.roles
         self.substitute = wanted.substitute
-        self.sets = [set(roles) for roles in wanted.sufficient if set(roles) != set(wanted.roles)]
+        self.sufficient = [set(roles) for roles in wanted.sufficient]
         self.missing = next((a for a in online if isinstance(a, ModalityDropout)), None)
+        chosen = self.missing.sets if self.missing is not None else ()
+        self.sets = [set(roles) for roles in chosen or wanted.sufficient if set(roles) != set(wanted.roles)]
         self.mistaken = next((a for a in online if isinstance(a, ModalitySwap)), None)
 
     def change(
@@ -53,13 +55,16 @@ class Modalities:
                 target[:] = 0
                 return
         if self.missing is not None and self.sets and rng.random() < self.missing.probability:
-            kept = self.sets[int(rng.integers(len(self.sets)))]
-            self._give(image, background, [self._source(c, kept) for c in range(len(self.roles))])
+            there = {role for role, own in zip(self.roles, real, strict=True) if own}
+            sets = [kept for kept in self.sets if any(least <= kept & there for least in self.sufficient)]
+            if sets:
+                kept = sets[int(rng.integers(len(sets)))]
+                self._give(image, background, [self._source(c, kept) for c in range(len(self.roles))])
 
     def acquired(self, image: Array) -> list[bool]:
         """Tell for each role whether an unchanged slice has a channel of its own for it."""
         if self.mistaken is None:
-            return [True] * len(self.roles)
+            return [bool(image[c].any()) for c in range(len(self.roles))]  # zeros take the place of others
         other = image[self.roles.index(self.mistaken.instead_of)]
         return [not np.array_equal(image[c], other) for c in range(len(self.roles))]
 
