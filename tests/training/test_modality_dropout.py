@@ -66,6 +66,48 @@ def test_a_missing_modality_looks_as_in_inference(tmp_path: Path, stand_in: bool
         np.testing.assert_allclose(data[3, number]["image"], prepared.network_input(index), atol=2e-3)
 
 
+ZERO = {"method": "zscore", "statistics": "foreground", "background": "zero"}
+
+
+def test_something_that_suffices_is_always_left(tmp_path: Path) -> None:
+    folder = write_case(tmp_path / "data" / "one")
+    (folder / "x_t1c.nii.gz").unlink()
+    sets = [["flair"], ["t1c"], ["flair", "t1c"], ["t1", "t1c"]]
+    wanted = recipe({"kind": "missing"}, accepts=sets, substitute={}, normalisation=ZERO)
+    data = parts_of(tmp_path / "data", wanted, tmp_path / "cache").train_data
+    flair, t1c = (wanted.input.roles.index(role) for role in (Role.FLAIR, Role.T1C))
+    for epoch in range(8):
+        image = data[epoch, 1]["image"]
+        assert image[flair].any() and not image[t1c].any()
+
+
+def test_sets_named_twice_come_twice_as_often(tmp_path: Path) -> None:
+    write_case(tmp_path / "data" / "one")
+    drawn = {"kind": "missing", "sets": [["flair"], ["flair"], ["flair"], ["flair", "t1c"]]}
+    wanted = recipe(drawn, substitute={}, normalisation=ZERO)
+    data = parts_of(tmp_path / "data", wanted, tmp_path / "cache").train_data
+    t1, t1c = (wanted.input.roles.index(role) for role in (Role.T1, Role.T1C))
+    images = [data[epoch, 1]["image"] for epoch in range(80)]
+    assert not any(image[t1].any() for image in images)
+    assert 8 <= sum(image[t1c].any() for image in images) <= 32
+
+
+def test_a_channel_that_is_missing_stays_zero(tmp_path: Path) -> None:
+    folder = write_case(tmp_path / "data" / "one")
+    write_case(tmp_path / "data" / "two")
+    (folder / "x_t1.nii.gz").unlink()
+    loud = ({"kind": "paste", "shift": 2}, {"kind": "noise"}, {"kind": "gain", "offset": 0.3})
+    wanted = recipe(*loud, accepts=[["flair", "t1c"]], substitute={}, normalisation=ZERO)
+    data = parts_of(tmp_path / "data", wanted, tmp_path / "cache").train_data
+    t1, flair = (wanted.input.roles.index(role) for role in (Role.T1, Role.FLAIR))
+    for epoch in range(8):
+        for number, sample in enumerate(data.samples):
+            image = data[epoch, number]["image"]
+            assert image[flair].any()
+            if sample.case == 0:
+                assert not image[t1].any()
+
+
 def test_a_repeated_modality_is_no_mistake_whatever_comes_after(tmp_path: Path) -> None:
     write_case(tmp_path / "data" / "one", repeated=True)
     loud = ({"kind": "mistaken"}, {"kind": "gain", "factor": 0.3, "offset": 0.3}, {"kind": "noise"})
