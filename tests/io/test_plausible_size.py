@@ -12,6 +12,8 @@ import tifffile
 
 from napari_tumorseg import io
 from napari_tumorseg.errors import Remedy, remedy_of
+from napari_tumorseg.geometry import Grid
+from napari_tumorseg.io.plausible_size import plausible
 from napari_tumorseg.measurement import measure
 from tests.nifti_files import set_fields
 
@@ -54,6 +56,38 @@ def test_where_no_size_is_likely_none_is_known(tmp_path: Path, step: tuple) -> N
     seg = io.read_mask(save(tmp_path / "x_seg.nii", step), "binary")
     assert seg.grid.unit == "unknown"
     assert seg.warnings
+
+
+@pytest.mark.parametrize(
+    ("shape", "step"),
+    [
+        ((240, 240, 155), (1, 1, 0.05)),  # 8 mm from neck to crown
+        ((240, 240, 155), (1, 0.05, 1)),
+        ((30, 30, 30), (0.01, 0.01, 0.01)),
+        ((240, 240, 20), (0.2, 0.2, 8)),
+    ],
+)
+def test_each_axis_must_be_that_of_a_head(shape: tuple, step: tuple) -> None:
+    grid = Grid(shape[::-1], np.diag([*step[::-1], 1.0]))
+    found, warnings = plausible(grid, "x.nii")
+    assert found.unit == "unknown"
+    assert "volumes in mL are not known" in warnings[0]
+
+
+@pytest.mark.parametrize(
+    ("shape", "step"),
+    [
+        ((240, 240, 155), (1, 1, 1)),
+        ((160, 160, 16), (1, 1, 1)),  # a part of 16 slices
+        ((512, 512, 20), (0.43, 0.43, 6.5)),
+        ((256, 256, 3), (0.9, 0.9, 8)),
+        ((16, 16, 16), (1, 1, 1)),
+        ((512, 512, 1), (0.4, 0.4, 50)),  # the distance of slices says nothing about a single one
+    ],
+)
+def test_patches_and_thick_slices_are_left_as_they_are(shape: tuple, step: tuple) -> None:
+    grid = Grid(shape[::-1], np.diag([*step[::-1], 1.0]))
+    assert plausible(grid, "x.nii") == (grid, [])
 
 
 @pytest.mark.parametrize(

@@ -15,10 +15,12 @@ import numpy as np
 from napari_tumorseg.errors import Notice, Remedy
 from napari_tumorseg.geometry import Grid
 
-_VOXEL_MM = (0.01, 100.0)
+_VOXEL_MM = (0.05, 100.0)
 _SMALLEST_FIELD_MM, _LARGEST_FIELD_MM = 20.0, 1000.0
 _WHOLE_IMAGE = 32
-"""Voxels along an axis from which on an array is a whole image, and not a patch of one."""
+"""Voxels along an axis from which on it spans a whole image, and not a patch or a few thick slices."""
+
+_MOST_ANISOTROPIC = 25.0
 
 _LIKELY_VOXEL_MM = (0.2, 12.0)
 _LIKELY_FIELD_MM = (60.0, 500.0)
@@ -45,9 +47,9 @@ def plausible(grid: Grid, name: str) -> tuple[Grid, list[str]]:
     """
     if grid.unit != "mm" or _is_possible(grid.shape, grid.spacing):
         return grid, []
-    field = max(n * step for n, step in zip(grid.shape, grid.spacing, strict=True))
+    field = in_words([n * step for n, step in zip(grid.shape, grid.spacing, strict=True)])
     text = (
-        f"{name}: voxels of {in_words(grid.spacing)} and a field of view of {_number(field)} mm cannot be "
+        f"{name}: voxels of {in_words(grid.spacing)} and a field of view of {field} cannot be "
         "those of a head, so volumes in mL are not known"
     )
     factor = _likely_factor(grid)
@@ -69,17 +71,21 @@ def _number(value: float) -> str:
 def _is_possible(shape: Sequence[int], spacing: Sequence[float]) -> bool:
     if not all(_VOXEL_MM[0] <= step <= _VOXEL_MM[1] for step in spacing):
         return False
-    fields = [n * step for n, step in zip(shape, spacing, strict=True)]
-    return max(fields) <= _LARGEST_FIELD_MM and (
-        max(shape) < _WHOLE_IMAGE or max(fields) >= _SMALLEST_FIELD_MM
+    steps = [step for n, step in zip(shape, spacing, strict=True) if n > 1]
+    if steps and max(steps) > _MOST_ANISOTROPIC * min(steps):
+        return False
+    return all(
+        n * step <= _LARGEST_FIELD_MM and (n < _WHOLE_IMAGE or n * step >= _SMALLEST_FIELD_MM)
+        for n, step in zip(shape, spacing, strict=True)
     )
 
 
 def _likely_factor(grid: Grid) -> float | None:
     for factor in _FACTORS:
-        steps = np.asarray(grid.spacing) * factor
-        field = float(np.max(steps * grid.shape))
-        fits = bool(np.all((steps >= _LIKELY_VOXEL_MM[0]) & (steps <= _LIKELY_VOXEL_MM[1])))
+        steps = [step * factor for step in grid.spacing]
+        field = max(n * step for n, step in zip(grid.shape, steps, strict=True))
+        fits = all(_LIKELY_VOXEL_MM[0] <= step <= _LIKELY_VOXEL_MM[1] for step in steps)
+        fits = fits and _is_possible(grid.shape, steps)
         if fits and (max(grid.shape) < _WHOLE_IMAGE or _LIKELY_FIELD_MM[0] <= field <= _LIKELY_FIELD_MM[1]):
             return factor
     return None
