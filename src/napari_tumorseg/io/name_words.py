@@ -33,11 +33,17 @@ _SPELLINGS = tuple(
         (r"grad[\W_]*warp", " "),
         (r"synth[\W_]+(seg|sr)(?![a-z])", r" synth\1 "),
         (r"(?<![a-z0-9])w(?:ith)?[\W_]*(?:and)?[\W_]*w(?:ith)?[\W_]?o(?:ut)?(?![a-z0-9])", " both "),
+        (r"(?<![a-z])pre[\W_]*(?:and|und|et|e|y)?[\W_]*post(?![a-z])", " both "),
+        (r"[\u03b4\u2206]", " delta "),
+        (r"(?<=t1)w?[\s_]?\+(?![a-z0-9])(?![\s_]*(?:t[12]|fl|dwi|swi|pd))", " contrast "),
+        (r"(?<=t1)(w?[\W_]+)m\s?k(?![a-z0-9])", r"\1 contrast "),
+        (r"(?<=[\s_])-(?=(?:gd|gad|gado|km|mdc|ce|inj|[ck]ontraste?)(?![a-z]))", " minus "),
         (r"(?<![a-z0-9])w[/\\_\s]o(?![a-z0-9])", " without "),
         (r"(?<![a-z0-9])s/c(?![a-z0-9])", " without contrast "),
         (r"(?<![a-z0-9])c/c(?![a-z0-9])", " contrast "),
         (r"(?<![a-z0-9])c\s?\+|\+\s?c(?![a-z0-9])", " contrast "),
         (r"(?<![a-z0-9])c-(?=[\s_.]|$)|(?<=[\s_])-c(?![a-z0-9])", " without contrast "),
+        (r"(?<=[a-z])-(?=[\s_.]|$)", " negative "),
     )
 )
 """Spellings with punctuation that would be lost when a name is cut into words."""

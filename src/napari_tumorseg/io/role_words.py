@@ -42,24 +42,62 @@ GRADIENT_ECHO = _words(
 """With T2 these make a T2*-weighted image, which is no T2 to a model."""
 
 AGENTS = _words(
-    "gd gad gado gadolinium gadolinio gadolineo gadoterate gadovist gadavist dotarem magnevist multihance "
-    "prohance clariscan gbca gddtpa ce contrast contraste contrasto contraste kontrast kontrastu "
-    "kontrastmittel contrastmittel contrastmiddel km mkm nkm mdc mdk civ pdc enhanced enhancement enh inj "
-    "injection injecte injectee injected iniettato inyeccion wcontrast wgad wgd"
+    "gd gad gado gadolinium gadolinio gadolineo gadoterate gadoterat gadoteric gadoteridol gadobutrol "
+    "gadobenate gadobenat gadopentetate gadopentetat gadodiamide gadodiamid gadoversetamide gadoxetate "
+    "gadoxetat gadoxetic gadofosveset gadopiclenol gadovist gadavist gadograf dotarem dotagraf dotagita "
+    "artirem clariscan magnevist magnegita multihance prohance omniscan optimark primovist eovist ablavar "
+    "vasovist vueway elucirem dtpa dota bopta gddtpa gddota gbca cmdc ce contrast contraste contrasto "
+    "contraste kontrast kontrastu kontrastmittel contrastmittel contrastmiddel km mkm nkm mdc mdk civ pdc "
+    "enhanced enhancement enh inj injection injecte injectee injected iniettato inyeccion wcontrast wgad "
+    "wgd"
 )
 """Words for contrast agent."""
 
+AGENT_STEM = "gado"
+"""Any other word that begins with this is taken as an agent, with a note."""
+
+WITH_ALONE = _words("with avec mit con com met")
+"""At the end of a name these mean "with contrast agent", with a note."""
+
+DOUBTFUL = _words(
+    "agent dye bolus contr kontr gabe yes ja oui after nach apres dopo despues depois late delayed early "
+    "arterial venous uptake washout anreicherung"
+)
+DOUBTFUL_STEMS = (
+    "gad",
+    "gd",
+    "km",
+    "mdc",
+    "contras",
+    "kontras",
+    "inj",
+    "iniez",
+    "inyec",
+    "enhan",
+    "verstark",
+)
+"""Words beside a T1, and beginnings of words behind one, that may speak of contrast agent."""
+
 NEGATIONS = _words(
-    "without wo no non not un o ohne kein sans senza sin sem zonder uten utan uden bez nicht pre before "
-    "vor avant prima antes"
+    "without wo no non not un o ohne kein sans senza sin sem zonder uten utan uden bez nicht pre prae "
+    "pra before vor avant prima antes minus"
 )
 """Words that turn a word for contrast agent behind them into its opposite."""
+
+NEGATION_LETTERS = _words("s ss b")
+"""Abbreviated negations before a word for contrast agent: senza, sans, bez; in some languages "with"."""
+
+NEGATIONS_BEHIND = _words("neg negativ negative negativo negativa negatif minus nein none")
+"""Words that turn a word for contrast agent before them into its opposite; at its end the others do, too."""
+
+NEGATIONS_OF_TUMOUR = _words("non no not without")
+"""Words that turn a word for a tumour behind them into its opposite."""
 
 NEGATIONS_ALONE = _words("without wo ohne sans senza")
 """Negations that mean "without contrast agent" even where the agent is left out."""
 
 PLAIN = _words(
-    "plain native nativ nativo nativa natif unenhanced nonenhanced noncontrast precontrast okm basale"
+    "plain native nativ nativo nativa natif unenhanced nonenhanced noncontrast precontrast okm smdc basale"
 )
 """Words that say "without contrast agent" by themselves."""
 
@@ -72,7 +110,10 @@ TIMES = _words(
     "shunt ictal natal mortem partum trauma injury stroke baseline progression recurrence processed "
     "processing process proc day days week weeks month months year years hours"
 )
-"""Behind "pre" and "post" these tell a point in time, as in post-op."""
+"""Behind "pre", "post" and `TIMED` these tell a point in time, as in post-op."""
+
+TIMED = _words("pre post prae before vor avant prima antes after nach apres dopo despues depois")
+"""Words that tell a time if one of `TIMES` follows."""
 
 UNITS = _words("d day days w wk wks week weeks m mo mon month months y yr year years h hr hrs hour hours")
 """Behind a number these tell a time, too: post 3 months."""
@@ -96,9 +137,12 @@ DERIVED = _words(
     "angiogram angiography venogram venography localizer localiser scout survey calibration mip minip "
     "mips mrs svs csi spectroscopy ep2d epi diff diffusion jacobian deformation displacement warp ratio "
     "t1rho molli biasfield fieldmap voided synthsr entropy uncertainty saliency gradcam residual r2star "
-    "phase imaginary magnetization"
+    "phase imaginary magnetization difference"
 )
 """Words for what is measured or computed otherwise than as one of the four modalities."""
+
+DIFFERENCES = _words("minus sub diff delta")
+"""Between two modalities these make the difference of both."""
 
 OTHER_SCANS = _words("ct cta ctp pet spect us ultrasound xray dsa")
 """Other ways to make an image: contrast agent means nothing for MRI there."""
@@ -127,7 +171,8 @@ EXTRACTORS = _words(
 ANATOMY = _words(
     "ventricle ventricles ventricular cerebrum gm wm csf tissue skull head scalp face deface defacing "
     "hippocampus healthy vessel vessels eye eyes air white gray grey matter cerebellum brainstem thalamus "
-    "lobe ganglia hemisphere midline bone body foreground overlap fov atlas"
+    "lobe ganglia hemisphere midline bone body foreground background cavity overlap fov atlas "
+    "fast perfusion perf pwi"
 )
 """Words that make a mask one of something that is neither tumour nor brain."""
 
@@ -168,7 +213,8 @@ PREFIX_LETTERS = "rwmsn"
 """Letters that programs such as SPM put before the name of an image that they changed: ``rFLAIR``."""
 
 VOCABULARY = frozenset[str]().union(
-    SEQUENCES, PULSES, GRADIENT_ECHO, AGENTS, NEGATIONS, PLAIN, TIMES, TARGETS, REGISTERED, DERIVED,
-    OTHER_SCANS, PARCELLATIONS, BRAIN, BRAIN_ALONE, ANATOMY, TUMOUR, MASKS, TECHNIQUE, ("post",),
+    SEQUENCES, PULSES, GRADIENT_ECHO, AGENTS, NEGATIONS, NEGATIONS_BEHIND, PLAIN, TIMES, TARGETS,
+    REGISTERED, DERIVED, OTHER_SCANS, PARCELLATIONS, BRAIN, BRAIN_ALONE, ANATOMY, TUMOUR, MASKS,
+    TECHNIQUE, ("post",),
 )  # fmt: skip
 """All words that mean something."""

@@ -1,7 +1,8 @@
 """Grammar of image names: from the words of a file or channel name to its modality.
 
 BIDS entities come first: ``ce-`` is contrast agent, ``ses-`` is none. Then parcellations, masks, derived
-maps, sequences and contrast agent are looked for, in this order. `role_words` has the vocabulary.
+maps, sequences and contrast agent are looked for, in this order. `role_words` has the vocabulary,
+`contrast_words` the grammar of contrast agent.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from itertools import pairwise
 from typing import TypeVar
 
 from napari_tumorseg.io import role_words as w
+from napari_tumorseg.io.contrast_words import contrast_of, is_time
 from napari_tumorseg.io.name_words import words_of
 from napari_tumorseg.scan import MODALITIES, Role
 
@@ -74,7 +76,7 @@ def guess(name: str, masks: bool = True) -> RoleGuess:
     masks : bool
         Whether it may be a mask; false for what the voxels have shown to be an image.
     """
-    words = words_of(name)
+    words = _without_patient(words_of(name))
     if _TISSUE_MAP.search(name) or any(word in w.PARCELLATIONS for word in words):
         return RoleGuess(Role.OTHER)
     mask = _mask(words) if masks else None
@@ -83,6 +85,11 @@ def guess(name: str, masks: bool = True) -> RoleGuess:
     if _is_derived(words) or _INVERSION.search(name):
         return RoleGuess(Role.OTHER)
     return _modality(words)
+
+
+def is_bare_mask(name: str) -> bool:
+    """Tell whether a name says that it is a mask, and nothing more: ``MASK``, ``seg_1``."""
+    return all(word in w.MASKS or word.isdigit() for word in words_of(name))
 
 
 def settle(guesses: Mapping[K, RoleGuess]) -> dict[K, RoleGuess]:
@@ -111,6 +118,8 @@ def without_role(name: str) -> str:
     parts = re.split(r"([\W_]+)", name)
     words, joints = parts[::2], [*parts[1::2], ""]
     telling = [_tells(word, after) for word, after in zip(words, [*words[1:], ""], strict=True)]
+    if _names_patient(words_of(name)):
+        telling[0] = False
     kept = list(range(telling.index(True) if True in telling else len(words)))
     while kept and words[kept[-1]].lower() in w.TECHNIQUE:
         kept.pop()
@@ -125,7 +134,22 @@ def _tells(word: str, after: str) -> bool:
     pieces = words_of(word)
     if pieces and pieces[-1] in ("pre", "post") and after.lower() in w.TIMES:
         return False
-    return any(piece in _TELLING for piece in pieces) and not _is_time(pieces, 0)
+    return any(piece in _TELLING for piece in pieces) and not is_time(pieces, 0)
+
+
+def _without_patient(words: Sequence[str]) -> Sequence[str]:
+    return words[2:] if _names_patient(words) else words
+
+
+def _names_patient(words: Sequence[str]) -> bool:
+    """Tell whether a name begins with a tumour and its number as with a patient's: ``tumor_01_flair``.
+
+    A mask needs a number of two digits: ``seg_2_t1`` may be the second mask of a T1.
+    """
+    if len(words) < 3 or not words[1].isdigit():
+        return False
+    is_patient = words[0] in w.TUMOUR or (words[0] in w.MASKS and len(words[1]) > 1)
+    return is_patient and any(word in w.SEQUENCES or word in w.MASKS for word in words[2:])
 
 
 # --- masks and maps --------------------------------------------------------------------------
@@ -133,9 +157,12 @@ def _tells(word: str, after: str) -> bool:
 
 def _mask(words: Sequence[str]) -> Role | None:
     """Return what the words make a mask of; None if they do not speak of one."""
-    if any(word in w.TUMOUR for word in words) or ("o", "ot") in pairwise(words):
+    tumours = [i for i, word in enumerate(words) if word in w.TUMOUR]
+    if any(not _is_absent(words, i) for i in tumours) or ("o", "ot") in pairwise(words):
         return Role.TUMOUR_MASK  # VSD.Brain.XX.O.OT of BraTS 2015
     at = [i for i, word in enumerate(words) if word in w.MASKS]
+    if at and tumours:
+        return Role.OTHER
     if not at:
         alone = any(word in w.BRAIN_ALONE for word in words)
         return Role.BRAIN_MASK if alone else None
@@ -144,16 +171,23 @@ def _mask(words: Sequence[str]) -> Role | None:
     return Role.OTHER if any(word in w.ANATOMY for word in words) else Role.TUMOUR_MASK
 
 
+def _is_absent(words: Sequence[str], tumour: int) -> bool:
+    """Tell whether the words speak of what is no tumour: ``non_tumor_mask``, ``tumor_free_mask``."""
+    before = words[tumour - 1] if tumour else ""
+    return before in w.NEGATIONS_OF_TUMOUR or words[tumour + 1 : tumour + 2] == ["free"]
+
+
 def _is_of_brain(words: Sequence[str], mask: int) -> bool:
     """Tell whether a word for the brain stands before or right behind a word for a mask."""
-    tools = w.EXTRACTORS if words[mask] in ("mask", "masks") else ()
+    is_mask = words[mask] in ("mask", "masks")
+    tools = w.EXTRACTORS if is_mask else ()
     if mask + 1 < len(words) and words[mask + 1] in w.BRAIN:
         return words[mask + 1] in tools or words[mask + 1] not in w.EXTRACTORS
     for before in reversed(words[:mask]):
         if before in w.BRAIN:
             return before in tools or before not in w.EXTRACTORS
-        if before not in w.SEQUENCES and before not in w.TECHNIQUE:
-            return False
+        if not (before in w.TECHNIQUE or (before in w.SEQUENCES and is_mask)):
+            return False  # the "seg" of a brain's FLAIR is one of the tumour
     return False
 
 
@@ -161,9 +195,21 @@ def _is_derived(words: Sequence[str]) -> bool:
     """Tell whether the words are those of a map, another kind of scan, or a T2*-weighted image."""
     if any(word in w.DERIVED for word in words) or (words and words[-1] in ("sub", "ph")):
         return True
+    if any(_is_difference(words, i) for i in range(len(words))):
+        return True
     has_t2 = any(w.SEQUENCES.get(word) is Role.T2 for word in words)
     has_flair = any(w.SEQUENCES.get(word) is Role.FLAIR for word in words)
     return has_t2 and not has_flair and any(word in w.GRADIENT_ECHO for word in words)
+
+
+def _is_difference(words: Sequence[str], at: int) -> bool:
+    """Tell whether a word makes a difference of images: ``T1c_minus_T1``, ``delta_T1``, ``dT1``."""
+    before, after = (words[at - 1] if at else ""), (words[at + 1] if at + 1 < len(words) else "")
+    if words[at] == "delta":
+        return before in w.SEQUENCES or after in w.SEQUENCES
+    if words[at] == "d":
+        return after in w.SEQUENCES and not before.isdigit()
+    return words[at] in w.DIFFERENCES and before in w.SEQUENCES and after in w.SEQUENCES
 
 
 # --- modalities ------------------------------------------------------------------------------
@@ -225,20 +271,32 @@ def _pulse(words: Sequence[str]) -> RoleGuess:
 
 def _with_contrast(words: Sequence[str], plain: RoleGuess) -> RoleGuess:
     """Return a T1 as T1 or T1c, as the words for contrast agent say."""
-    contrast = _contrast(words)
+    contrast = contrast_of(words)
     if contrast.word == "":
-        return plain
+        return plain if plain.note else _doubted(words, plain)
     if contrast.is_both:
         return _contested(Role.T1, "the name says with and without contrast agent", Role.T1C)
     role = Role.T1C if contrast.given else Role.T1
-    if contrast.given and contrast.word == "post":
-        return _contested(role, "`post` alone", Role.T1)
+    other = Role.T1 if contrast.given else Role.T1C
+    if contrast.is_doubtful or (contrast.given and contrast.word == "post"):
+        return _contested(role, f"`{contrast.word}`" + (" alone" if contrast.given else ""), other)
     return RoleGuess(role, plain.note if role is plain.role else "")
+
+
+def _doubted(words: Sequence[str], plain: RoleGuess) -> RoleGuess:
+    """Return a T1 with a note if an unknown word beside it may speak of contrast agent."""
+    first = next((i for i, word in enumerate(words) if word in w.SEQUENCES or word in w.PULSES), 0)
+    for i, word in enumerate(words):
+        is_stem = i > first and word not in w.VOCABULARY and word.startswith(w.DOUBTFUL_STEMS)
+        if is_stem or (word in w.DOUBTFUL and not is_time(words, i)):
+            note = f"{Role.T1.title}, though `{word}` may mean contrast agent"
+            return RoleGuess(Role.T1, note, Role.T1C)
+    return plain
 
 
 def _contrast_alone(words: Sequence[str]) -> RoleGuess:
     """Return what words for contrast agent mean where no sequence is named: a T1, as a rule."""
-    contrast = _contrast(words)
+    contrast = contrast_of(words)
     if (
         contrast.word in ("", *w.PLAIN - {"precontrast", "noncontrast"}, *w.NEGATIONS_ALONE)
         or contrast.is_both
@@ -251,65 +309,3 @@ def _contested(role: Role, why: str, otherwise: Role) -> RoleGuess:
     return RoleGuess(
         role, f"{role.title} because of {why}" if "`" in why else f"{role.title}: {why}", otherwise
     )
-
-
-# --- contrast agent --------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class _Contrast:
-    """Contrast agent as the words tell it; `word` is empty where none does."""
-
-    given: bool = False
-    word: str = ""
-    is_both: bool = False
-
-
-def _contrast(words: Sequence[str]) -> _Contrast:
-    """Return what the words tell of contrast agent; plain words win over "post" alone."""
-    hint = [c for i in range(len(words)) if (c := _contrast_at(words, i)) is not None]
-    strong = [c for c in hint if c.word not in ("pre", "post")]
-    if "both" in words and not [c for c in hint if c.word != "both"]:
-        return _Contrast(word="both", is_both=True)
-    return (strong or hint or [_Contrast()])[-1]
-
-
-def _contrast_at(words: Sequence[str], at: int) -> _Contrast | None:
-    word = words[at]
-    if word in w.AGENTS:
-        return _agent(words, at)
-    if word in ("pre", "post"):
-        leads = _is_time(words, at) or _next(words, at) in w.AGENTS
-        return None if leads else _Contrast(word == "post", word)
-    if word in w.PLAIN:
-        return _Contrast(word=word)
-    if word in w.NEGATIONS_ALONE and _next(words, at) not in w.AGENTS:
-        return _Contrast(word=word)
-    if word == "c" and "t1" in (*words[max(at - 1, 0) : at], *words[at + 1 : at + 2]):
-        return _Contrast(True, word)
-    return None
-
-
-def _agent(words: Sequence[str], at: int) -> _Contrast | None:
-    """Return whether contrast agent was given: not behind a negation, unknown behind "with and without"."""
-    before = next((word for word in reversed(words[:at]) if word not in w.FILLERS), "")
-    if before == "both":
-        return None
-    return _Contrast(before not in w.NEGATIONS, words[at])
-
-
-def _next(words: Sequence[str], at: int) -> str:
-    return next((word for word in words[at + 1 :] if word not in w.FILLERS), "")
-
-
-def _is_time(words: Sequence[str], at: int) -> bool:
-    """Tell whether "pre" or "post" tells a time: an operation, a therapy or a number of months follows."""
-    if at >= len(words) or words[at] not in ("pre", "post"):
-        return False
-    after = [*words[at + 1 : at + 3], "", ""]
-    number = re.match(r"\d*", after[0])
-    assert number is not None
-    if not number.group():
-        return after[0] in w.TIMES
-    unit = after[0][number.end() :] or after[1]
-    return unit in w.UNITS or unit in w.TIMES
