@@ -16,6 +16,7 @@ from napari_tumorseg import io
 from napari_tumorseg.errors import ChoiceNeededError, InputError
 from napari_tumorseg.io.dataset import DataSet
 from napari_tumorseg.io.discovery import find_cases
+from napari_tumorseg.io.nifti_groups import source_of
 from tests.nifti_files import labels_like, save_nifti
 
 SHAPE = (8, 9, 10)
@@ -182,6 +183,39 @@ def test_the_folder_tells_where_the_file_does_not(tmp_path: Path) -> None:
     assert roles(tmp_path) == {"AX_T1_POST_GAD": "t1c", "Sag FLAIR": "flair"}
 
 
+def test_a_clear_folder_wins_over_a_contested_file(tmp_path: Path) -> None:
+    for word in ("flair", "t1", "t1c"):
+        image(tmp_path / "P9" / word / "P9_post.nii.gz")
+    assert io.list_cases(tmp_path) == ["P9"]
+    assert sorted(roles(tmp_path).values()) == ["flair", "t1", "t1c"]
+
+
+def test_the_only_image_of_a_folder_is_what_the_folder_says(tmp_path: Path) -> None:
+    image(tmp_path / "P9" / "t1" / "P9_t1_post.nii.gz")
+    image(tmp_path / "P9" / "flair" / "P9_flair_post.nii.gz")
+    assert sorted(roles(tmp_path).values()) == ["flair", "t1"]
+
+
+def test_two_images_of_a_folder_are_told_apart_by_their_own_names(tmp_path: Path) -> None:
+    paths = [image(tmp_path / "P8" / "t1" / f"{word}.nii.gz") for word in ("T1", "T1_post")]
+    assert [source_of(path, tmp_path / "P8").name for path in paths] == ["T1", "T1_post"]
+
+
+def test_a_mere_mask_in_a_folder_of_brain_masks(tmp_path: Path) -> None:
+    for number, word in enumerate(("T1", "FLAIR"), 1):
+        image(tmp_path / "EGD-0001" / f"{number}_{word}" / "NIFTI" / f"{word}.nii.gz")
+    save_nifti(tmp_path / "EGD-0001" / "5_BRAINMASK" / "NIFTI" / "MASK.nii.gz", labels_like(SHAPE, (0, 1)))
+    labels(tmp_path / "EGD-0001" / "6_MASK" / "NIFTI" / "MASK.nii.gz")
+    assert io.open_case(tmp_path).brain_mask is not None
+    assert masks(tmp_path) == ["MASK"]
+
+
+def test_a_seg_of_a_brain_image_in_a_folder_named_like_a_file(tmp_path: Path) -> None:
+    image(tmp_path / "P7" / "P7_flair.nii" / "00000057_brain_flair.nii")
+    labels(tmp_path / "P7" / "P7_seg.nii" / "00000057_brain_flair_seg.nii")
+    assert masks(tmp_path) == ["00000057_brain_flair_seg"]
+
+
 def test_sequence_folders_of_several_patients(tmp_path: Path) -> None:
     for word in ("flair", "t1ce"):
         for patient in ("P1", "P2"):
@@ -312,6 +346,43 @@ def test_the_plain_image_wins_over_its_processed_copy(tmp_path: Path) -> None:
     }  # fmt: skip
     assert "U-4_T1_bias is not used: it is a processed copy of U-4_T1" in case.warnings
     assert case.scan().roles.keys() == {"t1", "t1c", "flair"}
+
+
+@pytest.mark.parametrize(
+    ("used", "left", "others"),
+    [
+        ("T1_reg", "T1", ("FLAIR",)),
+        ("T1", "T1_brain", ("FLAIR",)),
+        ("T1_brain", "T1", ("FLAIR_brain",)),
+        ("T1_brain", "T1", ()),
+        ("T1", "T1_MNI", ("FLAIR",)),
+        ("T1_bet_reg", "T1", ("FLAIR_bet",)),
+        ("T1", "T1_norm", ("FLAIR",)),
+    ],
+)
+def test_of_an_image_and_its_copy_the_better_suited_one_is_used(
+    tmp_path: Path, used: str, left: str, others: tuple[str, ...]
+) -> None:
+    for name in (used, left, *others):
+        image(tmp_path / "P9" / f"{name}.nii.gz")
+    case = io.open_case(tmp_path)
+    assert [i.name for i in case.images if str(i.role) == "t1"] == [used]
+    assert any(w.startswith(f"{left} is not used") for w in case.warnings)
+
+
+def test_a_difference_is_no_second_image(tmp_path: Path) -> None:
+    for name in ("T1", "T1c", "T1c_minus_T1"):
+        image(tmp_path / "P9" / f"{name}.nii.gz")
+    assert roles(tmp_path) == {"T1": "t1", "T1c": "t1c", "T1c_minus_T1": "other"}
+
+
+def test_numbered_tumours_are_patients(tmp_path: Path) -> None:
+    for number in ("01", "02"):
+        image(tmp_path / f"tumor_{number}_flair.nii.gz")
+        labels(tmp_path / f"tumor_{number}_seg.nii.gz")
+    assert io.list_cases(tmp_path) == ["tumor_01", "tumor_02"]
+    assert roles(tmp_path, "tumor_02") == {"tumor_02_flair": "flair"}
+    assert masks(tmp_path, "tumor_02") == ["tumor_02_seg"]
 
 
 @pytest.mark.parametrize("patients", [1, 2])

@@ -8,9 +8,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from napari_tumorseg.io.folder import Folder
 from napari_tumorseg.io.formats import NIFTI, stem
 from napari_tumorseg.io.name_words import words_of
-from napari_tumorseg.io.roles import RoleGuess, guess, settle, without_role
+from napari_tumorseg.io.roles import RoleGuess, guess, is_bare_mask, settle, without_role
 from napari_tumorseg.scan import MODALITIES, Role
 
 _VARIANT_WORDS = frozenset(
@@ -20,6 +21,28 @@ _VARIANT_WORDS = frozenset(
     }
 )
 """Words by which the name of a processed copy differs from that of its image, as in ``T1_bias``."""
+
+_REGISTERED_WORDS = frozenset({"reg", "registered", "coreg", "coregistered", "aligned"})
+"""Words for a copy on the grid of the other images, which is better suited than its original."""
+
+_PREPARED_WORDS = frozenset(
+    {
+        *("brain", "bet", "hdbet", "synthstrip", "skullstrip", "skullstripped", "stripped", "strip", "robex"),
+        *(
+            "deepbet",
+            "extracted",
+            "resampled",
+            "resliced",
+            "mni",
+            "mni152",
+            "space",
+            "warped",
+            "iso",
+            "final",
+        ),
+    }
+)
+"""Words for a copy that suits the other images only if they are prepared likewise."""
 
 _FAST_PARTS = ("_pveseg", "_pve_0", "_mixeltype", "_seg_0")
 """Endings of what FSL's FAST writes beside ``X_seg``, which is a map of tissues then."""
@@ -36,22 +59,40 @@ class Source:
 def source_of(path: Path, case_folder: Path) -> Source:
     """Return a file with the name that tells its role; folders are looked at up to the case's own."""
     own = stem(path)
-    if guess(own).role is not Role.OTHER:
-        return Source(path, own)
-    for folder in path.parents:
-        if folder == case_folder or case_folder not in folder.parents:
-            break
-        name = stem(folder) if NIFTI.matches(folder) else folder.name
-        if guess(name).role is not Role.OTHER:
+    for name in _folder_names(path, case_folder):
+        if _gives_way(path, guess(name)):
             return Source(path, name)
     return Source(path, own)
+
+
+def _folder_names(path: Path, case_folder: Path) -> list[str]:
+    """Return the names of the folders between a file and its case's that tell a role, the nearest first."""
+    inside = [folder for folder in path.parents if case_folder in folder.parents]
+    names = [stem(folder) if NIFTI.matches(folder) else folder.name for folder in inside]
+    return [name for name in names if guess(name).role is not Role.OTHER]
+
+
+def _gives_way(path: Path, folder: RoleGuess) -> bool:
+    """Tell whether the name of a file says less than that of its folder.
+
+    A contested word yields to a clear modality, unless the folder holds several images of one sequence
+    (``t1/T1.nii``, ``t1/T1_post.nii``); a mere ``MASK`` yields to a folder of brain masks.
+    """
+    own = guess(stem(path))
+    if own.role is Role.OTHER:
+        return True
+    if own.role is Role.TUMOUR_MASK:
+        return folder.role is Role.BRAIN_MASK and is_bare_mask(stem(path))
+    if not own.note or folder.note or folder.role not in MODALITIES:
+        return False
+    return own.otherwise is Role.OTHER or len(Folder.of(path.parent).nifti) == 1
 
 
 def roles_of(sources: Sequence[Source], case: str) -> dict[Source, RoleGuess]:
     """Return the roles of the files of one case, as their names tell them together.
 
     Contested words give way to clear ones, FAST's map of tissues is no tumour, and of an image and its
-    processed copy (``T1`` and ``T1_bias``) the plain one keeps the role.
+    processed copy (``T1`` and ``T1_bias``) the one that suits the other images keeps the role.
     """
     found = {source: guess_in_case(source.name, case) for source in sources}
     names = {source.name for source in sources}
@@ -138,16 +179,30 @@ def _is_ambiguous(sources: Sequence[Source], case: str) -> bool:
 
 
 def _without_variants(guesses: Mapping[Source, RoleGuess]) -> dict[Source, RoleGuess]:
-    """Return the roles with `Role.OTHER` for processed copies of images that are there themselves."""
+    """Return the roles with `Role.OTHER` for the less suited of an image and its processed copy."""
     found = dict(guesses)
-    for source, hint in guesses.items():
-        rivals = [s for s, g in guesses.items() if g.role is hint.role and s.name != source.name]
-        plain = next((r for r in rivals if _is_variant(source.name, r.name)), None)
-        if hint.role in MODALITIES and plain is not None:
-            found[source] = RoleGuess(Role.OTHER, f"a processed copy of {plain.name}")
+    images = {s: g.role for s, g in guesses.items() if g.role in MODALITIES}
+    for source, role in images.items():
+        others = [set(words_of(s.name)) for s, r in images.items() if r is not role]
+        shared = frozenset[str]().union(*others)
+        for rival in (s for s, r in images.items() if r is role and s.name != source.name):
+            if (extra := _added_words(rival.name, source.name)) and not _is_better(extra, shared):
+                found[source] = RoleGuess(Role.OTHER, f"a processed copy of {rival.name}")
+            elif (extra := _added_words(source.name, rival.name)) and _is_better(extra, shared):
+                found[source] = RoleGuess(Role.OTHER, f"what {rival.name} was made from")
     return found
 
 
-def _is_variant(name: str, plain: str) -> bool:
+def _added_words(plain: str, name: str) -> frozenset[str]:
+    """Return the words by which a name differs from that of its original; none if it is no copy of it."""
     more, less = Counter(words_of(name)), Counter(words_of(plain))
-    return not less - more and bool(more - less) and set(more - less) <= _VARIANT_WORDS
+    extra = frozenset(more - less)
+    is_copy = not less - more and extra <= _VARIANT_WORDS | _REGISTERED_WORDS | _PREPARED_WORDS
+    return extra if is_copy else frozenset()
+
+
+def _is_better(extra: frozenset[str], shared: frozenset[str]) -> bool:
+    """Tell whether a copy suits the other images better: registered to them, or prepared as they are."""
+    if extra & _VARIANT_WORDS:
+        return False
+    return extra <= _REGISTERED_WORDS or not shared or bool(extra & _PREPARED_WORDS & shared)

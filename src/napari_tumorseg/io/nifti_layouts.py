@@ -196,6 +196,8 @@ def _is_sequence(name: str) -> bool:
 
 def _agree(folder: str, source: Source) -> bool:
     """Tell whether a file may be the sequence that its folder is named by, as far as its own name tells."""
+    if source.name == folder:
+        return True
     folder_role, own = guess(folder).role, guess(stem(source.path)).role
     return own in (folder_role, Role.OTHER) or {own, folder_role} <= {Role.T1, Role.T1C} or own in _MASK_ROLES
 
