@@ -32,7 +32,7 @@ COMMANDS = [
     (page, line.partition("#")[0].strip())
     for page in PAGES
     for code in blocks(page, "sh")
-    for line in code.splitlines()
+    for line in code.replace("\\\n", " ").splitlines()
     if line.startswith("tumorseg ")
 ]
 
@@ -47,6 +47,12 @@ def workplace(tmp_path, monkeypatch) -> Path:
         shutil.copy(file, target / file.name.replace(source.name, CASE))
     monkeypatch.chdir(tmp_path)
     return tmp_path
+
+
+def test_every_block_states_its_language() -> None:
+    for page in PAGES:
+        fences = re.findall(r"^ *```(.*)$", page.read_text(encoding="utf-8"), re.MULTILINE)
+        assert all(fences[::2]), page.name
 
 
 def test_there_are_blocks() -> None:
