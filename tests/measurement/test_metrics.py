@@ -25,7 +25,9 @@ def test_each_metric_states_its_definition_and_direction(name):
     metric = METRICS[name]
     assert metric.definition and metric.tip.startswith(metric.definition)
     assert metric.tip.endswith(("is better", "near zero"))
-    assert name.endswith(f"_{metric.unit.lower()}".replace("%", "percent")) or not metric.unit
+    endings = {"mm": "_mm", "mL": "_ml", "%": "_percent"}
+    named = "".join(unit for unit, ending in endings.items() if name.endswith(ending))
+    assert named == metric.unit
 
 
 def test_hd95_names_its_convention():
