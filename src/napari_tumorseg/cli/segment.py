@@ -49,7 +49,7 @@ def segment(
 ) -> None:
     """Segment a case: write the mask on the scan's own grid and print the volumes."""
     from napari_tumorseg.inference import ScanAnalysis, Settings, choose_model
-    from napari_tumorseg.io.side_files import check_no_inputs, input_files
+    from napari_tumorseg.io.side_files import input_files
     from napari_tumorseg.measurement import measure
     from napari_tumorseg.models import get_model
     from napari_tumorseg.regions import check_conversion, get_convention
@@ -64,16 +64,10 @@ def segment(
         check_conversion(get_convention(chosen.card.output.scheme), wanted)
     if probabilities:
         files += [targets.folder / f"{scan.case}_prob_{n}.nii.gz" for n in chosen.card.output.names]
-    _check(targets, files, overwrite)
-    check_no_inputs(files, input_files(opened, paths))
-    settings = Settings(
-        device=device,
-        flip=flip,
-        threshold=threshold,
-        post=parse_post(post, chosen.card),
-        slices=parse_slices(slices),
-        probabilities=True,  # few bytes a voxel: they tell how sure the model is
-    )
+    _check(targets, files, input_files(opened, paths), overwrite)
+    settings = Settings(device, flip=flip, threshold=threshold, post=parse_post(post, chosen.card))
+    # probabilities take few bytes a voxel and show how sure the model is
+    settings = replace(settings, slices=parse_slices(slices), probabilities=True)
     result = _segmented(scan, chosen, settings, analysis, quiet or as_json)
     converted = result.in_convention(wanted) if wanted else result
     measurements = measure(converted)
@@ -171,10 +165,10 @@ def _targets(
     return Targets(mask, tuple(masks), side, folder, is_folder, picture, csv, lgg), [*masks, side, *others]
 
 
-def _check(targets: Targets, files: list[Path], overwrite: bool) -> None:
-    """Check before any work is done that every file can be written at the end."""
+def _check(targets: Targets, files: list[Path], inputs: list[Path], overwrite: bool) -> None:
+    """Check before any work is done that every file can be written at the end, and is no input."""
     from napari_tumorseg.errors import OutputError
-    from napari_tumorseg.io.side_files import check_replaceable
+    from napari_tumorseg.io.side_files import check_no_inputs, check_replaceable
 
     double = next((p for n, p in enumerate(files) if p in files[:n]), None)
     if double:
@@ -187,6 +181,7 @@ def _check(targets: Targets, files: list[Path], overwrite: bool) -> None:
     there = next(p for p in (targets.folder, *targets.folder.absolute().parents) if p.exists())
     if not there.is_dir() or not os.access(there, os.W_OK):
         raise OutputError(f"the folder {targets.folder} cannot be made; choose another one")
+    check_no_inputs(files, inputs)
 
 
 def run_with_progress(
