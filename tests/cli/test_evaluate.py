@@ -43,7 +43,7 @@ def test_the_main_job(tumorseg: Run, model: Path, data: Path, tmp_path: Path) ->
     assert dice(out) == [1.0, 0.5]
     for words in ("Per case, in 3-D", "Over all cases", "Slice by slice", "2 of 2 cases", "cases a minute"):
         assert words in done.out
-    assert "does not tell which cases it was trained on" in done.err
+    assert "does not list the cases it was trained on" in done.err
 
 
 def test_nothing_is_overwritten(tumorseg: Run, model: Path, data: Path, tmp_path: Path) -> None:

@@ -55,7 +55,7 @@ def test_train_install_evaluate(
         "--leave-out",
         "TCGA-AA-0003",
     )
-    assert code == 0 and "research use only" in told and "7 cases" not in told
+    assert code == 0 and "Research use only" in told and "7 cases" not in told
     assert get_model("mine").origin == "user"
     split = json.loads((tmp_path / "run" / "split.json").read_text())
     assert split["test"] == ["TCGA_AA_0003_20000101"]

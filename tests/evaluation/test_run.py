@@ -115,7 +115,7 @@ def test_a_lone_image_of_unknown_modality_is_what_the_model_needs(
     found = evaluate(model, folder)
     assert not found.failures
     assert [case.rows[0].volume.dice for case in found.cases] == [1.0]
-    assert "the only image tells no modality and is taken for FLAIR" in found.cases[0].warnings
+    assert "the modality of the only image is not stated; it is taken for FLAIR" in found.cases[0].warnings
 
 
 def test_an_image_of_unknown_modality_is_not_guessed_by_a_model_of_two(tmp_path: Path) -> None:

@@ -115,7 +115,7 @@ def test_whole_tumour_where_nothing_enhances():
     assert found.notes == ("there is no enhancing tumour, so WT was measured",)
     found = rano(segmentation([(1, (1, 6), (4, 30), (4, 40))], convention="binary"))
     assert found.region == "WT"
-    assert "tell no enhancing tumour" in found.notes[0]
+    assert "have no enhancing tumour" in found.notes[0]
 
 
 def test_a_region_that_is_asked_for():

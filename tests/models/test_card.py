@@ -209,7 +209,7 @@ def test_the_card_for_people(tmp_path: Path) -> None:
         "Limits: l",
     ):
         assert part in text
-    assert text.endswith("Research use only. Not for diagnosis.")
+    assert text.endswith("Research use only, not for diagnosis.")
     assert "Cite" not in card_of().as_text()
 
 

@@ -35,7 +35,7 @@ from tests.builders import card_of
 CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
 SHAPE = (9, 40, 44)
 EVIL = "<script>alert(1)</script><img src=x onerror=alert(1)>\"'&amp;</style></title>"
-NOTICE = "Research use only. Not for diagnosis."
+NOTICE = "Research use only, not for diagnosis."
 PROVENANCE = {
     "created": "2026-01-05T10:11:12+00:00",
     "model": {"name": "tiny", "version": "3", "sha256": "ab" * 32, "licence": "BSD"},

@@ -194,9 +194,9 @@ def test_a_page_without_cases(found: Evaluation) -> None:
     assert "cancelled after 0 of 4 cases" in html
 
 
-def test_a_card_that_does_not_tell(found: Evaluation) -> None:
-    assert "does not tell" not in page(found)
-    assert "does not tell" in page(replace(found, model={**found.model, "trained_on_told": False}))
+def test_a_card_without_a_list_of_training_cases(found: Evaluation) -> None:
+    assert "does not list the cases" not in page(found)
+    assert "does not list the cases" in page(replace(found, model={**found.model, "trained_on_told": False}))
 
 
 def test_pictures_show_the_case_and_not_another(found: Evaluation) -> None:

@@ -63,7 +63,7 @@ def test_it_says_what_is_shown(texts):
     case = scan()
     picture = overlay(case, mask(case))
     assert picture.mode == "RGB"
-    assert "Research use only - not for diagnosis" in texts
+    assert "Research use only, not for diagnosis." in texts
     assert "case 1" in texts
     assert "FLAIR, axial slices seen from the feet" in texts
     assert "WT whole tumour 0.480 mL" in texts

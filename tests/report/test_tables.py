@@ -199,7 +199,14 @@ def test_csv_states_diameters_and_their_outline_in_the_row_of_the_region():
     assert float(enhancing["rano_sum_of_products_mm2"]) == pytest.approx(lesion.product_mm2, abs=1e-3)
     assert enhancing["rano_slice"] == "1"
     assert all(table["WT"][column] == "" for column in table["WT"] if column.startswith("rano_"))
-    assert not any(column.startswith("rano_") for column in rows(to_csv(measure(seg)))[0])
+
+
+def test_csv_has_the_same_columns_whether_diameters_were_measured_or_not():
+    seg = ring()
+    without, measured = rows(to_csv(measure(seg))), rows(to_csv(measure(seg), diameters=[rano(seg)]))
+    assert list(without[0]) == list(measured[0])
+    assert all(row[column] == "" for row in without for column in row if column.startswith("rano_"))
+    assert any(row["rano_longest_mm"] for row in measured)
 
 
 def test_json_states_diameters_and_their_outline():

@@ -135,7 +135,7 @@ def test_a_mask_that_was_made_elsewhere_is_not_replaced(new_panel, tmp_path, com
     viewer.layers.selection.active = mine
     (tmp_path / "case_seg.nii.gz").write_bytes(b"true")
     panel.compare.export._context.safely(lambda: panel.compare.export.run(tmp_path))()
-    assert "case_seg.nii.gz is there and may be the true mask" in complaints[0]
+    assert "case_seg.nii.gz exists and may be the true mask" in complaints[0]
     assert [p.name for p in tmp_path.iterdir()] == ["case_seg.nii.gz"]
 
 

@@ -14,12 +14,12 @@ from qtpy.QtGui import QGuiApplication
 from napari_tumorseg.errors import InputError
 from napari_tumorseg.inference.settings import Progress
 from napari_tumorseg.measurement import measure
+from napari_tumorseg.notice import RESEARCH_USE
 from napari_tumorseg.regions import CONVENTIONS
 from napari_tumorseg.scan import Role, Segmentation
 from napari_tumorseg.viewer.layers.from_layers import to_segmentation
 from napari_tumorseg.viewer.layers.origin import origin_of
 from napari_tumorseg.viewer.readers import read_layers
-from napari_tumorseg.viewer.results.section import NOTICE
 from napari_tumorseg.viewer.segment.options_section import SLICE
 from napari_tumorseg.viewer.widgets import ask
 from tests.viewer.conftest import NEEDS_SCREEN, case, grid, image
@@ -318,7 +318,7 @@ def test_the_panel_says_what_it_is_for(open_panel):
     from qtpy.QtWidgets import QLabel
 
     _, panel = open_panel()
-    assert NOTICE in [label.text() for label in panel.findChildren(QLabel)]
+    assert RESEARCH_USE in [label.text() for label in panel.findChildren(QLabel)]
     assert "no image layer" in panel.runs.status.value
 
 
@@ -429,7 +429,7 @@ def test_the_table_can_be_copied_and_saved(open_panel, slow_run, wait, tmp_path)
     assert lines[1].endswith("First slice\tLast slice\tLongest diameter (mm)")
     assert {len(line.split("\t")) for line in lines[1:-1]} == {7}
     assert len(lines) == 3 + len(panel.results.rows)
-    assert lines[-1] == NOTICE
+    assert lines[-1] == RESEARCH_USE
     panel.save_table(tmp_path / "numbers.csv")
     wait(lambda: (tmp_path / "numbers.csv").exists())
     assert "volume_ml" in (tmp_path / "numbers.csv").read_text()

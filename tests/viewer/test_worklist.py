@@ -136,7 +136,7 @@ def test_the_next_day_goes_on_where_this_one_stopped(section, wait, tmp_path, ne
     again.open_folder(tmp_path / "study")
     wait(lambda: again.worklist is not None)
     assert shown(again) == {"a": SIGNS[State.SEGMENTED], "b": SIGNS[State.CORRECTED], "c": SIGNS[State.DONE]}
-    assert "Go on with a" in again.note.value
+    assert "Continue with a" in again.note.value
     again.open_case("b")
     wait(lambda: again.current == "b")
     mask = panel.active_mask.layer
@@ -630,13 +630,13 @@ def test_the_next_day_goes_on_with_the_last_folder(section, wait, new_panel, tmp
     wait(lambda: section.current == "b")
     _, panel = new_panel()
     tomorrow = panel.cases
-    assert not tomorrow.go_on.isHidden() and tomorrow.go_on.text() == "Go on with study"
+    assert not tomorrow.go_on.isHidden() and tomorrow.go_on.text() == "Continue with study"
     assert str(tmp_path / "study_masks") in tomorrow.go_on.toolTip()
     tomorrow.go_on.click()
     wait(lambda: tomorrow.worklist is not None)
     assert tomorrow.go_on.isHidden()
     assert shown(tomorrow) == {"a": SIGNS[State.DONE], "b": SIGNS[State.NEW], "c": SIGNS[State.NEW]}
-    assert "Go on with b" in tomorrow.note.value
+    assert "Continue with b" in tomorrow.note.value
     tomorrow.next.click()
     wait(lambda: tomorrow.current == "b")
 

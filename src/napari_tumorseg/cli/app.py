@@ -12,13 +12,14 @@ from napari_tumorseg.cli.exits import EXIT_CODES, code_of
 from napari_tumorseg.cli.options import CommandWithSteps
 from napari_tumorseg.cli.wording import worded
 from napari_tumorseg.errors import DeviceError, TumorSegError
+from napari_tumorseg.notice import RESEARCH_USE
 
 _CODES = "\n\n".join(f"{code}  {meaning}" for code, meaning in EXIT_CODES.items())
 _CANCELLED = "cancelled; nothing was written"
 
 app = typer.Typer(
     name="tumorseg",
-    help="Brain-tumour segmentation in MRI. Research use only, not for diagnosis.",
+    help=f"Brain-tumour segmentation in MRI. {RESEARCH_USE}",
     epilog=f"Exit codes:\n\n{_CODES}",
     no_args_is_help=True,
     add_completion=False,
@@ -49,7 +50,7 @@ def _common(
         False, "--version", callback=_version, is_eager=True, help="Show the version."
     ),
 ) -> None:
-    """Brain-tumour segmentation in MRI. Research use only, not for diagnosis."""
+    """Accept the options that no command needs."""
 
 
 def main() -> None:

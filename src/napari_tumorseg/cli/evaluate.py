@@ -57,10 +57,9 @@ def evaluate(
 
     _check_choices(slices, part, lesions)
     chosen = get_model(model)
+    steps = _post(post, no_post, chosen.card)
     settings = EvaluationSettings(
-        inference=Settings(
-            device=device, flip=flip, threshold=threshold, post=_post(post, no_post, chosen.card)
-        ),
+        inference=Settings(device=device, flip=flip, threshold=threshold, post=steps),
         slices="tumour" if slices == "tumour" else "all",
         at_network_size=at_network_size,
         labels=labels,
@@ -150,7 +149,7 @@ def _tell_before(planned: Plan, part: str) -> None:
         )
     if not planned.model.card.about.trained_on:
         notes.append(
-            f"the card of {planned.model.name} does not tell which cases it was trained on; some may be here"
+            f"the card of {planned.model.name} does not list the cases it was trained on; some may be here"
         )
     if part == "validation":
         notes.append("the validation part may have chosen the checkpoint: its scores flatter the model")

@@ -127,7 +127,7 @@ def _show(summary: dict[str, Any]) -> None:
         screen.print(f"       {_in_words(image)}", markup=False)
     for mask in summary["masks"]:
         fits = ", ".join(mask["schemes_that_fit"]) or "none"
-        convention = mask["scheme"] or f"not named by the file; fits {fits}"
+        convention = mask["scheme"] or f"not stated in the file; fits {fits}"
         screen.print(f"mask {mask['name']}: labels {mask['labels']}, convention {convention}", markup=False)
     if summary["brain_mask"]:
         screen.print(f"brain mask {summary['brain_mask']}", markup=False)

@@ -8,6 +8,7 @@ import typer
 
 from napari_tumorseg.cli import options
 from napari_tumorseg.cli.output import console, show_json, show_warnings
+from napari_tumorseg.notice import RESEARCH_USE
 
 
 def models(
@@ -41,5 +42,5 @@ def models(
         )
     screen = console()
     screen.print(table)
-    screen.print("Research use only, not for diagnosis; weights carry the licence shown.")
+    screen.print(f"{RESEARCH_USE} The weights have the licence shown.")
     screen.print(f"Models of your own are looked for in {user_folder()}", markup=False)

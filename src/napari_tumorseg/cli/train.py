@@ -11,6 +11,7 @@ import typer
 from napari_tumorseg.cli import options
 from napari_tumorseg.cli.output import console
 from napari_tumorseg.cli.wording import worded
+from napari_tumorseg.notice import RESEARCH_USE
 
 if TYPE_CHECKING:
     from napari_tumorseg.models import Model
@@ -68,7 +69,7 @@ def train(
             case_names=not no_case_names,
             report=report,
         )
-    report(f"the model is {made.weights}; research use only, not for diagnosis")
+    report(f"the model is {made.weights}. {RESEARCH_USE}")
     if install:
         _install(made, output, name, report)
 
@@ -107,7 +108,7 @@ def _check_name(name: str | None, run: Path, report: Report) -> None:
         return
     export.check_name(name, run)
     if export.hides_builtin(name):
-        report(f"the model will stand before the built-in {name}; --name calls it otherwise")
+        report(f"the model replaces the built-in {name} in the list; choose another name with --name")
 
 
 def _install(made: Model, run: Path, name: str | None, report: Report) -> None:
@@ -116,7 +117,7 @@ def _install(made: Model, run: Path, name: str | None, report: Report) -> None:
 
     if is_first():
         put = export.install(made, run, name)
-        report(f"and {put.name} is in the viewer's list now; `tumorseg evaluate --model {put.name}` tests it")
+        report(f"{put.name} is now in the viewer's list; `tumorseg evaluate --model {put.name}` tests it")
 
 
 def _refuse_ignored(given: dict[str, object]) -> None:
@@ -124,7 +125,7 @@ def _refuse_ignored(given: dict[str, object]) -> None:
     ignored = [option for option, value in given.items() if value not in (None, [])]
     if ignored:
         raise typer.BadParameter(
-            f"--resume goes on as the training began, so {', '.join(ignored)} cannot be given with it"
+            f"{', '.join(ignored)} cannot be given with --resume, which keeps the settings of the training"
         )
 
 
@@ -140,7 +141,7 @@ def _recipe(
     from napari_tumorseg.training.recipe import load_recipe, parse_recipe
 
     if name_or_path is None or not data:
-        raise InputError("a training needs --recipe and --data, or --resume to go on with one")
+        raise InputError("a training needs --recipe and --data, or --resume to continue one")
     part = [] if fold is None else [f"split.fold={fold}"]
     chosen = load_recipe(name_or_path, [*(changes or ()), *part])
     if not name:

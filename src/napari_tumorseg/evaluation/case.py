@@ -129,7 +129,7 @@ class CaseScorer:
         known = as_wanted(scan, alone[0]) if len(alone) == 1 else scan
         if known is scan:
             return scan
-        warning = f"the only image tells no modality and is taken for {alone[0][0].title}"
+        warning = f"the modality of the only image is not stated; it is taken for {alone[0][0].title}"
         return replace(known, warnings=(*scan.warnings, warning))
 
     def _segment(self, scan: Scan) -> Generator[Done, None, Segmentation]:

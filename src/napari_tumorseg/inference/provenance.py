@@ -16,6 +16,7 @@ from napari_tumorseg.geometry import Array
 from napari_tumorseg.inference.settings import Settings
 from napari_tumorseg.models.card import ModelCard
 from napari_tumorseg.models.store import Model
+from napari_tumorseg.notice import RESEARCH_USE
 from napari_tumorseg.post_settings import PostSettings
 from napari_tumorseg.scan import Scan
 
@@ -51,7 +52,7 @@ def provenance_of(
     """
     return {
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
-        "purpose": "research use only, not for diagnosis",
+        "purpose": RESEARCH_USE,
         "model": _about_model(model),
         "settings": _about_settings(model.card, settings, post, device, flip),
         "inputs": _about_inputs(scan, model.card),

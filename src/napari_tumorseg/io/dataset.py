@@ -29,7 +29,7 @@ _PATIENTS = (
 
 
 def patient_of(name: str) -> str:
-    """Return whom a case is of, as far as its name tells: the same in every layout and at every time.
+    """Return the patient of a case as far as its name shows: the same in every layout and at every time.
 
     ``TCGA_DU_7294_19890104`` and ``TCGA-DU-7294/brain_extracted`` are one patient, and so are
     ``BraTS-GLI-00005-100`` and ``BraTS-GLI-00005-101``, all ``sub-01_...``, and what lies in one folder of a
@@ -44,7 +44,7 @@ def patient_of(name: str) -> str:
 
 
 def as_wanted(scan: Scan, roles: Sequence[Role]) -> Scan:
-    """Return the scan with its only image in the only role that is wanted, where nothing tells its own.
+    """Return the scan with its only image in the only role that is wanted, where its own is not stated.
 
     Pairs of an image and a mask in HDF5 say nothing of the modality; a model that takes just one is meant.
     """
@@ -101,7 +101,7 @@ class CaseRef:
         Parameters
         ----------
         labels : str, optional
-            Label convention of masks that do not tell theirs.
+            Label convention of masks that do not state it.
         same_voxels : bool
             Take files of equal shape voxel for voxel, whatever their affines say.
 
@@ -214,5 +214,6 @@ class DataSet:
         known = {case.case: case for case in self.cases}
         missing = [name for name in names if not fitting_names(list(known), name)]
         if missing:
-            raise InputError(f"the data hold no case {missing[0]} ({len(missing)} of {len(names)} missing)")
+            lacking = f"{len(missing)} of {len(names)} missing"
+            raise InputError(f"the data contain no case {missing[0]} ({lacking})")
         return DataSet(tuple(known[pick_case(list(known), name, self.cases[0].path)] for name in names))

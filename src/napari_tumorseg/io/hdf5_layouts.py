@@ -95,7 +95,9 @@ def figshare(group: h5.Group, name: str) -> Case:
         else ((), [])
     )
     masks = tuple(replace(mask, convention=CONVENTIONS["binary"]) for mask in masks)
-    notes += ["taken as axial T1c; some slices of this data set are coronal or sagittal, which no file says"]
+    notes += [
+        "taken as axial T1c; some slices of this data set are coronal or sagittal, but no file states it"
+    ]
     return Case(name, (image,), masks, layout="MATLAB slice (Figshare)", warnings=(*notes, *bad))
 
 
@@ -225,7 +227,7 @@ def generic(group: h5.Group, name: str, dataset: str | None = None) -> Case:
     Raises
     ------
     ChoiceNeededError
-        If several datasets could be the image and their names do not tell modalities apart.
+        If several datasets could be the image and their names do not distinguish modalities.
     """
     pictures, mask_names = _split(group)
     chosen = _choose(group, pictures, dataset)

@@ -345,7 +345,7 @@ def _native(array: Array) -> Array:
 def _warn_of_values(array: Array, path: Path, warnings: list[str]) -> None:
     low, high = array.min(), array.max()  # NaN if there is one
     if low == high:
-        warnings.append(f"{path.name} is constant ({low}); there is nothing to see in it")
+        warnings.append(f"{path.name} is constant ({low})")
     elif array.dtype.kind == "f" and not (np.isfinite(low) and np.isfinite(high)):
         bad = int(array.size - np.isfinite(array).sum())
         warnings.append(f"{path.name} has {bad} voxels that are not numbers; they are taken as background")

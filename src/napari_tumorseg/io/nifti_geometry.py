@@ -100,9 +100,9 @@ def _affine(header: Any, shape: tuple[int, ...], path: Path, warnings: list[str]
     sform, qform = _sform(header, scale), _qform(header, zooms, scale)
     has_s, has_q = int(header["sform_code"]) > 0, int(header["qform_code"]) > 0
     if has_s and sform is None:
-        warnings.append(f"{path.name}: its sform is not a usable matrix and is passed over")
+        warnings.append(f"{path.name}: its sform is not a usable matrix and is ignored")
     if has_q and qform is None:
-        warnings.append(f"{path.name}: its qform (quaternion, voxel sizes) is not usable and is passed over")
+        warnings.append(f"{path.name}: its qform (quaternion, voxel sizes) is not usable and is ignored")
     if has_s and sform is not None:
         if has_q and qform is not None:
             _warn_of_difference(sform, qform, shape, path, warnings)

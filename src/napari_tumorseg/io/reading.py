@@ -101,7 +101,7 @@ def read(
     same_voxels : bool
         Take images of equal shape voxel for voxel, whatever their affines say.
     spacing : tuple of float, optional
-        Voxel size (Z, Y, X) in mm, for files that do not tell theirs.
+        Voxel size (Z, Y, X) in mm, for files that do not store it.
 
     Examples
     --------

@@ -211,7 +211,7 @@ def _region(seg: Segmentation, wanted: str | None) -> tuple[str, list[str]]:
             raise InputError(f"{seg.convention.name} has no region {wanted!r}; it has {', '.join(regions)}")
         return wanted, []
     if "ET" not in regions:
-        return "WT", [f"the labels ({seg.convention.title}) tell no enhancing tumour, so WT was measured"]
+        return "WT", [f"the labels ({seg.convention.title}) have no enhancing tumour, so WT was measured"]
     if not any((seg.labels == value).any() for value in regions["ET"]):
         return "WT", ["there is no enhancing tumour, so WT was measured"]
     return "ET", []

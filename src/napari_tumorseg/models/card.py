@@ -14,6 +14,7 @@ from pydantic import Field, ValidationError, field_validator, model_validator
 
 from napari_tumorseg.errors import ModelError
 from napari_tumorseg.models.architectures import ARCHITECTURES
+from napari_tumorseg.notice import RESEARCH_USE
 from napari_tumorseg.post_settings import PostSettings
 from napari_tumorseg.regions import CONVENTIONS
 from napari_tumorseg.scan import MODALITIES, Role
@@ -249,7 +250,7 @@ class ModelCard(TomlTable):
             lines += [f"{title}: {text}"] if text else []
         lines.append(f"Licence: {self.about.licence}")
         lines += [f"Cite: {self.about.citation}"] if self.about.citation else []
-        lines.append("Research use only. Not for diagnosis.")
+        lines.append(RESEARCH_USE)
         return "\n".join(lines)
 
 

@@ -14,6 +14,7 @@ from napari_tumorseg.measurement.laterality import Laterality
 from napari_tumorseg.measurement.rano import Rano
 from napari_tumorseg.measurement.volumes import Measurements
 from napari_tumorseg.models.card import ModelCard
+from napari_tumorseg.notice import RESEARCH_USE
 from napari_tumorseg.report import case_tables
 from napari_tumorseg.report.case_figures import diameter_figures, distribution_charts, montage
 from napari_tumorseg.report.case_origin import origin
@@ -22,7 +23,6 @@ from napari_tumorseg.report.tables import summary
 from napari_tumorseg.report.text import capital
 from napari_tumorseg.scan import MODALITIES, Scan, Segmentation
 
-NOTICE = "Research use only. Not for diagnosis."
 _TIMES = " \N{MULTIPLICATION SIGN} "
 
 
@@ -107,7 +107,7 @@ def case_page(report: CaseReport) -> str:
         "case.html",
         "case.css",
         title=f"{scan.case}: tumour segmentation",
-        notice=NOTICE,
+        notice=RESEARCH_USE,
         heading=_heading(scan),
         summary=capital(summary(report.measurements)),
         facts="; ".join(_facts(scan, seg)),

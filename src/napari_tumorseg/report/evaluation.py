@@ -10,6 +10,7 @@ from napari_tumorseg.evaluation.result import Evaluation
 from napari_tumorseg.evaluation.scores import CaseScores, RowScores
 from napari_tumorseg.evaluation.statistics import unseen_first
 from napari_tumorseg.measurement.metrics import METRICS, NONE, in_table
+from napari_tumorseg.notice import RESEARCH_USE
 from napari_tumorseg.regions import REGION_NAMES, get_convention
 from napari_tumorseg.report.charts import BarGroup, Curve, Series, bars, curves
 from napari_tumorseg.report.evaluation_summary import slice_tables, volume_tables
@@ -23,7 +24,6 @@ from napari_tumorseg.report.evaluation_tables import (
 )
 from napari_tumorseg.report.learning import Learning
 from napari_tumorseg.report.page import Head, HtmlTable, data_url, render
-from napari_tumorseg.report.tables import NOTICE
 from napari_tumorseg.report.text import count, number
 
 _CURVES = {"train_loss": ("train loss", "#0072B2"), "val_loss": ("val loss", "#D55E00")}
@@ -78,7 +78,7 @@ def page(found: Evaluation, pictures: Sequence[Picture] = (), learning: Learning
         "evaluation.html",
         "evaluation.css",
         title=f"Evaluation of {found.model['name']}",
-        notice=NOTICE,
+        notice=RESEARCH_USE,
         intro=_intro(found),
         facts="; ".join(f"{k} {v}" for k, v in _facts(found).items() if v not in (None, "")),
         warnings=list(_warnings(found)),
@@ -141,7 +141,7 @@ def _warnings(found: Evaluation) -> Iterator[str]:
         marked = f"{count(len(found.trained_on), 'case')} marked {DAGGER}"
         yield f"{marked} {were} trained on: such scores prove nothing."
     if not found.model.get("trained_on_told"):
-        yield "The model's card does not tell which cases it was trained on; some of these may be."
+        yield "The model's card does not list the cases it was trained on; some of these may be among them."
     if found.failed:
         yield f"{count(len(found.failed), 'case')} could not be evaluated; see the list below."
 

@@ -15,7 +15,8 @@ from napari_tumorseg.evaluation.settings import AT_NETWORK_SIZE, CONVENTIONS, Sl
 from napari_tumorseg.evaluation.slicewise import confusions
 from napari_tumorseg.evaluation.statistics import EVERY, UNSEEN, RegionSummary, groups
 from napari_tumorseg.measurement.metrics import LESION_METRICS, METRICS, NONE, SLICE_METRICS, in_table
-from napari_tumorseg.report.tables import NOTICE, cell, jsonable
+from napari_tumorseg.notice import RESEARCH_USE
+from napari_tumorseg.report.tables import cell, jsonable
 from napari_tumorseg.report.text import shortened
 
 if TYPE_CHECKING:
@@ -71,7 +72,7 @@ def summary_json(found: Evaluation) -> str:
     variants = found.settings.variants
     content = {
         "format": FORMAT,
-        "notice": NOTICE,
+        "notice": RESEARCH_USE,
         "created": found.created,
         "model": found.model,
         "data": found.data,
@@ -175,7 +176,7 @@ def _screen_table(title: str, headings: Sequence[str], notes: str) -> Table:
     from rich import box
     from rich.table import Table
 
-    caption = f"{notes}\n{NOTICE}" if notes else NOTICE
+    caption = f"{notes}\n{RESEARCH_USE}" if notes else RESEARCH_USE
     table = Table(title=title, caption=caption, box=box.SIMPLE_HEAD, padding=(0, 0, 0, 1), pad_edge=False)
     for heading in headings:
         words = heading in ("case", "region", "over")

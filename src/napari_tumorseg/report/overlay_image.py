@@ -11,8 +11,8 @@ from PIL import Image, ImageDraw
 
 from napari_tumorseg.errors import OutputError
 from napari_tumorseg.io.atomic import atomic_path, check_target
+from napari_tumorseg.notice import RESEARCH_USE
 from napari_tumorseg.report.montage import GAP, INK, PAPER, Tiles, draw_tiles, font, outermost
-from napari_tumorseg.report.tables import NOTICE
 from napari_tumorseg.report.text import amount
 from napari_tumorseg.scan import Scan, Segmentation
 
@@ -116,7 +116,7 @@ def _page(tiles: Tiles, title: str, legend: Iterable[_Entry]) -> Image.Image:
         _draw_entry(draw, entry, x, y)
     if tiles.remark:
         draw.text((_MARGIN, end + 8), tiles.remark, fill=_WARNING, font=font(17))
-    draw.text((_MARGIN, foot - 24), NOTICE, fill=_WARNING, font=font(20))
+    draw.text((_MARGIN, foot - 24), RESEARCH_USE, fill=_WARNING, font=font(20))
     return page
 
 

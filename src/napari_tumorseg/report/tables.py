@@ -14,6 +14,7 @@ import numpy as np
 
 from napari_tumorseg.measurement import OUTLINES, Agreement, Measurements, Rano, RegionStats
 from napari_tumorseg.measurement.metrics import METRICS, NONE, in_table
+from napari_tumorseg.notice import RESEARCH_USE
 from napari_tumorseg.regions import get_convention
 from napari_tumorseg.report.text import (
     COMPONENTS,
@@ -30,7 +31,6 @@ from napari_tumorseg.report.text import (
 if TYPE_CHECKING:
     from rich.table import Table
 
-NOTICE = "Research use only - not for diagnosis"
 _MOST_LESIONS = 5
 _FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n")
 
@@ -72,17 +72,16 @@ def to_csv(*measurements: Measurements, diameters: Sequence[Rano] = ()) -> str:
     *measurements : Measurements
         One case, or several for one table.
     diameters : sequence of Rano, optional
-        Of the same cases. They add columns, filled in the row of the region that was measured: the slice and
-        both diameters of the largest lesion, and the sum of products of the measurable ones.
+        Of the same cases. They fill the last columns in the row of the region that was measured: the slice
+        and both diameters of the largest lesion, and the sum of products of the measurable ones.
     """
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow((*_COLUMNS, *(_DIAMETERS if diameters else ())))
+    writer.writerow((*_COLUMNS, *_DIAMETERS))
     each: Sequence[Rano | None] = diameters or [None] * len(measurements)
     for m, found in zip(measurements, each, strict=True):
         for row in m.rows:
-            values = [*_values(m, row), *(_diameters(found, row) if found else ())]
-            writer.writerow([cell(value) for value in values])
+            writer.writerow([cell(value) for value in (*_values(m, row), *_diameters(found, row))])
     return text.getvalue()
 
 
@@ -93,7 +92,7 @@ def to_json(
     diameters: Rano | None = None,
 ) -> str:
     """Return measurements and their provenance; numbers that JSON cannot hold become null."""
-    plain = {**m.to_dict(), "provenance": jsonable(provenance or {}), "notice": NOTICE}
+    plain = {**m.to_dict(), "provenance": jsonable(provenance or {}), "notice": RESEARCH_USE}
     if agreed is not None:
         plain["agreement"] = agreed.to_dict()
     if diameters is not None:
@@ -110,7 +109,7 @@ def to_rich(m: Measurements) -> Table:
     size = "" if m.unit == "mm" else "; voxel size unknown: no mL, no mm"
     # Text, since names from files might hold what rich takes for markup
     components = f"components: {COMPONENTS}\n" if any(row.components > 1 for row in m.rows) else ""
-    caption = Text(f"{components}{NOTICE}{size}")
+    caption = Text(f"{components}{RESEARCH_USE}{size}")
     table = Table(title=Text(f"{m.case} ({convention})"), caption=caption)
     table.add_column("region")
     for column in ("mL", "voxels", "components", "slices", "longest diameter (mm)"):
@@ -130,7 +129,7 @@ def diameters_table(found: Rano) -> Table:
     left = len(found.lesions) - _MOST_LESIONS
     more = f"and {count(left, 'smaller lesion')}\n" if left > 0 else ""
     title = f"Diameters of {found.case or 'the mask'} on axial slices ({found.region}{outline})"
-    table = Table(title=Text(title), caption=f"{more}{NOTICE}")
+    table = Table(title=Text(title), caption=f"{more}{RESEARCH_USE}")
     for heading in ("lesion", "slice", "longest (mm)", "perpendicular (mm)", f"product ({SQUARE_MM})"):
         table.add_column(heading, justify="right")
     for lesion in found.lesions[:_MOST_LESIONS]:
@@ -146,7 +145,7 @@ def agreement_table(a: Agreement) -> Table:
     from rich.text import Text
 
     metrics, hd95 = in_table(METRICS, "agreement"), METRICS["hd95_mm"]
-    table = Table(title=Text(compared(a)), caption=f"{hd95.title}: {hd95.definition}\n{NOTICE}")
+    table = Table(title=Text(compared(a)), caption=f"{hd95.title}: {hd95.definition}\n{RESEARCH_USE}")
     table.add_column("region")
     for metric in metrics.values():
         table.add_column(metric.column, justify="right")
@@ -198,9 +197,9 @@ def _values(m: Measurements, row: RegionStats) -> list[Any]:
     return [*region, *size, *places]
 
 
-def _diameters(found: Rano, row: RegionStats) -> list[Any]:
-    """Return the cells of `_DIAMETERS`; empty ones in the row of another region."""
-    if row.name != found.region or row.kind != "region":
+def _diameters(found: Rano | None, row: RegionStats) -> list[Any]:
+    """Return the cells of `_DIAMETERS`; empty ones where nothing was measured, and for other regions."""
+    if found is None or row.name != found.region or row.kind != "region":
         return [None] * len(_DIAMETERS)
     if not found.lesions:
         return [found.outline, None, None, None, None, _rounded(found.sum_of_products_mm2)]

@@ -154,7 +154,7 @@ def resume(
     named = {n.partition("#")[0] for n in (*data_split.train, *data_split.validation)}
     gone = named - {case.name for case in cases}
     if gone:
-        raise InputError(f"{run} was trained with {sorted(gone)[0]}, which the data no longer hold")
+        raise InputError(f"{run} was trained with {sorted(gone)[0]}, which the data no longer contain")
     names = case_names and about.get("case_names", True)
     if is_first():
         write_text(run / RUN, json.dumps({**about, "case_names": names}, indent=2), overwrite=True)
@@ -180,7 +180,7 @@ def _check_devices(run: Path, machine: ComputeSettings) -> None:
     saved = checkpoints.latest(run)
     if saved is not None and saved.devices not in (None, machine.world):
         raise InputError(
-            f"{run} was begun on {saved.devices} devices and cannot be continued on {machine.world}",
+            f"{run} was started on {saved.devices} devices and cannot be continued on {machine.world}",
             remedy=Remedy.CHANGE_DEVICES,
         )
 

@@ -67,7 +67,7 @@ def divided(
     missing = absent(slices_of, recipe.split)
     for name in leave_out:
         if name in missing:
-            raise InputError(f"the data hold no case {name} to leave out", remedy=Remedy.CHANGE_LEFT_OUT)
+            raise InputError(f"the data contain no case {name} to leave out", remedy=Remedy.CHANGE_LEFT_OUT)
     for part, named in (("testing", recipe.split.test), ("validation", recipe.split.validation)):
         wanted = [name for name in named if name not in leave_out]
         lacking = [name for name in wanted if name in missing]

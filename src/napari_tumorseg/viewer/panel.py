@@ -11,6 +11,7 @@ from napari.utils.notifications import show_info, show_warning
 from qtpy.QtCore import QEvent, QSize, QTimer
 from qtpy.QtWidgets import QFrame, QLabel, QScrollArea, QStyle, QTabWidget, QVBoxLayout, QWidget
 
+from napari_tumorseg.notice import RESEARCH_USE
 from napari_tumorseg.viewer.autosave.manager import AutosaveManager
 from napari_tumorseg.viewer.cases.page import WorklistPage
 from napari_tumorseg.viewer.compare.page import ComparePage
@@ -23,7 +24,7 @@ from napari_tumorseg.viewer.layers.upright import Upright
 from napari_tumorseg.viewer.layers.views import remove_views
 from napari_tumorseg.viewer.preferences import preferences
 from napari_tumorseg.viewer.results.control import ResultsControl
-from napari_tumorseg.viewer.results.section import NOTICE, ResultsSection
+from napari_tumorseg.viewer.results.section import ResultsSection
 from napari_tumorseg.viewer.segment.page import SegmentPage
 from napari_tumorseg.viewer.state.active_mask import ActiveMask
 from napari_tumorseg.viewer.state.context import PanelContext
@@ -147,7 +148,7 @@ class SegmentPanel(QWidget):
         self._add_page("Correct", [*self.correct.parts(), Section("Keys", _keys_help(), is_open=False)])
         self._add_page("Compare", self.compare.parts())
         self._add_page("Cases", [self.cases])
-        notice = QLabel(NOTICE)
+        notice = QLabel(RESEARCH_USE)
         notice.setStyleSheet("font-style: italic; padding: 4px;")
         notice.setWordWrap(True)
         layout = QVBoxLayout(self)

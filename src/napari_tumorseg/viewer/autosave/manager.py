@@ -93,7 +93,7 @@ class AutosaveManager(QObject):
             before = self._active_mask.layer
             for mask in unsaved:
                 save(mask.layer)
-            self._active_mask.activate(before)  # a mask saved to a file becomes active
+            self._active_mask.activate(before)  # saving activates the mask
             return Answer.CANCEL if any(mask.edits.unsaved for mask in unsaved) else answer
         if answer is Answer.DISCARD:
             for mask in unsaved:

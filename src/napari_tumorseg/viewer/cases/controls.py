@@ -31,7 +31,7 @@ class CaseControls(QWidget):
         self.save = QPushButton("Save mask")
         self.save.setToolTip("Keep the active mask beside the others; the case stays on the list")
         self.done = QPushButton("Done, next")
-        self.done.setToolTip("Keep the active mask, mark the case as done and go on with the next one to do")
+        self.done.setToolTip("Keep the active mask, mark the case as done and open the next one to do")
         self.note = Note()
         self._lay_out()
 
@@ -39,7 +39,7 @@ class CaseControls(QWidget):
         """Offer to go on with the worklist of the last session, if there is one."""
         self.go_on.setVisible(last is not None)
         if last is not None:
-            self.go_on.setText(f"Go on with {last.cases.name}")
+            self.go_on.setText(f"Continue with {last.cases.name}")
             self.go_on.setToolTip(f"The folder of last time: {last.cases}\nMasks: {last.output}")
 
     def show_worklist(self, worklist: Worklist | None, cases: Path | None, has_case: bool) -> None:

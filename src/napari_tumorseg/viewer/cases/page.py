@@ -189,7 +189,7 @@ class WorklistPage(CaseControls):
         first = worklist.next(None, _LEFT_TO_DO)
         if first is not None and self.current is None:
             self._select(first.name)
-            self.note.value += f"Go on with {first.name}: click it, or press {NEXT_CASE.shown_key}."
+            self.note.value += f"Continue with {first.name}: click it, or press {NEXT_CASE.shown_key}."
 
     def _on_opened(self, opened: Opened) -> None:
         viewer, added = self._context.viewer, []

@@ -12,6 +12,7 @@ from qtpy.QtCore import QObject
 from qtpy.QtGui import QGuiApplication
 
 from napari_tumorseg.measurement import Measurements, RegionStats
+from napari_tumorseg.notice import RESEARCH_USE
 from napari_tumorseg.regions import get_convention
 from napari_tumorseg.report import summary
 from napari_tumorseg.report.text import millilitres
@@ -22,7 +23,7 @@ from napari_tumorseg.viewer.layers.inputs import folder_of
 from napari_tumorseg.viewer.layers.origin import is_result, origin_of
 from napari_tumorseg.viewer.results.live_table import LiveRow, LiveTable
 from napari_tumorseg.viewer.results.measuring import Measuring
-from napari_tumorseg.viewer.results.section import NOTICE, ResultsSection, TableText
+from napari_tumorseg.viewer.results.section import ResultsSection, TableText
 from napari_tumorseg.viewer.state import saving
 from napari_tumorseg.viewer.state.active_mask import ActiveMask
 from napari_tumorseg.viewer.state.conventions import in_convention_of_case, options_for
@@ -222,7 +223,7 @@ def as_text(name: str, measured: Measurements) -> str:
         ("Mask: " + " ".join(title.split()),),  # never begins like a formula
         HEADS,
         *(_cells(row) for row in measured.rows),
-        (NOTICE,),
+        (RESEARCH_USE,),
     ]
     return "\n".join("\t".join(row) for row in rows) + "\n"
 

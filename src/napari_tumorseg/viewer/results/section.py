@@ -35,7 +35,6 @@ _TIPS = (
     f"Components: {COMPONENTS}",
     "In mL (voxels where their size is unknown) since the model's result, or since the mask was opened",
 )
-NOTICE = "Research use only. Not for diagnosis."
 _HEADING = "Results"
 _FROM_FILE_STYLE = "QTableWidget { font-style: italic; color: gray; }"
 _ANY_TITLE = "tumour, whatever the number"

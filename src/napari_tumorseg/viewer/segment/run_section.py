@@ -9,7 +9,7 @@ from napari_tumorseg.viewer.state.job import progress_text
 from napari_tumorseg.viewer.widgets.section import wrapping_label
 from napari_tumorseg.viewer.widgets.toasts import TimedStatus
 
-_NEW_LAYER = "The result is a layer of its own: masks that are there stay as they are"
+_NEW_LAYER = "The result is a layer of its own: existing masks do not change"
 
 
 class RunSection(Container):  # type: ignore[type-arg]

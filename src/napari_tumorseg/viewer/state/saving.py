@@ -111,7 +111,7 @@ def keep_others_mask(path: Path) -> None:
         If that file is there without the JSON that is written beside masks.
     """
     if path.exists() and read_side_file(side_file(path)) is None:
-        raise OutputError(f"{path.name} is there and may be the true mask: choose another name or folder")
+        raise OutputError(f"{path.name} exists and may be the true mask: choose another name or folder")
 
 
 def keep_side_file(path: Path) -> None:
@@ -126,9 +126,9 @@ def keep_side_file(path: Path) -> None:
     if not side.exists():
         return
     if read_side_file(side) is None:
-        raise OutputError(f"{side.name} is there and belongs to something else; choose another name")
+        raise OutputError(f"{side.name} exists and belongs to something else; choose another name")
     if not path.exists():
-        raise OutputError(f"{side.name} is there and belongs to another mask; choose another name")
+        raise OutputError(f"{side.name} exists and belongs to another mask; choose another name")
 
 
 def suggested_name(case: str, ending: str) -> str:
