@@ -345,7 +345,7 @@ def test_goes_on_only_on_as_many_devices(lgg: Path, tmp_path: Path) -> None:
     fit.train(tiny(), [lgg], run, machine=ComputeSettings(device="cpu", progress=False, max_steps=5))
     saved = checkpoints.latest(run)
     assert saved is not None and saved.devices == 1 and not saved.stopped
-    with pytest.raises(InputError, match="begun on 1 devices and cannot be continued on 2"):
+    with pytest.raises(InputError, match="started on 1 devices and cannot be continued on 2"):
         fit.resume(run, machine=ComputeSettings(device="cpu", devices=2, progress=False))
     fit.resume(run, machine=QUIET)
 
