@@ -46,7 +46,7 @@ def read(folders: list[Path]) -> list[dict[str, str]]:
     """
     rows: list[dict[str, str]] = []
     for fold, folder in enumerate(folders):
-        for row in csv.DictReader((folder / "cases.csv").open(encoding="utf-8")):
+        for row in csv.DictReader((folder / "cases.csv").read_text(encoding="utf-8").splitlines()):
             if row["error"] and row.get("unlabelled") != "yes":
                 raise SystemExit(f"{folder}: {row['case']} failed and would be missing: {row['error']}")
             if row["kind"] != "region":

@@ -47,7 +47,7 @@ def test_learns_and_leaves_everything_behind(lgg: Path, tmp_path: Path) -> None:
         network={"arguments": {"widths": [8, 16], "bottleneck": 16}},
     )
     model = fit.train(recipe, [lgg], run, machine=QUIET)
-    rows = list(csv.DictReader((run / "log" / "metrics.csv").open()))
+    rows = list(csv.DictReader((run / "log" / "metrics.csv").read_text().splitlines()))
     assert [int(r["epoch"]) for r in rows] == list(range(12))
     assert float(rows[-1]["train_loss"]) < float(rows[0]["train_loss"])
     assert max(float(r["val_dice"]) for r in rows) > 0.8
@@ -158,7 +158,7 @@ PLATEAU: dict[str, object] = {"kind": "plateau", "patience": 0, "factor": 0.5}
 
 def figures(run: Path) -> list[dict[str, str]]:
     columns = ("epoch", "step", "val_loss", "val_dice", "lr")
-    rows = csv.DictReader((run / "log" / "metrics.csv").open())
+    rows = csv.DictReader((run / "log" / "metrics.csv").read_text().splitlines())
     return [{name: row[name] for name in columns} for row in rows]
 
 
@@ -311,7 +311,10 @@ def test_two_processes_do_what_one_does_with_twice_the_batch(lgg: Path, tmp_path
     assert first["global_step"] == second["global_step"] == 6
     for name, tensor in first["state_dict"].items():
         torch.testing.assert_close(tensor, second["state_dict"][name], rtol=1e-4, atol=1e-6)
-    rows = [list(csv.DictReader((tmp_path / n / "log" / "metrics.csv").open())) for n in ("one", "two")]
+    rows = [
+        list(csv.DictReader((tmp_path / n / "log" / "metrics.csv").read_text().splitlines()))
+        for n in ("one", "two")
+    ]
     for one, other in zip(*rows, strict=True):
         assert float(one["val_loss"]) == pytest.approx(float(other["val_loss"]), rel=1e-4)
         assert float(one["val_dice"]) == pytest.approx(float(other["val_dice"]), abs=1e-4)
@@ -320,7 +323,7 @@ def test_two_processes_do_what_one_does_with_twice_the_batch(lgg: Path, tmp_path
 def test_early_stopping_and_best_checkpoint(lgg: Path, tmp_path: Path) -> None:
     recipe = tiny(fit={"epochs": 30, "patience": 2}, optimiser={"lr": 1e-12})
     fit.train(recipe, [lgg], tmp_path / "run", machine=QUIET)
-    rows = list(csv.DictReader((tmp_path / "run" / "log" / "metrics.csv").open()))
+    rows = list(csv.DictReader((tmp_path / "run" / "log" / "metrics.csv").read_text().splitlines()))
     assert len(rows) < 30
     best = torch.load(tmp_path / "run" / "checkpoints" / "best.ckpt", weights_only=False)
     losses = [float(r["val_loss"]) for r in rows]

@@ -42,7 +42,7 @@ def test_all_files_are_there_and_hold_what_was_found(tmp_path, ending):
     assert all(p.stat().st_size for p in written)
     folder = tmp_path / "new folder"
     np.testing.assert_array_equal(read_mask(folder / f"case_seg{ending}").labels, seg.labels)
-    rows = list(csv.DictReader((folder / "case_statistics.csv").open()))
+    rows = list(csv.DictReader((folder / "case_statistics.csv").read_text().splitlines()))
     assert {r["name"]: int(r["voxels"]) for r in rows} == {r.name: r.voxels for r in measure(seg).rows}
     told = json.loads((folder / "case_statistics.json").read_text())
     assert told["agreement"]["rows"][0]["dice"] == agreed.rows[0].dice
