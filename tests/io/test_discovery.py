@@ -376,6 +376,22 @@ def test_a_difference_is_no_second_image(tmp_path: Path) -> None:
     assert roles(tmp_path) == {"T1": "t1", "T1c": "t1c", "T1c_minus_T1": "other"}
 
 
+def test_a_numbered_mask_is_one_by_its_labels(tmp_path: Path) -> None:
+    image(tmp_path / "P1" / "flair.nii.gz")
+    labels(tmp_path / "P1" / "lesion_1_flair.nii.gz")
+    assert roles(tmp_path) == {"flair": "flair"}
+    assert masks(tmp_path) == ["lesion_1_flair"]
+
+
+def test_a_registered_copy_is_used_though_its_original_has_another_grid(tmp_path: Path) -> None:
+    for name in ("T1_reg", "FLAIR"):
+        image(tmp_path / "P9" / f"{name}.nii.gz")
+    save_nifti(tmp_path / "P9" / "T1.nii.gz", RNG.integers(20, 900, (5, 6, 7)).astype(np.int16))
+    scan = io.open_case(tmp_path).scan()
+    assert scan.roles.keys() == {"t1", "flair"}
+    assert scan.grid.shape == SHAPE[::-1]
+
+
 def test_numbered_tumours_are_patients(tmp_path: Path) -> None:
     for number in ("01", "02"):
         image(tmp_path / f"tumor_{number}_flair.nii.gz")

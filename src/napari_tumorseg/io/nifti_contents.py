@@ -15,7 +15,7 @@ from napari_tumorseg.io.case import Mask
 from napari_tumorseg.io.label_arrays import are_binary, decode_mask, is_labels
 from napari_tumorseg.io.named_conventions import named_convention
 from napari_tumorseg.io.nifti_groups import Source
-from napari_tumorseg.io.roles import RoleGuess, guess_role
+from napari_tumorseg.io.roles import RoleGuess, guess_role, may_be_mask
 from napari_tumorseg.io.side_files import side_convention
 from napari_tumorseg.scan import MODALITIES, Image, Role
 
@@ -74,7 +74,7 @@ def read_contents(source: Source, case: str, hint: RoleGuess, channel_names: Seq
         role = guess_role(name, masks=False)
         if contents.mask is not None or role is Role.OTHER:
             return contents
-    if is_unnamed and is_labels(data, _BY_CONTENT_MOST):
+    if (is_unnamed or may_be_mask(name)) and is_labels(data, _BY_CONTENT_MOST):
         return _mask_contents(found, source, case)
     image = Image(name, role, data, found.grid, path, role_note=_note(hint, role))
     return Contents(images=(image,), warnings=found.warnings)

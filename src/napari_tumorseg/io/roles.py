@@ -92,6 +92,11 @@ def is_bare_mask(name: str) -> bool:
     return all(word in w.MASKS or word.isdigit() for word in words_of(name))
 
 
+def may_be_mask(name: str) -> bool:
+    """Tell whether the image of a numbered patient might be a numbered mask: ``lesion_1_flair``."""
+    return _names_patient(words_of(name))
+
+
 def settle(guesses: Mapping[K, RoleGuess]) -> dict[K, RoleGuess]:
     """Return the roles of images of one case: a contested word gives way to a clear one.
 
