@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
+from napari_tumorseg import conventions
+
 settings.register_profile("tests", deadline=None, database=None, max_examples=50)
 settings.load_profile("tests")
 
@@ -19,3 +21,9 @@ def shared_data() -> Path:
     if not SHARED.is_dir():
         pytest.skip("the shared scans are not here")
     return SHARED
+
+
+@pytest.fixture(autouse=True)
+def _no_conventions_of_other_tests(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Forget conventions that earlier tests read from files: two of one name are refused."""
+    monkeypatch.setattr(conventions, "_own", {})

@@ -11,13 +11,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
+from napari_tumorseg.conventions import get_convention
 from napari_tumorseg.errors import ChoiceNeededError, InputError
 from napari_tumorseg.regions import (
     CONVENTIONS,
     conventions_for,
     convert,
     decide_convention,
-    get_convention,
     region_mask,
 )
 
@@ -208,6 +208,28 @@ def test_what_is_no_convention(tmp_path: Path, text: str, why: str) -> None:
     with pytest.raises(InputError, match=why) as raised:
         get_convention(str(path))
     assert str(path) in str(raised.value)
+
+
+def test_two_own_conventions_of_one_name_must_mean_the_same(tmp_path: Path) -> None:
+    first, same, other = (tmp_path / f"{name}.toml" for name in "abc")
+    first.write_text('name = "mine"\n[labels]\n1 = "oedema"')
+    same.write_text('name = "mine"\ntitle = "as before"\n[labels]\n1 = "oedema"')
+    other.write_text('name = "mine"\n[labels]\n1 = "enhancing"')
+    mine = get_convention(str(first))
+    assert get_convention(str(same)).values == {1}
+    with pytest.raises(InputError, match="another name") as raised:
+        get_convention(str(other))
+    assert str(first) in str(raised.value)
+    assert str(other) in str(raised.value)
+    assert get_convention("mine") is mine
+
+
+def test_an_own_convention_can_be_corrected(tmp_path: Path) -> None:
+    path = tmp_path / "mine.toml"
+    for tissue in ("oedema", "enhancing"):
+        path.write_text(f'[labels]\n1 = "{tissue}"')
+        get_convention(str(path))
+        assert get_convention("mine").label(1).tissue == tissue
 
 
 def test_of_a_data_set_only_its_own_conventions_are_offered() -> None:

@@ -5,12 +5,9 @@ Conventions overlap ({1, 2, 3} fits MSD and BraTS 2023): where two fit, the user
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from types import MappingProxyType
-from typing import Any
 
 import numpy as np
 
@@ -29,8 +26,7 @@ ABNORMALITY = "non-enhancing abnormality"
 """Non-enhancing tumour and oedema that a convention does not tell apart."""
 TUMOUR = "tumour"
 
-# From the palette of Okabe and Ito, which can be distinguished by colour-blind eyes
-_COLOURS = {
+COLOURS = {  # from the palette of Okabe and Ito, which colour-blind eyes can distinguish
     NECROSIS: "#D55E00",
     CORE: "#D55E00",
     NON_ENHANCING: "#CC79A7",
@@ -41,6 +37,7 @@ _COLOURS = {
     CAVITY: "#F0E442",
     TUMOUR: "#E69F00",
 }
+"""Colour of each tissue."""
 
 _TISSUES_OF_REGION = {
     "WT": (NECROSIS, CORE, NON_ENHANCING, CYST, OEDEMA, ENHANCING, ABNORMALITY, TUMOUR),
@@ -74,7 +71,7 @@ class Label:
     @property
     def colour(self) -> str:
         """Colour as ``#RRGGBB``."""
-        return _COLOURS[self.tissue]
+        return COLOURS[self.tissue]
 
 
 @dataclass(frozen=True)
@@ -137,6 +134,8 @@ def _convention(name: str, title: str, *labels: tuple[int, str, str, str]) -> La
     return LabelConvention(name, title, tuple(Label(*label) for label in labels))
 
 
+# The papers cited here and below describe the data set or tool. The numbers of brats-ped and hd-glio, and the
+# aliases, were not compared with files of these data sets; check them with one before they are changed.
 CONVENTIONS: Mapping[str, LabelConvention] = MappingProxyType(
     {
         convention.name: convention
@@ -179,7 +178,7 @@ CONVENTIONS: Mapping[str, LabelConvention] = MappingProxyType(
                 (2, "NET", "non-enhancing tumour", CORE),
                 (3, "ET", "enhancing tumour", ENHANCING),
             ),
-            _convention(  # Fathi Kazerooni et al. 2024, arXiv:2404.15009
+            _convention(  # data set: Fathi Kazerooni et al. 2024, arXiv:2404.15009
                 "brats-ped",
                 "BraTS-PEDs 2024",
                 (1, "ET", "enhancing tumour", ENHANCING),
@@ -187,7 +186,7 @@ CONVENTIONS: Mapping[str, LabelConvention] = MappingProxyType(
                 (3, "CC", "cystic component", CYST),
                 (4, "ED", "oedema", OEDEMA),
             ),
-            _convention(  # Kickingereder et al. 2019, doi:10.1016/S1470-2045(19)30098-1
+            _convention(  # tool: Kickingereder et al. 2019, doi:10.1016/S1470-2045(19)30098-1
                 "hd-glio",
                 "HD-GLIO",
                 (1, "NE", "non-enhancing T2/FLAIR abnormality, oedema included", ABNORMALITY),
@@ -208,104 +207,6 @@ ALIASES: Mapping[str, str] = MappingProxyType(
     }
 )
 """Further names of conventions, for data sets that use the numbers of another one."""
-
-_own: dict[str, LabelConvention] = {}
-"""Conventions of the user's files that this process has read, so that they are known by name as well."""
-
-
-def get_convention(name: str) -> LabelConvention:
-    """Return the convention of this name, or that of a TOML file (``my.toml``); see `read_convention`.
-
-    Raises
-    ------
-    InputError
-        If there is none.
-    """
-    if name.lower().endswith(".toml"):
-        return read_convention(Path(name))
-    key = ALIASES.get(name.lower(), name.lower())
-    found = CONVENTIONS.get(key) or _own.get(key)
-    if found is None:
-        known = ", ".join([*CONVENTIONS, *ALIASES])
-        raise InputError(f"there is no label convention {name!r}; there are {known}, or name a .toml file")
-    return found
-
-
-def read_convention(path: Path) -> LabelConvention:
-    """Read a user's own convention from a TOML file.
-
-    Its table ``[labels]`` gives each number a tissue, or a table with ``tissue``, ``name`` and ``short``;
-    ``name`` and ``title`` of the convention are optional.
-
-    Raises
-    ------
-    InputError
-        If it cannot be read, or a tissue is not one of those that this package knows.
-
-    Examples
-    --------
-    .. code-block:: toml
-
-        name = "my-centre"
-
-        [labels]
-        1 = "necrosis"
-        2 = "oedema"
-        3 = { tissue = "enhancing", name = "active tumour" }
-    """
-    try:
-        content = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError) as error:
-        raise InputError(f"{path} cannot be read as a label convention: {error}") from error
-    return own_convention(content, str(path), path.stem)
-
-
-def own_convention(content: Mapping[str, Any], where: str, name: str = "own") -> LabelConvention:
-    """Return a convention that is not built in, from what a file says, and make it known by its name.
-
-    Parameters
-    ----------
-    content : mapping
-        ``labels`` (number to tissue, or to a table of tissue, name and short), ``name``, ``title``.
-    where : str
-        The file, for the message.
-    name : str
-        Name of the convention, where the file gives none.
-
-    Raises
-    ------
-    InputError
-        If the content is not of this form.
-    """
-    name = str(content.get("name", name)).strip().lower()
-    entries = content.get("labels")
-    if not isinstance(entries, Mapping) or not entries:
-        raise InputError(f'{where} has no table of labels, such as [labels] with 1 = "enhancing"')
-    if not name or name in CONVENTIONS or name in ALIASES:
-        raise InputError(f"{where} is named {name!r} as a built-in label convention; choose another name")
-    labels = tuple(_own_label(number, entry, where) for number, entry in entries.items())
-    found = LabelConvention(name, str(content.get("title", name)), tuple(sorted(labels, key=_by_value)))
-    if len(found.values) < len(labels):
-        raise InputError(f"{where} names a label twice")
-    _own[name] = found
-    return found
-
-
-def _own_label(number: str, entry: Any, where: str) -> Label:
-    fields = entry if isinstance(entry, Mapping) else {"tissue": entry}
-    tissue = str(fields.get("tissue", "")).lower()
-    if tissue not in _COLOURS:
-        raise InputError(
-            f"{where}: label {number} stands for {tissue!r}; the tissues are {', '.join(_COLOURS)}"
-        )
-    if not str(number).isdecimal() or not 1 <= int(number) <= 255:
-        raise InputError(f"{where}: {number} is no label; a label is a number from 1 to 255")
-    name = str(fields.get("name", tissue))
-    return Label(int(number), str(fields.get("short", name)), name, tissue)
-
-
-def _by_value(label: Label) -> int:
-    return label.value
 
 
 def conventions_for(values: Iterable[int]) -> list[LabelConvention]:

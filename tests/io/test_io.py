@@ -16,11 +16,12 @@ import tifffile
 from PIL import Image as Pillow
 
 from napari_tumorseg import io
+from napari_tumorseg.conventions import get_convention
 from napari_tumorseg.errors import ChoiceNeededError, GeometryError, InputError, OutputError
 from napari_tumorseg.geometry import Grid
 from napari_tumorseg.io import nifti
 from napari_tumorseg.io.case import place
-from napari_tumorseg.regions import CONVENTIONS, LabelConvention, get_convention
+from napari_tumorseg.regions import CONVENTIONS, LabelConvention
 from napari_tumorseg.scan import Role, Segmentation
 from tests.nifti_files import affine_of, asymmetric, labels_like, save_nifti, segmentation
 

@@ -48,11 +48,12 @@ def segment(
     quiet: options.Quiet = False,
 ) -> None:
     """Segment a case: write the mask on the scan's own grid and print the volumes."""
+    from napari_tumorseg.conventions import get_convention
     from napari_tumorseg.inference import ScanAnalysis, Settings, choose_model
     from napari_tumorseg.io.side_files import input_files
     from napari_tumorseg.measurement import measure
     from napari_tumorseg.models import get_model
-    from napari_tumorseg.regions import check_conversion, get_convention
+    from napari_tumorseg.regions import check_conversion
 
     wanted = get_convention(labels_out) if labels_out else None
     opened = _case(paths, case, roles)

@@ -7,10 +7,11 @@ from typing import Literal
 
 import numpy as np
 
+from napari_tumorseg.conventions import get_convention
 from napari_tumorseg.geometry import Array
 from napari_tumorseg.measurement import Agreement
 from napari_tumorseg.models.card import Output
-from napari_tumorseg.regions import LabelConvention, convert, get_convention
+from napari_tumorseg.regions import LabelConvention, convert
 
 Numbers = tuple[int, ...]
 

@@ -8,19 +8,14 @@ from pathlib import Path
 
 import numpy as np
 
+from napari_tumorseg.conventions import get_convention
 from napari_tumorseg.errors import ChoiceNeededError, GeometryError, InputError, Notice, Remedy
 from napari_tumorseg.geometry import Array, Grid
 from napari_tumorseg.io.arrays import fitting
 from napari_tumorseg.io.label_arrays import LabelArray, present
 from napari_tumorseg.io.named_conventions import named_candidates
 from napari_tumorseg.io.resample import onto
-from napari_tumorseg.regions import (
-    CONVENTIONS,
-    LabelConvention,
-    conventions_for,
-    decide_convention,
-    get_convention,
-)
+from napari_tumorseg.regions import CONVENTIONS, LabelConvention, conventions_for, decide_convention
 from napari_tumorseg.scan import MODALITIES, Image, Role, Scan, Segmentation
 
 _REFERENCE_ORDER = (Role.FLAIR, Role.T1C, Role.T2, Role.T1, Role.OTHER)

@@ -16,10 +16,11 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from napari_tumorseg.conventions import own_convention
 from napari_tumorseg.errors import InputError, OutputError
 from napari_tumorseg.io.formats import format_of, side_file
 from napari_tumorseg.io.output_set import sha256
-from napari_tumorseg.regions import CONVENTIONS, LabelConvention, own_convention
+from napari_tumorseg.regions import CONVENTIONS, LabelConvention
 
 if TYPE_CHECKING:
     from napari_tumorseg.io.case import Case

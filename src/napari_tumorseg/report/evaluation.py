@@ -6,12 +6,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from napari_tumorseg.conventions import get_convention
 from napari_tumorseg.evaluation.result import Evaluation
 from napari_tumorseg.evaluation.scores import CaseScores, RowScores
 from napari_tumorseg.evaluation.statistics import unseen_first
 from napari_tumorseg.measurement.metrics import METRICS, NONE, in_table
 from napari_tumorseg.notice import RESEARCH_USE
-from napari_tumorseg.regions import REGION_NAMES, get_convention
+from napari_tumorseg.regions import REGION_NAMES
 from napari_tumorseg.report.charts import BarGroup, Curve, Series, bars, curves
 from napari_tumorseg.report.evaluation_summary import slice_tables, volume_tables
 from napari_tumorseg.report.evaluation_tables import (

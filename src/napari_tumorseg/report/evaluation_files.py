@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 from pathlib import Path
 
+from napari_tumorseg.conventions import get_convention
 from napari_tumorseg.errors import TumorSegError
 from napari_tumorseg.evaluation.result import Evaluation
 from napari_tumorseg.evaluation.run import reason
@@ -12,7 +13,6 @@ from napari_tumorseg.evaluation.scores import CaseScores
 from napari_tumorseg.evaluation.settings import EvaluationSettings
 from napari_tumorseg.evaluation.statistics import by_dice
 from napari_tumorseg.io.atomic import check_target, make_folder, write_text
-from napari_tumorseg.regions import get_convention
 from napari_tumorseg.report.evaluation import Picture, page
 from napari_tumorseg.report.evaluation_tables import cases_csv, slices_csv, summary_json
 from napari_tumorseg.report.learning import Learning

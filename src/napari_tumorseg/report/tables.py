@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from napari_tumorseg.conventions import get_convention
 from napari_tumorseg.measurement import OUTLINES, Agreement, Measurements, Rano, RegionStats
 from napari_tumorseg.measurement.metrics import METRICS, NONE, in_table
 from napari_tumorseg.notice import RESEARCH_USE
-from napari_tumorseg.regions import get_convention
 from napari_tumorseg.report.text import (
     COMPONENTS,
     SQUARE_MM,

@@ -16,10 +16,10 @@ from napari.layers import Layer
 from psygnal import Signal
 from qtpy.QtCore import QObject, QTimer
 
+from napari_tumorseg.conventions import get_convention
 from napari_tumorseg.errors import InputError, TumorSegError
 from napari_tumorseg.geometry import Grid
 from napari_tumorseg.inference.stored_probabilities import StoredProbabilities
-from napari_tumorseg.regions import get_convention
 from napari_tumorseg.scan import Segmentation
 from napari_tumorseg.session import Recovered, Unfinished, attached, discard, recover, unfinished
 from napari_tumorseg.session.maps import unpack_maps

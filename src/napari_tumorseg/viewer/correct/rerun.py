@@ -11,13 +11,14 @@ from napari.qt.threading import thread_worker
 from psygnal import Signal
 from qtpy.QtCore import QObject
 
+from napari_tumorseg.conventions import get_convention
 from napari_tumorseg.edit import Change, merge_rerun
 from napari_tumorseg.errors import InputError
 from napari_tumorseg.geometry import Array, Grid
 from napari_tumorseg.inference import PostSettings, ScanAnalysis
 from napari_tumorseg.inference.settings import Progress, Settings
 from napari_tumorseg.inference.slice_plane import PLANES
-from napari_tumorseg.regions import LabelConvention, convert, get_convention
+from napari_tumorseg.regions import LabelConvention, convert
 from napari_tumorseg.scan import Segmentation
 from napari_tumorseg.viewer.correct.boxes import Box
 from napari_tumorseg.viewer.correct.locked_components import locked_mask

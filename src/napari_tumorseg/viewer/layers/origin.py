@@ -11,8 +11,9 @@ from typing import Any
 import numpy as np
 from napari.layers import Layer
 
+from napari_tumorseg.conventions import get_convention
 from napari_tumorseg.geometry import Grid
-from napari_tumorseg.regions import LabelConvention, get_convention
+from napari_tumorseg.regions import LabelConvention
 from napari_tumorseg.scan import Role
 
 METADATA_KEY = "tumorseg"

@@ -11,9 +11,9 @@ from psygnal import Signal
 from qtpy.QtCore import QObject
 from qtpy.QtGui import QGuiApplication
 
+from napari_tumorseg.conventions import get_convention
 from napari_tumorseg.measurement import Measurements, RegionStats
 from napari_tumorseg.notice import RESEARCH_USE
-from napari_tumorseg.regions import get_convention
 from napari_tumorseg.report import summary
 from napari_tumorseg.report.text import millilitres
 from napari_tumorseg.scan import Segmentation

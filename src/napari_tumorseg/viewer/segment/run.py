@@ -14,12 +14,12 @@ from napari.qt.threading import thread_worker
 from psygnal import Signal
 from qtpy.QtCore import QObject, QTimer
 
+from napari_tumorseg.conventions import get_convention
 from napari_tumorseg.geometry import Array
 from napari_tumorseg.inference.run import post_settings
 from napari_tumorseg.inference.scan_analysis import ScanAnalysis
 from napari_tumorseg.inference.settings import Progress
 from napari_tumorseg.inference.stored_probabilities import StoredProbabilities
-from napari_tumorseg.regions import get_convention
 from napari_tumorseg.scan import Segmentation
 from napari_tumorseg.viewer.layers.origin import METADATA_KEY, PROBABILITIES_KEY, Origin
 from napari_tumorseg.viewer.layers.showing import shown_slice

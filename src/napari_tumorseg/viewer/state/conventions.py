@@ -9,8 +9,9 @@ from napari.layers import Labels as LabelsLayer
 from napari.layers import Layer
 from napari.utils.colormaps import DirectLabelColormap
 
+from napari_tumorseg.conventions import get_convention
 from napari_tumorseg.errors import ChoiceNeededError, InputError
-from napari_tumorseg.regions import LabelConvention, conventions_for, get_convention
+from napari_tumorseg.regions import LabelConvention, conventions_for
 from napari_tumorseg.scan import Segmentation
 from napari_tumorseg.viewer.layers.arrays import array_of
 from napari_tumorseg.viewer.layers.colours import colour_of
