@@ -17,7 +17,11 @@ from typer.testing import CliRunner
 
 import napari_tumorseg.inference  # noqa: F401 (the module that a test patches)
 from napari_tumorseg.cli.app import app
+from napari_tumorseg.cli.segment import in_wanted_convention
+from napari_tumorseg.geometry import Grid
+from napari_tumorseg.regions import CONVENTIONS
 from napari_tumorseg.samples import sample_path
+from napari_tumorseg.scan import Segmentation
 from tests.builders import card_of, head, save_model, threshold_net, write_case
 from tests.cli.conftest import Run, environment, files_in
 
@@ -381,3 +385,19 @@ def test_the_mask_is_written_in_the_convention_that_is_wanted(
     assert failed.code == 3
     assert "has no label for whole tumour" in failed.err
     assert not (tmp_path / "n.nii.gz").exists()
+
+
+@pytest.mark.parametrize("wanted", ["brats-2021", "binary"])
+def test_a_cavity_that_cannot_be_written_becomes_background(
+    wanted: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    labels = np.array([[[0, 1, 2, 3, 4]]], np.uint8)
+    grid = Grid.from_codes(labels.shape)
+    provenance = {"warnings": ["earlier"]}
+    seg = Segmentation(labels, grid, CONVENTIONS["brats-2024"], "c", provenance=provenance)
+    found = in_wanted_convention(seg, CONVENTIONS[wanted])
+    expected = [0, 1, 2, 4, 0] if wanted == "brats-2021" else [0, 1, 1, 1, 0]
+    assert found.labels.ravel().tolist() == expected
+    assert found.provenance["warnings"][0] == "earlier"
+    assert "resection cavity" in found.provenance["warnings"][1]
+    assert "resection cavity" in capsys.readouterr().err

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from napari_tumorseg.io import Case
     from napari_tumorseg.measurement import Measurements
     from napari_tumorseg.models import Model
+    from napari_tumorseg.regions import LabelConvention
     from napari_tumorseg.scan import Scan, Segmentation
 
 _PICTURES = (".png", ".jpg", ".jpeg", ".webp")
@@ -70,7 +71,7 @@ def segment(
     # probabilities take few bytes a voxel and show how sure the model is
     settings = replace(settings, slices=parse_slices(slices), probabilities=True)
     result = _segmented(scan, chosen, settings, analysis, quiet or as_json)
-    converted = result.in_convention(wanted) if wanted else result
+    converted = in_wanted_convention(result, wanted) if wanted else result
     measurements = measure(converted)
     kept = _to_keep(converted, measurements, probabilities)
     written = save(kept, scan, targets, measurements, overwrite)
@@ -106,6 +107,24 @@ def _segmented(
     result = run_with_progress(scan, model, settings, quiet, analysis)
     show_warnings(w for w in result.provenance["warnings"] if w not in known)
     return result
+
+
+def in_wanted_convention(result: Segmentation, wanted: LabelConvention) -> Segmentation:
+    """Return a result in another convention; a cavity for which that has no label becomes background.
+
+    A warning says so: the run is over, and all but the cavity can be written.
+    """
+    from napari_tumorseg.regions import CAVITY, region_mask
+
+    lost = [label.value for label in result.convention.labels if label.tissue == CAVITY]
+    cavity = region_mask(result.labels, lost)
+    if any(label.tissue == CAVITY for label in wanted.labels) or not cavity.any():
+        return result.in_convention(wanted)
+    warning = f"the resection cavity was written as background: {wanted.name} has no label for it"
+    show_warnings([warning])
+    known = {**result.provenance, "warnings": [*result.provenance.get("warnings", ()), warning]}
+    rest = replace(result, labels=result.labels * ~cavity, provenance=known)
+    return rest.in_convention(wanted)
 
 
 def _to_keep(result: Segmentation, measurements: Measurements, probabilities: bool) -> Segmentation:
