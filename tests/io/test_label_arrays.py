@@ -129,3 +129,119 @@ def test_the_same_mask_in_each_channel() -> None:
 def test_channels_that_are_neither(channels: tuple[np.ndarray, ...], why: str) -> None:
     with pytest.raises(InputError, match=why):
         decode_mask(np.stack(channels).astype(np.uint8), "x", 0)
+
+
+# --- channels that can be read in two ways -------------------------------------------------------
+
+NOTHING = np.zeros_like(WT)
+
+
+@pytest.mark.parametrize("dtype", ["u1", "f4", "?"])
+@pytest.mark.parametrize(
+    "channels",
+    [
+        (NOTHING, NOTHING, WT),  # regions in the order ET, TC, WT of a tumour without a core
+        (WT, NOTHING, NOTHING),
+        (~WT, WT, NOTHING, NOTHING),
+    ],
+)
+def test_one_filled_channel_of_three_is_no_class_and_no_region(
+    channels: tuple[np.ndarray, ...], dtype: str
+) -> None:
+    with pytest.raises(InputError, match=r"regions .* or classes"):
+        decode_mask(np.stack(channels).astype(dtype), "x", 0)
+
+
+def test_one_filled_class_of_a_layout_that_is_known() -> None:
+    found = decode_mask(np.stack([NOTHING, WT, NOTHING]).astype("u1"), "x", 0, are_classes=True)
+    np.testing.assert_array_equal(found.labels, 2 * WT)
+
+
+def test_three_equal_channels_of_ones_are_regions() -> None:
+    found = decode_mask(np.stack([ET] * 3).astype("u1"), "x", 0)
+    np.testing.assert_array_equal(found.labels, 3 * ET)
+    assert found.convention is CONVENTIONS["brats-2023"]
+    assert "equal" in found.notes[0]
+
+
+def test_a_grey_picture_in_three_colours_is_one_mask() -> None:
+    found = decode_mask(np.stack([ET * np.uint8(255)] * 3), "x", 0)
+    np.testing.assert_array_equal(found.labels, ET)
+    assert found.convention is None
+
+
+def test_regions_without_an_enhancing_part() -> None:
+    found = decode_mask(np.stack([NOTHING, ET, WT]).astype("u1"), "x", 0)
+    np.testing.assert_array_equal(found.labels, np.where(ET, 1, 2 * WT))
+
+
+def test_empty_channels_are_an_empty_mask() -> None:
+    assert not decode_mask(np.stack([NOTHING] * 3).astype("u1"), "x", 0).labels.any()
+
+
+@pytest.mark.parametrize("soft", [False, True])
+def test_the_background_may_be_the_last_channel(soft: bool) -> None:
+    hot = np.stack([*(v == LABELS for v in (1, 2, 3)), LABELS == 0]).astype("f4")
+    values = hot * 0.6 + 0.1 if soft else hot
+    found = decode_mask(values, "x", 0)
+    np.testing.assert_array_equal(found.labels, LABELS)
+    assert "last one was read as the background" in found.notes[0]
+
+
+def test_a_background_in_the_middle_is_refused() -> None:
+    hot = np.stack([v == LABELS for v in (1, 0, 2, 3)]).astype("u1")
+    with pytest.raises(InputError, match="background in channel 2 of 4"):
+        decode_mask(hot, "x", 0)
+
+
+def test_a_background_that_is_not_clear_is_refused() -> None:
+    quarters = np.repeat(np.eye(4, dtype="u1"), 2, axis=1)[:, None, :]
+    with pytest.raises(InputError, match="none of them is clearly the background"):
+        decode_mask(quarters, "x", 0)
+
+
+def test_a_small_background_is_known_by_the_border() -> None:
+    labels = np.zeros((11, 11, 11), np.uint8)
+    labels[1:-1, 1:-1, 1:-1] = 1  # more than half of all voxels
+    hot = np.stack([labels == 1, labels == 0]).astype("u1")
+    np.testing.assert_array_equal(decode_mask(hot, "x", 0).labels, labels)
+
+
+@pytest.mark.parametrize("first", [0, 1])
+def test_a_note_says_that_channels_were_read_as_classes(first: int) -> None:
+    hot = np.stack([v == LABELS for v in range(first, 4)]).astype("u1")
+    (note,) = decode_mask(hot, "x", 0).notes
+    assert "read as classes, the labels 1 to 3 in their order" in note
+    assert ("the first one was read as the background" in note) == (first == 0)
+
+
+# --- labels at another scale ---------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "scale",
+    [(0, 85, 170, 255), (0, 1 / 3, 2 / 3, 1), (0, 1000, 2000, 3000), (0, 0.25, 0.5, 1), (0, 40, 200, 255)],
+)
+def test_scaled_labels_are_not_soft_edges(scale: tuple[float, ...]) -> None:
+    labels = np.zeros((3, 20, 20), np.uint8)
+    labels[1, 2:18, 2:18] = 1
+    labels[1, 6:14, 6:14] = 2
+    labels[1, 8:12, 8:12] = 3
+    values = np.array(scale, "f4")[labels]
+    with pytest.raises(InputError, match="labels at another scale") as raised:
+        decode_mask(values, "x")
+    assert f"{scale[1]:g}, {scale[2]:g}" in str(raised.value)
+
+
+@pytest.mark.parametrize("dtype", ["u1", "f4"])
+def test_scaled_labels_side_by_side_are_not_soft_edges(dtype: str) -> None:
+    with pytest.raises(InputError, match="labels at another scale"):
+        decode_mask(np.array([[0, 85], [170, 255]], dtype), "x")
+
+
+@pytest.mark.parametrize("edge", [(0.5,), (64 / 255, 128 / 255, 191 / 255)])
+def test_few_values_next_to_full_ones_are_soft_edges(edge: tuple[float, ...]) -> None:
+    values = np.zeros((1, 8, 8))
+    values[0, 2:6, 2:6] = 1
+    values[0, 1, 2:6] = np.resize(edge, 4)
+    assert "cut at half" in decode_mask(values, "x").notes[0]

@@ -232,6 +232,16 @@ def test_channels_that_repeat_flair_are_left_out(tmp_path: Path) -> None:
     assert [i.role for i in tiff.open_case(tmp_path / "Q").images] == [Role.FLAIR]
 
 
+def test_classes_in_the_colours_of_slices_are_read_together(tmp_path: Path) -> None:
+    volume, _ = lgg()
+    labels = np.zeros((len(volume), H, W), np.uint8)
+    labels[2, 1, 1:3], labels[3, 1, 1], labels[3, 2, 2], labels[4, 3, 3] = 2, 1, 3, 2
+    colours = np.stack([labels == v for v in (1, 2, 3)], axis=-1) * np.uint8(255)
+    save_patient(tmp_path / "P", "P", volume, colours)
+    (mask,) = tiff.open_case(tmp_path / "P").masks
+    np.testing.assert_array_equal(mask.labels, labels)  # slices 2 and 4 fill one colour only
+
+
 def test_missing_slices_and_masks_are_told(tmp_path: Path) -> None:
     volume, masks = lgg()
     save_patient(tmp_path / "P", "P", volume, masks)

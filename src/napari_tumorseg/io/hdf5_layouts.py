@@ -67,7 +67,7 @@ def msd_patch(group: h5.Group, name: str) -> Case:
 
 
 def _msd_labels(group: h5.Group, grid: Grid) -> Mask:
-    found = decode_mask(h5.read(group, "y"), group.where("y"), -1)
+    found = decode_mask(h5.read(group, "y"), group.where("y"), -1, are_classes=True)
     return Mask("y", canonical(grid, found.labels), grid, CONVENTIONS["msd"], group.path)
 
 

@@ -11,9 +11,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
+from scipy import ndimage
 
 from napari_tumorseg.errors import InputError
 from napari_tumorseg.geometry import Array
+from napari_tumorseg.io.label_channels import merge_channels
 from napari_tumorseg.regions import CONVENTIONS, LabelConvention
 
 _NEAR = 0.01
@@ -34,8 +36,11 @@ GREY = 8
 _PLATEAU = 0.05
 """Smallest share of a soft mask that is fully tumour; an image has few voxels at its maximum."""
 
-_NESTED = 0.95
-"""Smallest share of a region that lies inside the region around it."""
+_CLASSES = range(2, 7)
+"""Numbers of different values of a mask that may be labels at another scale, such as {85, 170, 255}."""
+
+_STEPS = range(2, 7)
+"""Numbers of equal steps into which such labels divide the greatest value."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,13 +65,15 @@ class LabelArray:
     value: int = 0
 
 
-def decode_mask(values: Array, where: object, channel_axis: int | None = None) -> LabelArray:
+def decode_mask(
+    values: Array, where: object, channel_axis: int | None = None, are_classes: bool = False
+) -> LabelArray:
     """Return the labels that the values of a mask stand for.
 
     NaN is background. Near-integers are labels. A mask of one value that is no label is binary. Values in
-    between, as at soft edges, are cut at half. Channels are one-hot (labels 1, 2, ... in their order; where
-    every voxel is in exactly one of them, the first is the background), the same mask in each, or the
-    nested regions WT, TC and ET in any order, which become the labels of BraTS 2023.
+    between, as at soft edges, are cut at half. Channels are classes (labels 1, 2, ... in their order, with
+    or without one for the background), the same mask in each, or the nested regions WT, TC and ET in any
+    order, which become the labels of BraTS 2023; see `label_channels`.
 
     Parameters
     ----------
@@ -76,20 +83,20 @@ def decode_mask(values: Array, where: object, channel_axis: int | None = None) -
         File and dataset, for the message.
     channel_axis : int, optional
         Axis of the channels, where there is one.
+    are_classes : bool
+        Whether the layout of the file says that channels are classes rather than regions.
 
     Raises
     ------
     InputError
-        If the values are no labels; the message names some of them.
+        If the values are no labels, which the message names some of, or channels can be read in two ways.
     """
     if channel_axis is None:
         return _decode_one(values, where)
     channels = np.moveaxis(values, channel_axis, 0)
-    if len(channels) == 1 or all(
-        np.array_equal(channels[0], c, equal_nan=_is_float(c)) for c in channels[1:]
-    ):
+    if len(channels) == 1 or _are_one_mask(channels):
         return _decode_one(channels[0], where)
-    return _decode_channels(channels, where)
+    return _decode_channels(channels, where, are_classes)
 
 
 def is_labels(data: Array, most: int = 255) -> bool:
@@ -186,26 +193,66 @@ def _of_soft(values: Array, inside: Array, where: object) -> LabelArray:
     is_soft = full == 1 or full > GREY
     if not is_soft or np.count_nonzero(inside >= 0.98 * full) < _PLATEAU * inside.size:
         raise _refusal(values, where)
+    _refuse_scaled(values, full, where)
     ends = f"black and white (0 and {full:g})" if full > GREY else "0 and 1"
     note = f"its values between {ends} were cut at half"
     return LabelArray((values > full / 2).astype(np.uint8), (note,))
 
 
+def _refuse_scaled(values: Array, full: float, where: object) -> None:
+    """Raise if the few values between 0 and `full` fill areas, as labels do, rather than edges."""
+    partial = (values > 0) & (values < 0.98 * full)
+    between = np.unique(values[partial])
+    if len(between) + 1 not in _CLASSES or not _fill_areas(values, partial, between / full):
+        return
+    listed = ", ".join(f"{value:g}" for value in between)
+    raise InputError(
+        f"{where} holds the values {listed} between 0 and {full:g} in whole areas: they are labels at "
+        "another scale rather than soft edges; save it with whole numbers from 1"
+    )
+
+
+def _fill_areas(values: Array, partial: Array, shares: Array) -> bool:
+    """Tell whether partial values lie away from full ones, or fill an area of more than an edge's width.
+
+    Values in equal steps must lie next to full ones to be an edge, and not outnumber them; others may be one
+    voxel further out.
+    """
+    are_steps = _are_steps(shares)
+    full = (values > 0) & ~partial
+    if are_steps and len(shares) > 1 and np.count_nonzero(partial) > np.count_nonzero(full):
+        return True
+    reach = 1 if are_steps else 2
+    around = ndimage.generate_binary_structure(values.ndim, values.ndim)
+    if bool((partial & ~ndimage.binary_dilation(full, around, reach)).any()):
+        return True
+    cross = ndimage.generate_binary_structure(values.ndim, 1)
+    same = ndimage.minimum_filter(values, footprint=cross) == ndimage.maximum_filter(values, footprint=cross)
+    return bool((partial & same).any())
+
+
+def _are_steps(shares: Array) -> bool:
+    return any(np.all(np.abs(shares * n - np.rint(shares * n)) <= _NEAR * n) for n in _STEPS)
+
+
 # --- channels --------------------------------------------------------------------------------
 
 
-def _decode_channels(channels: Array, where: object) -> LabelArray:
-    if _is_float(channels) and np.allclose(channels.sum(axis=0, dtype=np.float32), 1, atol=2 * _NEAR):
-        return LabelArray(np.argmax(channels, axis=0).astype(np.uint8))
-    hot = np.stack([_one_channel(channel, where) for channel in channels])
-    covered = hot.sum(axis=0, dtype=np.uint8)
-    if covered.max() > 1:
-        return _of_regions(hot, where)
-    first = 0 if covered.min() == 1 else 1
-    labels = np.zeros(hot.shape[1:], np.uint8)
-    for value, channel in enumerate(hot, start=first):
-        labels[channel] = value
-    return LabelArray(labels)
+def _decode_channels(channels: Array, where: object, are_classes: bool) -> LabelArray:
+    if _is_softmax(channels):
+        winner = np.argmax(channels, axis=0)
+        hot, are_classes = np.stack([winner == n for n in range(len(channels))]), True
+    else:
+        hot = np.stack([_one_channel(channel, where) for channel in channels])
+    found = merge_channels(hot, where, are_classes)
+    return LabelArray(found.labels, (found.note,), found.convention)
+
+
+def _is_softmax(channels: Array) -> bool:
+    """Tell whether channels hold probabilities of classes: they add up to 1, and not all are 0 or 1."""
+    if not _is_float(channels) or _are_zero_or_one(channels):
+        return False
+    return bool(np.allclose(channels.sum(axis=0, dtype=np.float32), 1, atol=2 * _NEAR))
 
 
 def _one_channel(channel: Array, where: object) -> Array:
@@ -215,30 +262,19 @@ def _one_channel(channel: Array, where: object) -> Array:
     return np.asarray(labels > 0)
 
 
-def _of_regions(hot: Array, where: object) -> LabelArray:
-    """Return the labels of nested regions; a background channel among them is left out."""
-    outside = ~hot.any(axis=0)
-    regions = [c for n, c in enumerate(hot) if not _is_background(c, np.delete(hot, n, axis=0))]
-    regions.sort(key=np.count_nonzero, reverse=True)
-    if len(regions) != 3 or not (_inside(regions[1], regions[0]) and _inside(regions[2], regions[1])):
-        raise InputError(
-            f"{where} has {len(hot)} channels that overlap: they are regions, but not the whole tumour, its "
-            "core and the enhancing tumour inside each other; save it as one array of labels"
-        )
-    convention = CONVENTIONS["brats-2023"]
-    labels = np.zeros(outside.shape, np.uint8)
-    for name, region in zip(("WT", "TC", "ET"), regions, strict=True):
-        labels[region] = convention.own_label(name)
-    note = "its three channels inside each other were read as whole tumour, tumour core, enhancing tumour"
-    return LabelArray(labels, (note,), convention)
+def _are_one_mask(channels: Array) -> bool:
+    """Tell whether channels hold the same mask, such as a grey picture in three colours.
+
+    Three equal channels of 0 and 1 are regions: no picture is as dark as that.
+    """
+    first = channels[0]
+    if not all(np.array_equal(first, c, equal_nan=_is_float(c)) for c in channels[1:]):
+        return False
+    return len(channels) != 3 or not (_are_zero_or_one(first) and bool(first.any()))
 
 
-def _is_background(channel: Array, others: Array) -> bool:
-    return bool(np.array_equal(channel, ~others.any(axis=0)))
-
-
-def _inside(inner: Array, outer: Array) -> bool:
-    return bool(np.count_nonzero(inner & outer) >= _NESTED * np.count_nonzero(inner))
+def _are_zero_or_one(values: Array) -> bool:
+    return bool(np.all((values == 0) | (values == 1)))
 
 
 # --- values ----------------------------------------------------------------------------------

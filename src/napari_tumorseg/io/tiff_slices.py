@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -138,25 +138,34 @@ def _mask_volume(slices: Slices, numbers: Sequence[int], place: Stacking, grid: 
             continue
         path = slices.masks[number]
         values[position] = _mask_slice(path)
-        if values[position].shape != grid.shape[1:]:
-            raise InputError(f"{path} has shape {values[position].shape}, its slice {grid.shape[1:]}")
+        if values[position].shape[1:] != grid.shape[1:]:
+            raise InputError(f"{path} has shape {values[position].shape[1:]}, its slice {grid.shape[1:]}")
     full = max((float(v.max()) for v in values.values()), default=0.0)
     kind = np.result_type(*(v.dtype for v in values.values())) if values else np.dtype(np.uint8)
-    check_array(grid.shape, kind, path)
-    volume = np.zeros(grid.shape, kind)
+    channels = _channel_count(values.values(), path.parent)
+    check_array((channels, *grid.shape), kind, path)
+    volume = np.zeros((channels, *grid.shape), kind)
     for position, picture in values.items():
-        volume[position] = _at_full_scale(picture, full)
-    return decode_mask(volume, path.parent)
+        volume[:, position] = _at_full_scale(picture, full)
+    return decode_mask(volume, path.parent, 0)
+
+
+def _channel_count(slices: Iterable[Array], where: Path) -> int:
+    """Return the number of channels of masks whose slices have either that many or, if all are alike, 1."""
+    counts = {len(channels) for channels in slices} - {1}
+    if len(counts) > 1:
+        raise InputError(f"{where} has masks of {' and of '.join(map(str, sorted(counts)))} channels")
+    return max(counts, default=1)
 
 
 def _mask_slice(path: Path) -> Array:
-    """Return the values (Y, X) of the mask of one slice; of channels that differ, the labels."""
+    """Return the values (C, Y, X) of the mask of one slice; channels that are alike become one."""
     found = tiff_file.read(path)
     channels = without_alpha(found)
     if channels.shape[1] != 1:
         raise InputError(f"{path} has {channels.shape[1]} slices, though it is numbered as one of many")
     alike = all(np.array_equal(channels[0], c) for c in channels[1:])
-    return np.asarray(channels[0, 0] if alike else decode_mask(channels[:, 0], path, 0).labels)
+    return np.asarray(channels[:1, 0] if alike else channels[:, 0])
 
 
 def _at_full_scale(picture: Array, full: float) -> Array:
