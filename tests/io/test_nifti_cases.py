@@ -382,8 +382,8 @@ def msd(root: Path, description: object = MSD, channels: int = 4) -> Path:
 )
 def test_msd_task(tmp_path: Path, description: object) -> None:
     task = msd(tmp_path, description)
-    for folder in (task, task / "imagesTr"):
-        assert io.list_cases(folder) == ["BRATS_001", "BRATS_002"]
+    for folder, more in ((task, ["BRATS_003"]), (task / "imagesTr", [])):
+        assert io.list_cases(folder) == ["BRATS_001", "BRATS_002", *more]
         case = io.open_case(folder, "BRATS_002")
         assert case.layout == "MSD task"
         assert found(case) == {"FLAIR": "flair", "T1w": "t1", "t1gd": "t1c", "T2w": "t2"}

@@ -9,6 +9,7 @@ import numpy as np
 
 from napari_tumorseg.io.formats import stem
 from napari_tumorseg.io.side_files import side_convention
+from napari_tumorseg.io.task_description import convention_of, described_labels
 from napari_tumorseg.regions import CONVENTIONS, LabelConvention
 
 _BRATS = r"brats[-_ ]?(?:20)?(1[2-9]|2[0-9])(?!\d)"
@@ -21,6 +22,9 @@ _OF_A_YEAR = re.compile(r"seg\w*[-_ ]" + _BRATS, re.IGNORECASE)
 
 _SINCE_2023 = re.compile(r"BraTS-(GLI|SSA|MEN|METS?|GoAT)-\d+-\d+[-_]seg", re.IGNORECASE)
 """Own masks of data sets with the numbers of 2023, and a cavity as label 4 from 2024."""
+
+_MSD = re.compile(r"BRATS_\d{3}")
+"""Names of the files of the MSD's Task01."""
 
 _DATA_SETS = (
     (r"brats[-_ ]?peds?(?![a-z])", ("brats-2023", "brats-ped")),  # the numbers changed after 2023
@@ -43,8 +47,8 @@ def named_convention(path: Path, case: str, labels: np.ndarray) -> LabelConventi
     if convention is not None:
         return convention
     name = stem(path)
-    if path.parent.name.lower() in ("labelstr", "labelsts"):
-        return CONVENTIONS["msd"]
+    if path.parent.name.lower() in ("labelstr", "labelsts", "labelsval"):
+        return _of_task(path)
     if "otmulticlass" in name.lower() or name.startswith("VSD."):
         return CONVENTIONS["brats-2015"]
     official = re.fullmatch(re.escape(case) + r"[-_]seg", name, re.IGNORECASE) is not None
@@ -56,6 +60,14 @@ def named_convention(path: Path, case: str, labels: np.ndarray) -> LabelConventi
         return CONVENTIONS["brats-2024" if (labels == 4).any() else "brats-2023"]
     candidates = named_candidates(name)
     return CONVENTIONS[candidates[0]] if len(candidates) == 1 else None
+
+
+def _of_task(path: Path) -> LabelConvention | None:
+    """Return the convention that a task's description states, else that of the MSD for its own names."""
+    labels = described_labels(path)
+    if labels:
+        return convention_of(labels)
+    return CONVENTIONS["msd"] if _MSD.fullmatch(stem(path)) else None
 
 
 def named_candidates(name: str) -> tuple[str, ...]:

@@ -5,21 +5,23 @@ A layout is a function that takes a folder and returns the cases in it, or None 
 
 from __future__ import annotations
 
-import json
 import re
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
 from napari_tumorseg.io import nifti
 from napari_tumorseg.io.case import Case
 from napari_tumorseg.io.folder import Folder, nifti_below
-from napari_tumorseg.io.formats import stem
+from napari_tumorseg.io.formats import NIFTI, stem
 from napari_tumorseg.io.found_case import FoundCase
-from napari_tumorseg.io.nifti_cases import read_case
+from napari_tumorseg.io.nifti_cases import is_probability, read_case
 from napari_tumorseg.io.nifti_groups import Source, source_of
 from napari_tumorseg.io.roles import RoleGuess, guess, without_role
+from napari_tumorseg.io.side_files import side_convention
+from napari_tumorseg.io.task_description import channel_names, described_by, file_ending
 from napari_tumorseg.scan import MODALITIES, Role
 
 _MSD_CHANNELS = ("FLAIR", "T1w", "t1gd", "T2w")
@@ -35,79 +37,99 @@ _MASK_ROLES = (Role.TUMOUR_MASK, Role.BRAIN_MASK)
 
 
 def task_cases(folder: Folder) -> list[FoundCase] | None:
-    """Return the cases of an MSD or nnU-Net task folder, or of its folder of images."""
-    inside = next((d for name in _IMAGE_FOLDERS for d in folder.folders if d.name == name), None)
-    is_images = folder.path.name in _IMAGE_FOLDERS
-    if inside is None and not is_images and not (folder.path / "dataset.json").is_file():
+    """Return the cases of an MSD or nnU-Net task folder, of all its folders of images, or of one of them."""
+    inside = [d for name in _IMAGE_FOLDERS for d in folder.folders if d.name == name]
+    if inside:
+        return _with_own_names(
+            [(d.name, case) for d in inside for case in _cases_of_files(Folder.of(d).nifti)]
+        )
+    if folder.path.name not in _IMAGE_FOLDERS and not _is_input(folder):
         return None
-    files = folder.nifti if inside is None else Folder.of(inside).nifti
-    channels = _by_case(files)
-    if channels:
-        return [FoundCase(name, partial(_read_raw, name, tuple(paths))) for name, paths in channels.items()]
-    if inside is None and not is_images:
-        return None  # a dataset.json beside files of another layout
-    return [FoundCase(stem(path), partial(read_task_image, path)) for path in files]
+    return _cases_of_files(folder.nifti)
+
+
+def _is_input(folder: Folder) -> bool:
+    """Tell whether nnU-Net's channels lie beside a description, which other layouts may have as well."""
+    return "dataset.json" in folder.names and any(_CHANNEL.fullmatch(stem(path)) for path in folder.nifti)
 
 
 def is_task_image(path: Path) -> bool:
     """Tell whether a file lies in the folder of images of a task that is described."""
-    return path.parent.name in _IMAGE_FOLDERS and _described(path) is not None
+    return path.parent.name in _IMAGE_FOLDERS and described_by(path) is not None
 
 
 def read_task_image(path: Path) -> Case:
     """Read one image file of a task: a 4-D one with its channels' names, or one channel of nnU-Net's."""
     if _CHANNEL.fullmatch(stem(path)):
         return _read_raw(stem(path), (path,))
-    sources = [Source(p, stem(p)) for p in (path, *_label_of(path, path.name))]
-    case = read_case(sources, stem(path), "MSD task", _channel_names(path) or _MSD_CHANNELS)
-    if not case.images:
-        nifti.read_file(path)  # raises what is wrong with it
-    return case
+    return _read_task_case((path,))
 
 
-def _by_case(files: Sequence[Path]) -> dict[str, list[Path]]:
-    """Return the channels of each case, empty unless all files are named ``CASE_0000.nii.gz``."""
-    found: dict[str, list[Path]] = defaultdict(list)
+def _with_own_names(cases: Sequence[tuple[str, FoundCase]]) -> list[FoundCase]:
+    """Return cases of several folders; one whose name is taken is led by the name of its folder."""
+    found: dict[str, FoundCase] = {}
+    for folder, case in cases:
+        taken = case.name in found
+        name = f"{folder}/{case.name}" if taken else case.name
+        found[name] = replace(case, name=name, folders=(folder,) if taken else ())
+    return list(found.values())
+
+
+def _cases_of_files(files: Sequence[Path]) -> list[FoundCase]:
+    """Return the cases of a folder of images; results are a part of the case that they are named after."""
+    cases: dict[str, list[Path]] = defaultdict(list)
     for path in files:
         match = _CHANNEL.fullmatch(stem(path))
-        if match is None:
-            return {}
-        found[match["case"]].append(path)
-    return found
+        cases[match["case"] if match else stem(path)].append(path)
+    results = {name: owner for name in cases if (owner := _owner(name, cases[name][0], cases))}
+    for name, owner in results.items():
+        cases[owner] += [path for path in cases.pop(name) if not is_probability(path)]
+    return [FoundCase(name, partial(_read_task_files, name, tuple(paths))) for name, paths in cases.items()]
+
+
+def _owner(name: str, path: Path, cases: Iterable[str]) -> str | None:
+    """Return the case that a result belongs to by its name: ``A_001_seg`` to ``A_001``."""
+    is_result = guess(name).role in _MASK_ROLES or is_probability(path) or side_convention(path) is not None
+    if not is_result or _CHANNEL.fullmatch(stem(path)):
+        return None
+    owners = [case for case in cases if name != case and re.match(re.escape(case) + r"[\W_]", name)]
+    return min(owners, key=len, default=None)
+
+
+def _read_task_files(name: str, paths: Sequence[Path]) -> Case:
+    return _read_raw(name, paths) if _CHANNEL.fullmatch(stem(paths[0])) else _read_task_case(paths)
+
+
+def _read_task_case(paths: Sequence[Path]) -> Case:
+    """Read a 4-D image with its channels' names, its label, and masks of results beside it."""
+    image = paths[0]
+    sources = [Source(p, stem(p)) for p in (*paths, *_label_of(image, stem(image)))]
+    case = read_case(sources, stem(image), "MSD task", channel_names(image) or _MSD_CHANNELS)
+    if not case.images:
+        nifti.read_file(image)  # raises what is wrong with it
+    return case
 
 
 def _read_raw(name: str, paths: Sequence[Path]) -> Case:
     """Read a case of which each channel is a file, with roles by the task's names of channels."""
-    named = _channel_names(paths[0])
+    named = channel_names(paths[0])
     sources = [Source(path, stem(path)) for path in paths]
-    roles = {s: guess(named[n]) for s in sources if (n := int(s.name[-4:])) < len(named)}
-    case = _CHANNEL.fullmatch(sources[0].name)
-    assert case is not None
-    labels = [Source(p, stem(p)) for p in _label_of(paths[0], f"{case['case']}.nii.gz")]
+    channels = {s: match for s in sources if (match := _CHANNEL.fullmatch(s.name))}
+    numbers = {source: int(match["channel"]) for source, match in channels.items()}
+    roles = {source: guess(named[n]) for source, n in numbers.items() if n < len(named)}
+    labels = [Source(p, stem(p)) for p in _label_of(paths[0], channels[sources[0]]["case"])]
     roles |= {source: RoleGuess(Role.TUMOUR_MASK) for source in labels}
     return read_case([*sources, *labels], name, "nnU-Net task", known=roles)
 
 
-def _label_of(image: Path, name: str) -> list[Path]:
-    label = image.parent.parent / image.parent.name.replace("images", "labels") / name
-    return [label] if label.is_file() and label.parent != image.parent else []
-
-
-def _described(image: Path) -> Path | None:
-    """Return the description of the task that an image belongs to: above its folder, or beside it."""
-    places = (image.parent.parent / "dataset.json", image.parent / "dataset.json")
-    return next((place for place in places if place.is_file()), None)
-
-
-def _channel_names(image: Path) -> Sequence[str]:
-    """Return the names of the channels in their order, none if nothing tells them."""
-    described = _described(image)
-    try:
-        content = json.loads(described.read_text(encoding="utf-8")) if described else {}
-        named = content.get("modality") or content.get("channel_names") or {}
-        return [str(named[key]) for key in sorted(named, key=int)]
-    except (OSError, ValueError, AttributeError, TypeError, RecursionError):
-        return ()
+def _label_of(image: Path, case: str) -> list[Path]:
+    """Return the label of a case, with the ending of the task, of the image, or any other."""
+    folder = image.parent.parent / image.parent.name.replace("images", "labels")
+    if folder == image.parent:
+        return []
+    endings = (file_ending(image), image.name[len(stem(image)) :], *NIFTI.endings)
+    places = (folder / f"{case}{ending}" for ending in endings if ending)
+    return [place for place in places if place.is_file()][:1]
 
 
 # --- BIDS ------------------------------------------------------------------------------------
