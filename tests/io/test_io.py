@@ -225,6 +225,49 @@ def test_a_mask_of_another_program_is_not_replaced(tmp_path: Path, ending: str) 
     assert not path.exists()
 
 
+@pytest.mark.parametrize("of_earlier_version", [False, True])
+def test_a_side_file_of_another_mask_does_not_allow_to_replace(
+    tmp_path: Path, of_earlier_version: bool
+) -> None:
+    """The expert's ``P1_seg.nii`` and our ``P1_seg.nii.gz`` share ``P1_seg.json``."""
+    seg, ours, theirs = (
+        segmentation(Grid.from_codes(SHAPE)),
+        tmp_path / "P1_seg.nii.gz",
+        tmp_path / "P1_seg.nii",
+    )
+    nib.save(nib.Nifti1Image(np.ones(SHAPE, np.uint8), np.eye(4)), theirs)
+    before = theirs.read_bytes()
+    io.write_mask(seg, ours)
+    if of_earlier_version:
+        forget_files(tmp_path / "P1_seg.json")
+    with pytest.raises(OutputError, match=r"P1_seg\.nii was not written by this program"):
+        io.write_mask(seg, theirs, overwrite=True)
+    assert theirs.read_bytes() == before
+    theirs.unlink()
+    with pytest.raises(OutputError, match=r"P1_seg\.json belongs to P1_seg\.nii\.gz"):
+        io.write_mask(seg, theirs, overwrite=True)
+    io.write_mask(seg, ours, overwrite=True)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["P1_seg.json", "P1_seg.nii.gz"]
+
+
+def forget_files(side: Path) -> None:
+    """Make a side file as earlier versions wrote it."""
+    content = json.loads(side.read_text())
+    del content["files"]
+    side.write_text(json.dumps(content))
+
+
+def test_a_mask_corrected_in_another_program_is_not_replaced(tmp_path: Path) -> None:
+    seg, path = segmentation(Grid.from_codes(SHAPE)), tmp_path / "a_seg.nii.gz"
+    io.write_mask(seg, path)
+    found = nib.load(path)
+    nib.save(nib.Nifti1Image(np.zeros(found.shape, np.uint8), found.affine), path)
+    before = path.read_bytes()
+    with pytest.raises(OutputError, match=r"a_seg\.nii\.gz was changed by another program"):
+        io.write_mask(seg, path, overwrite=True)
+    assert path.read_bytes() == before
+
+
 @pytest.mark.parametrize("ending", [".nii", ".nii.gz", ".tif", ".h5"])
 @pytest.mark.parametrize("after", [0, 1])
 def test_a_full_disk_leaves_both_files_as_they_were(

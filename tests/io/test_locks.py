@@ -5,8 +5,9 @@ import os
 
 import pytest
 
+from napari_tumorseg.errors import OutputError
 from napari_tumorseg.io import locks
-from napari_tumorseg.io.locks import FileLock
+from napari_tumorseg.io.locks import FileLock, held
 
 
 def test_one_holder_at_a_time(tmp_path):
@@ -29,6 +30,16 @@ def test_a_file_that_a_crash_left_behind_holds_nothing(tmp_path):
     assert not lock.is_held() and lock.path.exists()
     assert lock.acquire()
     lock.release()
+
+
+def test_a_lock_that_others_keep_is_an_error(tmp_path):
+    other = FileLock(tmp_path / "a.lock")
+    assert other.acquire()
+    with pytest.raises(OutputError, match="another program is writing"), held(tmp_path / "a.lock", 0.01):
+        pytest.fail("went on without the lock")
+    other.release()
+    with held(tmp_path / "a.lock", 0.01):
+        assert not FileLock(tmp_path / "a.lock").acquire()
 
 
 def test_a_file_system_without_locks(tmp_path, monkeypatch):

@@ -18,6 +18,7 @@ from napari_tumorseg.errors import ChoiceNeededError, OutputError
 from napari_tumorseg.geometry import Grid
 from napari_tumorseg.io import open_case, output_set, read_mask, write_lgg, write_mask
 from napari_tumorseg.io.atomic import atomic_path, write_text
+from napari_tumorseg.io.locks import held
 from napari_tumorseg.io.output_set import PART, sha256
 from napari_tumorseg.io.side_files import set_problems
 from napari_tumorseg.regions import CONVENTIONS
@@ -95,6 +96,48 @@ def test_an_error_while_names_are_given_leaves_nothing_new(
         write_text(tmp_path / "a.txt", "new")
         write_text(tmp_path / "b.txt", "new")
     assert names(tmp_path) == []
+
+
+@pytest.mark.parametrize("error", [OSError(28, "No space left on device"), KeyboardInterrupt()])
+@pytest.mark.parametrize("links", [True, False])
+def test_a_replacement_that_fails_halfway_is_undone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: BaseException, links: bool
+) -> None:
+    write_case(tmp_path, 1)
+    (tmp_path / "overlay.png").unlink()  # one file of the set is new
+    before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+    replace = os.replace
+
+    def failing(source: Path, target: Path) -> None:
+        if Path(target).suffix == ".json" and error not in raised:
+            raised.append(error)
+            raise error
+        replace(source, target)
+
+    def refuse(source: Path, target: Path) -> None:
+        raise OSError(95, "Operation not supported")
+
+    raised: list[BaseException] = []
+    monkeypatch.setattr(os, "replace", failing)
+    if not links:
+        monkeypatch.setattr(os, "link", refuse)
+    with pytest.raises((OutputError, KeyboardInterrupt)):
+        write_case(tmp_path, 2)
+    assert raised and {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
+
+
+def test_a_folder_that_another_program_writes_to_is_left(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(output_set, "held", lambda path: held(path, 0.01))
+    write_case(tmp_path, 1)
+    before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+    with (
+        held(tmp_path / output_set._LOCK),
+        pytest.raises(OutputError, match="another program is writing"),
+    ):
+        write_case(tmp_path, 2)
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
 
 
 @pytest.mark.parametrize("changed", ["case_seg.nii.gz", "volumes.csv", "overlay.png"])
@@ -181,9 +224,9 @@ while True:
 """
 
 
-def start_writer(folder: Path, first: int, step: int) -> subprocess.Popen[str]:
+def start_writer(folder: Path, first: int, step: int, script: str = WRITER) -> subprocess.Popen[str]:
     """Start a process that writes one set after the other into a folder."""
-    command = [sys.executable, "-c", WRITER, str(folder), str(first), str(step)]
+    command = [sys.executable, "-c", script, str(folder), str(first), str(step)]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
     assert process.stdout is not None
     process.stdout.readline()
@@ -227,14 +270,63 @@ def test_a_killed_process_leaves_no_mixed_set_unnoticed(tmp_path: Path) -> None:
     kill_writers(tmp_path, 4)
 
 
+KILLED = """
+import os, sys
+from pathlib import Path
+from tests.io.test_output_set import write_case
+replace, left = os.replace, int(sys.argv[2])
+def counted(source, target):
+    global left
+    if left == 0:
+        os.kill(os.getpid(), 9)
+    left -= 1
+    replace(source, target)
+os.replace = counted
+write_case(Path(sys.argv[1]), 2, "msd")
+"""
+
+
+@posix
+@pytest.mark.parametrize("named", range(5))
+def test_a_process_killed_between_two_names_is_noticed(tmp_path: Path, named: int) -> None:
+    """Of the four files `named` are of the new run when the process is killed."""
+    write_case(tmp_path, 1)
+    done = subprocess.run([sys.executable, "-c", KILLED, str(tmp_path), str(named)], check=False)
+    assert done.returncode == (-signal.SIGKILL if named < 4 else 0)
+    assert is_mixed(tmp_path) == (0 < named < 4)
+    assert bool(open_case(tmp_path / "case_seg.nii.gz").warnings) == (0 < named < 4)
+
+
+SLOW_WRITER = (
+    """
+import os, time
+replace = os.replace
+def slowly(source, target):
+    replace(source, target)
+    time.sleep(0.01)
+os.replace = slowly
+"""
+    + WRITER
+)
+
+
 @posix
 def test_two_processes_do_not_mix_their_sets(tmp_path: Path) -> None:
-    writers = [start_writer(tmp_path, number, 2) for number in (0, 1)]
-    time.sleep(1.5)
-    for writer in writers:
-        writer.terminate()
-    for writer in writers:
-        writer.communicate()
+    """Whoever holds the lock, as each writer does while it gives names, finds a set of one run."""
+    write_case(tmp_path)
+    writers = [start_writer(tmp_path, number, 2, SLOW_WRITER) for number in (0, 1)]
+    seen, until = [], time.monotonic() + 20
+    try:
+        while len(seen) < 10 or len(set(seen)) < 2:
+            assert time.monotonic() < until and all(writer.poll() is None for writer in writers)
+            with held(tmp_path / output_set._LOCK):
+                assert not is_mixed(tmp_path) and not set_problems(tmp_path / "case_seg.nii.gz")
+                seen.append((tmp_path / "volumes.csv").read_text())
+            time.sleep(0.02)
+    finally:
+        for writer in writers:
+            writer.terminate()
+            writer.communicate()
     write_text(tmp_path / "x.txt", "clears what was left")
     if is_mixed(tmp_path):  # one of them was ended between two names
         assert set_problems(tmp_path / "case_seg.nii.gz")

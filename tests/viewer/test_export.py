@@ -122,8 +122,12 @@ def test_files_that_are_there_are_not_replaced_without_a_word(new_panel, wait, t
     viewer.layers.selection.active = mine
     (tmp_path / "case_seg.json").write_text("{}")
     panel.compare.export._context.safely(lambda: panel.compare.export.run(tmp_path))()
-    assert "exist already" in complaints[0]
+    assert "case_seg.json belongs to something else" in complaints[0]
     assert [p.name for p in tmp_path.iterdir()] == ["case_seg.json"]
+    (tmp_path / "case_seg.json").rename(tmp_path / "case_statistics.csv")
+    panel.compare.export._context.safely(lambda: panel.compare.export.run(tmp_path))()
+    assert "exist already" in complaints[1]
+    assert [p.name for p in tmp_path.iterdir()] == ["case_statistics.csv"]
 
 
 @NEEDS_SCREEN
@@ -135,7 +139,7 @@ def test_a_mask_that_was_made_elsewhere_is_not_replaced(new_panel, tmp_path, com
     viewer.layers.selection.active = mine
     (tmp_path / "case_seg.nii.gz").write_bytes(b"true")
     panel.compare.export._context.safely(lambda: panel.compare.export.run(tmp_path))()
-    assert "case_seg.nii.gz exists and may be the true mask" in complaints[0]
+    assert "case_seg.nii.gz was not written by this program" in complaints[0]
     assert [p.name for p in tmp_path.iterdir()] == ["case_seg.nii.gz"]
 
 

@@ -63,6 +63,15 @@ def test_a_side_file_of_something_else_stays(tmp_path, held):
     assert not (tmp_path / "x.nii.gz").exists()
 
 
+def test_a_mask_corrected_in_another_program_stays(tmp_path):
+    path = tmp_path / "x.nii.gz"
+    save_mask(mask(), path)
+    path.write_bytes(path.read_bytes() + b"corrected")
+    with pytest.raises(OutputError, match=r"x\.nii\.gz was changed by another program"):
+        save_mask(mask(), path)
+    assert path.read_bytes().endswith(b"corrected")
+
+
 def test_a_mask_is_replaced_with_its_own_side_file(tmp_path):
     for _ in range(2):
         save_mask(mask(), tmp_path / "x.nii.gz")

@@ -59,7 +59,7 @@ def test_a_mask_that_was_made_elsewhere_is_not_replaced(tmp_path):
     path = tmp_path / "case_seg.nii.gz"
     nib.save(nib.Nifti1Image(np.ones((10, 11, 9), np.uint8), np.eye(4)), path)
     before = path.read_bytes()
-    with pytest.raises(OutputError, match=r"case_seg\.nii\.gz exists and may be the true mask"):
+    with pytest.raises(OutputError, match=r"case_seg\.nii\.gz was not written by this program"):
         write_labels(str(path), *layer_on(np.diag([1.0, 1, 2, 1])).as_layer_data_tuple()[:2])
     assert path.read_bytes() == before and [p.name for p in tmp_path.iterdir()] == [path.name]
 

@@ -10,6 +10,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from napari_tumorseg.errors import OutputError
+
 if sys.platform == "win32":
     import msvcrt
 
@@ -91,18 +93,23 @@ class FileLock:
 
 
 @contextmanager
-def held(path: Path, seconds: float = 10.0) -> Iterator[bool]:
-    """Hold the lock on a file during the block.
+def held(path: Path, seconds: float = 10.0) -> Iterator[None]:
+    """Hold the lock on a file during the block; in a folder that cannot be written to, do without it.
 
-    Yields whether it was taken: not if others hold it longer than `seconds`, or if the file cannot be made.
+    Raises
+    ------
+    OutputError
+        If others hold it longer than `seconds`.
     """
     lock, until = FileLock(path), time.monotonic() + seconds
     try:
-        while not (taken := lock.acquire()) and time.monotonic() < until:
+        while not lock.acquire():
+            if time.monotonic() > until:
+                raise OutputError(f"another program is writing to {path.parent}; try again when it is done")
             time.sleep(_PAUSE)
-    except OSError:  # the folder cannot be written to; the files themselves will tell
-        taken = False
+    except OSError:  # the error about the files themselves says more
+        pass
     try:
-        yield taken
+        yield
     finally:
         lock.release()

@@ -13,10 +13,11 @@ import hashlib
 import json
 import os
 import platform
+import shutil
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from contextvars import ContextVar
 from dataclasses import dataclass
@@ -48,6 +49,7 @@ class OutputSet:
         self._staged: list[_Staged] = []
         self._temporary: list[Path] = []
         self._descriptions: list[tuple[Path, Mapping[str, Any], bool]] = []
+        self._checks: list[Callable[[], None]] = []
 
     def temporary(self, path: Path) -> Path:
         """Return a new, empty file beside `path`; of its name only the end is kept, lest it grow too long."""
@@ -69,13 +71,18 @@ class OutputSet:
         """Add a description of the set; it gets the checksums of the other files as ``files``."""
         self._descriptions.append((path, content, overwrite))
 
+    def check(self, check: Callable[[], None]) -> None:
+        """Have a function raise if files may not be replaced; it is called when no other process writes."""
+        self._checks.append(check)
+
     def commit(self) -> None:
         """Give all files their names, the description last.
 
         Raises
         ------
         OutputError
-            If one cannot get its name.
+            If one cannot get its name, a check fails, or another program is writing to the folder; files
+            that were there before are as they were.
         """
         files = {one.path.name: sha256(one.temporary) for one in self._staged} if self._descriptions else {}
         for path, content, overwrite in self._descriptions:
@@ -84,6 +91,8 @@ class OutputSet:
             if len(self._staged) > 1:
                 for folder in sorted({one.path.parent for one in self._staged}):
                     locks.enter_context(held(folder / _LOCK))
+            for check in self._checks:
+                check()
             self._name_all()
 
     def discard(self) -> None:
@@ -101,22 +110,36 @@ class OutputSet:
             raise failure(path, error) from error
         self.add(temporary, path, overwrite)
 
+    def _backup(self, path: Path) -> Path | None:
+        """Return a second name of a file that is to be replaced, None if there is none or it is alone."""
+        if len(self._staged) == 1 or not path.exists():
+            return None
+        backup = self.temporary(path)
+        backup.unlink()
+        try:
+            os.link(path, backup)
+        except OSError:  # a file system without hard links
+            shutil.copy2(path, backup)
+        return backup
+
     def _name_all(self) -> None:
-        new: list[Path] = []
+        before: dict[Path, Path | None] = {}
         try:
             for one in self._staged:
                 if not one.overwrite and one.path.exists():
                     raise exists(one.path)
             for one in self._staged:
                 if one.overwrite:
+                    backup = self._backup(one.path)
                     one.temporary.replace(one.path)
                 else:
+                    backup = None
                     _link_new(one.temporary, one.path)
-                    new.append(one.path)
+                before[one.path] = backup
         except BaseException as error:
-            for path in new:
+            for path, backup in before.items():
                 with suppress(OSError):
-                    path.unlink()
+                    _restore(path, backup)
             if isinstance(error, OSError):
                 raise failure(one.path, error) from error
             raise
@@ -205,6 +228,14 @@ def _link_new(temporary: Path, path: Path) -> None:
         if path.exists():
             raise exists(path) from None
         temporary.replace(path)
+
+
+def _restore(path: Path, backup: Path | None) -> None:
+    """Give a path the file back that it had before; without one remove the new file."""
+    if backup is None:
+        path.unlink()
+    else:
+        backup.replace(path)
 
 
 def _umask() -> int:

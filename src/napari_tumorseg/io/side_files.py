@@ -18,13 +18,14 @@ from typing import TYPE_CHECKING, Any
 
 from napari_tumorseg.conventions import own_convention
 from napari_tumorseg.errors import InputError, OutputError
-from napari_tumorseg.io.formats import format_of, side_file
+from napari_tumorseg.io.formats import format_of, side_file, written_format
 from napari_tumorseg.io.output_set import sha256
 from napari_tumorseg.regions import CONVENTIONS, LabelConvention
 
 if TYPE_CHECKING:
     from napari_tumorseg.io.case import Case
 
+_NOT_REPLACED = "is not replaced; choose another name or folder"
 _SLICE_MASK = re.compile(r"(.+)_\d+_mask$")
 
 
@@ -92,7 +93,7 @@ def _unlike(side: Path, but: str = "") -> list[str]:
 
 
 def check_replaceable(path: Path, side: Path | None = None) -> None:
-    """Refuse to replace a mask or scan that has no side file of ours, such as the expert's mask.
+    """Refuse to replace a mask or scan that the side file does not describe, such as the expert's mask.
 
     Parameters
     ----------
@@ -104,17 +105,46 @@ def check_replaceable(path: Path, side: Path | None = None) -> None:
     Raises
     ------
     OutputError
-        If the file exists without such a side file, or the side file to write exists and is something else.
+        If the file was not written by this program or was changed since; or if the side file to write is
+        something else, or describes another mask.
     """
     side = side_file(path) if side is None else side
-    if path.exists() and read_side_file(side) is None:
-        raise OutputError(
-            f"{path} was not written by this program and is not replaced; choose another name or folder"
-        )
-    if side.exists() and read_side_file(side) is None:
-        raise OutputError(
-            f"{side} belongs to something else and is not replaced; choose another name or folder"
-        )
+    content = read_side_file(side)
+    if path.exists():
+        if content is None or not _describes_at(side, content, path):
+            is_ours = content is not None and path.name in _files(content)
+            event = "changed by another program" if is_ours else "not written by this program"
+            raise OutputError(f"{path} was {event} and {_NOT_REPLACED}")
+    elif side.exists():
+        if content is None or not _is_whole(content):
+            raise OutputError(f"{side} belongs to something else and {_NOT_REPLACED}")
+        if path.name not in _files(content) and (others := _masks_beside(side, path)):
+            raise OutputError(f"{side} belongs to {others[0].name} and {_NOT_REPLACED}")
+
+
+def _describes_at(side: Path, content: Mapping[str, Any], mask: Path) -> bool:
+    """Tell whether a side file describes this very mask.
+
+    Side files of earlier versions list no files. One holds for its mask if there is no other of that name:
+    of ``a_seg.nii`` and ``a_seg.nii.gz`` either may be the one of another program.
+    """
+    if _files(content):
+        return _describes(content, mask)
+    return _is_whole(content) and not _masks_beside(side, mask)
+
+
+def _is_whole(content: Mapping[str, Any]) -> bool:
+    """Tell whether a side file has all that every version has written."""
+    return {"case", "scheme", "labels"} <= content.keys()
+
+
+def _masks_beside(side: Path, mask: Path) -> list[Path]:
+    """Return the other masks that the side file may belong to by its name."""
+    return [
+        path
+        for path in sorted(side.parent.iterdir())
+        if path.name != mask.name and written_format(path) and side_file(path).name == side.name
+    ]
 
 
 def check_no_inputs(outputs: Iterable[Path], inputs: Iterable[Path]) -> None:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +14,7 @@ from napari_tumorseg.io import nifti
 from napari_tumorseg.io.atomic import check_target
 from napari_tumorseg.io.formats import WRITTEN_ENDINGS, side_file, written_format
 from napari_tumorseg.io.output_set import output_set
-from napari_tumorseg.io.side_files import check_replaceable, holds_json, read_side_file
+from napari_tumorseg.io.side_files import check_replaceable, holds_json
 from napari_tumorseg.regions import CONVENTIONS
 from napari_tumorseg.scan import Segmentation
 
@@ -39,7 +40,8 @@ def write_mask(seg: Segmentation, path: Path | str, *, overwrite: bool = False) 
     ------
     OutputError
         If a file exists, cannot be written, or the ending is unknown; or if it was not written by this
-        program, such as a scan or an expert's mask, also with `overwrite`. Nothing is half-written.
+        program, such as a scan or an expert's mask, or was changed since, also with `overwrite`. Nothing is
+        half-written.
     """
     path = Path(path)
     form = written_format(path)
@@ -47,9 +49,7 @@ def write_mask(seg: Segmentation, path: Path | str, *, overwrite: bool = False) 
         endings = ", ".join(WRITTEN_ENDINGS)
         raise OutputError(f"{path}: a mask is written as one of {endings}; choose such an ending")
     side = side_file(path)
-    if overwrite:
-        _check_own(path, side)
-    with _described(seg, side, overwrite):
+    with _described(seg, side, overwrite, [path]):
         form.writer().write_mask(seg, path, overwrite)
     return [path, side]
 
@@ -80,10 +80,7 @@ def write_lgg(seg: Segmentation, folder: Path | str, *, overwrite: bool = False)
     side = folder / f"{seg.name}_mask.json"
     from napari_tumorseg.io import tiff_writing
 
-    if overwrite:
-        for path in tiff_writing.lgg_masks(folder, seg.name, seg.grid):
-            _check_own(path, side)
-    with _described(seg, side, overwrite):
+    with _described(seg, side, overwrite, tiff_writing.lgg_masks(folder, seg.name, seg.grid)):
         written = tiff_writing.write_lgg(seg, folder, overwrite)
     return [*written, side]
 
@@ -104,8 +101,8 @@ def write_probabilities(seg: Segmentation, folder: Path | str, *, overwrite: boo
 
 
 def _check_own(path: Path, side: Path) -> None:
-    """Raise if a file to replace holds an image or mask, or its side file something, that is not ours."""
-    if read_side_file(side) is None and (_holds_image(path) or holds_json(side)):
+    """Raise if a file to replace is not ours; files that hold neither an image nor JSON are nobody's."""
+    if holds_json(side) or _holds_image(path):
         check_replaceable(path, side)
 
 
@@ -124,10 +121,12 @@ def _holds_image(path: Path) -> bool:
 
 
 @contextmanager
-def _described(seg: Segmentation, side: Path, overwrite: bool) -> Iterator[None]:
-    """Write the files of the block and the JSON beside them as one set."""
+def _described(seg: Segmentation, side: Path, overwrite: bool, masks: Sequence[Path]) -> Iterator[None]:
+    """Write the masks in the block and the JSON beside them as one set."""
     check_target(side, overwrite)
     with output_set() as files:
+        for path in masks if overwrite else ():
+            files.check(partial(_check_own, path, side))
         yield
         files.describe(side, _description(seg), overwrite)
 

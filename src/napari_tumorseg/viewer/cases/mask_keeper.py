@@ -8,12 +8,12 @@ from napari.layers import Labels as LabelsLayer
 
 from napari_tumorseg.errors import OutputError
 from napari_tumorseg.io import write_mask
+from napari_tumorseg.io.side_files import check_replaceable
 from napari_tumorseg.scan import Segmentation
 from napari_tumorseg.session import Entry, State, Worklist
 from napari_tumorseg.viewer.cases.opening import stamp_of
 from napari_tumorseg.viewer.layers.edits import edits_of
 from napari_tumorseg.viewer.layers.origin import origin_of
-from napari_tumorseg.viewer.state.saving import keep_others_mask
 
 
 class MaskKeeper:
@@ -39,7 +39,7 @@ class MaskKeeper:
             If the file there is not a mask of this plugin, or was changed since the case was opened.
         """
         path = worklist.mask_path(name)
-        keep_others_mask(path)
+        check_replaceable(path)
         if stamp_of(path) != self._stamp:
             raise OutputError(
                 f"{path.name} was changed by another program since this case was opened; "

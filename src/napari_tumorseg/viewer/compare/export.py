@@ -12,6 +12,7 @@ from napari_tumorseg.io import side_file, write_mask
 from napari_tumorseg.io.atomic import check_target, make_folder, write_text
 from napari_tumorseg.io.formats import WRITABLE
 from napari_tumorseg.io.output_set import output_set
+from napari_tumorseg.io.side_files import check_replaceable
 from napari_tumorseg.measurement.agreement import Agreement
 from napari_tumorseg.measurement.change import ChangeOverTime
 from napari_tumorseg.measurement.laterality import laterality
@@ -23,7 +24,7 @@ from napari_tumorseg.report.case import write_case_report
 from napari_tumorseg.report.overlay_image import overlay
 from napari_tumorseg.report.tables import jsonable, to_csv, to_json
 from napari_tumorseg.scan import Scan, Segmentation
-from napari_tumorseg.viewer.state.saving import keep_others_mask, suggested_name
+from napari_tumorseg.viewer.state.saving import suggested_name
 
 ENDINGS: Mapping[str, str] = {form.title: form.written[0] for form in WRITABLE}
 """Endings of the mask by the titles of the formats."""
@@ -92,7 +93,7 @@ def existing_files(
         If a mask of another program is among them.
     """
     goals = targets(folder, content, ending, picture)
-    keep_others_mask(goals["mask"])
+    check_replaceable(goals["mask"])
     return [path for path in goals.values() if path.exists()]
 
 

@@ -10,10 +10,10 @@ from pathlib import Path
 from qtpy.QtWidgets import QFileDialog, QWidget
 
 from napari_tumorseg.errors import InputError, OutputError
-from napari_tumorseg.io import side_file, write_mask
+from napari_tumorseg.io import write_mask
 from napari_tumorseg.io.atomic import write_text
 from napari_tumorseg.io.formats import NIFTI, save_dialog_filter
-from napari_tumorseg.io.side_files import read_side_file
+from napari_tumorseg.io.side_files import check_replaceable
 from napari_tumorseg.measurement import Measurements
 from napari_tumorseg.report.tables import to_csv, to_json
 from napari_tumorseg.samples import KINDS, sample_path
@@ -95,40 +95,16 @@ def checked_table(path: Path) -> Path:
 
 
 def save_mask(segmentation: Segmentation, path: Path) -> list[Path]:
-    """Write a mask; without an ending it becomes NIfTI."""
+    """Write a mask; without an ending it becomes NIfTI.
+
+    Raises
+    ------
+    OutputError
+        If it cannot be written, or would replace a mask or JSON of another program.
+    """
     path = path if path.suffix else path.with_name(path.name + NIFTI.written[0])
-    keep_others_mask(path)
-    keep_side_file(path)
+    check_replaceable(path)
     return write_mask(segmentation, path, overwrite=True)
-
-
-def keep_others_mask(path: Path) -> None:
-    """Refuse to replace a mask that was made elsewhere, such as the true one of a data set.
-
-    Raises
-    ------
-    OutputError
-        If that file is there without the JSON that is written beside masks.
-    """
-    if path.exists() and read_side_file(side_file(path)) is None:
-        raise OutputError(f"{path.name} exists and may be the true mask: choose another name or folder")
-
-
-def keep_side_file(path: Path) -> None:
-    """Refuse a mask whose JSON would replace another one without a question.
-
-    Raises
-    ------
-    OutputError
-        If that file is not one of ours, or belongs to another mask.
-    """
-    side = side_file(path)
-    if not side.exists():
-        return
-    if read_side_file(side) is None:
-        raise OutputError(f"{side.name} exists and belongs to something else; choose another name")
-    if not path.exists():
-        raise OutputError(f"{side.name} exists and belongs to another mask; choose another name")
 
 
 def suggested_name(case: str, ending: str) -> str:
