@@ -9,6 +9,7 @@ from napari.layers import Labels as LabelsLayer
 from napari.layers import Layer
 
 from napari_tumorseg.viewer.layers.from_layers import grid_of, state_spacing
+from napari_tumorseg.viewer.layers.inputs import EVERYTHING, LayerGroup, groups_of
 from napari_tumorseg.viewer.layers.origin import Origin, origin_of
 
 
@@ -33,16 +34,31 @@ class StatedSpacing:
         layer, origin = event.value, origin_of(event.value)
         if origin is None or origin.grid.unit == "mm":
             return
-        scan = next((other for other in self._layers if _is_for(other, layer, origin)), None)
+        scan = self._scan_of(layer, origin)
         if scan is not None:
             state_spacing([layer], grid_of(scan).spacing)
 
+    def _scan_of(self, layer: Layer, origin: Origin) -> Layer | None:
+        """Return a layer with a stated voxel size that holds for a new one.
 
-def _is_for(other: Layer, layer: Layer, origin: Origin) -> bool:
-    """Return whether the stated voxel size of a layer holds for another one: of its case, or a mask on it."""
-    theirs = origin_of(other)
-    if other is layer or theirs is None or not theirs.stated_spacing:
-        return False
-    return theirs.grid.shape == origin.grid.shape and (
-        theirs.group == origin.group or isinstance(layer, LabelsLayer)
-    )
+        It is of the same case; or the new one is a mask without images of its own, and there is only one
+        case of its shape.
+        """
+        alike = {
+            other: theirs
+            for other in self._layers
+            if other is not layer and (theirs := origin_of(other)) and theirs.grid.shape == origin.grid.shape
+        }
+        stated = {other: theirs.group for other, theirs in alike.items() if theirs.stated_spacing}
+        own = next((other for other, group in stated.items() if group == origin.group), None)
+        if own is not None or not isinstance(layer, LabelsLayer):
+            return own
+        shapes = {g.key: _shape_of(g) for g in groups_of(list(self._layers)) if g.title != EVERYTHING}
+        cases = {key for key, shape in shapes.items() if shape == origin.grid.shape}
+        if origin.group in shapes:
+            return None
+        return next((other for other, group in stated.items() if cases == {group}), None)
+
+
+def _shape_of(group: LayerGroup) -> tuple[int, ...]:
+    return grid_of(group.layers[0]).shape
