@@ -26,6 +26,9 @@ from napari_tumorseg.viewer.layers.origin import (
 )
 from napari_tumorseg.viewer.layers.to_layers import fingerprint, placement
 
+PLACEMENT = ("units", "scale", "rotate", "shear", "affine", "translate")
+"""Properties of a layer that say where it lies."""
+
 _SPL_TO_RAS = np.array([[0, 0, -1, 0], [0, -1, 0, 0], [1, 0, 0, 0], [0, 0, 0, 1]], dtype=float)
 
 
@@ -129,11 +132,28 @@ def same_voxels(layer: Layer, beside: Iterable[Layer]) -> Origin | None:
             origin is not None
             and other is not layer
             and origin.grid.shape == _spatial_shape(layer)
-            and np.allclose(other.scale, layer.scale)
-            and np.allclose(other.translate, layer.translate)
+            and other.ndim == layer.ndim
+            and all(is_alike(layer, other, name) for name in PLACEMENT)
         ):
             return replace(origin, grid=grid_of(other))
     return None
+
+
+def is_alike(layer: Layer, other: Layer, name: str) -> bool:
+    """Return whether two layers of as many axes agree in one of `PLACEMENT`.
+
+    Pixels, which napari takes where no units are given, agree with any.
+    """
+    if name == "units":
+        pairs = [
+            (_millimetres(one), _millimetres(two)) for one, two in zip(layer.units, other.units, strict=True)
+        ]
+        return all(one is None or two is None or np.isclose(one, two) for one, two in pairs)
+    if name == "affine":
+        return np.allclose(layer.affine.affine_matrix, other.affine.affine_matrix)
+    if name == "shear":
+        return np.allclose(_sheared(layer), _sheared(other))
+    return np.allclose(getattr(layer, name), getattr(other, name))
 
 
 def as_labels(data: Array, name: str) -> Array:

@@ -9,12 +9,17 @@ from napari.layers import Image as ImageLayer
 from napari.layers import Labels as LabelsLayer
 from napari.layers import Layer
 
-from napari_tumorseg.viewer.layers.from_layers import grid_of, same_voxels
+from napari_tumorseg.viewer.layers.from_layers import PLACEMENT, grid_of, is_alike, same_voxels
 from napari_tumorseg.viewer.layers.inputs import usable
 from napari_tumorseg.viewer.layers.origin import origin_of
 from napari_tumorseg.viewer.widgets import ask
 
-_PLACEMENT = ("units", "scale", "rotate", "shear", "affine", "translate")
+_DIFFERENCES = {
+    "has another voxel size": ("units", "scale"),
+    "is turned": ("rotate",),
+    "is distorted": ("shear", "affine"),
+    "lies elsewhere": ("translate",),
+}
 _LAY, _LEAVE = "lay it on {}", "save it where it lies"
 
 
@@ -31,8 +36,17 @@ def scan_beneath(mask: LabelsLayer, layers: Sequence[Layer]) -> ImageLayer | Non
 
 def lay_on(mask: LabelsLayer, image: ImageLayer) -> None:
     """Put a mask where an image of the same shape lies."""
-    for name in _PLACEMENT:
+    for name in PLACEMENT:
         setattr(mask, name, getattr(image, name))
+
+
+def differences_of(mask: LabelsLayer, image: ImageLayer) -> list[str]:
+    """Return in words how the placement of a mask differs from that of an image."""
+    return [
+        words
+        for words, names in _DIFFERENCES.items()
+        if mask.ndim != image.ndim or not all(is_alike(mask, image, name) for name in names)
+    ]
 
 
 def settle_place(mask: LabelsLayer, layers: Sequence[Layer]) -> str:
@@ -52,7 +66,8 @@ def settle_place(mask: LabelsLayer, layers: Sequence[Layer]) -> str:
     if image is None:
         return ""
     lay = _LAY.format(image.name)
-    question = f"{mask.name} has the voxels of {image.name}, but lies elsewhere and has another voxel size."
+    differences = " and ".join(differences_of(mask, image)) or "lies elsewhere"
+    question = f"{mask.name} has as many voxels as {image.name}, but {differences}."
     answer = ask.choose("Mask beside the scan", question, [lay, _LEAVE])
     if answer == lay:
         lay_on(mask, image)
