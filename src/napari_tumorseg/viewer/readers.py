@@ -116,13 +116,13 @@ def _mask_layers(case: Case) -> tuple[list[LayerData], list[str]]:
 def _with_convention(mask: Mask) -> Segmentation:
     """Return a mask with the convention that is known, the only one that fits, or that the user picks."""
     from napari_tumorseg.errors import ChoiceNeededError
-    from napari_tumorseg.viewer.widgets import ask
+    from napari_tumorseg.viewer.state.conventions import ask_convention
 
     try:
         return mask.segmentation()
     except ChoiceNeededError as error:
         question = f"What do the labels of {mask.name} mean?"
-        picked = ask.choose("Label convention", question, error.options)
+        picked = ask_convention(question, error.options)
         if picked is None:
             raise
         return mask.segmentation(picked)

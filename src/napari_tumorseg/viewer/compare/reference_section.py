@@ -21,8 +21,8 @@ from napari_tumorseg.viewer.layers.origin import origin_of
 from napari_tumorseg.viewer.layers.to_layers import labels_layer
 from napari_tumorseg.viewer.layers.views import add_view
 from napari_tumorseg.viewer.state.context import PanelContext
+from napari_tumorseg.viewer.state.conventions import ask_convention
 from napari_tumorseg.viewer.state.mask_chooser import MaskChooser
-from napari_tumorseg.viewer.widgets import ask
 from napari_tumorseg.viewer.widgets.background import Background
 from napari_tumorseg.viewer.widgets.numbers_table import NumbersTable
 from napari_tumorseg.viewer.widgets.section import Note
@@ -156,7 +156,7 @@ class ReferenceSection(QWidget):
             self._context.safely(self.run)()
 
     def _ask_convention(self, path: Path, question: ChoiceNeededError) -> None:
-        picked = ask.choose("Label convention", f"What do the labels of {path.name} mean?", question.options)
+        picked = ask_convention(f"What do the labels of {path.name} mean?", question.options)
         if picked is None:
             raise question
         self._read(path, picked)

@@ -26,7 +26,8 @@ from napari_tumorseg.viewer.results.measuring import Measuring
 from napari_tumorseg.viewer.results.section import ResultsSection, TableText
 from napari_tumorseg.viewer.state import saving
 from napari_tumorseg.viewer.state.active_mask import ActiveMask
-from napari_tumorseg.viewer.state.conventions import in_convention_of_case, options_for
+from napari_tumorseg.viewer.state.conventions import FROM_FILE as OWN_CONVENTION
+from napari_tumorseg.viewer.state.conventions import convention_from_file, in_convention_of_case, options_for
 from napari_tumorseg.viewer.state.navigation import Navigator
 from napari_tumorseg.viewer.state.placing import settle_place
 from napari_tumorseg.viewer.state.tracked_mask import TrackedMask
@@ -175,7 +176,7 @@ class ResultsControl(QObject):
 
     @reports_errors
     def _name_labels(self, name: str) -> None:
-        self._active_mask.name_labels(name)
+        self._active_mask.name_labels(convention_from_file() if name == OWN_CONVENTION else name)
 
     def _on_grid(self, layer: object) -> None:
         self.refresh()

@@ -23,6 +23,7 @@ from superqt import QFlowLayout
 from napari_tumorseg.regions import CONVENTIONS
 from napari_tumorseg.report.text import COMPONENTS, millilitres
 from napari_tumorseg.viewer.results.live_table import LiveRow
+from napari_tumorseg.viewer.state.conventions import FROM_FILE
 from napari_tumorseg.viewer.state.navigation import NEXT_COMPONENT, PREVIOUS_COMPONENT
 from napari_tumorseg.viewer.widgets.commands import Command
 from napari_tumorseg.viewer.widgets.section import Note, wrapping_label
@@ -75,7 +76,7 @@ class ResultsSection(QWidget):
     headed = Signal(str)
     """The kind of mask changed, for the title of the section."""
     convention_chosen = Signal(str)
-    """The user chose a label convention for the mask: its name."""
+    """The user chose a label convention for the mask: its name, or `FROM_FILE`."""
 
     copy_asked = Signal()
     save_table_asked = Signal()
@@ -153,11 +154,14 @@ class ResultsSection(QWidget):
 
     def _choices(self, widget: Any) -> list[tuple[str, str]]:
         titles = [(_ANY_TITLE if n == "binary" else CONVENTIONS[n].title, n) for n in self._options]
-        return [("Choose what the labels mean…", ""), *titles]
+        return [("Choose what the labels mean…", ""), *titles, (FROM_FILE, FROM_FILE)]
 
     def _on_meaning(self, name: str) -> None:
-        if name:
-            self.convention_chosen.emit(name)
+        if not name:
+            return
+        self.convention_chosen.emit(name)
+        with self.meaning.changed.blocked():  # after a dialog was dismissed it can be chosen again
+            self.meaning.value = ""
 
     def step(self, direction: int) -> None:
         """Ask for the next (1) or previous (-1) component of the selected row."""

@@ -9,7 +9,7 @@ from napari.layers import Labels as LabelsLayer
 from napari.layers import Layer
 from napari.utils.colormaps import DirectLabelColormap
 
-from napari_tumorseg.conventions import get_convention
+from napari_tumorseg.conventions import get_convention, read_convention
 from napari_tumorseg.errors import ChoiceNeededError, InputError
 from napari_tumorseg.regions import LabelConvention, conventions_for
 from napari_tumorseg.scan import Segmentation
@@ -22,6 +22,37 @@ from napari_tumorseg.viewer.widgets import ask
 
 ANY_LABEL = "binary"
 """The convention that fits every mask: each of its labels is tumour, and is written as 1."""
+
+
+FROM_FILE = "From a file…"
+"""Choice of a label convention of the user's own; see `convention_from_file`."""
+
+
+def ask_convention(question: str, options: Sequence[str]) -> str | None:
+    """Return the name of the convention that the user picks, or None without a window.
+
+    Raises
+    ------
+    CancelledError
+        If a dialog is dismissed.
+    InputError
+        If the file that is picked is no label convention.
+    """
+    picked = ask.choose("Label convention", question, [*options, FROM_FILE])
+    return convention_from_file() if picked == FROM_FILE else picked
+
+
+def convention_from_file() -> str:
+    """Return the name of the convention in a TOML file that the user picks.
+
+    Raises
+    ------
+    CancelledError
+        If the dialog is dismissed.
+    InputError
+        If the file is no label convention.
+    """
+    return read_convention(ask.open_file("Label convention", "Label convention (*.toml)")).name
 
 
 def options_for(present: Sequence[int]) -> list[str]:
@@ -91,9 +122,11 @@ def segmentation_of(layer: LabelsLayer, beside: Sequence[Layer]) -> Segmentation
         present = labels_in(as_labels(array_of(layer), layer.name))
         listed = ", ".join(map(str, present))
         question = f"What do the labels {listed} of {layer.name} mean? ({ANY_LABEL}: all of them are tumour)"
-        picked = ask.choose("Label convention", question, options_for(present))
+        picked = ask_convention(question, options_for(present))
         if picked is None:
             raise
+    if picked != ANY_LABEL:  # one that lacks some of the labels is not kept with the layer
+        to_segmentation(layer, beside, get_convention(picked))
     name_labels(layer, picked)
     return to_segmentation(layer, beside)
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from napari.utils import notifications
-from qtpy.QtWidgets import QApplication, QInputDialog, QWidget
+from qtpy.QtWidgets import QApplication, QFileDialog, QInputDialog, QWidget
 
 from napari_tumorseg.errors import CancelledError, TumorSegError
 from napari_tumorseg.viewer.widgets.messages import short
@@ -34,6 +34,20 @@ def report_error(error: TumorSegError, paths: Iterable[Path | str]) -> None:
         raise error
     if not isinstance(error, CancelledError):
         notifications.show_error(short(error, paths))
+
+
+def open_file(title: str, formats: str) -> Path:
+    """Return the file that the user picks.
+
+    Raises
+    ------
+    CancelledError
+        If the user closes the dialog.
+    """
+    name, _ = QFileDialog.getOpenFileName(window(), title, "", formats)
+    if not name:
+        raise CancelledError(f"{title}: nothing was chosen")
+    return Path(name)
 
 
 def choose(title: str, question: str, options: Sequence[str]) -> str | None:
