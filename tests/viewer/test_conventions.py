@@ -46,7 +46,7 @@ def test_the_users_own_file_is_an_answer(answer_with):
 @pytest.mark.parametrize(
     ("content", "error"),
     [
-        ("[labels]\n41 = 'oedema'", InputError),
+        ("name = 'ward-eight'\n[labels]\n41 = 'oedema'", InputError),
         ("no TOML", InputError),
         (None, CancelledError),
     ],

@@ -283,7 +283,7 @@ def test_a_mask_beside_the_scan_is_laid_on_it(open_panel, answers, tmp_path):
     assert "not on the scan" in panel.runs.status.value
     given.append("lay it on")
     panel.save_mask(tmp_path / "on.nii.gz")
-    assert len(asked) == 2 and "lies elsewhere" in asked[0]
+    assert len(asked) == 2 and asked[0].endswith("but has another voxel size.")
     np.testing.assert_allclose(drawn.scale, scan.scale)
     written = nib.load(tmp_path / "on.nii.gz")
     np.testing.assert_allclose(written.affine, origin_of(scan).grid.file_layout.affine, atol=1e-6)
