@@ -90,18 +90,17 @@ def scribble(layer, label=2) -> None:
 def test_strokes_come_back_after_a_kill(open_panel, brats, wait, own_state):
     folder = str(brats)
     environment = {**os.environ, "TUMORSEG_STATE": str(own_state)}
-    process = subprocess.Popen(
-        [sys.executable, "-c", PAINT_AND_WAIT, folder], env=environment, stdout=subprocess.PIPE, text=True
-    )
-    told = 0
-    for line in process.stdout:
-        told = int(line)
-        if told >= 25:
-            break
-    time.sleep(0.3)
-    process.send_signal(signal.SIGKILL)
-    rest = process.stdout.read().split()
-    process.wait(30)
+    command = [sys.executable, "-c", PAINT_AND_WAIT, folder]
+    with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True) as process:
+        told = 0
+        for line in process.stdout:
+            told = int(line)
+            if told >= 25:
+                break
+        time.sleep(0.3)
+        process.send_signal(signal.SIGKILL)
+        rest = process.stdout.read().split()
+        process.wait(30)
     assert process.returncode == -signal.SIGKILL
     painted = int(rest[-1]) if rest else told
 
