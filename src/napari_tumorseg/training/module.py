@@ -64,8 +64,8 @@ class SegmentationModule(lightning.LightningModule):
         loss: Tensor = self.loss(self(batch["image"]), batch["target"], batch["known"])
         if not loss.isfinite():
             raise ModelError(
-                f"training diverged: the loss of step {self.global_step + 1} is {float(loss.detach())}; lower "
-                "optimiser.lr or set optimiser.clip_norm, and start again"
+                f"training diverged: the loss of step {self.global_step + 1} is {float(loss.detach())}; "
+                "lower optimiser.lr or set optimiser.clip_norm, and start again"
             )
         self.log(
             "train_loss", loss, on_step=False, on_epoch=True, batch_size=len(batch["image"]), sync_dist=True
