@@ -295,6 +295,8 @@ def test_a_process_killed_between_two_names_is_noticed(tmp_path: Path, named: in
     assert done.returncode == (-signal.SIGKILL if named < 4 else 0)
     assert is_mixed(tmp_path) == (0 < named < 4)
     assert bool(open_case(tmp_path / "case_seg.nii.gz").warnings) == (0 < named < 4)
+    write_case(tmp_path, 2, "msd")  # what was interrupted may be written again
+    assert not is_mixed(tmp_path)
 
 
 SLOW_WRITER = (

@@ -53,7 +53,6 @@ class OutputSet:
 
     def temporary(self, path: Path) -> Path:
         """Return a new, empty file beside `path`; of its name only the end is kept, lest it grow too long."""
-        remove_abandoned(path.parent)
         prefix = f"{PART}{_HOST}-{os.getpid()}-"
         try:
             handle, name = tempfile.mkstemp(prefix=prefix, suffix=path.name[-12:], dir=path.parent)
@@ -96,10 +95,12 @@ class OutputSet:
             self._name_all()
 
     def discard(self) -> None:
-        """Remove the temporary files that are left."""
+        """Remove the temporary files that are left, those of killed processes in the same folders included."""
         for path in self._temporary:
             with suppress(OSError):
                 path.unlink()
+        for folder in {path.parent for path in self._temporary}:
+            remove_abandoned(folder)
 
     def _stage_description(self, path: Path, content: Mapping[str, Any], overwrite: bool) -> None:
         temporary = self.temporary(path)

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 from napari_tumorseg.conventions import own_convention
 from napari_tumorseg.errors import InputError, OutputError
 from napari_tumorseg.io.formats import format_of, side_file, written_format
-from napari_tumorseg.io.output_set import sha256
+from napari_tumorseg.io.output_set import PART, sha256
 from napari_tumorseg.regions import CONVENTIONS, LabelConvention
 
 if TYPE_CHECKING:
@@ -111,7 +111,7 @@ def check_replaceable(path: Path, side: Path | None = None) -> None:
     side = side_file(path) if side is None else side
     content = read_side_file(side)
     if path.exists():
-        if content is None or not _describes_at(side, content, path):
+        if (content is None or not _describes_at(side, content, path)) and not _was_interrupted(path):
             is_ours = content is not None and path.name in _files(content)
             event = "changed by another program" if is_ours else "not written by this program"
             raise OutputError(f"{path} was {event} and {_NOT_REPLACED}")
@@ -120,6 +120,12 @@ def check_replaceable(path: Path, side: Path | None = None) -> None:
             raise OutputError(f"{side} belongs to something else and {_NOT_REPLACED}")
         if path.name not in _files(content) and (others := _masks_beside(side, path)):
             raise OutputError(f"{side} belongs to {others[0].name} and {_NOT_REPLACED}")
+
+
+def _was_interrupted(mask: Path) -> bool:
+    """Tell whether a mask is of a set whose process was killed before it could name the side file."""
+    contents = map(read_side_file, sorted(mask.parent.glob(f"{PART}*.json")))
+    return any(content is not None and _describes(content, mask) for content in contents)
 
 
 def _describes_at(side: Path, content: Mapping[str, Any], mask: Path) -> bool:
