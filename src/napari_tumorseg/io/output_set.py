@@ -95,7 +95,7 @@ class OutputSet:
             self._name_all()
 
     def discard(self) -> None:
-        """Remove the temporary files that are left, those of killed processes in the same folders included."""
+        """Remove the temporary files that are left, also those of killed processes in the same folders."""
         for path in self._temporary:
             with suppress(OSError):
                 path.unlink()
