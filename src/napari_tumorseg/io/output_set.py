@@ -179,13 +179,21 @@ def sha256(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
+def abandoned_files(folder: Path) -> list[Path]:
+    """Return the temporary files that processes left in a folder when they were killed."""
+    try:
+        with os.scandir(folder) as entries:
+            found = [Path(e.path) for e in entries if e.name.startswith(PART) and _is_abandoned(e)]
+    except OSError:
+        return []
+    return sorted(found)
+
+
 def remove_abandoned(folder: Path) -> None:
-    """Remove the temporary files that processes left in a folder when they were killed."""
-    with suppress(OSError), os.scandir(folder) as entries:
-        for entry in entries:
-            if entry.name.startswith(PART) and _is_abandoned(entry):
-                with suppress(OSError):
-                    Path(entry.path).unlink()
+    """Remove the temporary files that killed processes left in a folder."""
+    for path in abandoned_files(folder):
+        with suppress(OSError):
+            path.unlink()
 
 
 def _is_abandoned(entry: os.DirEntry[str]) -> bool:

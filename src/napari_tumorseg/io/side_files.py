@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 from napari_tumorseg.conventions import own_convention
 from napari_tumorseg.errors import InputError, OutputError
 from napari_tumorseg.io.formats import format_of, side_file, written_format
-from napari_tumorseg.io.output_set import PART, sha256
+from napari_tumorseg.io.output_set import abandoned_files, sha256
 from napari_tumorseg.regions import CONVENTIONS, LabelConvention
 
 if TYPE_CHECKING:
@@ -124,7 +124,7 @@ def check_replaceable(path: Path, side: Path | None = None) -> None:
 
 def _was_interrupted(mask: Path) -> bool:
     """Tell whether a mask is of a set whose process was killed before it could name the side file."""
-    contents = map(read_side_file, sorted(mask.parent.glob(f"{PART}*.json")))
+    contents = map(read_side_file, abandoned_files(mask.parent))
     return any(content is not None and _describes(content, mask) for content in contents)
 
 
