@@ -124,7 +124,8 @@ def check_replaceable(path: Path, side: Path | None = None) -> None:
 
 def _was_interrupted(mask: Path) -> bool:
     """Tell whether a mask is of a set whose process was killed before it could name the side file."""
-    contents = map(read_side_file, abandoned_files(mask.parent))
+    left = (path for path in abandoned_files(mask.parent) if path.suffix == ".json")
+    contents = map(read_side_file, left)
     return any(content is not None and _describes(content, mask) for content in contents)
 
 
