@@ -18,12 +18,13 @@ from napari_tumorseg.errors import DeviceError, InputError, ModelError, OutputEr
 from napari_tumorseg.inference import segment
 from napari_tumorseg.io import read
 from napari_tumorseg.models import get_model, list_models
-from napari_tumorseg.training import checkpoints, export, fit, trainer
+from napari_tumorseg.training import checkpoints, export, fit, module, trainer
 from napari_tumorseg.training.compute import ComputeSettings
 from napari_tumorseg.training.data import Batch
 from napari_tumorseg.training.module import SegmentationModule
 from napari_tumorseg.training.recipe import Recipe
 from napari_tumorseg.training.split import DataSplit
+from tests.models.test_efficientnet_unet import published
 from tests.training.conftest import tiny
 
 QUIET = ComputeSettings(device="cpu", progress=False)
@@ -456,3 +457,18 @@ def test_one_cycle_of_few_steps(lgg: Path, tmp_path: Path, steps: int) -> None:
     recipe = tiny(schedule={"kind": "one-cycle", "warm_up": 0.1}, fit={"epochs": 1, "batch": -(-20 // steps)})
     fit.train(recipe, [lgg], tmp_path / "run", machine=QUIET)
     assert len(figures(tmp_path / "run")) == 1
+
+
+def test_an_encoder_starts_from_trained_weights(
+    lgg: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trained = published(blocks=3)
+    monkeypatch.setattr(module, "imagenet_weights", lambda: trained)
+    recipe = tiny(
+        network={"architecture": "efficientnet-unet", "arguments": {"widths": [4, 4]}},
+        optimiser={"lr": 1e-2, "encoder_lr": 1e-6},
+        fit={"epochs": 1, "init": "imagenet"},
+    )
+    found = fit.train(recipe, [lgg], tmp_path / "run", machine=QUIET).load().state_dict()
+    stem = found["encoder.stem.conv.weight"]
+    torch.testing.assert_close(stem, trained["_conv_stem.weight"], rtol=1e-2, atol=1e-3)

@@ -4,6 +4,7 @@ import torch
 from torch import nn
 from torch.optim import AdamW
 
+from napari_tumorseg.models.efficientnet_unet import EfficientNetUNet
 from napari_tumorseg.models.unet import UNet
 from napari_tumorseg.training.muon import Muon, orthogonal, split_parameters
 
@@ -39,8 +40,9 @@ def test_rest_moves_as_adamw() -> None:
 def test_convolutions_learn_and_keep_their_length() -> None:
     torch.manual_seed(0)
     net = UNet(1, 1, [4], 8)
-    convolutions, rest = split_parameters(net)
+    convolutions, rest, encoder = split_parameters(net)
     assert len(convolutions) == 6 and len(convolutions) + len(rest) == len(list(net.parameters()))
+    assert not encoder
     optimiser = Muon(convolutions, rest, lr=0.05)
     x = torch.randn(4, 1, 8, 8)
     losses = []
@@ -53,3 +55,18 @@ def test_convolutions_learn_and_keep_their_length() -> None:
     assert losses[-1] < 0.5 * losses[0]
     for weight in convolutions:
         assert abs(weight.norm().item() / len(weight) ** 0.5 - 1) < 0.2
+
+
+def test_an_encoder_from_trained_weights_is_not_rotated() -> None:
+    torch.manual_seed(0)
+    net = EfficientNetUNet(1, 1, [4, 4])
+    convolutions, rest, encoder = split_parameters(net)
+    assert len(convolutions) == 5  # two of each decoder level, and the skip at full resolution
+    assert {id(p) for p in encoder} == {id(p) for p in net.encoder.parameters()}
+    assert len(convolutions) + len(rest) + len(encoder) == len(list(net.parameters()))
+    before = [p.detach().clone() for p in encoder]
+    optimiser = Muon(convolutions, rest, encoder, encoder_lr=1e-3)
+    net(torch.randn(2, 1, 16, 16)).square().mean().backward()
+    optimiser.step()
+    for now, was in zip(encoder, before, strict=True):
+        assert 0 < (now - was).abs().max() < 1.1e-3  # the first step of Adam is the rate itself

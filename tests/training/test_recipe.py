@@ -114,3 +114,8 @@ def test_leaving_out_keeps_the_rest_on_the_other_sides() -> None:
         recipe.split.test == ("TCGA-FG-6692", "TCGA-DU-7294", "TCGA-CS-4941") and recipe.split.folds is None
     )
     assert recipe.split.fractions == pytest.approx((0.75, 0.25, 0.0))
+
+
+def test_weights_of_photographs_are_for_an_encoder_that_takes_them() -> None:
+    with pytest.raises(InputError, match=r"imagenet is not for the network unet"):
+        load_recipe("egwaoje2026", ["fit.init=imagenet"])

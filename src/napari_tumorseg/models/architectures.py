@@ -58,6 +58,11 @@ class NetworkArguments(TomlTable):
     def normalised(self) -> bool:
         """True if convolutions are followed by a norm."""
 
+    @property
+    def pretrainable(self) -> bool:
+        """True if the encoder can start from weights trained on photographs."""
+        return False
+
     @classmethod
     def of(cls, arguments: Mapping[str, Any]) -> Self:
         """Return checked arguments.
@@ -126,6 +131,37 @@ class UNetArguments(NetworkArguments):
         return self.order != "conv-relu"
 
 
+class EfficientNetUNetArguments(NetworkArguments):
+    """Arguments of `EfficientNetUNet`.
+
+    Attributes
+    ----------
+    widths : list of int
+        Channels of each decoder level, from full resolution downwards; their number, up to five, decides how
+        many resolutions of the encoder are used.
+    dropout : float
+        Probability of dropout before the 1x1 head.
+    """
+
+    widths: Annotated[list[Channels], Field(min_length=2, max_length=5)]
+    dropout: Probability = 0.0
+
+    @property
+    def stride(self) -> int:
+        """Each level halves both sides."""
+        return 1 << len(self.widths)
+
+    @property
+    def normalised(self) -> bool:
+        """All 3x3 convolutions have batch norms."""
+        return True
+
+    @property
+    def pretrainable(self) -> bool:
+        """The encoder is a published one."""
+        return True
+
+
 class Architecture(NamedTuple):
     """A network's arguments, and where its class is: ``module:class``, imported when one is made."""
 
@@ -141,6 +177,9 @@ class Architecture(NamedTuple):
 
 ARCHITECTURES: dict[str, Architecture] = {
     "unet": Architecture(UNetArguments, "napari_tumorseg.models.unet:UNet"),
+    "efficientnet-unet": Architecture(
+        EfficientNetUNetArguments, "napari_tumorseg.models.efficientnet_unet:EfficientNetUNet"
+    ),
 }
 """Architectures by the name that `network.architecture` of a card or recipe holds."""
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, Self
 
 import torch
@@ -61,6 +61,14 @@ class SliceNetwork(nn.Module):
             If they do not.
         """
         raise ModelError("its card must state the arguments of the network")
+
+    def encoder_parameters(self) -> Iterator[nn.Parameter]:
+        """Yield the parameters of an encoder that can start from trained weights; none by default."""
+        return iter(())
+
+    def load_encoder(self, state: Mapping[str, Tensor]) -> None:
+        """Copy trained weights into the encoder, if its arguments say that it is `pretrainable`."""
+        raise NotImplementedError
 
     def folded(self) -> Self:
         """Return a copy for inference: in eval mode, without gradients, and as fast as it can be made."""

