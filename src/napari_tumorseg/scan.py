@@ -89,6 +89,8 @@ class Segmentation:
         Where the probability arrays lie in the grid.
     warnings : tuple of str
         What a user should know about the file it was read from, one sentence each.
+    disagreement : array of uint8, optional
+        In `probability_box`, between the members of an ensemble: 255 for the most it can be.
     """
 
     labels: Array
@@ -100,6 +102,7 @@ class Segmentation:
     probabilities: Mapping[str, Array] = field(default_factory=dict)
     probability_box: tuple[slice, ...] | None = None
     warnings: tuple[str, ...] = ()
+    disagreement: Array | None = None
 
     def with_spacing(self, spacing: tuple[float, float, float]) -> Segmentation:
         """Return the mask with a spacing (Z, Y, X) in mm that the user states, as `Scan.with_spacing`."""

@@ -69,6 +69,14 @@ def test_what_was_kept_comes_back(brain):
         np.testing.assert_array_equal(after.labels_at(threshold), before.labels_at(threshold))
 
 
+def test_the_disagreement_of_members_comes_back():
+    doubt = np.random.default_rng(1).integers(0, 256, (4, 16, 16), dtype=np.uint8)
+    before = replace(stored(), disagreement=doubt)
+    np.testing.assert_array_equal(unpack_maps(pack_maps(before), grid()).uncertainty(), doubt)
+    with pytest.raises(InputError, match="run the model again"):
+        unpack_maps(pack_maps(replace(before, disagreement=doubt[:2])), grid())
+
+
 def test_a_run_that_found_nothing_comes_back():
     before = replace(stored(), _result=None)
     assert not unpack_maps(pack_maps(before), grid()).result().any()

@@ -7,7 +7,7 @@ from typing import NoReturn
 
 import typer
 
-from napari_tumorseg.cli import demo, evaluate, info, measure, models, recipes, segment, train
+from napari_tumorseg.cli import demo, ensemble, evaluate, info, measure, models, recipes, segment, train
 from napari_tumorseg.cli.exits import EXIT_CODES, code_of
 from napari_tumorseg.cli.options import CommandWithSteps
 from napari_tumorseg.cli.wording import worded
@@ -31,6 +31,7 @@ app.command("info")(info.info)
 app.command("measure")(measure.measure)
 app.command("evaluate")(evaluate.evaluate)
 app.command("train")(train.train)
+app.command("ensemble")(ensemble.ensemble)
 app.command("recipes")(recipes.recipes)
 app.command("models")(models.models)
 app.command("demo")(demo.demo)

@@ -10,10 +10,12 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
+from torch import Tensor, nn
 
 from napari_tumorseg.errors import DeviceError, ModelError
 from napari_tumorseg.geometry import Array
 from napari_tumorseg.inference.prepare import Prepared
+from napari_tumorseg.models.ensemble import Ensemble, disagreement, mean_logits, members_of
 from napari_tumorseg.models.slice_network import SliceNetwork
 
 _GPU_BATCH, _CPU_BATCH = 16, 4
@@ -59,7 +61,7 @@ class Runner:
     Parameters
     ----------
     net : SliceNetwork
-        In eval mode; a folded copy is run.
+        In eval mode; a folded copy is run. Members of an ensemble run one after another.
     device : str
         As `choose_device` gives it.
     flip : bool
@@ -74,9 +76,10 @@ class Runner:
         self.batch = batch or (_CPU_BATCH if device == "cpu" else _GPU_BATCH)
         self._pixels = _CPU_PIXELS if device == "cpu" and batch is None else None
         self.notes: list[str] = []
-        self._net = net.folded().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self._activation = net.activation if isinstance(net, Ensemble) else "sigmoid"
+        self._nets = [member.folded().to(memory_format=torch.channels_last) for member in members_of(net)]  # type: ignore[call-overload]
         try:
-            self._net.to(device)
+            self._move(device)
         except RuntimeError as error:
             self.batch = 1  # a smaller batch would not make the weights fit
             self._step_down(error)
@@ -88,7 +91,18 @@ class Runner:
         return max(1, min(self.batch, self._pixels // math.prod(window)))
 
     def logits(self, batch: Sequence[Array]) -> Iterator[Array]:
-        """Yield (O, H, W) logits for each (C, H, W) input, in order.
+        """Yield (O, H, W) logits for each (C, H, W) input, in order; of the mean probabilities of members.
+
+        Raises
+        ------
+        DeviceError
+            If memory runs out on the CPU, too.
+        """
+        for found in self.member_logits(batch):
+            yield mean_logits(torch.from_numpy(found), self._activation).numpy()
+
+    def member_logits(self, batch: Sequence[Array]) -> Iterator[Array]:
+        """Yield (M, O, H, W) logits of each member for each (C, H, W) input, in order.
 
         Raises
         ------
@@ -109,10 +123,17 @@ class Runner:
     def _forward(self, inputs: Array) -> Array:
         with torch.inference_mode():
             x = torch.from_numpy(inputs).to(self.device, memory_format=torch.channels_last)
-            out = self._net(x)
-            if self.flip:
-                out = (out + self._net(x.flip(-1)).flip(-1)) / 2
-            return np.asarray(out.float().cpu().numpy())
+            return np.stack([self._run(net, x) for net in self._nets], axis=1)
+
+    def _run(self, net: nn.Module, x: Tensor) -> Array:
+        out = net(x)
+        if self.flip:
+            out = (out + net(x.flip(-1)).flip(-1)) / 2
+        return np.asarray(out.float().cpu().numpy())
+
+    def _move(self, device: str) -> None:
+        for net in self._nets:
+            net.to(device)
 
     def _step_down(self, error: BaseException) -> None:
         """Halve the batch, or leave the device; raise what is not about memory."""
@@ -124,7 +145,7 @@ class Runner:
         elif self.device != "cpu":
             self.notes.append(f"memory ran out on {self.device}; going on with the CPU")
             self.device = "cpu"
-            self._net.to("cpu")
+            self._move("cpu")
         else:
             raise DeviceError(
                 "memory ran out on the CPU with a single slice; close other programs or take a smaller model"
@@ -142,10 +163,21 @@ def _about_memory(error: BaseException) -> bool:
 
 @dataclass(frozen=True, eq=False)
 class SliceResult:
-    """Logits of one slice on its own pixels: (outputs, rows, columns) that the window covers."""
+    """Logits of one slice on its own pixels: (outputs, rows, columns) that the window covers.
+
+    Attributes
+    ----------
+    index : int
+        Of the slice.
+    logits : (O, H, W) array
+        Those of the mean probabilities of an ensemble.
+    disagreement : (H, W) array of uint8 or None
+        Between the members, 255 for the most; None for a single one.
+    """
 
     index: int
     logits: Array
+    disagreement: Array | None = None
 
 
 def slices(prepared: Prepared, runner: Runner, todo: Sequence[int]) -> Iterator[SliceResult]:
@@ -161,15 +193,28 @@ def slices(prepared: Prepared, runner: Runner, todo: Sequence[int]) -> Iterator[
     position = 0
     while position < len(todo):
         chunk = chunk_of(prepared, runner, todo[position:])
-        results = runner.logits([prepared.network_input(i) for i in chunk])
+        results = runner.member_logits([prepared.network_input(i) for i in chunk])
         for index, window in zip(chunk, results, strict=True):
             if not np.isfinite(window).all():
                 raise ModelError(
                     f"the model {prepared.card.name} gives values that are no numbers on slice {index}; "
                     "its weights or its card are wrong"
                 )
-            yield SliceResult(index, prepared.to_slice(index, window))
+            yield _result(prepared, index, window)
         position += len(chunk)
+
+
+def _result(prepared: Prepared, index: int, window: Array) -> SliceResult:
+    """Return the result of a slice from its members' logits (M, O, H, W) in the network's window.
+
+    Members are averaged on the slice's own pixels, so that the result is the mean of their runs.
+    """
+    members = np.stack([prepared.to_slice(index, logits) for logits in window])
+    if len(members) == 1:
+        return SliceResult(index, members[0])
+    logits, activation = torch.from_numpy(members), prepared.card.output.activation
+    levels = (disagreement(logits, activation) * 255).round().to(torch.uint8)
+    return SliceResult(index, mean_logits(logits, activation).numpy(), levels.numpy())
 
 
 def chunk_of(prepared: Prepared, runner: Runner, todo: Sequence[int]) -> Sequence[int]:

@@ -65,9 +65,11 @@ def _about_model(model: Model) -> dict[str, Any]:
     from napari_tumorseg.models.weight_files import sha256
 
     card = model.card
+    members = {"members": len(card.members)} if card.members else {}
     return {
         "name": card.name,
         "version": card.version,
+        **members,
         "origin": model.origin,
         "sha256": card.sha256 or sha256(model.weights),
         "licence": card.about.licence,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Generator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from scipy import special
@@ -23,6 +24,9 @@ from napari_tumorseg.models.store import Model, get_model
 from napari_tumorseg.post_settings import PostSettings
 from napari_tumorseg.regions import CONVENTIONS
 from napari_tumorseg.scan import Scan, Segmentation
+
+if TYPE_CHECKING:
+    from napari_tumorseg.inference.predict import SliceResult
 
 
 def segment(
@@ -89,7 +93,7 @@ def run(
     left = predict.stopwatch(len(todo))
     seen = 0
     for done, result in enumerate(predict.slices(prepared, runner, todo), start=1):
-        labels = canvas.draw(result.index, result.logits)
+        labels = canvas.draw(result)
         note, seen = " ".join(runner.notes[seen:]), len(runner.notes)
         yield Progress(done, len(todo), prepared.slice_plane.axes[0], result.index, labels, left(done), note)
     notes = (*suitability_warnings(scan, card, analysis), *_unused(card, settings, todo), *runner.notes)
@@ -110,6 +114,7 @@ class _Canvas:
     labels: Array = field(init=False)
     certain: Array | None = field(init=False, default=None)
     probabilities: dict[str, Array] = field(init=False, default_factory=dict)
+    disagreement: Array | None = field(init=False, default=None)
     box: tuple[slice, ...] | None = field(init=False, default=None)
     start: tuple[int, int] = field(init=False, default=(0, 0))  # of the box, on a slice
 
@@ -128,9 +133,12 @@ class _Canvas:
             self.probabilities = {
                 name: np.zeros(shape, dtype=np.uint8) for name in self.prepared.card.output.names
             }
+            if len(self.prepared.card.members) > 1:
+                self.disagreement = np.zeros(shape, dtype=np.uint8)
 
-    def draw(self, index: int, logits: Array) -> Array:
+    def draw(self, result: SliceResult) -> Array:
         """Turn the logits of a slice into labels, in place, and return them in canonical in-plane order."""
+        index, logits = result.index, result.logits
         output, slice_plane, place = (
             self.prepared.card.output,
             self.prepared.slice_plane,
@@ -149,6 +157,9 @@ class _Canvas:
             kept = zip(self.probabilities.values(), probabilities(logits, output, may), strict=True)
             for volume, values in kept:
                 slice_plane.apply(volume)[index - self.todo[0]][inside] = values
+            if self.disagreement is not None and result.disagreement is not None:
+                doubt = result.disagreement if may is None else result.disagreement * may
+                slice_plane.apply(self.disagreement)[index - self.todo[0]][inside] = doubt
         return np.asarray(np.take(self.labels, index, axis=slice_plane.axes[0]))
 
 
@@ -248,5 +259,12 @@ def _finish(scan: Scan, model: Model, settings: Settings, canvas: _Canvas, ran: 
         found = find(labels, canvas.probabilities, canvas.box, card.output)
         provenance["findings"] = as_dict(found)
     return Segmentation(
-        labels, scan.grid, convention, scan.case, None, provenance, canvas.probabilities, canvas.box
+        labels,
+        scan.grid,
+        convention,
+        scan.case,
+        provenance=provenance,
+        probabilities=canvas.probabilities,
+        probability_box=canvas.box,
+        disagreement=canvas.disagreement,
     )

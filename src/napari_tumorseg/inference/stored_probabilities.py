@@ -41,6 +41,8 @@ class StoredProbabilities:
         At which the run made its labels.
     flipped : bool
         Whether the probabilities are averaged with those of the flipped slice.
+    disagreement : array of uint8 or None
+        Between the members of an ensemble, in `box`; 255 for the most it can be. None for a single model.
     """
 
     probabilities: Mapping[str, Array]
@@ -51,6 +53,7 @@ class StoredProbabilities:
     brain: Array | None = None
     threshold: float = 0.5
     flipped: bool = False
+    disagreement: Array | None = None
     _result: tuple[Box, Array] | None = None
 
     @classmethod
@@ -84,6 +87,7 @@ class StoredProbabilities:
             brain=brain,
             threshold=settings.get("threshold") or card.output.threshold,
             flipped=bool(settings.get("flip")),
+            disagreement=result.disagreement,
             _result=kept,
         )
 
@@ -111,7 +115,13 @@ class StoredProbabilities:
         return labels
 
     def uncertainty(self) -> Array:
-        """Return the normalised entropy in `box`, as `inference.uncertainty` defines it."""
+        """Return the uncertainty in `box`, 255 for the most.
+
+        The disagreement between the members of an ensemble; of a single model, the normalised entropy, as
+        `inference.uncertainty` defines it.
+        """
+        if self.disagreement is not None:
+            return self.disagreement
         return entropy_map(self.probabilities, self.output.activation)
 
     def labels_at(self, thresholds: Mapping[str, float] | float) -> Array:

@@ -20,6 +20,9 @@ from napari_tumorseg.regions import CONVENTIONS
 from napari_tumorseg.scan import MODALITIES, Role
 from napari_tumorseg.toml_table import TomlTable, first_problem, read_toml
 
+MAX_MEMBERS = 32
+"""More sets of weights than this in a model is a mistake in a card."""
+
 Plane = Literal["axial", "coronal", "sagittal"]
 Positive = Annotated[float, Field(gt=0)]
 Share = Annotated[float, Field(ge=0, le=1)]
@@ -187,6 +190,18 @@ class About(TomlTable):
     citation: str = ""
 
 
+class Member(TomlTable):
+    """One of several sets of weights whose probabilities are averaged.
+
+    The names of its tensors begin with its place among the members and a dot: ``0.``, ``1.``.
+    """
+
+    name: str = ""
+    unseen: tuple[str, ...] = Field(
+        (), description="cases of about.trained_on whose patients this member was not trained on"
+    )
+
+
 class ModelCard(TomlTable):
     """A model's card.
 
@@ -200,6 +215,8 @@ class ModelCard(TomlTable):
         Its tables.
     sha256 : str
         Of the weights file; checked on loading where given.
+    members : tuple of Member
+        Sets of weights in the file, for an ensemble; none where the file holds one set.
     """
 
     format: Literal[1] = 1
@@ -213,6 +230,14 @@ class ModelCard(TomlTable):
     output: Output
     postprocessing: PostSettings = PostSettings()
     about: About = About()
+    members: tuple[Member, ...] = Field((), max_length=MAX_MEMBERS)
+
+    @field_validator("members")
+    @classmethod
+    def _several(cls, members: tuple[Member, ...]) -> tuple[Member, ...]:
+        if len(members) == 1:
+            raise ValueError("an ensemble has at least two members; a card of one set of weights lists none")
+        return members
 
     @classmethod
     def from_toml(cls, path: Path) -> ModelCard:
@@ -232,7 +257,8 @@ class ModelCard(TomlTable):
 
     def to_toml(self) -> str:
         """Return the card as TOML, without what is unset."""
-        return tomli_w.dumps(self.model_dump(mode="json", exclude_none=True), multiline_strings=True)
+        content = self.model_dump(mode="json", exclude_none=True)
+        return tomli_w.dumps({k: v for k, v in content.items() if v != []}, multiline_strings=True)
 
     def as_text(self) -> str:
         """Return the card for people."""
@@ -244,6 +270,8 @@ class ModelCard(TomlTable):
             f"{self.input.plane} slices, skull {self.input.skull}",
             f"Output: {', '.join(self.output.names)}, labels of {CONVENTIONS[self.output.scheme].title}",
         ]
+        if self.members:
+            lines.append(f"Weights: {len(self.members)} sets, whose probabilities are averaged")
         texts = (("Trained on", "training"), ("Split", "split"), ("Figures", "metrics"), ("Limits", "limits"))
         for title, key in texts:
             text = getattr(self.about, key)

@@ -26,6 +26,8 @@ class SliceNetwork(nn.Module):
 
     Attributes
     ----------
+    given : NetworkArguments
+        Its arguments.
     arguments : dict
         Keywords that make another network like it.
     in_channels : int
@@ -36,6 +38,7 @@ class SliceNetwork(nn.Module):
 
     def __init__(self, given: NetworkArguments) -> None:
         super().__init__()
+        self.given = given
         self.arguments: dict[str, Any] = given.model_dump()
         self.in_channels = given.in_channels
         self.stride = given.stride

@@ -48,7 +48,7 @@ class Model:
         return self.card.name
 
     def load(self) -> SliceNetwork:
-        """Return the network with its weights, on the CPU, in eval mode, float32.
+        """Return the network with its weights, on the CPU, in eval mode, float32; an `Ensemble` of members.
 
         Raises
         ------
@@ -56,15 +56,13 @@ class Model:
             If the weights are missing, damaged, not those of the card, or would run code.
         """
         from napari_tumorseg.models.weight_files import sha256
-        from napari_tumorseg.models.weights import load_network
 
         if self.card.sha256 and sha256(self.weights) != self.card.sha256:
             raise ModelError(
                 f"{self.weights} is not the file that the card of {self.name} was written for (its sha256 "
                 "differs): get it again, or update the card"
             )
-        network = self.card.network
-        net = load_network(self.weights, network.arguments or None, network.architecture)
+        net = self._network()
         given = (net.arguments["in_channels"], net.arguments["out_channels"])
         stated = (self.card.input.channels, len(self.card.output.names))
         if given != stated:
@@ -73,6 +71,17 @@ class Model:
                 f"states {stated[0]} and {stated[1]}"
             )
         return net
+
+    def _network(self) -> SliceNetwork:
+        from napari_tumorseg.models.ensemble import Ensemble
+        from napari_tumorseg.models.weights import load_members, load_network
+
+        card, network = self.card, self.card.network
+        arguments = network.arguments or None
+        if not card.members:
+            return load_network(self.weights, arguments, network.architecture)
+        members = load_members(self.weights, len(card.members), arguments, network.architecture)
+        return Ensemble(members, card.output.activation).eval()
 
 
 def user_folder() -> Path:

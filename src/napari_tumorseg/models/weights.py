@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,9 @@ from napari_tumorseg.models.architectures import ARCHITECTURES, make_network
 from napari_tumorseg.models.messages import one_line, quoted, some
 from napari_tumorseg.models.slice_network import SliceNetwork
 from napari_tumorseg.models.weight_files import State, about, load_state_dict
+
+_MEMBER = re.compile(r"(0|[1-9][0-9]?)\.")
+"""Beginning of the names of an ensemble's weights: the place of the member."""
 
 
 def load_network(
@@ -38,13 +42,68 @@ def load_network(
     """
     state = load_state_dict(path)
     with about(path):
-        network = ARCHITECTURES[architecture].network_class()
-        state = network.adapt_state(state)
-        net = _skeleton(architecture, network.infer_arguments(state) if arguments is None else arguments)
-        _add_batch_counters(state, net)
-        _check_fit(state, net)
-        net.load_state_dict({name: _as_float32(name, t) for name, t in state.items()}, assign=True)
-        return net.eval()
+        if all(_MEMBER.match(name) for name in state):
+            raise ModelError(
+                "holds several sets of weights, and no card says so; get the card that belongs to it"
+            )
+        return _network(state, arguments, architecture)
+
+
+def load_members(
+    path: Path, count: int, arguments: Mapping[str, Any] | None = None, architecture: str = "unet"
+) -> list[SliceNetwork]:
+    """Return the networks that a file holds, each as `load_network` returns one.
+
+    Parameters
+    ----------
+    path : Path
+        Weights whose names begin with the place of their member and a dot: ``0.``, ``1.``.
+    count : int
+        Number of members.
+    arguments, architecture
+        Of each network.
+
+    Raises
+    ------
+    ModelError
+        If the file holds other members than these, or any of them is not such a network.
+    """
+    state = load_state_dict(path)
+    with about(path):
+        networks = []
+        for number, part in enumerate(_parts(state, count)):
+            try:
+                networks.append(_network(part, arguments, architecture))
+            except ModelError as error:
+                raise ModelError(f"member {number}: {error}") from error
+        if any(net.arguments != networks[0].arguments for net in networks):
+            raise ModelError("its members are not of one size")
+        return networks
+
+
+def _parts(state: State, count: int) -> list[State]:
+    """Return the weights of each member under its network's own names."""
+    parts: list[State] = [{} for _ in range(count)]
+    for name, tensor in state.items():
+        found = _MEMBER.match(name)
+        if found is None or int(found[1]) >= count:
+            raise ModelError(f"{quoted(name)} belongs to none of the {count} members that its card lists")
+        parts[int(found[1])][name[found.end() :]] = tensor
+    lacking = [str(number) for number, part in enumerate(parts) if not part]
+    if lacking:
+        raise ModelError(f"holds no weights of member {some(lacking, quote=False)}, which its card lists")
+    return parts
+
+
+def _network(state: State, arguments: Mapping[str, Any] | None, architecture: str) -> SliceNetwork:
+    """Return the network with these weights."""
+    network = ARCHITECTURES[architecture].network_class()
+    state = network.adapt_state(state)
+    net = _skeleton(architecture, network.infer_arguments(state) if arguments is None else arguments)
+    _add_batch_counters(state, net)
+    _check_fit(state, net)
+    net.load_state_dict({name: _as_float32(name, t) for name, t in state.items()}, assign=True)
+    return net.eval()
 
 
 def _skeleton(architecture: str, arguments: Mapping[str, Any]) -> SliceNetwork:

@@ -55,6 +55,8 @@ def pack_maps(stored: StoredProbabilities) -> bytes:
     }
     if stored.brain is not None:
         arrays["brain"] = np.packbits(stored.brain)
+    if stored.disagreement is not None:
+        arrays["disagreement"] = stored.disagreement
     file = BytesIO()
     np.savez_compressed(file, allow_pickle=False, **arrays)  # type: ignore[arg-type,unused-ignore]
     return file.getvalue()
@@ -83,7 +85,7 @@ def unpack_maps(content: bytes, grid: Grid) -> StoredProbabilities:
 def _restored(description: Mapping[str, Any], arrays: Mapping[str, Array], grid: Grid) -> StoredProbabilities:
     output = Output.model_validate(description["output"])
     box, where = _box(description["box"], grid.shape), _box(description["result_box"], grid.shape)
-    brain = arrays.get("brain")
+    brain, disagreement = arrays.get("brain"), arrays.get("disagreement")
     return StoredProbabilities(
         probabilities={
             name: _checked(arrays[f"map {i}"], _shape(box)) for i, name in enumerate(output.names)
@@ -95,6 +97,7 @@ def _restored(description: Mapping[str, Any], arrays: Mapping[str, Array], grid:
         brain=None if brain is None else _unpacked(brain, grid.shape),
         threshold=float(description["threshold"]),
         flipped=bool(description["flipped"]),
+        disagreement=None if disagreement is None else _checked(disagreement, _shape(box)),
         _result=(where, _checked(arrays["result"], _shape(where))),
     )
 

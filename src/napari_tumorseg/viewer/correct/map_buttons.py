@@ -137,11 +137,19 @@ class MapButtons(QWidget):
         button = QPushButton(name)
         button.setCheckable(True)
         button.setMinimumWidth(40)
-        subject = "uncertainty of the model" if name == UNCERTAINTY else f"probability of {name}"
-        button.setToolTip(f"Show the {subject}, 0 to 255, over the scan. Press again to remove it.")
+        button.setToolTip(
+            f"Show the {self._subject(name)}, 0 to 255, over the scan. Press again to remove it."
+        )
         button.clicked.connect(self._context.safely(lambda: self.toggle(name)))
         self._row.addWidget(button, stretch=2 if name == UNCERTAINTY else 1)
         return button
+
+    def _subject(self, name: str) -> str:
+        if name != UNCERTAINTY:
+            return f"probability of {name}"
+        stored = self._maps.stored
+        between = stored is not None and stored.disagreement is not None
+        return "disagreement between the members of the model" if between else "uncertainty of the model"
 
     def _show(self, stored: StoredProbabilities, name: str, values: Array) -> None:
         mask = self._context.active_mask.mask
