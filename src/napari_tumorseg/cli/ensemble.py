@@ -35,7 +35,8 @@ def ensemble(
     """Make one model of several that were trained alike, such as on other folds or with other seeds.
 
     Its probabilities are the mean of theirs, and their disagreement is its uncertainty. The card lists which
-    cases each member has not seen.
+    cases each member has not seen, so that `evaluate --unseen-members` can score every case with members
+    that were not trained on its patient.
     """
     from napari_tumorseg.models.merge import merge_models
 

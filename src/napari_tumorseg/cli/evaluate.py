@@ -35,6 +35,7 @@ def evaluate(
     slices: options.SliceChoice = "all",
     at_network_size: options.AtNetworkSize = False,
     lesions: options.LesionRules = "GLI",
+    unseen_members: options.UnseenMembers = False,
     flip: options.Flip = None,
     threshold: options.Threshold = None,
     post: options.PostToo = None,
@@ -65,6 +66,7 @@ def evaluate(
         labels=labels,
         same_voxels=same_voxels,
         lesions=lesions,
+        unseen_members=unseen_members,
     )
     used = read_split(split) if split else None
     learning = _learning(run, chosen.weights)

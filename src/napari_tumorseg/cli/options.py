@@ -221,6 +221,13 @@ AtNetworkSize = Annotated[
         help="Compute per-slice figures at the network's size, without post-processing, as papers do.",
     ),
 ]
+UnseenMembers = Annotated[
+    bool,
+    typer.Option(
+        "--unseen-members",
+        help="Run each case with those members of an ensemble only that were not trained on its patient.",
+    ),
+]
 LesionRules = Annotated[
     str,
     typer.Option(

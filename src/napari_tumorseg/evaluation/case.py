@@ -13,7 +13,7 @@ from napari_tumorseg.errors import ModelError
 from napari_tumorseg.evaluation.brier import squared_errors
 from napari_tumorseg.evaluation.compared_regions import ComparedRegion, rows_of, tumour_slices
 from napari_tumorseg.evaluation.network import NetworkSize
-from napari_tumorseg.evaluation.scores import CaseScores, PackedMask, RowScores
+from napari_tumorseg.evaluation.scores import CaseScores, Members, PackedMask, RowScores
 from napari_tumorseg.evaluation.settings import EvaluationSettings
 from napari_tumorseg.evaluation.slicewise import slice_counts
 from napari_tumorseg.geometry import Array
@@ -58,6 +58,17 @@ class Loaded(Model):
             raise ModelError(f"the network of {self.name} is not loaded")
         return self.net
 
+    def part(self, indices: Sequence[int]) -> Loaded:
+        """Return the model with some of its members; all of them are the model itself."""
+        from napari_tumorseg.models.ensemble import Ensemble
+
+        net = self.load()
+        if not isinstance(net, Ensemble) or len(indices) == len(self.card.members):
+            return self
+        members = tuple(self.card.members[index] for index in indices)
+        card = self.card.model_copy(update={"members": members})
+        return replace(self, card=card, net=net.part(indices))
+
 
 class CaseScorer:
     """Scores one case after the other with one model.
@@ -72,12 +83,10 @@ class CaseScorer:
 
     def __init__(self, model: Loaded, settings: EvaluationSettings) -> None:
         self.model, self.settings = model, settings
-        self._network = (
-            NetworkSize(model.load(), model.card, settings.inference) if settings.at_network_size else None
-        )
+        self._networks: dict[tuple[int, ...], NetworkSize] = {}
 
     def score(
-        self, case: CaseRef, trained_on: bool, only: frozenset[int] | None = None
+        self, case: CaseRef, members: Members, only: frozenset[int] | None = None
     ) -> Generator[Done, None, tuple[CaseScores, Segmentation]]:
         """Score a case; yield the progress after each slice, return the scores and the segmentation.
 
@@ -85,8 +94,8 @@ class CaseScorer:
         ----------
         case : CaseRef
             Case on disk.
-        trained_on : bool
-            Whether the model has seen this patient.
+        members : Members
+            Sets of weights to run it with.
         only : frozenset of int, optional
             Slices that per-slice figures are limited to.
 
@@ -98,28 +107,29 @@ class CaseScorer:
         start = time.perf_counter()
         scan, reference = case.load(self.settings.labels, self.settings.same_voxels)
         scan = self._known(replace(scan, case=case.name))
-        seg = yield from self._segment(scan)
+        seg = yield from self._segment(scan, self.model.part(members.run))
         agreed = agreement(seg, reference)
         rows = rows_of(agreed)
-        cut = yield from self._cut(scan, seg, reference, rows, only)
+        cut = yield from self._cut(scan, seg, reference, rows, only, self._network(members.run))
         errors = squared_errors(seg, reference, rows, self.model.card.output)
         lesions = [self._lesions(row, seg, reference) for row in rows]
         parts = zip(agreed.rows, errors, lesions, cut.counts, strict=True)
         scores = CaseScores(
             ref=case,
-            trained_on=trained_on,
+            trained_on=bool(members.trained_on),
             convention=seg.convention.name,
             reference_convention=reference.convention.name,
             unit=agreed.unit,
             plane=self.model.card.input.plane,
             pixels=cut.pixels,
-            at_network_size=self._network is not None,
+            at_network_size=self.settings.at_network_size,
             slices=cut.numbers,
             tumour=cut.tumour,
             rows=tuple(RowScores(*part) for part in parts),
             seconds=time.perf_counter() - start,
             warnings=tuple(str(warning) for warning in seg.provenance["warnings"]),
             mask=PackedMask.of(seg.labels),
+            members=members,
         )
         return scores, seg
 
@@ -132,8 +142,15 @@ class CaseScorer:
         warning = f"the modality of the only image is not stated; it is taken for {alone[0][0].title}"
         return replace(known, warnings=(*scan.warnings, warning))
 
-    def _segment(self, scan: Scan) -> Generator[Done, None, Segmentation]:
-        steps = run(scan, self.model, replace(self.settings.inference, probabilities=True))
+    def _network(self, members: tuple[int, ...]) -> NetworkSize | None:
+        """Return the network for figures at its own size, if these are wanted."""
+        if self.settings.at_network_size and members not in self._networks:
+            model = self.model.part(members)
+            self._networks[members] = NetworkSize(model.load(), model.card, self.settings.inference)
+        return self._networks.get(members)
+
+    def _segment(self, scan: Scan, model: Loaded) -> Generator[Done, None, Segmentation]:
+        steps = run(scan, model, replace(self.settings.inference, probabilities=True))
         while True:
             try:
                 step = next(steps)
@@ -150,6 +167,7 @@ class CaseScorer:
         reference: Segmentation,
         rows: Sequence[ComparedRegion],
         only: frozenset[int] | None,
+        network: NetworkSize | None,
     ) -> Generator[Done, None, _Cut]:
         """Count the chosen slices, at the scan's or the network's size."""
         slice_plane = PLANES[self.model.card.input.plane]
@@ -158,28 +176,17 @@ class CaseScorer:
         wanted = self._wanted(tumour, only)
         counts: Array = np.zeros((len(rows), 0, 4), dtype=np.int64)
         pixels: tuple[int, int] | None = None
-        if wanted and self._network is None:
+        if wanted and network is None:
             counts = slice_counts(ours[wanted], theirs[wanted], rows)
             pixels = (int(ours.shape[1]), int(ours.shape[2]))
-        elif wanted:
-            counts, pixels = yield from self._at_network_size(scan, reference, rows, wanted)
+        elif wanted and network is not None:
+            counts, pixels = yield from _at_network_size(network, scan, reference, rows, wanted)
         return _Cut(counts, pixels, tuple(wanted), tumour[wanted])
 
     def _wanted(self, tumour: Array, only: frozenset[int] | None) -> list[int]:
         """Return the indices of the slices that are scored."""
         wanted = range(len(tumour)) if self.settings.slices == "all" else np.flatnonzero(tumour)
         return [int(index) for index in wanted if only is None or index in only]
-
-    def _at_network_size(
-        self, scan: Scan, reference: Segmentation, rows: Sequence[ComparedRegion], wanted: Sequence[int]
-    ) -> Generator[Done, None, tuple[Array, tuple[int, int]]]:
-        """Count slices at the network's size; yield the progress, return counts and size."""
-        assert self._network is not None
-        found = []
-        for one in self._network.counts(scan, reference, rows, wanted):
-            found.append(one)
-            yield len(found), len(wanted)
-        return np.stack([counts for counts, _ in found], axis=1), found[-1][1]
 
     def _lesions(
         self, row: ComparedRegion, seg: Segmentation, reference: Segmentation
@@ -188,6 +195,21 @@ class CaseScorer:
             return None
         masks = region_mask(seg.labels, row.ours), region_mask(reference.labels, row.theirs)
         return lesion_wise(*masks, reference.grid, **LESION_RULES[self.settings.lesions])
+
+
+def _at_network_size(
+    network: NetworkSize,
+    scan: Scan,
+    reference: Segmentation,
+    rows: Sequence[ComparedRegion],
+    wanted: Sequence[int],
+) -> Generator[Done, None, tuple[Array, tuple[int, int]]]:
+    """Count slices at the network's size; yield the progress, return counts and size."""
+    found = []
+    for one in network.counts(scan, reference, rows, wanted):
+        found.append(one)
+        yield len(found), len(wanted)
+    return np.stack([counts for counts, _ in found], axis=1), found[-1][1]
 
 
 @dataclass(frozen=True, eq=False)

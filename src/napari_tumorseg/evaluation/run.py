@@ -14,8 +14,8 @@ from napari_tumorseg._version import __version__
 from napari_tumorseg.errors import Notice, TumorSegError
 from napari_tumorseg.evaluation.case import CaseScorer, Loaded
 from napari_tumorseg.evaluation.result import Evaluation
-from napari_tumorseg.evaluation.scores import CaseScores, FailedCase
-from napari_tumorseg.evaluation.select import SavedSplit, seen, select
+from napari_tumorseg.evaluation.scores import CaseScores, FailedCase, Members
+from napari_tumorseg.evaluation.select import SavedSplit, seen_by_members, select
 from napari_tumorseg.evaluation.settings import EvaluationSettings
 from napari_tumorseg.io.dataset import CaseRef, DataSet, UnlabelledError
 from napari_tumorseg.models.store import Model, get_model
@@ -61,8 +61,8 @@ class Plan:
         The chosen cases.
     settings : EvaluationSettings
         Settings.
-    seen : frozenset of str
-        Patients that the model was trained on.
+    seen_by_members : tuple of frozenset of str
+        Patients that each member of the model was trained on.
     slices : mapping of str to frozenset of int
         Slices to which per-slice figures are limited, by the name of the case, if a split holds slices.
     """
@@ -70,13 +70,13 @@ class Plan:
     model: Loaded
     data: DataSet
     settings: EvaluationSettings
-    seen: frozenset[str] = frozenset()
+    seen_by_members: tuple[frozenset[str], ...] = (frozenset(),)
     slices: Mapping[str, frozenset[int]] = field(default_factory=dict)
 
     @property
     def trained_on(self) -> tuple[CaseRef, ...]:
         """The cases whose scores prove nothing."""
-        return tuple(case for case in self.data.cases if case.patient in self.seen)
+        return tuple(case for case in self.data.cases if self._members(case).trained_on)
 
     def run(self) -> Iterator[Step]:
         """Evaluate case by case; close it, or leave it, to stop between two slices.
@@ -89,8 +89,9 @@ class Plan:
 
     def _case(self, scorer: CaseScorer, case: CaseRef, here: Step) -> Iterator[Step]:
         yield here
-        known = case.patient in self.seen
-        steps = scorer.score(case, known, self.slices.get(case.name))
+        members = self._members(case)
+        known = bool(members.trained_on)
+        steps = scorer.score(case, members, self.slices.get(case.name))
         while True:
             try:
                 done, slices = next(steps)
@@ -103,6 +104,9 @@ class Plan:
                 yield replace(here, result=FailedCase(case, known, reason(error, case), unlabelled))
                 return
             yield replace(here, done=done, slices=slices)
+
+    def _members(self, case: CaseRef) -> Members:
+        return Members.of(case.patient, self.seen_by_members, self.settings.unseen_members)
 
     def conclude(
         self, results: Sequence[CaseScores | FailedCase], seconds: float, stopped: str = ""
@@ -155,7 +159,7 @@ def plan(
     settings = settings or EvaluationSettings()
     choose_device(settings.inference.device)  # one that is not there would else fail case by case
     some = split.slices(part) if split else {}
-    return Plan(Loaded.of(chosen), wanted, settings, seen(chosen.card, split), some)
+    return Plan(Loaded.of(chosen), wanted, settings, seen_by_members(chosen.card, split), some)
 
 
 def evaluate(
@@ -238,4 +242,5 @@ def _about(model: Model) -> dict[str, Any]:
         "sha256": card.sha256 or sha256(model.weights),
         "licence": card.about.licence,
         "trained_on_told": bool(card.about.trained_on),
+        "members": len(card.members) or 1,
     }

@@ -70,6 +70,40 @@ class RowScores:
         return None if self.lesions is None else getattr(self.lesions, metric)
 
 
+@dataclass(frozen=True)
+class Members:
+    """Sets of weights that a case is run with.
+
+    Attributes
+    ----------
+    run : tuple of int
+        Their places in the model; 0 for a model of one set.
+    trained_on : int
+        Number of them that were trained on the patient.
+    """
+
+    run: tuple[int, ...] = (0,)
+    trained_on: int = 0
+
+    @classmethod
+    def of(cls, patient: str, seen: Sequence[frozenset[str]], unseen_only: bool) -> Members:
+        """Return the members to run on a patient.
+
+        Parameters
+        ----------
+        patient : str
+            Patient identifier.
+        seen : sequence of frozenset of str
+            Patients that each member was trained on.
+        unseen_only : bool
+            Leave out those that were trained on this one, unless that leaves none.
+        """
+        every = tuple(range(len(seen)))
+        unseen = tuple(index for index in every if patient not in seen[index])
+        run = unseen if unseen_only and unseen else every
+        return cls(run, len(set(run) - set(unseen)))
+
+
 @dataclass(frozen=True, eq=False)
 class CaseScores:
     """Scores of one case.
@@ -102,6 +136,8 @@ class CaseScores:
         Warnings of the run.
     mask : PackedMask
         The segmentation.
+    members : Members
+        Sets of weights that made it.
     """
 
     ref: CaseRef
@@ -118,6 +154,7 @@ class CaseScores:
     seconds: float
     warnings: tuple[str, ...]
     mask: PackedMask
+    members: Members = Members()
 
     @property
     def name(self) -> str:
@@ -159,6 +196,8 @@ class CaseScores:
             "case": self.name,
             "patient": self.patient,
             "trained_on": self.trained_on,
+            "members": len(self.members.run),
+            "members_trained_on": self.members.trained_on,
             "scheme": self.convention,
             "reference_scheme": self.reference_convention,
             "unit": self.unit,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -110,8 +110,21 @@ def select(data: DataSet, names: Sequence[str], among: Sequence[str] | None, lim
 
 
 def seen(card: ModelCard, split: SavedSplit | None = None) -> frozenset[str]:
-    """Return the patients that a model was trained on, according to its card and the split."""
-    names = (*card.about.trained_on, *(split.train if split else ()))
+    """Return the patients that a model, any member of it, was trained on, by its card and the split."""
+    return frozenset().union(*seen_by_members(card, split))
+
+
+def seen_by_members(card: ModelCard, split: SavedSplit | None = None) -> tuple[frozenset[str], ...]:
+    """Return the patients that each member of a model was trained on, according to its card and the split.
+
+    A model of one set of weights has one member. The split is taken for that of all members.
+    """
+    unseen = [set(member.unseen) for member in card.members] or [set()]
+    every, trained = card.about.trained_on, split.train if split else ()
+    return tuple(_patients((*(name for name in every if name not in those), *trained)) for those in unseen)
+
+
+def _patients(names: Iterable[str]) -> frozenset[str]:
     return frozenset(patient_of(_slice_of(name)[0]) for name in names)
 
 

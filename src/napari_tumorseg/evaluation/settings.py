@@ -39,6 +39,12 @@ AT_NETWORK_SIZE = (
 )
 
 
+UNSEEN_MEMBERS = (
+    "each case is run with those members of the model only that were not trained on its patient; with all of "
+    "them where each was"
+)
+
+
 @dataclass(frozen=True)
 class EvaluationSettings:
     """Settings of an evaluation.
@@ -59,6 +65,9 @@ class EvaluationSettings:
         Take files of equal shape voxel for voxel, whatever their affines say.
     lesions : str
         Task of BraTS 2023 whose rules the lesion-wise scores follow: ``"GLI"``, ``"MEN"`` or ``"MET"``.
+    unseen_members : bool
+        Run each case with those members of an ensemble only that were not trained on its patient, and with
+        all where each of them was.
     """
 
     inference: Settings = field(default_factory=Settings)
@@ -67,6 +76,7 @@ class EvaluationSettings:
     labels: str | None = None
     same_voxels: bool = False
     lesions: str = "GLI"
+    unseen_members: bool = False
 
     def __post_init__(self) -> None:
         if self.slices not in ("all", "tumour"):
@@ -89,4 +99,5 @@ class EvaluationSettings:
             "labels": self.labels,
             "same_voxels": self.same_voxels,
             "lesion_rules": f"BraTS 2023 {self.lesions}",
+            "unseen_members": self.unseen_members,
         }

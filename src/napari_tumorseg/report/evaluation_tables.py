@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from napari_tumorseg.evaluation.result import Evaluation
 from napari_tumorseg.evaluation.scores import CaseScores, RowScores, slice_values
-from napari_tumorseg.evaluation.settings import AT_NETWORK_SIZE, CONVENTIONS, SliceChoice
+from napari_tumorseg.evaluation.settings import AT_NETWORK_SIZE, CONVENTIONS, UNSEEN_MEMBERS, SliceChoice
 from napari_tumorseg.evaluation.slicewise import confusions
 from napari_tumorseg.evaluation.statistics import EVERY, UNSEEN, RegionSummary, groups
 from napari_tumorseg.measurement.metrics import LESION_METRICS, METRICS, NONE, SLICE_METRICS, in_table
@@ -38,10 +38,11 @@ def cases_csv(found: Evaluation) -> str:
 
     ``*_3d`` are over the volume, ``lesionwise_*`` as BraTS 2023, ``slicemean_all_*`` and
     ``slicemean_tumour_*`` means over the case's slices. Unknown values are empty cells. ``unlabelled`` marks
-    cases that failed because they have no reference.
+    cases that failed because they have no reference. ``members`` is the number of sets of weights that made
+    the mask, ``members_trained_on`` of those that saw the patient.
     """
     variants = found.settings.variants
-    columns = [*_WHO, *_FIRST, "voxels", "reference_voxels", "flags"]
+    columns = [*_WHO, "members", "members_trained_on", *_FIRST, "voxels", "reference_voxels", "flags"]
     columns += [_in_3d(metric) for metric in METRICS]
     columns += [f"lesionwise_{metric}" for metric in LESION_METRICS]
     columns += [f"slicemean_{v}_{metric}" for v in variants for metric in SLICE_METRICS]
@@ -101,7 +102,8 @@ def summary_json(found: Evaluation) -> str:
 def meanings(found: Evaluation) -> dict[str, str]:
     """Return the meaning of each figure."""
     size = {"per-slice size": AT_NETWORK_SIZE} if found.settings.at_network_size else {}
-    return {**CONVENTIONS, **size}
+    members = {"members": UNSEEN_MEMBERS} if found.settings.unseen_members else {}
+    return {**CONVENTIONS, **size, **members}
 
 
 def case_table(found: Evaluation) -> Table:
@@ -239,6 +241,8 @@ def _case_line(case: CaseScores, row: RowScores, variants: Sequence[SliceChoice]
     volume = row.volume
     line = {
         **_who(case),
+        "members": len(case.members.run),
+        "members_trained_on": case.members.trained_on,
         "scheme": case.convention,
         "reference_scheme": case.reference_convention,
         "unit": case.unit,

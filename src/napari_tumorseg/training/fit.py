@@ -17,6 +17,7 @@ from napari_tumorseg._version import __version__
 from napari_tumorseg.errors import CancelledError, InputError, ModelError, OutputError, Remedy
 from napari_tumorseg.io.atomic import write_text
 from napari_tumorseg.io.dataset import DataSet
+from napari_tumorseg.models.ensemble import members_of
 from napari_tumorseg.models.store import Model, get_model
 from napari_tumorseg.training import checkpoints
 from napari_tumorseg.training.checkpoints import Report, Saved
@@ -254,12 +255,14 @@ def _run(
 
 def _start_from(module: SegmentationModule, name: str) -> str:
     """Copy the weights of a model that fit; return a sentence with their number."""
-    theirs, ours = get_model(name).load().state_dict(), module.net.state_dict()
+    first, *others = members_of(get_model(name).load())
+    theirs, ours = first.state_dict(), module.net.state_dict()
     fitting = {k: v for k, v in theirs.items() if k in ours and v.shape == ours[k].shape}
     if not fitting:
         raise InputError(f"none of the weights of {name} fit into the recipe's network")
     module.net.load_state_dict({**ours, **fitting})
-    return f"starts from {len(fitting)} of {len(ours)} tensors of {name}"
+    member = f"the first of {len(others) + 1} members of " if others else ""
+    return f"starts from {len(fitting)} of {len(ours)} tensors of {member}{name}"
 
 
 def _summary(data_module: SliceDataModule, data_split: DataSplit, recipe: Recipe) -> str:
