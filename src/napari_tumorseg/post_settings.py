@@ -39,6 +39,10 @@ class PostSettings(TomlTable):
     min_confident_voxels : int
         Remove components of the whole tumour in which the model is confident of fewer voxels: where it is
         nowhere sure, there is mostly no tumour. In voxels, so that it works without a voxel size.
+        Cards written before `min_evidence` have it; it removes every tumour smaller than this.
+    min_evidence : float
+        Remove components of the whole tumour with less evidence, the mean log-odds of tumour in their
+        surest tenth of a millilitre (see `inference.evidence`): small tumours stay if the model is sure.
     largest_only : bool
         Keep only the largest component of the whole tumour.
     """
@@ -78,6 +82,16 @@ class PostSettings(TomlTable):
         title="Confident in at least",
         description="Removes parts in which the model is confident of fewer voxels; 0 keeps all",
         json_schema_extra=_VOXELS,
+    )
+    min_evidence: float = Field(
+        0.0,
+        ge=0,
+        title="Evidence at least",
+        description=(
+            "Removes parts of which the model is less sure: mean log-odds of their surest 0.1 mL "
+            "(3 is a probability of 0.95); 0 keeps all"
+        ),
+        json_schema_extra={"increment": 0.5},
     )
     largest_only: bool = Field(
         False, title="Largest tumour only", description="Keeps only the largest part of the whole tumour"

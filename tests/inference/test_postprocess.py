@@ -418,3 +418,27 @@ def test_parts_that_the_model_is_nowhere_sure_of_go() -> None:
         assert found.sum() == kept and not notes
     found, notes = postprocess(labels, grid, CONVENTIONS["binary"], PostSettings(min_confident_voxels=5))
     assert found.sum() == 18 and "min_confident_voxels had no effect" in notes[0]
+
+
+def test_small_sure_part_stays_where_a_large_doubtful_one_goes() -> None:
+    labels = np.zeros((12, 30, 30), dtype=np.uint8)
+    levels = np.full(labels.shape, 20, dtype=np.uint8)
+    small, large = np.s_[1:7, 1:6, 1:6], np.s_[1:11, 10:28, 10:28]
+    labels[small] = labels[large] = 1
+    levels[small], levels[large] = 250, 150
+    settings = PostSettings(min_evidence=2.0)
+    found, notes = postprocess(labels, grid(labels.shape), BINARY, settings, levels=levels)
+    assert found[small].all() and not found[large].any() and not notes
+    kept, notes = postprocess(labels, grid(labels.shape), BINARY, settings)
+    assert np.array_equal(kept, labels) and "min_evidence had no effect" in notes[0]
+
+
+def test_evidence_of_a_core_does_not_keep_or_remove_it_on_its_own() -> None:
+    convention = CONVENTIONS["brats-2023"]
+    labels = np.zeros((8, 12, 12), dtype=np.uint8)
+    labels[1:7, 1:11, 1:11], labels[3:5, 4:6, 4:6] = 2, 3
+    levels = np.full(labels.shape, 250, dtype=np.uint8)
+    levels[labels == 3] = 130
+    settings = PostSettings(min_evidence=3.5)
+    found, _ = postprocess(labels, grid(labels.shape), convention, settings, levels=levels)
+    assert np.array_equal(found, labels)

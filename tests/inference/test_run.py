@@ -18,6 +18,7 @@ import napari_tumorseg as ts
 from napari_tumorseg.errors import InputError, ModelError, RoleError
 from napari_tumorseg.geometry import Grid
 from napari_tumorseg.inference import PostSettings, Progress, Settings, provenance, run, segment
+from napari_tumorseg.inference.stored_probabilities import StoredProbabilities
 from napari_tumorseg.models import Model, get_model
 from napari_tumorseg.models.unet import UNet
 from napari_tumorseg.scan import Image, Role, Scan, Segmentation
@@ -459,5 +460,21 @@ def test_what_counts_as_certain_is_the_cards(tmp_path: Path) -> None:
     scan = make_scan({"flair": data})
     found = segment(scan, model)
     assert np.array_equal(found.labels > 0, data == 400)
+    plain = segment(scan, model, Settings(post=PostSettings()))
+    assert np.array_equal(plain.labels > 0, data > 200)
+
+
+def test_small_sure_lesion_stays_in_the_run_and_at_another_threshold(tmp_path: Path) -> None:
+    """Output = FLAIR - 200: 400 is certain in 0.2 mL, 200.5 is likely in 2 mL."""
+    data = head((12, 40, 48))
+    data = np.where((data > 0) & (data < 400), 100, data).astype(np.float32)
+    data[data == 400] = 100
+    data[2:10, 10:15, 10:15], data[2:10, 12:28, 20:36] = 400, 200.5
+    model = save_model(tmp_path, threshold_net([0], [200]), card_of(postprocessing={"min_evidence": 3.0}))
+    scan = make_scan({"flair": data})
+    found = segment(scan, model, Settings(probabilities=True))
+    assert np.array_equal(found.labels > 0, data == 400)
+    stored = StoredProbabilities.of(found, model.card, None)
+    assert stored is not None and np.array_equal(stored.labels_at(0.4), found.labels)
     plain = segment(scan, model, Settings(post=PostSettings()))
     assert np.array_equal(plain.labels > 0, data > 200)

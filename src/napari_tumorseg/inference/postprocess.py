@@ -19,6 +19,7 @@ import numpy as np
 from scipy import ndimage
 
 from napari_tumorseg.geometry import CONNECTED_26, Array, Grid, bounding_box
+from napari_tumorseg.inference.evidence import component_evidence, voxels_of
 from napari_tumorseg.post_settings import PostSettings
 from napari_tumorseg.regions import LabelConvention, region_mask
 
@@ -34,6 +35,7 @@ def postprocess(
     settings: PostSettings,
     brain: Array | None = None,
     certain: Array | None = None,
+    levels: Array | None = None,
 ) -> tuple[Array, tuple[str, ...]]:
     """Return the mask after the steps asked for, and notes on steps that had no effect.
 
@@ -51,6 +53,8 @@ def postprocess(
         The brain, for `inside_brain`.
     certain : (Z, Y, X) array of bool, optional
         Voxels where the model is confident of tumour, for `min_confident_voxels`.
+    levels : (Z, Y, X) array of uint8, optional
+        Probability of tumour, 255 for 1, for `min_evidence`.
 
     Returns
     -------
@@ -59,10 +63,12 @@ def postprocess(
     notes : tuple of str
         One sentence for each step that could not be taken.
     """
-    for array, what in ((labels, "mask"), (brain, "brain mask"), (certain, "map of certainty")):
+    maps = ((labels, "mask"), (brain, "brain mask"), (certain, "map of certainty"), (levels, "map of levels"))
+    for array, what in maps:
         if array is not None and array.shape != grid.shape:
             raise ValueError(f"a {what} of shape {array.shape} is not on a grid of shape {grid.shape}")
-    steps, notes = _possible(settings, grid, brain, certain)
+    confidence = _Confidence(certain, levels)
+    steps, notes = _possible(settings, grid, brain, confidence)
     out = labels.copy()
     outer = bounding_box(out)
     if steps is None or outer is None:
@@ -70,9 +76,21 @@ def postprocess(
     reach = _with_rim(outer, grid.shape)
     inside = brain[reach].astype(bool, copy=False) if brain is not None and steps.inside_brain else None
     # a slice of the copy: what is written there is written to the result, and nothing else is touched
-    sure = certain[reach] if certain is not None and steps.min_confident else None
-    _tidy_regions(out[reach], convention, steps, inside, sure)
+    _tidy_regions(out[reach], convention, steps, inside, confidence.within(reach))
     return out, notes
+
+
+@dataclass(frozen=True)
+class _Confidence:
+    """What the model thinks of each voxel, as far as it is known."""
+
+    certain: Array | None = None
+    levels: Array | None = None
+
+    def within(self, box: tuple[slice, ...]) -> _Confidence:
+        """Return the part in a box."""
+        certain, levels = (None if a is None else a[box] for a in (self.certain, self.levels))
+        return _Confidence(certain, levels)
 
 
 @dataclass(frozen=True)
@@ -87,16 +105,18 @@ class _Steps:
     largest: bool
     inside_brain: bool
     min_confident: int
+    min_evidence: float
+    evidence_voxels: float
 
     @property
     def idle(self) -> bool:
         """True if nothing is left to do."""
         asked = (self.opening, self.closing, self.fill, self.min_voxels > 1, self.largest, self.inside_brain)
-        return not (any(asked) or self.min_confident)
+        return not (any(asked) or self.min_confident or self.min_evidence)
 
 
 def _possible(
-    settings: PostSettings, grid: Grid, brain: Array | None, certain: Array | None
+    settings: PostSettings, grid: Grid, brain: Array | None, confidence: _Confidence
 ) -> tuple[_Steps | None, tuple[str, ...]]:
     """Return the steps that can be taken (None if there are none), and why others cannot."""
     notes: list[str] = []
@@ -105,8 +125,10 @@ def _possible(
     if volume is None and asked:
         notes.append(f"the voxel size is unknown, so {_listed(asked)} had no effect; state a spacing")
     inside_brain = settings.inside_brain and _usable(brain, notes)
-    if settings.min_confident_voxels and certain is None:
-        notes.append("there are no probabilities, so min_confident_voxels had no effect")
+    maps = {"min_confident_voxels": confidence.certain, "min_evidence": confidence.levels}
+    blind = [name for name, there in maps.items() if getattr(settings, name) and there is None]
+    if blind:
+        notes.append(f"there are no probabilities, so {_listed(blind)} had no effect")
     sizes = {n: getattr(settings, n) if volume is not None else 0.0 for n in asked}
     for name in ("opening_mm", "closing_mm"):
         if 0 < sizes.get(name, 0) * (1 + _ROUNDING) < min(grid.spacing):
@@ -121,7 +143,9 @@ def _possible(
         min_voxels=math.ceil(smallest * (1 - _ROUNDING)),
         largest=settings.largest_only,
         inside_brain=inside_brain,
-        min_confident=settings.min_confident_voxels if certain is not None else 0,
+        min_confident=0 if "min_confident_voxels" in blind else settings.min_confident_voxels,
+        min_evidence=0.0 if "min_evidence" in blind else settings.min_evidence,
+        evidence_voxels=voxels_of(grid),
     )
     return (None if steps.idle else steps), tuple(notes)
 
@@ -141,7 +165,7 @@ def _listed(names: list[str]) -> str:
 
 
 def _tidy_regions(
-    labels: Array, convention: LabelConvention, steps: _Steps, brain: Array | None, certain: Array | None
+    labels: Array, convention: LabelConvention, steps: _Steps, brain: Array | None, confidence: _Confidence
 ) -> None:
     """Post-process each region of `labels`, a box, in place, from the outermost inwards."""
     free = np.ones(256, dtype=bool)
@@ -154,18 +178,19 @@ def _tidy_regions(
     fallback = 0
     for name, members in convention.regions.items():
         before = region_mask(labels, members)
-        sure = certain if not fallback else None
-        after = _tidy(before, allowed, steps, sure, outermost=not fallback, shell=name in _SHELLS)
+        whole = None if fallback else confidence
+        after = _tidy(before, allowed, steps, whole, shell=name in _SHELLS)
         own = convention.own_label(name)
         labels[before & ~after] = fallback
         labels[after & ~before] = own
         allowed, fallback = after, own
 
 
-def _tidy(
-    mask: Array, allowed: Array, steps: _Steps, certain: Array | None, *, outermost: bool, shell: bool
-) -> Array:
-    """Return one region after all steps, never outside `allowed`."""
+def _tidy(mask: Array, allowed: Array, steps: _Steps, whole: _Confidence | None, *, shell: bool) -> Array:
+    """Return one region after all steps, never outside `allowed`.
+
+    Steps that judge tumours as a whole are taken where `whole` is given, the outermost region's confidence.
+    """
     out = np.zeros_like(mask)
     inner = bounding_box(mask)
     if inner is None:
@@ -180,12 +205,22 @@ def _tidy(
         region = (region | _holes(region)) & may
     if steps.min_voxels > 1:
         region = _components(region, lambda sizes: sizes >= steps.min_voxels)
-    if certain is not None:
-        region = _components(region, lambda sizes: sizes >= steps.min_confident, counted=certain[box])
-    if steps.largest and outermost:
-        region = _components(region, lambda sizes: np.arange(sizes.size) == sizes.argmax())
-    out[box] = region
+    out[box] = region if whole is None else _whole_tumours(region, steps, whole.within(box))
     return out
+
+
+def _whole_tumours(region: Array, steps: _Steps, confidence: _Confidence) -> Array:
+    """Return the components that are sure enough, or the largest of them."""
+    if steps.min_confident:
+        counted = confidence.certain
+        region = _components(region, lambda sizes: sizes >= steps.min_confident, counted=counted)
+    if steps.min_evidence and confidence.levels is not None:
+        parts, _ = ndimage.label(region, structure=CONNECTED_26)
+        evidence = component_evidence(parts, confidence.levels, steps.evidence_voxels)
+        region = np.concatenate([[False], evidence >= steps.min_evidence])[parts]
+    if steps.largest:
+        region = _components(region, lambda sizes: np.arange(sizes.size) == sizes.argmax())
+    return region
 
 
 def _opened(mask: Array, radius: float, spacing: tuple[float, float, float]) -> Array:

@@ -13,6 +13,7 @@ from scipy import special
 from napari_tumorseg.errors import InputError, RoleError
 from napari_tumorseg.geometry import Array
 from napari_tumorseg.inference.confidence import as_dict, find
+from napari_tumorseg.inference.evidence import tumour_levels
 from napari_tumorseg.inference.model_selection import choose_model, missing_roles, suitability_warnings
 from napari_tumorseg.inference.postprocess import postprocess
 from napari_tumorseg.inference.prepare import Prepared, prepare
@@ -113,6 +114,7 @@ class _Canvas:
     todo: list[int]
     labels: Array = field(init=False)
     certain: Array | None = field(init=False, default=None)
+    levels: Array | None = field(init=False, default=None)
     probabilities: dict[str, Array] = field(init=False, default_factory=dict)
     disagreement: Array | None = field(init=False, default=None)
     box: tuple[slice, ...] | None = field(init=False, default=None)
@@ -120,8 +122,11 @@ class _Canvas:
 
     def __post_init__(self) -> None:
         self.labels = np.zeros(self.scan.grid.shape, dtype=np.uint8)
-        if post_settings(self.settings, self.prepared.card).min_confident_voxels:
+        post = post_settings(self.settings, self.prepared.card)
+        if post.min_confident_voxels:
             self.certain = np.zeros(self.scan.grid.shape, dtype=bool)
+        if post.min_evidence:
+            self.levels = np.zeros(self.scan.grid.shape, dtype=np.uint8)
         if self.settings.probabilities and self.todo:
             rows, columns = (
                 _hull(sides) for sides in zip(*map(self.prepared.covered, self.todo), strict=True)
@@ -152,15 +157,21 @@ class _Canvas:
         slice_plane.apply(self.labels)[index][place] = found
         if self.certain is not None:
             slice_plane.apply(self.certain)[index][place] = is_certain(logits, output)
-        if self.probabilities:
+        chances = probabilities(logits, output, may) if self._needs_probabilities else None
+        if self.levels is not None and chances is not None:
+            slice_plane.apply(self.levels)[index][place] = tumour_levels(chances, output)
+        if self.probabilities and chances is not None:
             inside = tuple(slice(p.start - s, p.stop - s) for p, s in zip(place, self.start, strict=True))
-            kept = zip(self.probabilities.values(), probabilities(logits, output, may), strict=True)
-            for volume, values in kept:
+            for volume, values in zip(self.probabilities.values(), chances, strict=True):
                 slice_plane.apply(volume)[index - self.todo[0]][inside] = values
             if self.disagreement is not None and result.disagreement is not None:
                 doubt = result.disagreement if may is None else result.disagreement * may
                 slice_plane.apply(self.disagreement)[index - self.todo[0]][inside] = doubt
         return np.asarray(np.take(self.labels, index, axis=slice_plane.axes[0]))
+
+    @property
+    def _needs_probabilities(self) -> bool:
+        return bool(self.probabilities) or self.levels is not None
 
 
 def _hull(sides: Sequence[slice]) -> slice:
@@ -250,7 +261,9 @@ def _finish(scan: Scan, model: Model, settings: Settings, canvas: _Canvas, ran: 
     convention = CONVENTIONS[card.output.scheme]
     post = post_settings(settings, card)
     brain = ran.analysis.brain if post.inside_brain else None
-    labels, more = postprocess(canvas.labels, scan.grid, convention, post, brain, canvas.certain)
+    labels, more = postprocess(
+        canvas.labels, scan.grid, convention, post, brain, canvas.certain, canvas.levels
+    )
     warnings = (*scan.warnings, *ran.notes, *more)
     provenance = provenance_of(
         scan, model, settings, post, device=ran.device, flip=ran.flip, warnings=warnings

@@ -9,6 +9,7 @@ import numpy as np
 
 from napari_tumorseg.errors import InputError
 from napari_tumorseg.geometry import Array, Grid, bounding_box
+from napari_tumorseg.inference.evidence import tumour_levels
 from napari_tumorseg.inference.postprocess import postprocess
 from napari_tumorseg.inference.uncertainty import entropy_map
 from napari_tumorseg.models.card import ModelCard, Output
@@ -156,7 +157,8 @@ class StoredProbabilities:
         for name, label, limit in zip(self.output.names, self.output.labels, limits, strict=True):
             inside[self.probabilities[name] >= _least_level(limit)] = label
         certain = self._certain() if self.post.min_confident_voxels else None
-        return postprocess(labels, self.grid, self.convention, self.post, self.brain, certain)[0]
+        levels = self._levels() if self.post.min_evidence else None
+        return postprocess(labels, self.grid, self.convention, self.post, self.brain, certain, levels)[0]
 
     def _certain(self) -> Array:
         """Return the voxels where the model is confident of any output, as in the run."""
@@ -164,6 +166,13 @@ class StoredProbabilities:
         level = _least_level(self.output.certain)
         for name in self.output.names:
             found[self.box] |= self.probabilities[name] >= level
+        return found
+
+    def _levels(self) -> Array:
+        """Return the probability of any tumour, 255 for 1, on the whole grid."""
+        found = np.zeros(self.grid.shape, dtype=np.uint8)
+        stacked = np.stack([self.probabilities[name] for name in self.output.names])
+        found[self.box] = tumour_levels(stacked, self.output)
         return found
 
     def _limits(self, thresholds: Mapping[str, float] | float) -> list[float]:

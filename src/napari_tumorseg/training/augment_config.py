@@ -159,6 +159,33 @@ class Appearance(_Chance):
     texture: float = Field(0.3, ge=0)
 
 
+class SmallLesion(_Chance):
+    """Draw a small lesion into tissue beside the tumour, so that the network learns to find small ones.
+
+    The lesion is an ellipse with a soft border, the section of a ball by a slice; its outputs are added to
+    the target. Modalities that are not named keep their tissue.
+
+    Attributes
+    ----------
+    radius : (low, high)
+        Range in pixels of the network's input: 3.6 mm is the radius of 0.2 mL, 6.2 mm of 1 mL.
+    whole : mapping of Role to (low, high)
+        Range by which the lesion is brighter than the tissue around, in units of the normalised image.
+    core : mapping of Role to (low, high)
+        The same for its inner half, an enhancing core; its pixels belong to all outputs.
+    enhancing : float
+        Probability that it has a core.
+    """
+
+    kind: Literal["small-lesion"]
+    radius: Range = (1.2, 4.0)
+    whole: dict[Role, Range] = Field(
+        default_factory=lambda: {Role.FLAIR: (0.8, 2.5), Role.T2: (0.8, 2.5), Role.T1: (-1.0, 0.0)}
+    )
+    core: dict[Role, Range] = Field(default_factory=lambda: {Role.T1C: (1.2, 3.5)})
+    enhancing: Share = 0.5
+
+
 Augmentation = Annotated[
     Flip
     | Rotate90
@@ -173,7 +200,8 @@ Augmentation = Annotated[
     | ModalityDropout
     | ModalitySwap
     | CopyPaste
-    | Appearance,
+    | Appearance
+    | SmallLesion,
     Field(discriminator="kind"),
 ]
 """Any augmentation; recipes name it by `kind`."""

@@ -29,6 +29,7 @@ from napari_tumorseg.models.card import Input
 from napari_tumorseg.training import augment_config as known
 from napari_tumorseg.training.augment_config import Augmentation
 from napari_tumorseg.training.modality_dropout import Modalities
+from napari_tumorseg.training.small_lesion import DrawSmallLesion
 
 _BOTH = ("image", "target")
 _IMAGE = ("image",)
@@ -223,6 +224,11 @@ def _(wanted: known.ScaleShift, given: Input, size: tuple[int, int]) -> Transfor
 @make.register
 def _(wanted: known.Appearance, given: Input, size: tuple[int, int]) -> Transform:
     return _Appearance(wanted, len(given.roles))
+
+
+@make.register
+def _(wanted: known.SmallLesion, given: Input, size: tuple[int, int]) -> Transform:
+    return DrawSmallLesion(wanted, given.roles)
 
 
 class _Each(RandomizableTransform):
