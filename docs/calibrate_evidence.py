@@ -3,7 +3,7 @@
     python docs/calibrate_evidence.py MODEL --free healthy --beside kaggle_3m --lesions brats --write
 
 MODEL is a name or a folder with weights and card. A component's evidence is the mean log-odds of its surest
-0.1 mL (`inference.evidence`). The threshold is the smallest number of tenths that leaves 0 mL in
+0.1 mL (`inference.evidence`). The threshold is the smallest number of tenths, at most 5, that leaves 0 mL in
 
 * every case of ``--free``: scans or slices without a tumour, and
 * the share ``--keep`` of the cases of ``--beside``: their slices without a tumour, two away from the next one
@@ -46,6 +46,7 @@ APART_MM = 24.0  # between the centres of two lesions
 INSIDE_MM = 9.0  # from the edge of the tissue to a centre
 BESIDE_MM = 12.0  # from a tumour to a centre
 SOFT_MM = 0.7  # blur of a lesion's border
+HIGHEST = 5.0  # a probability of 0.993: beyond it a threshold tells no tumour from another
 GAP = 2  # slices beside a tumour that do not count as free of it
 WHOLE_Z = (1.2, 2.2)  # brightness of lesions above the mean of the tissue, in its standard deviations
 CORE_Z = (1.7, 2.9)
@@ -107,10 +108,10 @@ def main() -> None:
 
 
 def calibrated(free: Sequence[float], beside: Sequence[float], keep: float) -> float:
-    """Return the least number of tenths above every value of `free` and the share `keep` of `beside`."""
+    """Return the least number of tenths above all values of `free` and the share `keep` of `beside`."""
     allowed = len(beside) - math.ceil(keep * len(beside))
     limits = [*free, *sorted(beside, reverse=True)[allowed:]]
-    return math.floor(10 * max(limits, default=0.0) + 1) / 10
+    return min(math.floor(10 * max(limits, default=0.0) + 1) / 10, HIGHEST)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -120,7 +121,7 @@ def _parser() -> argparse.ArgumentParser:
     for name in ("free", "beside", "lesions"):
         parser.add_argument(f"--{name}", nargs="+", type=Path, default=[])
     parser.add_argument("--role", dest="roles", action="append", default=[], metavar="IMAGE=ROLE")
-    parser.add_argument("--keep", type=float, default=0.9, help="share of --beside that has to stay empty")
+    parser.add_argument("--keep", type=float, default=0.85, help="share of --beside that has to stay empty")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("-o", "--output", type=Path, help="CSV with a row for each lesion")
     parser.add_argument("--write", action="store_true", help="write the threshold into the card")

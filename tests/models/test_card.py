@@ -69,6 +69,7 @@ def full() -> dict[str, Any]:
             "largest_only": True,
             "inside_brain": True,
             "min_confident_voxels": 12,
+            "min_evidence": 2.5,
         },
         "about": {
             "training": "t",
