@@ -47,7 +47,8 @@ class DrawSmallLesion(RandomizableTransform):
     def _draw(self, image: Array, target: Array) -> None:
         """Draw in place, if there is a place."""
         radius = float(self.R.uniform(*self.wanted.radius))
-        centre = self._place((image != 0).any(axis=0), target.any(axis=0), radius)
+        tissue, tumour = (np.asarray(a.any(axis=0)) for a in (image != 0, target))
+        centre = self._place(tissue, tumour, radius)
         if centre is None:
             return
         away = self._distance(image.shape[1:], centre) / radius
