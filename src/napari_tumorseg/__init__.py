@@ -15,7 +15,7 @@ from napari_tumorseg._version import __version__
 
 if TYPE_CHECKING:
     from napari_tumorseg.inference import Settings, segment
-    from napari_tumorseg.io import open_case, read, read_mask, write_mask
+    from napari_tumorseg.io import open_case, read, read_mask, write_bids, write_mask
     from napari_tumorseg.measurement import measure
     from napari_tumorseg.models import get_model, list_models
 
@@ -28,6 +28,7 @@ _HOME = {
     "read": "io",
     "read_mask": "io",
     "segment": "inference",
+    "write_bids": "io",
     "write_mask": "io",
 }
 
@@ -41,6 +42,7 @@ __all__ = [
     "read",
     "read_mask",
     "segment",
+    "write_bids",
     "write_mask",
 ]
 

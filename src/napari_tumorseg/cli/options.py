@@ -126,6 +126,14 @@ Lgg = Annotated[
     bool,
     typer.Option("--lgg", help="Write the mask slice by slice, X_N_mask.tif, into the folder OUTPUT."),
 ]
+Bids = Annotated[
+    bool,
+    typer.Option(
+        "--bids",
+        help="Write a BIDS derivative data set into the folder OUTPUT: labels, a mask of each region, and "
+        "with --probabilities a map of each output. Several cases may go into one data set.",
+    ),
+]
 Probabilities = Annotated[
     bool, typer.Option("--probabilities", help="Also write CASE_prob_NAME.nii.gz for each output.")
 ]

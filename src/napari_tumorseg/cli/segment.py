@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -42,6 +43,7 @@ def segment(
     picture: options.Picture = None,
     csv: options.TableToo = None,
     lgg: options.Lgg = False,
+    bids: options.Bids = False,
     probabilities: options.Probabilities = False,
     labels_out: options.LabelsOut = None,
     overwrite: options.Overwrite = False,
@@ -59,13 +61,15 @@ def segment(
     wanted = get_convention(labels_out) if labels_out else None
     opened = _case(paths, case, roles)
     scan = _scan(opened, reference, same_voxels, spacing)
-    targets, files = _targets(scan, output, lgg, picture, csv)
+    targets, files = _targets(scan, output, _layout(lgg, bids), picture, csv)
     analysis = ScanAnalysis(scan)
     chosen = get_model(model) if model else choose_model(scan, analysis)
+    convention = get_convention(chosen.card.output.scheme)
     if wanted:
-        check_conversion(get_convention(chosen.card.output.scheme), wanted)
-    if probabilities:
-        files += [targets.folder / f"{scan.case}_prob_{n}.nii.gz" for n in chosen.card.output.names]
+        check_conversion(convention, wanted)
+    outputs = chosen.card.output.names if probabilities else ()
+    targets, more = _further_targets(targets, scan, wanted or convention, outputs)
+    files += more
     _check(targets, files, input_files(opened, paths), overwrite)
     settings = Settings(device, flip=flip, threshold=threshold, post=parse_post(post, chosen.card))
     # probabilities take few bytes a voxel and show how sure the model is
@@ -77,6 +81,13 @@ def segment(
     written = save(kept, scan, targets, measurements, overwrite)
     if as_json or not quiet:
         _tell(result, measurements, chosen, written, as_json)
+
+
+def _layout(lgg: bool, bids: bool) -> str:
+    """Return the layout of the output: "file", "lgg" or "bids"."""
+    if lgg and bids:
+        raise typer.BadParameter("--lgg and --bids are two layouts of the output; name one of them")
+    return "lgg" if lgg else "bids" if bids else "file"
 
 
 def _case(paths: list[Path], name: str | None, roles: list[str] | None) -> Case:
@@ -152,37 +163,57 @@ def _tell(
 class Targets:
     """Output paths of a run, checked before any work is done."""
 
-    mask: Path  # a file, or a folder for slices in the LGG layout
+    mask: Path  # a file, or the folder of another layout
     masks: tuple[Path, ...]  # every file of the mask
     side: Path  # the JSON beside them
     folder: Path
     is_folder: bool  # whether the folder was named, and is made if it is not there
     picture: Path | None
     csv: Path | None
-    lgg: bool
+    layout: str  # "file", "lgg" or "bids"
 
 
 def _targets(
-    scan: Scan, output: Path, lgg: bool, picture: Path | None, csv: Path | None
+    scan: Scan, output: Path, layout: str, picture: Path | None, csv: Path | None
 ) -> tuple[Targets, list[Path]]:
-    """Return the output paths, and every file that is written except probabilities."""
+    """Return the output paths, and every file that is written except those that depend on the model."""
     from napari_tumorseg.errors import OutputError
     from napari_tumorseg.io import side_file
+    from napari_tumorseg.io.bids_writing import DerivativeFiles, check_bids
     from napari_tumorseg.io.formats import WRITTEN_ENDINGS, looks_like_file, written_format
     from napari_tumorseg.io.tiff_writing import lgg_masks
 
-    is_folder = lgg or written_format(output) is None
+    is_folder = layout != "file" or written_format(output) is None
     if is_folder and not output.is_dir() and (output.is_file() or looks_like_file(output)):
         endings = ", ".join(WRITTEN_ENDINGS)
         raise OutputError(f"{output}: a mask is written as one of {endings}, or into a folder")
     if picture and picture.suffix.lower() not in _PICTURES:
         raise OutputError(f"{picture}: a picture is written as one of {', '.join(_PICTURES)}")
-    folder = output if is_folder else output.parent
-    mask = output / f"{scan.case}_seg.nii.gz" if is_folder and not lgg else output
-    masks = lgg_masks(output, scan.case, scan.grid) if lgg else [mask]
-    side = output / f"{scan.case}_mask.json" if lgg else side_file(mask)
+    mask = output / f"{scan.case}_seg.nii.gz" if is_folder and layout == "file" else output
+    masks, side = [mask], side_file(mask)
+    if layout == "lgg":
+        masks, side = lgg_masks(output, scan.case, scan.grid), output / f"{scan.case}_mask.json"
+    elif layout == "bids":
+        found = DerivativeFiles.of(scan, output)
+        check_bids(found, scan.case)
+        masks, side = [found.labels], side_file(found.labels)
+    folder = side.parent
     others = [path for path in (picture, csv) if path]
-    return Targets(mask, tuple(masks), side, folder, is_folder, picture, csv, lgg), [*masks, side, *others]
+    return Targets(mask, tuple(masks), side, folder, is_folder, picture, csv, layout), [*masks, side, *others]
+
+
+def _further_targets(
+    targets: Targets, scan: Scan, convention: LabelConvention, outputs: Sequence[str]
+) -> tuple[Targets, list[Path]]:
+    """Add the files that depend on the model: masks of regions, and probabilities of its outputs."""
+    from napari_tumorseg.io.bids_writing import DerivativeFiles
+
+    if targets.layout != "bids":
+        return targets, [targets.folder / f"{scan.case}_prob_{name}.nii.gz" for name in outputs]
+    found = DerivativeFiles.of(scan, targets.mask)
+    known = (*targets.masks, targets.side)
+    every = [path for path in found.all(convention, outputs) if path not in known]
+    return replace(targets, masks=tuple(found.masks(convention))), every
 
 
 def _check(targets: Targets, files: list[Path], inputs: list[Path], overwrite: bool) -> None:
@@ -236,16 +267,13 @@ def save(
     seg: Segmentation, scan: Scan, targets: Targets, measurements: Measurements, overwrite: bool
 ) -> list[Path]:
     """Write all requested files as one set and return their paths."""
-    from napari_tumorseg.io import write_lgg, write_mask, write_probabilities
     from napari_tumorseg.io.atomic import make_folder, write_text
     from napari_tumorseg.io.output_set import output_set
     from napari_tumorseg.report import overlay, to_csv
 
     make_folder(targets.folder)
-    write = write_lgg if targets.lgg else write_mask
     with output_set():
-        written = write(seg, targets.mask, overwrite=overwrite)
-        written += write_probabilities(seg, targets.folder, overwrite=overwrite)
+        written = _write_masks(seg, scan, targets, overwrite)
         if targets.picture:
             overlay(scan, seg, targets.picture, overwrite=overwrite)
             written.append(targets.picture)
@@ -253,6 +281,17 @@ def save(
             write_text(targets.csv, to_csv(measurements), overwrite)
             written.append(targets.csv)
     return written
+
+
+def _write_masks(seg: Segmentation, scan: Scan, targets: Targets, overwrite: bool) -> list[Path]:
+    """Write the mask and its probabilities in the layout of the output."""
+    from napari_tumorseg.io import write_bids, write_lgg, write_mask, write_probabilities
+
+    if targets.layout == "bids":
+        return write_bids(seg, scan, targets.mask, overwrite=overwrite)
+    write = write_lgg if targets.layout == "lgg" else write_mask
+    written = write(seg, targets.mask, overwrite=overwrite)
+    return written + write_probabilities(seg, targets.folder, overwrite=overwrite)
 
 
 def show(measurements: Measurements, model: Model, written: list[Path], sure: str = "") -> None:

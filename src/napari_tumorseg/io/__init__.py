@@ -8,6 +8,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from napari_tumorseg.io.bids_writing import write_bids
     from napari_tumorseg.io.case import Case, Mask
     from napari_tumorseg.io.formats import side_file
     from napari_tumorseg.io.reading import list_cases, open_case, read, read_mask, readable
@@ -22,6 +23,7 @@ _HOME = {
     "read_mask": "reading",
     "readable": "reading",
     "side_file": "formats",
+    "write_bids": "bids_writing",
     "write_lgg": "writing",
     "write_mask": "writing",
     "write_probabilities": "writing",
@@ -36,6 +38,7 @@ __all__ = [
     "read_mask",
     "readable",
     "side_file",
+    "write_bids",
     "write_lgg",
     "write_mask",
     "write_probabilities",

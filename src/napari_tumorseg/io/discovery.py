@@ -13,13 +13,13 @@ from pathlib import Path
 
 from napari_tumorseg.errors import InputError
 from napari_tumorseg.io.arrays import is_mask_name
+from napari_tumorseg.io.bids_cases import bids_cases
 from napari_tumorseg.io.folder import Folder
 from napari_tumorseg.io.foreign import foreign_in_folder, foreign_kind
 from napari_tumorseg.io.formats import FORMATS, NIFTI, READ_ENDINGS, Format, format_of, stem
 from napari_tumorseg.io.found_case import FoundCase
 from napari_tumorseg.io.nifti_cases import is_probability
 from napari_tumorseg.io.nifti_layouts import (
-    bids_cases,
     is_task_image,
     paired_cases,
     read_task_image,

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
+from napari_tumorseg.io.bids_metadata import table_convention
 from napari_tumorseg.io.formats import stem
 from napari_tumorseg.io.side_files import side_convention
 from napari_tumorseg.io.task_description import convention_of, described_labels
@@ -38,12 +39,13 @@ _DATA_SETS = (
 
 
 def named_convention(path: Path, case: str, labels: np.ndarray) -> LabelConvention | None:
-    """Return the label convention stated by the side file or the naming of the data set, else None.
+    """Return the label convention that a side file, a table of labels or the naming states, else None.
 
     The name of the case speaks only for the data set's own mask (``CASE-seg``, ``CASE_seg``), since
     other tools' masks in the same folder follow conventions of their own.
     """
     convention = side_convention(path)
+    convention = convention or table_convention(path)
     if convention is not None:
         return convention
     name = stem(path)

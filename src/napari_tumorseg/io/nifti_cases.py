@@ -12,6 +12,7 @@ import numpy as np
 
 from napari_tumorseg.errors import InputError, UnsuitableError
 from napari_tumorseg.io.arrays import distinct, without_folder
+from napari_tumorseg.io.bids_metadata import roles_by_metadata
 from napari_tumorseg.io.case import Case, pick_case
 from napari_tumorseg.io.folder import Folder
 from napari_tumorseg.io.formats import stem
@@ -87,7 +88,7 @@ def read_case(
     InputError
         If an image that a model may need cannot be read, or nothing can.
     """
-    roles = {**roles_of(sources, name), **(known or {})}
+    roles = {**roles_of(sources, name), **roles_by_metadata(sources), **(known or {})}
     with ThreadPoolExecutor(max_workers=min(len(sources), os.cpu_count() or 1)) as pool:
         reads = list(pool.map(lambda s: read_contents(s, name, roles[s], channel_names), sources))
     found = dict(zip(sources, reads, strict=True))

@@ -1,4 +1,4 @@
-"""Layouts of data sets of NIfTI files: MSD and nnU-Net tasks, BIDS, a folder for each sequence.
+"""Layouts of data sets of NIfTI files: MSD and nnU-Net tasks, a folder for each sequence, images and masks.
 
 A layout is a function that takes a folder and returns the cases in it, or None where it does not fit.
 """
@@ -29,7 +29,6 @@ _IMAGE_FOLDERS = ("imagesTr", "imagesTs", "imagesVal")
 _CHANNEL = re.compile(r"(?P<case>.+)_(?P<channel>00\d\d)")
 _IMAGE_FOLDER = re.compile(r"images?|imgs?|scans?|volumes?", re.IGNORECASE)
 _MASK_FOLDER = re.compile(r"labels?|masks?|segs?|segmentations?|annotations?|gts?", re.IGNORECASE)
-_IN_ANOTHER_SPACE = re.compile(r"_space-(?!T1w|T2w|FLAIR|orig|native)", re.IGNORECASE)
 _MASK_ROLES = (Role.TUMOUR_MASK, Role.BRAIN_MASK)
 
 
@@ -130,53 +129,6 @@ def _label_of(image: Path, case: str) -> list[Path]:
     endings = (file_ending(image), image.name[len(stem(image)) :], *NIFTI.endings)
     places = (folder / f"{case}{ending}" for ending in endings if ending)
     return [place for place in places if place.is_file()][:1]
-
-
-# --- BIDS ------------------------------------------------------------------------------------
-
-
-def bids_cases(folder: Folder) -> list[FoundCase] | None:
-    """Return the sessions of a BIDS data set, subject or session, with the masks among its derivatives."""
-    if folder.path.name == "anat" and folder.path.parent.name.startswith(("sub-", "ses-")):
-        folder = Folder.of(folder.path.parent)
-    subjects = [d for d in folder.folders if d.name.startswith("sub-")]
-    if folder.path.name.startswith("sub-"):
-        subjects = [folder.path]
-    if folder.path.name.startswith("ses-") and folder.path.parent.name.startswith("sub-"):
-        sessions = [(folder.path.parent, folder.path)]
-    else:
-        sessions = [(subject, session) for subject in subjects for session in _sessions(subject)]
-    found = []
-    for subject, session in sessions:
-        name = subject.name if session == subject else f"{subject.name}_{session.name}"
-        images = _anatomy(session)
-        if images:
-            paths = (*images, *_derived_masks(subject, session))
-            sources = tuple(Source(path, stem(path)) for path in paths)
-            found.append(FoundCase(name, partial(read_case, sources, name, "BIDS")))
-    return found or None
-
-
-def _sessions(subject: Path) -> list[Path]:
-    return [d for d in Folder.of(subject).folders if d.name.startswith("ses-")] or [subject]
-
-
-def _anatomy(session: Path) -> list[Path]:
-    """Return the files of ``anat``, or those of the session itself, that are named as BIDS has it."""
-    inside = Folder.of(session)
-    anatomy = next((Folder.of(d) for d in inside.folders if d.name == "anat"), inside)
-    return [path for path in anatomy.nifti if path.name.startswith("sub-")]
-
-
-def _derived_masks(subject: Path, session: Path) -> list[Path]:
-    """Return the tumour and brain masks that pipelines have left for a session, in its own space."""
-    derivatives = subject.parent / "derivatives"
-    if not derivatives.is_dir():
-        return []
-    inside = session.relative_to(subject.parent)
-    places = [derivatives / inside, *(pipeline / inside for pipeline in Folder.of(derivatives).folders)]
-    files = [path for place in places if place.is_dir() for path in nifti_below(place)]
-    return [p for p in files if guess(stem(p)).role in _MASK_ROLES and not _IN_ANOTHER_SPACE.search(p.name)]
 
 
 # --- a folder for each sequence --------------------------------------------------------------

@@ -50,6 +50,7 @@ class OutputSet:
         self._temporary: list[Path] = []
         self._descriptions: list[tuple[Path, Mapping[str, Any], bool]] = []
         self._checks: list[Callable[[], None]] = []
+        self._outdated: list[Path] = []
 
     def temporary(self, path: Path) -> Path:
         """Return a new, empty file beside `path`; of its name only the end is kept, lest it grow too long."""
@@ -74,6 +75,10 @@ class OutputSet:
         """Have a function raise if files may not be replaced; it is called when no other process writes."""
         self._checks.append(check)
 
+    def remove(self, path: Path) -> None:
+        """Have a file of an earlier set removed once the files of this one have their names."""
+        self._outdated.append(path)
+
     def commit(self) -> None:
         """Give all files their names, the description last.
 
@@ -93,6 +98,9 @@ class OutputSet:
             for check in self._checks:
                 check()
             self._name_all()
+            for path in self._outdated:
+                with suppress(OSError):
+                    path.unlink()
 
     def discard(self) -> None:
         """Remove the temporary files that are left, also those of killed processes in the same folders."""

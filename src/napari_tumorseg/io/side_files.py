@@ -63,6 +63,11 @@ def _json(path: Path) -> dict[str, Any] | None:
     return content if isinstance(content, dict) else None
 
 
+def files_of_set(mask: Path) -> list[Path]:
+    """Return the files that the side file of a mask lists, the mask among them; none without a side file."""
+    return [mask.with_name(name) for name in _files(read_side_file(side_file(mask)) or {})]
+
+
 def set_problems(source: Path) -> list[str]:
     """Return a sentence for each file that does not fit the side file of its set.
 

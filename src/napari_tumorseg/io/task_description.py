@@ -88,9 +88,14 @@ def convention_of(labels: Mapping[str, tuple[int, ...]]) -> LabelConvention | No
     """Return the built-in convention whose labels, or regions, mean the same as those described, if any."""
     if any(len(numbers) > 1 for numbers in labels.values()):
         return _by_regions(labels)
-    tissues = {numbers[0]: _first(_TISSUES, name) for name, numbers in labels.items()}
+    tissues = {numbers[0]: tissue_of(name) for name, numbers in labels.items()}
     fitting = (c for c in CONVENTIONS.values() if c.values == set(tissues))
     return next((c for c in fitting if _mean_the_same(c, tissues)), None)
+
+
+def tissue_of(name: str) -> str | None:
+    """Return the tissue that the name of a label stands for, None if it is none of a tumour."""
+    return _first(_TISSUES, _words(name))
 
 
 def _content(path: Path) -> dict[str, Any]:

@@ -100,7 +100,7 @@ def write_probabilities(seg: Segmentation, folder: Path | str, *, overwrite: boo
     return list(paths.values())
 
 
-def _check_own(path: Path, side: Path) -> None:
+def check_own(path: Path, side: Path) -> None:
     """Raise if a file to replace is not ours; files that hold neither an image nor JSON are nobody's."""
     if holds_json(side) or _holds_image(path):
         check_replaceable(path, side)
@@ -126,12 +126,13 @@ def _described(seg: Segmentation, side: Path, overwrite: bool, masks: Sequence[P
     check_target(side, overwrite)
     with output_set() as files:
         for path in masks if overwrite else ():
-            files.check(partial(_check_own, path, side))
+            files.check(partial(check_own, path, side))
         yield
-        files.describe(side, _description(seg), overwrite)
+        files.describe(side, description_of(seg), overwrite)
 
 
-def _description(seg: Segmentation) -> dict[str, object]:
+def description_of(seg: Segmentation) -> dict[str, object]:
+    """Return the content of the side file of a mask: convention, labels, provenance."""
     labels = {str(label.value): label.name for label in seg.convention.labels}
     tissues = {str(label.value): label.tissue for label in seg.convention.labels}
     own = {} if seg.convention.name in CONVENTIONS else {"tissues": tissues}

@@ -1,0 +1,131 @@
+"""Derivative data set that results are written to: its description, its README, and its source data set."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from napari_tumorseg._version import __version__
+from napari_tumorseg.errors import OutputError
+from napari_tumorseg.io.atomic import make_folder, write_text
+from napari_tumorseg.io.locks import held
+from napari_tumorseg.notice import RESEARCH_USE
+
+SOURCE = "raw"
+"""Name of the source data set in BIDS URIs."""
+
+_DESCRIPTION = "dataset_description.json"
+_LOCK = ".tumorseg-lock"
+_GENERATOR = "napari-tumorseg"
+_VERSION = "1.10.0"
+_UNSTATED = "urn:napari-tumorseg:source-data-set"
+_README = f"""# Segmentations of brain tumours
+
+Made by napari-tumorseg. {RESEARCH_USE}
+
+For each session:
+
+* `seg-tumour_dseg.nii.gz`: labels; names are in the `.tsv`, model, settings and versions in the `.json`.
+* `label-WT_mask.nii.gz`, whole tumour; `TC`, tumour core, and `ET`, enhancing tumour, where labels tell them.
+* `label-..._probseg.nii.gz`: probabilities, where they were asked for.
+
+Voxels are those of the image that `SpatialReference` names.
+"""
+
+
+def link_to(source: Path | None, root: Path) -> str:
+    """Return where the source data set lies as seen from a derivative data set.
+
+    That is a relative path if the derivatives lie inside it. Otherwise nothing is told, since folders can
+    name patients; the address can be put into ``dataset_description.json`` by hand.
+    """
+    inside = source is not None and source.resolve() in root.resolve().parents
+    if source is None or not inside:
+        return _UNSTATED if source is not None else ""
+    depth = len(root.resolve().relative_to(source.resolve()).parts)
+    return "/".join([".."] * depth)
+
+
+def check_dataset(root: Path, source: Path | None) -> None:
+    """Refuse a folder that is no place for results: the source data set, or another program's.
+
+    Raises
+    ------
+    OutputError
+        With the reason.
+    """
+    if source is not None and source.resolve() == root.resolve():
+        usual = root / "derivatives" / _GENERATOR
+        raise OutputError(f"{root} is the data set itself; choose another folder, such as {usual}")
+    content = _content(root / _DESCRIPTION)
+    if content is None:
+        return
+    if content.get("DatasetType") != "derivative" or _GENERATOR not in _generators(content):
+        raise OutputError(
+            f"{root} is a BIDS data set that was not made by {_GENERATOR}; choose another folder"
+        )
+    link, known = link_to(source, root), _links(content).get(SOURCE, "")
+    if link and known and link != known and _UNSTATED not in (link, known):
+        raise OutputError(f"{root} holds results of another data set; choose another folder")
+
+
+def ensure_dataset(root: Path, source: Path | None) -> None:
+    """Write the description and README of a derivative data set unless they are there.
+
+    Raises
+    ------
+    OutputError
+        If that cannot be done, or `check_dataset` refuses the folder.
+    """
+    make_folder(root)
+    with held(root / _LOCK):  # several cases may be written at the same time
+        check_dataset(root, source)
+        path = root / _DESCRIPTION
+        before = _content(path)
+        link = link_to(source, root)
+        if before is None:
+            _write(path, _description(link))
+        elif link and SOURCE not in _links(before):
+            _write(path, {**before, "DatasetLinks": {**_links(before), SOURCE: link}})
+        if not any(root.glob("README*")):
+            write_text(root / "README.md", _README)
+
+
+def _description(link: str) -> dict[str, Any]:
+    about = {"Name": _GENERATOR, "Version": __version__, "Description": RESEARCH_USE}
+    return {
+        "Name": "Segmentations of brain tumours",
+        "BIDSVersion": _VERSION,
+        "DatasetType": "derivative",
+        "GeneratedBy": [about],
+        **({"DatasetLinks": {SOURCE: link}} if link else {}),
+    }
+
+
+def _write(path: Path, content: Mapping[str, Any]) -> None:
+    write_text(path, json.dumps(content, indent=2) + "\n", overwrite=True)
+
+
+def _content(path: Path) -> dict[str, Any] | None:
+    """Return a description; None if there is none."""
+    try:
+        content = json.loads(path.read_text(encoding="utf-8-sig"))
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError, RecursionError) as error:
+        raise OutputError(f"{path} cannot be read ({error}); repair it or choose another folder") from error
+    if not isinstance(content, dict):
+        raise OutputError(f"{path} is no description of a data set; choose another folder")
+    return content
+
+
+def _generators(content: Mapping[str, Any]) -> list[object]:
+    listed = content.get("GeneratedBy")
+    return [one.get("Name") for one in listed if isinstance(one, dict)] if isinstance(listed, list) else []
+
+
+def _links(content: Mapping[str, Any]) -> dict[str, str]:
+    links = content.get("DatasetLinks")
+    return {str(key): str(value) for key, value in links.items()} if isinstance(links, dict) else {}
