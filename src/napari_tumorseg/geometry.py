@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from pathlib import Path
 from typing import Any, Literal
 
 import nibabel as nib
@@ -83,6 +84,22 @@ class AxisOrder:
         return tuple(slice(None, None, -1) if flip else slice(None) for flip in self.flips)
 
 
+@dataclass(frozen=True, order=True)
+class SliceFile:
+    """A file that holds slices of a volume.
+
+    Attributes
+    ----------
+    path : Path
+        The file, or the archive that it lies in.
+    member : str
+        Its name within the archive; empty for a file of its own.
+    """
+
+    path: Path
+    member: str = ""
+
+
 @dataclass(frozen=True, eq=False)
 class FileLayout:
     """Layout of an array in its file, as needed to write a mask that matches it.
@@ -101,6 +118,8 @@ class FileLayout:
     slice_names : tuple of str
         Where each slice is a file of its own: that file's name without its ending, for every canonical
         slice; empty for a slice that no file holds.
+    slice_files : tuple of SliceFile
+        The DICOM files of a series, in the order of the slices; empty for other formats.
     """
 
     shape: tuple[int, int, int]
@@ -108,6 +127,7 @@ class FileLayout:
     affine: Affine
     fields: Mapping[str, Any] = field(default_factory=dict)
     slice_names: tuple[str, ...] = ()
+    slice_files: tuple[SliceFile, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)
@@ -270,6 +290,12 @@ class Grid:
         if self.file_layout is None or len(names) != self.shape[0]:
             raise ValueError(f"{len(names)} names do not fit a stored grid of {self.shape[0]} slices")
         return replace(self, file_layout=replace(self.file_layout, slice_names=tuple(names)))
+
+    def with_slice_files(self, files: Sequence[SliceFile]) -> Grid:
+        """Return the grid of a volume that was read from these DICOM files."""
+        if self.file_layout is None:
+            raise ValueError("a grid that no file holds has no files of slices")
+        return replace(self, file_layout=replace(self.file_layout, slice_files=tuple(files)))
 
     def _corners(self) -> Affine:
         last = np.asarray(self.shape) - 1

@@ -39,7 +39,7 @@ def test_the_panel_is_in_the_plugins_and_the_layers_menu(manifest):
 
 def test_writers_cover_the_formats_with_the_longest_suffix_too(manifest):
     endings = {e for writer in manifest.contributions.writers for e in writer.filename_extensions}
-    assert {".nii", ".nii.gz", ".tif", ".tiff", ".h5", ".hdf5"} == endings
+    assert {".nii", ".nii.gz", ".tif", ".tiff", ".h5", ".hdf5", ".dcm"} == endings
 
 
 @pytest.mark.parametrize("kind", ["brats", "lgg", "hdf5"])

@@ -14,9 +14,10 @@ from pathlib import Path
 from napari_tumorseg.errors import InputError
 from napari_tumorseg.io.arrays import is_mask_name
 from napari_tumorseg.io.bids_cases import bids_cases
+from napari_tumorseg.io.dicom.files import has_dicom, is_dicom
 from napari_tumorseg.io.folder import Folder
 from napari_tumorseg.io.foreign import foreign_in_folder, foreign_kind
-from napari_tumorseg.io.formats import FORMATS, NIFTI, READ_ENDINGS, Format, format_of, stem
+from napari_tumorseg.io.formats import DICOM, FORMATS, NIFTI, READ_ENDINGS, Format, format_of, stem
 from napari_tumorseg.io.found_case import FoundCase
 from napari_tumorseg.io.nifti_cases import is_probability
 from napari_tumorseg.io.nifti_layouts import (
@@ -32,6 +33,9 @@ from napari_tumorseg.scan import Role
 
 _LEVELS = 4
 """Number of levels of folders that are searched for cases."""
+
+_DICOM_LEVELS = 8
+"""Levels of folders above DICOM files: archives of hospitals have one for each part of an identifier."""
 
 Layout = Callable[[Folder], list[FoundCase] | None]
 
@@ -63,7 +67,7 @@ def _why_nothing(path: Path) -> str:
 
 
 def _in_file(path: Path) -> list[FoundCase]:
-    form = format_of(path)
+    form = format_of(path) or (DICOM if is_dicom(path) else None)
     if form is None:
         return []
     if is_task_image(path):
@@ -82,7 +86,14 @@ def flat_cases(folder: Folder) -> list[FoundCase] | None:
     return _by_reader(form, folder.path) if form else None
 
 
-LAYOUTS: Sequence[Layout] = (task_cases, bids_cases, flat_cases, sequence_cases, paired_cases)
+def dicom_cases(folder: Folder) -> list[FoundCase] | None:
+    """Return the examinations whose DICOM files lie in the folders below, if no other scans lie there."""
+    if not _has_dicom_only(folder, _DICOM_LEVELS):
+        return None
+    return _by_reader(DICOM, folder.path)
+
+
+LAYOUTS: Sequence[Layout] = (task_cases, bids_cases, flat_cases, sequence_cases, paired_cases, dicom_cases)
 """Layouts of folders; the first that fits is taken."""
 
 
@@ -144,7 +155,22 @@ def _format_inside(folder: Folder) -> Format | None:
 
 
 def _files(folder: Folder, form: Format) -> Iterator[Path]:
+    if form is DICOM:  # whose files often have no ending
+        names = has_dicom(folder.names, lambda name: is_dicom(folder.path / name))
+        return (folder.path / name for name in names)
     return iter(folder.nifti) if form is NIFTI else folder.files_of(form)
+
+
+def _has_dicom_only(folder: Folder, levels: int) -> bool:
+    """Tell whether there are DICOM files in a folder or below it, and no scans of other formats."""
+    found = [_format_inside(inner) for inner in _with_folders_below(folder, levels)]
+    return DICOM in found and all(form is DICOM or form is None or form.incidental for form in found)
+
+
+def _with_folders_below(folder: Folder, levels: int) -> Iterator[Folder]:
+    yield folder
+    for inner in folder.folders if levels > 1 else ():
+        yield from _with_folders_below(Folder.of(inner), levels - 1)
 
 
 def _has_cases_below(folder: Folder) -> bool:

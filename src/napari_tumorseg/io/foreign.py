@@ -12,7 +12,7 @@ _FILES_LOOKED_AT = 50
 _CONVERT = "convert it to NIfTI (.nii.gz), for example with"
 
 _BY_BYTES: tuple[tuple[int, bytes, str], ...] = (
-    (128, b"DICM", f"is a DICOM file; {_CONVERT} dcm2niix, which takes the whole series"),
+    (128, b"DICM", "is a DICOM file; give it the ending .dcm, or open the folder of its series"),
     (0, b"version https://git-lfs", "is a Git LFS pointer, not the file itself; run git lfs pull"),
     (0, b"/annex/objects/", "is a git-annex pointer, not the file itself; run datalad get or git annex get"),
     (0, b"../", "is a git-annex pointer, not the file itself; run datalad get or git annex get"),
@@ -54,7 +54,6 @@ _NETWORK_PARTS = (b"data.pkl", b"config.json", b"metadata.json", b".weights.h5")
 _NETWORK = "holds the weights of a network, no scan; give it as the model"
 
 _BY_ENDING: tuple[tuple[tuple[str, ...], str], ...] = (
-    ((".dcm", ".dicom", ".ima"), f"is a DICOM file; {_CONVERT} dcm2niix, which takes the whole series"),
     ((".nhdr",), f"is the header of a NRRD file in two parts; {_CONVERT} 3D Slicer or SimpleITK"),
     ((".hdr",), "is the header of an Analyze file; open the .img file beside it"),
     ((".img.gz",), f"is a packed Analyze file; {_CONVERT} nibabel or fslchfiletype NIFTI_GZ"),
@@ -62,7 +61,7 @@ _BY_ENDING: tuple[tuple[tuple[str, ...], str], ...] = (
     ((".par", ".rec"), f"is a Philips PAR/REC file; {_CONVERT} dcm2niix"),
     ((".npy", ".npz"), "is a NumPy array without geometry; save it as NIfTI with nibabel"),
     ((".keras", ".pt", ".pth", ".ckpt", ".safetensors", ".onnx"), _NETWORK),
-    ((".zip", ".tar", ".tar.gz", ".tgz", ".7z", ".rar"), "is an archive; unpack it and open what is inside"),
+    ((".tar", ".tar.gz", ".tgz", ".7z", ".rar"), "is an archive; unpack it and open what is inside"),
     ((".nii.bz2", ".nii.xz", ".nii.zst", ".nii.zip"), "is packed; unpack it, or pack it with gzip"),
 )
 """Endings, and a sentence without its subject."""

@@ -107,9 +107,17 @@ NIFTI = Format(
 )
 TIFF = Format("TIFF", (".tif", ".tiff"), "tiff", (".tif", ".tiff"), "tiff_writing")
 HDF5 = Format("HDF5", (".h5", ".hdf5", ".hdf", ".mat"), "hdf5", (".h5", ".hdf5"), "hdf5")
+DICOM = Format(
+    "DICOM",
+    # an archive may hold DICOM files; DICOMDIR is a whole name, that of an index
+    (".dcm", ".dicom", ".ima", ".zip", "dicomdir"),
+    "dicom.reader",
+    (".dcm",),
+    "dicom.seg_writing",
+)
 PICTURE = Format("picture", (".png", ".jpg", ".jpeg"), "image2d", incidental=True)
 
-FORMATS = (NIFTI, TIFF, HDF5, PICTURE)
+FORMATS = (NIFTI, TIFF, HDF5, DICOM, PICTURE)
 """Every format; where files of several lie in one folder, the first one is what the folder is about."""
 
 if TYPE_CHECKING:  # mypy compares the functions of the modules with the protocols

@@ -9,8 +9,10 @@ from pathlib import Path
 from napari_tumorseg.errors import InputError
 from napari_tumorseg.io.arrays import distinct, without_folder
 from napari_tumorseg.io.case import Case, Mask, pick_case
+from napari_tumorseg.io.dicom.files import is_dicom
+from napari_tumorseg.io.dicom.reader import open_files as open_dicom_files
 from napari_tumorseg.io.discovery import find_cases
-from napari_tumorseg.io.formats import NIFTI, SliceReader, format_of
+from napari_tumorseg.io.formats import DICOM, NIFTI, SliceReader, format_of
 from napari_tumorseg.io.found_case import FoundCase
 from napari_tumorseg.io.label_arrays import decode_mask, is_labels
 from napari_tumorseg.io.nifti_cases import open_files
@@ -168,6 +170,8 @@ def _open_together(files: Sequence[Path], case: str | None) -> Case:
     """Read files that are one case; of several formats, their images are simply put together."""
     if all(format_of(p) is NIFTI for p in files):
         return open_files(files)
+    if all(format_of(p) is DICOM or is_dicom(p) for p in files):
+        return open_dicom_files(files)
     if any(p.is_dir() for p in files):
         raise InputError("several paths are the files of one case; a folder among them cannot be one")
     stacked = _open_slices(files, case)

@@ -1,0 +1,248 @@
+"""DICOM folders, indexes (DICOMDIR) and zip archives as cases, one for each study of each patient.
+
+Names, identifiers, dates and descriptions of the headers are in no name and no warning: cases are called by
+their folders or numbered, series by their numbers.
+"""
+
+from __future__ import annotations
+
+import os
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from napari_tumorseg.errors import InputError, TumorSegError
+from napari_tumorseg.geometry import Grid, SliceFile
+from napari_tumorseg.io.arrays import without_folder
+from napari_tumorseg.io.case import Case, Mask, pick_case
+from napari_tumorseg.io.dicom import library
+from napari_tumorseg.io.dicom.facts import Header
+from napari_tumorseg.io.dicom.files import files_in, is_archive, is_index, members_of
+from napari_tumorseg.io.dicom.headers import SEGMENTATION_CLASSES, read_header
+from napari_tumorseg.io.dicom.pixels import read_volume
+from napari_tumorseg.io.dicom.series import Series, contents_of
+from napari_tumorseg.io.formats import stem
+from napari_tumorseg.io.plausible_size import plausible
+from napari_tumorseg.scan import MODALITIES, Image
+
+_LAYOUT = "DICOM"
+
+
+@dataclass(frozen=True)
+class Study:
+    """Files of one examination of one patient.
+
+    Attributes
+    ----------
+    name : str
+        Name of the case.
+    headers : tuple of Header
+        Of its files.
+    unreadable : int
+        Files of the folder that could not be read; nobody knows of which examination.
+    time_point : str
+        Number among the patient's examinations, where there are several.
+    """
+
+    name: str
+    headers: tuple[Header, ...]
+    unreadable: int = 0
+    time_point: str = ""
+
+
+def list_cases(path: Path) -> list[str]:
+    """Return the names of the cases in a file, a folder and the folders below, or an archive."""
+    return [study.name for study in _studies(path)]
+
+
+def open_case(path: Path, case: str | None = None) -> Case:
+    """Read a case.
+
+    Raises
+    ------
+    InputError
+        If no series can be read; the message says why.
+    ChoiceNeededError
+        If there are several cases and none is named.
+    """
+    studies = _studies(path)
+    name = pick_case([study.name for study in studies], case, path)
+    return read_study(next(study for study in studies if study.name == name), path)
+
+
+def open_files(paths: Sequence[Path]) -> Case:
+    """Read DICOM files that are named one by one, of one examination."""
+    folder = Path(os.path.commonpath([path.absolute() for path in paths]))
+    folder = folder.parent if folder.is_file() else folder
+    studies = _of_files([SliceFile(path) for path in paths], folder, folder.name)
+    name = pick_case([study.name for study in studies], None, folder)
+    return read_study(next(study for study in studies if study.name == name), folder)
+
+
+def _studies(path: Path) -> list[Study]:
+    if is_index(path):
+        path = path.parent
+    if path.is_dir():
+        return _of_files(files_in(path), path, path.name)
+    if is_archive(path):
+        files = members_of(path)
+        if not files:
+            raise InputError(f"{path} holds no DICOM file; unpack it and open what is inside")
+        return _of_files(files, path, stem(path))
+    return [_series_of(path)]
+
+
+def _series_of(path: Path) -> Study:
+    """Return the series that one file is of, with the files of it that lie in the same folder."""
+    header = read_header(SliceFile(path))
+    name = stem(path)
+    if header.sop_class in SEGMENTATION_CLASSES:
+        return Study(name, (header,))
+    beside = [h for h in _readable(files_in(path.parent, levels=1))[0] if h.series == header.series]
+    whole = beside if header in beside else [header]
+    return Study(path.absolute().parent.name if len(whole) > 1 else name, tuple(whole))
+
+
+# --- examinations ----------------------------------------------------------------------------
+
+
+def _of_files(files: Sequence[SliceFile], root: Path, name: str) -> list[Study]:
+    """Return the examinations that files are of, named by their folders below the root, or numbered."""
+    headers, errors = _readable(files)
+    if not headers:
+        if errors:
+            raise errors[0]
+        raise InputError(f"{root} holds no DICOM file")
+    groups = _examinations(headers)
+    names = _names(groups, root, name)
+    points = _time_points(groups)
+    return [
+        Study(n, tuple(group), len(errors), point)
+        for n, group, point in zip(names, groups, points, strict=True)
+    ]
+
+
+def _readable(files: Sequence[SliceFile]) -> tuple[list[Header], list[InputError]]:
+    headers: list[Header] = []
+    errors: list[InputError] = []
+    for file in files:
+        try:
+            headers.append(read_header(file))
+        except InputError as error:
+            library.pydicom(file.path)  # without it nothing can be read
+            errors.append(error)
+    return headers, errors
+
+
+def _examinations(headers: Sequence[Header]) -> list[list[Header]]:
+    """Return files by patient, in the order of their files, and by study, in that of time."""
+    parted: dict[tuple[str, str], list[Header]] = defaultdict(list)
+    for header in headers:
+        parted[header.patient, header.study].append(header)
+    patients = list(dict.fromkeys(patient for patient, _ in parted))
+    return sorted(parted.values(), key=lambda g: (patients.index(g[0].patient), min(h.when for h in g)))
+
+
+def _names(groups: Sequence[Sequence[Header]], root: Path, name: str) -> list[str]:
+    """Return the name of each examination: its folder, where it has one of its own, else a number."""
+    if len(groups) == 1:
+        return [name]
+    folders = _below_shared([_folder_of(group, root) for group in groups])
+    patients = list(dict.fromkeys(group[0].patient for group in groups))
+    names: list[str] = []
+    for group, folder, point in zip(groups, folders, _time_points(groups), strict=True):
+        number = f"patient-{patients.index(group[0].patient) + 1}"
+        numbered = "/".join(filter(None, [number if len(patients) > 1 else "", point and f"study-{point}"]))
+        names.append(folder if folder and folders.count(folder) == 1 else numbered)
+    return names
+
+
+def _below_shared(folders: Sequence[str]) -> list[str]:
+    """Return folders without the part that all have in common."""
+    parts = [Path(folder).parts for folder in folders]
+    shared = next((n for n, level in enumerate(zip(*parts, strict=False)) if len(set(level)) > 1), None)
+    return ["/".join(p[shared:]) for p in parts] if shared is not None and all(parts) else list(folders)
+
+
+def _time_points(groups: Sequence[Sequence[Header]]) -> list[str]:
+    """Return the number of each examination among those of its patient; empty where it is the only one."""
+    of_patient: dict[str, list[int]] = defaultdict(list)
+    for index, group in enumerate(groups):
+        of_patient[group[0].patient].append(index)
+    points = [""] * len(groups)
+    for indices in of_patient.values():
+        for n, index in enumerate(indices if len(indices) > 1 else (), start=1):
+            points[index] = str(n)
+    return points
+
+
+def _folder_of(group: Sequence[Header], root: Path) -> str:
+    """Return the folder below the root that all files of a study lie in; empty if it is the root."""
+    places = [Path(h.file.member).parent if h.file.member else h.file.path.parent for h in group]
+    shared = Path(os.path.commonpath([str(place) for place in places])) if len(set(places)) > 1 else places[0]
+    if not group[0].file.member:
+        try:
+            shared = shared.relative_to(root)
+        except ValueError:
+            return ""
+    return "" if shared == Path() else shared.as_posix()
+
+
+# --- one examination -------------------------------------------------------------------------
+
+
+def read_study(study: Study, root: Path) -> Case:
+    """Read the volumes and masks of an examination.
+
+    Raises
+    ------
+    InputError
+        If an image of a modality cannot be read, or nothing can.
+    """
+    pictures = [h for h in study.headers if h.sop_class not in SEGMENTATION_CLASSES and min(h.shape) > 0]
+    contents = contents_of(pictures)
+    images: list[Image] = []
+    notes = list(contents.notes)
+    if study.unreadable:
+        notes.append(f"{study.unreadable} damaged DICOM file(s) are left out")
+    for series in contents.series:
+        try:
+            images.append(_image(series, notes))
+        except InputError as error:
+            if series.guess.role in MODALITIES:
+                raise
+            notes.append(f"{series.name} is left out: {without_folder(str(error), root)}")
+    masks = _masks(study, images, notes)
+    if not images and not masks:
+        why = f" ({'; '.join(notes)})" if notes else ""
+        raise InputError(f"{root} holds no DICOM series that can be segmented{why}")
+    return Case(study.name, tuple(images), tuple(masks), None, _LAYOUT, study.time_point, tuple(notes))
+
+
+def _image(series: Series, notes: list[str]) -> Image:
+    stack, guess = series.stack, series.guess
+    values = read_volume(stack)
+    grid = Grid.from_file(stack.shape, stack.affine).with_slice_files([p.header.file for p in stack.planes])
+    grid, implausible = plausible(grid, series.name)
+    notes += implausible
+    assert grid.file_layout is not None
+    data = grid.file_layout.axis_order.apply(values)
+    folder = stack.header.file.path if stack.header.file.member else stack.header.file.path.parent
+    return Image(series.name, guess.role, data, grid, folder, role_note=guess.note)
+
+
+def _masks(study: Study, images: Sequence[Image], notes: list[str]) -> list[Mask]:
+    from napari_tumorseg.io.dicom.seg_reading import read_segmentation
+
+    masks = []
+    for header in study.headers:
+        if header.sop_class not in SEGMENTATION_CLASSES:
+            continue
+        try:
+            masks.append(read_segmentation(header, images))
+        except TumorSegError as error:
+            if not images and len(study.headers) == 1:
+                raise
+            notes.append(f"a mask is left out: {without_folder(str(error), header.file.path.parent)}")
+    return masks
