@@ -344,6 +344,8 @@ def test_provenance(lesion_model: Model, tmp_path: Path) -> None:
         "threshold": 0.5,
         "slices": None,
         "postprocessing": PostSettings().__dict__,
+        "precision": "float32",
+        "precision_reason": "the card has no figures for bfloat16",
     }
     assert told["versions"]["torch"] == torch.__version__
     assert "not for diagnosis" in told["purpose"]

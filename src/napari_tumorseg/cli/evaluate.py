@@ -11,7 +11,7 @@ import typer
 from napari_tumorseg.cli import options
 from napari_tumorseg.cli.files import check_file
 from napari_tumorseg.cli.output import console, show_warnings
-from napari_tumorseg.cli.parse import parse_names, parse_post
+from napari_tumorseg.cli.parse import parse_names, parse_post, parse_precision
 
 if TYPE_CHECKING:
     from napari_tumorseg.evaluation import CaseScores, Evaluation, FailedCase, Plan
@@ -25,6 +25,7 @@ def evaluate(
     data: options.TestData,
     output: options.EvaluationOutput,
     device: options.Device = "auto",
+    precision: options.Precision = "auto",
     case: options.CaseNames = None,
     split: options.Split = None,
     part: options.Part = "test",
@@ -60,7 +61,13 @@ def evaluate(
     chosen = get_model(model)
     steps = _post(post, no_post, chosen.card)
     settings = EvaluationSettings(
-        inference=Settings(device=device, flip=flip, threshold=threshold, post=steps),
+        inference=Settings(
+            device=device,
+            flip=flip,
+            threshold=threshold,
+            post=steps,
+            precision=parse_precision(precision),
+        ),
         slices="tumour" if slices == "tumour" else "all",
         at_network_size=at_network_size,
         labels=labels,

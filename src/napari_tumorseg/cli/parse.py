@@ -11,6 +11,7 @@ import typer
 from napari_tumorseg import parsing
 
 if TYPE_CHECKING:
+    from napari_tumorseg.inference.settings import Precision
     from napari_tumorseg.io import Case
     from napari_tumorseg.models import ModelCard
     from napari_tumorseg.post_settings import PostSettings, Step
@@ -66,6 +67,16 @@ def parse_threshold(text: str) -> float:
     if not 0.01 <= threshold <= 0.99:
         raise typer.BadParameter(f"{text} is not in the range 0.01 to 0.99")
     return threshold
+
+
+def parse_precision(text: str) -> Precision:
+    """Return the precision of a name."""
+    from napari_tumorseg.inference.settings import PRECISIONS
+
+    found = next((name for name in PRECISIONS if name == text.lower()), None)
+    if found is None:
+        raise typer.BadParameter(f"{text!r} is not one of {', '.join(PRECISIONS)}")
+    return found
 
 
 def parse_slices(text: str | None) -> range | None:

@@ -13,7 +13,14 @@ import typer
 from napari_tumorseg.cli import options
 from napari_tumorseg.cli.files import check_file
 from napari_tumorseg.cli.output import console, show_json, show_warnings
-from napari_tumorseg.cli.parse import named_roles, parse_post, parse_roles, parse_slices, parse_spacing
+from napari_tumorseg.cli.parse import (
+    named_roles,
+    parse_post,
+    parse_precision,
+    parse_roles,
+    parse_slices,
+    parse_spacing,
+)
 
 if TYPE_CHECKING:
     from napari_tumorseg.inference import ScanAnalysis, Settings
@@ -31,6 +38,7 @@ def segment(
     output: options.MaskOutput,
     model: options.SomeModel = None,
     device: options.Device = "auto",
+    precision: options.Precision = "auto",
     case: options.CaseName = None,
     roles: options.Roles = None,
     reference: options.Reference = None,
@@ -73,7 +81,9 @@ def segment(
     _check(targets, files, input_files(opened, paths), overwrite)
     settings = Settings(device, flip=flip, threshold=threshold, post=parse_post(post, chosen.card))
     # probabilities take few bytes a voxel and show how sure the model is
-    settings = replace(settings, slices=parse_slices(slices), probabilities=True)
+    settings = replace(
+        settings, slices=parse_slices(slices), probabilities=True, precision=parse_precision(precision)
+    )
     result = _segmented(scan, chosen, settings, analysis, quiet or as_json)
     converted = in_wanted_convention(result, wanted) if wanted else result
     measurements = measure(converted)

@@ -43,16 +43,18 @@ class NetworkSize:
     card : ModelCard
         Its card.
     settings : Settings
-        Device, flip, threshold and batch.
+        Device, flip, threshold and batch; a reduced precision only if it is asked for.
     """
 
     def __init__(self, net: SliceNetwork, card: ModelCard, settings: Settings) -> None:
-        from napari_tumorseg.inference import predict  # torch
+        from napari_tumorseg.inference import networks, predict  # torch
 
         wants_flip = card.output.flip if settings.flip is None else settings.flip
         flip = wants_flip and PLANES[card.input.plane].left_right
         self.card, self.settings, self.stride = card, settings, net.stride
-        self._runner = predict.Runner(net, predict.choose_device(settings.device), flip, settings.batch)
+        convert = networks.as_bfloat16 if settings.precision == "bfloat16" else networks.as_float32
+        device = predict.choose_device(settings.device)
+        self._runner = predict.Runner(net, device, flip, settings.batch, convert)
 
     def counts(
         self, scan: Scan, reference: Segmentation, rows: Sequence[ComparedRegion], wanted: Sequence[int]

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from napari_tumorseg.errors import DeviceError, ModelError
 from napari_tumorseg.geometry import Array
+from napari_tumorseg.inference.networks import Conversion, as_float32
 from napari_tumorseg.inference.prepare import Prepared
 from napari_tumorseg.models.ensemble import Ensemble, disagreement, mean_logits, members_of
 from napari_tumorseg.models.slice_network import SliceNetwork
@@ -61,23 +62,32 @@ class Runner:
     Parameters
     ----------
     net : SliceNetwork
-        In eval mode; a folded copy is run. Members of an ensemble run one after another.
+        In eval mode; a copy is run. Members of an ensemble run one after another.
     device : str
         As `choose_device` gives it.
     flip : bool
         Average the logits with those of the left-right flipped slice.
     batch : int or None
         Slices at a time, where they have equal windows.
+    convert : callable
+        Makes the copy that is run, such as one in bfloat16.
     """
 
-    def __init__(self, net: SliceNetwork, device: str, flip: bool = False, batch: int | None = None) -> None:
+    def __init__(
+        self,
+        net: SliceNetwork,
+        device: str,
+        flip: bool = False,
+        batch: int | None = None,
+        convert: Conversion = as_float32,
+    ) -> None:
         self.device = device
         self.flip = flip
         self.batch = batch or (_CPU_BATCH if device == "cpu" else _GPU_BATCH)
         self._pixels = _CPU_PIXELS if device == "cpu" and batch is None else None
         self.notes: list[str] = []
         self._activation = net.activation if isinstance(net, Ensemble) else "sigmoid"
-        self._nets = [member.folded().to(memory_format=torch.channels_last) for member in members_of(net)]  # type: ignore[call-overload]
+        self._nets = [convert(member) for member in members_of(net)]
         try:
             self._move(device)
         except RuntimeError as error:

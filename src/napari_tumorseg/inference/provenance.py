@@ -29,6 +29,7 @@ def provenance_of(
     *,
     device: str,
     flip: bool,
+    precision: tuple[str, str],
     warnings: Sequence[str],
 ) -> dict[str, Any]:
     """Return the provenance of a run, fit for JSON.
@@ -47,6 +48,8 @@ def provenance_of(
         Device on which the run ended.
     flip : bool
         Whether it averaged with the flipped slice.
+    precision : (str, str)
+        Precision of the network's arithmetic, and why it was chosen.
     warnings : sequence of str
         Sentences for the user.
     """
@@ -54,7 +57,11 @@ def provenance_of(
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
         "purpose": RESEARCH_USE,
         "model": _about_model(model),
-        "settings": _about_settings(model.card, settings, post, device, flip),
+        "settings": {
+            **_about_settings(model.card, settings, post, device, flip),
+            "precision": precision[0],
+            "precision_reason": precision[1],
+        },
         "inputs": _about_inputs(scan, model.card),
         "warnings": list(warnings),
         "versions": _versions(),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Generator, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -27,6 +28,7 @@ from napari_tumorseg.regions import CONVENTIONS
 from napari_tumorseg.scan import Scan, Segmentation
 
 if TYPE_CHECKING:
+    from napari_tumorseg.inference.precision import Choice
     from napari_tumorseg.inference.predict import SliceResult
 
 
@@ -81,15 +83,17 @@ def run(
     lacking = missing_roles(card, scan.roles.keys())
     if lacking:
         raise RoleError(f"{scan.case}: {lacking}")
-    from napari_tumorseg.inference import predict  # torch
+    from napari_tumorseg.inference import precision, predict  # torch
 
     device = predict.choose_device(settings.device)
     net = chosen.load()
     prepared = prepare(scan, card, net.stride, analysis=analysis)
     wants_flip = card.output.flip if settings.flip is None else settings.flip
     flip = wants_flip and prepared.slice_plane.left_right
-    runner = predict.Runner(net, device, flip, settings.batch)
     todo = _wanted(prepared, settings.slices)
+    samples = partial(some_inputs, prepared, todo)
+    choice = precision.choose(settings.precision, chosen, net, device, samples)
+    runner = predict.Runner(net, device, flip, settings.batch, choice.convert)
     canvas = _Canvas(scan, prepared, settings, todo)
     left = predict.stopwatch(len(todo))
     seen = 0
@@ -97,8 +101,13 @@ def run(
         labels = canvas.draw(result)
         note, seen = " ".join(runner.notes[seen:]), len(runner.notes)
         yield Progress(done, len(todo), prepared.slice_plane.axes[0], result.index, labels, left(done), note)
-    notes = (*suitability_warnings(scan, card, analysis), *_unused(card, settings, todo), *runner.notes)
-    return _finish(scan, chosen, settings, canvas, _Ran(runner.device, flip, notes, analysis))
+    notes = (
+        *suitability_warnings(scan, card, analysis),
+        *_unused(card, settings, todo),
+        *choice.notes,
+        *runner.notes,
+    )
+    return _finish(scan, chosen, settings, canvas, _Ran(runner.device, flip, choice, notes, analysis))
 
 
 @dataclass(eq=False)
@@ -235,6 +244,12 @@ def _wanted(prepared: Prepared, slices: range | None) -> list[int]:
     return [i for i in prepared.todo if i in slices]
 
 
+def some_inputs(prepared: Prepared, todo: Sequence[int], count: int = 1) -> list[Array]:
+    """Return up to `count` inputs of the network, evenly spread over the slices to do."""
+    count = min(count, len(todo))
+    return [prepared.network_input(todo[(2 * n + 1) * len(todo) // (2 * count)]) for n in range(count)]
+
+
 def _unused(card: ModelCard, settings: Settings, todo: list[int]) -> list[str]:
     """Return a sentence for each setting that had no effect, and one if no slice was run."""
     found = []
@@ -251,6 +266,7 @@ class _Ran:
 
     device: str
     flip: bool
+    choice: Choice
     notes: tuple[str, ...]
     analysis: ScanAnalysis
 
@@ -266,7 +282,14 @@ def _finish(scan: Scan, model: Model, settings: Settings, canvas: _Canvas, ran: 
     )
     warnings = (*scan.warnings, *ran.notes, *more)
     provenance = provenance_of(
-        scan, model, settings, post, device=ran.device, flip=ran.flip, warnings=warnings
+        scan,
+        model,
+        settings,
+        post,
+        device=ran.device,
+        flip=ran.flip,
+        precision=(ran.choice.precision, ran.choice.reason),
+        warnings=warnings,
     )
     if canvas.box is not None:
         found = find(labels, canvas.probabilities, canvas.box, card.output)

@@ -13,6 +13,7 @@ import tomli_w
 from pydantic import Field, ValidationError, field_validator, model_validator
 
 from napari_tumorseg.errors import ModelError
+from napari_tumorseg.models.agreement import Agreement, ReducedPrecision
 from napari_tumorseg.models.architectures import ARCHITECTURES
 from napari_tumorseg.notice import RESEARCH_USE
 from napari_tumorseg.post_settings import PostSettings
@@ -215,6 +216,8 @@ class ModelCard(TomlTable):
         Its tables.
     sha256 : str
         Of the weights file; checked on loading where given.
+    agreement : dict
+        By reduced precision, how its masks agree with those in float32.
     members : tuple of Member
         Sets of weights in the file, for an ensemble; none where the file holds one set.
     """
@@ -229,6 +232,7 @@ class ModelCard(TomlTable):
     input: Input
     output: Output
     postprocessing: PostSettings = PostSettings()
+    agreement: dict[ReducedPrecision, Agreement] = Field(default_factory=dict)
     about: About = About()
     members: tuple[Member, ...] = Field((), max_length=MAX_MEMBERS)
 
@@ -276,6 +280,7 @@ class ModelCard(TomlTable):
         for title, key in texts:
             text = getattr(self.about, key)
             lines += [f"{title}: {text}"] if text else []
+        lines += [f"In {name}: {found.as_text()}" for name, found in self.agreement.items()]
         lines.append(f"Licence: {self.about.licence}")
         lines += [f"Cite: {self.about.citation}"] if self.about.citation else []
         lines.append(RESEARCH_USE)

@@ -77,6 +77,15 @@ class SliceNetwork(nn.Module):
         """Return a copy for inference: in eval mode, without gradients, and as fast as it can be made."""
         return copy.deepcopy(self).eval().requires_grad_(False)
 
+    def sensitive_layers(self) -> tuple[nn.Module, ...]:
+        """Return the layers that stay in float32 where the others run in a reduced precision.
+
+        By default the first and the last convolution: intensities come in at the one, and what the other
+        gives is cut at a threshold.
+        """
+        convolutions = [m for m in self.modules() if isinstance(m, nn.Conv2d | nn.ConvTranspose2d)]
+        return (convolutions[0], convolutions[-1])
+
     def init_he(self, generator: torch.Generator | None = None) -> None:
         """Draw all convolutions from He's normal distribution; biases 0, batch norms as new.
 

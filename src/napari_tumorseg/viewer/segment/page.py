@@ -125,6 +125,7 @@ class SegmentPage(QObject):
         case = case_of(group, self.inputs.chosen)
         settings = Settings(
             device=self.options.device.value,
+            precision=self.options.precision.value,
             post=self.options.post,
             slices=slices,
             probabilities=self.options.probabilities.value,

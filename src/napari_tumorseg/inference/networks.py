@@ -1,0 +1,60 @@
+"""Networks as they are run: folded, and in float32 or bfloat16."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TypeAlias
+
+import torch
+from torch import Tensor, nn
+
+from napari_tumorseg.models.slice_network import SliceNetwork
+
+Conversion: TypeAlias = Callable[[SliceNetwork], nn.Module]
+"""Makes a network that is run from one in eval mode, which stays as it is; both take and give float32."""
+
+
+def as_float32(net: SliceNetwork) -> nn.Module:
+    """Return a folded copy in the memory layout that convolutions are fastest in."""
+    folded: nn.Module = net.folded().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    return folded
+
+
+def as_bfloat16(net: SliceNetwork) -> nn.Module:
+    """Return a folded copy whose convolutions run in bfloat16, but for the network's sensitive ones.
+
+    Batch norms are folded in float32. Sums are accumulated in float32 by the libraries below torch.
+    """
+    return _Bfloat16(as_float32(net))
+
+
+class _Bfloat16(nn.Module):
+    """Autocast around a network whose weights are bfloat16 already, so that no run converts them."""
+
+    def __init__(self, net: nn.Module) -> None:
+        super().__init__()
+        sensitive = net.sensitive_layers() if isinstance(net, SliceNetwork) else ()
+        for name, layer in list(net.named_modules()):
+            if any(layer is other for other in sensitive):
+                net.set_submodule(name, _Float32(layer))
+            elif isinstance(layer, nn.Conv2d | nn.ConvTranspose2d):
+                layer.to(torch.bfloat16)
+        self._net = net
+
+    def forward(self, x: Tensor) -> Tensor:
+        with torch.autocast(x.device.type, torch.bfloat16):
+            logits: Tensor = self._net(x)
+        return logits.float()
+
+
+class _Float32(nn.Module):
+    """A layer that autocast leaves alone."""
+
+    def __init__(self, layer: nn.Module) -> None:
+        super().__init__()
+        self._layer = layer
+
+    def forward(self, x: Tensor) -> Tensor:
+        with torch.autocast(x.device.type, enabled=False):
+            values: Tensor = self._layer(x.float())
+        return values

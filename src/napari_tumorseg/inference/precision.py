@@ -1,0 +1,99 @@
+"""Precision in which a network runs: as asked for, or bfloat16 where it is as good and faster here."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+from napari_tumorseg.geometry import Array
+from napari_tumorseg.inference.networks import Conversion, as_bfloat16, as_float32
+from napari_tumorseg.inference.precision_probe import WORTH_IT, relative_time
+from napari_tumorseg.inference.settings import Precision
+from napari_tumorseg.models.slice_network import SliceNetwork
+from napari_tumorseg.models.store import Model
+
+NATIVE = ("avx512_bf16", "amx_bf16", "avx10_2", "arm_bf16", "bf16")
+"""Names that torch has for instructions in bfloat16; without them it is emulated, many times slower."""
+
+Samples = Callable[[], list[Array]]
+"""Gives some inputs (C, H, W) of the network, from the scan that is run."""
+
+
+@dataclass(frozen=True)
+class Choice:
+    """A precision, how a network comes to run in it, and why it was chosen."""
+
+    precision: Precision
+    reason: str
+    convert: Conversion
+    notes: tuple[str, ...] = ()
+
+
+def choose(wanted: Precision, model: Model, net: SliceNetwork, device: str, samples: Samples) -> Choice:
+    """Return the precision to run in.
+
+    Parameters
+    ----------
+    wanted : {"auto", "float32", "bfloat16", "int8"}
+        ``"auto"``: bfloat16 if the card shows that masks stay as good, the processor has instructions for
+        it, and this network was measured to be faster in it; else float32.
+    model : Model
+        The model.
+    net : SliceNetwork
+        Its network.
+    device : str
+        Device that it runs on.
+    samples : callable
+        Inputs to measure or calibrate with, made only if they are needed.
+
+    Raises
+    ------
+    DeviceError
+        If the precision is not available on the device.
+    """
+    if wanted == "auto":
+        return _automatic(model, net, device, samples)
+    return Choice(wanted, "as asked for", as_float32 if wanted == "float32" else as_bfloat16)
+
+
+def _automatic(model: Model, net: SliceNetwork, device: str, samples: Samples) -> Choice:
+    obstacle = _obstacle(model, device)
+    if obstacle:
+        return Choice("float32", obstacle, as_float32)
+    share = relative_time(net, model_hash(model), samples)
+    if share is None:
+        return Choice("float32", "there is no slice to measure bfloat16 with", as_float32)
+    told = f"measured here, bfloat16 takes {share:.2f} of float32's time"
+    return Choice("bfloat16", told, as_bfloat16) if share <= WORTH_IT else Choice("float32", told, as_float32)
+
+
+def _obstacle(model: Model, device: str) -> str:
+    """Return why bfloat16 is out of the question, or nothing."""
+    found = model.card.agreement.get("bfloat16")
+    if found is None:
+        return "the card has no figures for bfloat16"
+    if found.sha256 != model_hash(model):
+        return "the card's figures for bfloat16 are of other weights"
+    if not found.sufficient:
+        return "the card's figures show that bfloat16 changes masks too much"
+    if device != "cpu":
+        return f"bfloat16 is not measured on {device}"
+    if not has_native_bfloat16():
+        return "this processor has no instructions for bfloat16"
+    return ""
+
+
+def has_native_bfloat16() -> bool:
+    """Tell whether the processor computes in bfloat16 itself."""
+    known: Any = getattr(torch.cpu, "get_capabilities", dict)()  # older torch has no such list
+    return any(known.get(name) for name in NATIVE)
+
+
+def model_hash(model: Model) -> str:
+    """Return the SHA-256 of a model's weights."""
+    from napari_tumorseg.models.weight_files import sha256
+
+    return model.card.sha256 or sha256(model.weights)
