@@ -233,7 +233,16 @@ def test_exit_codes(tumorseg: Run, case: Path, model: Path, tmp_path: Path) -> N
 
     no_device = tumorseg("segment", case, "-o", out, "-m", model, "--device", "tpu")
     assert (no_device.code, "'tpu' is not available here" in error_line(no_device.err)) == (7, True)
+    no_precision = tumorseg("segment", case, "-o", out, "-m", model, "--precision", "half")
+    assert (no_precision.code, "'half' is not one of auto, float32" in no_precision.err) == (2, True)
     assert files_in(out) == ["B_seg.json", "B_seg.nii.gz"]
+
+
+def test_the_precision_is_in_the_json(tumorseg: Run, case: Path, model: Path, tmp_path: Path) -> None:
+    done = tumorseg("segment", case, "-o", tmp_path / "out", "-m", model, "--precision", "bfloat16")
+    assert done.code == 0
+    (side,) = (tmp_path / "out").glob("*.json")
+    assert json.loads(side.read_text(encoding="utf-8"))["settings"]["precision"] == "bfloat16"
 
 
 def test_memory_that_runs_out_is_told(

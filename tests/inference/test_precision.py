@@ -13,11 +13,13 @@ from torch.nn import functional
 
 from napari_tumorseg.errors import InputError
 from napari_tumorseg.geometry import Array
-from napari_tumorseg.inference import Settings, precision, precision_probe, segment
+from napari_tumorseg.inference import Settings, precision, precision_probe, predict, segment
 from napari_tumorseg.inference.networks import as_bfloat16, as_float32
 from napari_tumorseg.models.agreement import Agreement
 from napari_tumorseg.models.architectures import UNetArguments
 from napari_tumorseg.models.card import ModelCard
+from napari_tumorseg.models.efficientnet_unet import EfficientNetUNet
+from napari_tumorseg.models.ensemble import Ensemble
 from napari_tumorseg.models.slice_network import SliceNetwork
 from napari_tumorseg.models.store import Model
 from napari_tumorseg.models.unet import UNet
@@ -100,6 +102,29 @@ def test_every_kind_of_u_net_runs_in_bfloat16(order: str, upsampling: str) -> No
     assert reduced.dtype == torch.float32
     assert 0 < (full - reduced).abs().max() < 0.05 * full.abs().max()
     assert all(torch.equal(tensor, before[name]) for name, tensor in net.state_dict().items())
+
+
+def test_an_encoder_of_photographs_runs_in_bfloat16() -> None:
+    torch.manual_seed(1)
+    net = EfficientNetUNet(2, 1, [4, 4, 4]).eval()
+    reduced = as_bfloat16(net)
+    x = torch.randn(1, 2, 32, 32)
+    with torch.inference_mode():
+        full, found = as_float32(net)(x), reduced(x)
+    assert 0 < (full - found).abs().max() < 0.05 * full.abs().max()
+    whole = [m for m in reduced.modules() if isinstance(m, nn.Conv2d) and m.weight.dtype is torch.float32]
+    assert sorted(layer.in_channels for layer in whole) == [2, 2, 4]  # what takes the input, and the head
+
+
+def test_members_of_an_ensemble_run_in_bfloat16() -> None:
+    torch.manual_seed(2)
+    members = [UNet(1, 1, [4], 8).eval() for _ in range(2)]
+    (sample,) = inputs()
+    runner = predict.Runner(Ensemble(members, "sigmoid"), "cpu", convert=as_bfloat16)
+    (found,) = runner.member_logits([sample])
+    with torch.inference_mode():
+        each = [as_bfloat16(net)(torch.from_numpy(sample[None]))[0].numpy() for net in members]
+    np.testing.assert_array_equal(found, np.stack(each))
 
 
 def test_weights_are_converted_once_and_the_ends_stay_in_float32() -> None:

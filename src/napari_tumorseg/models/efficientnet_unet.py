@@ -126,6 +126,10 @@ class EfficientNetUNet(SliceNetwork):
         own["stem.conv.weight"] = _with_channels(first, self.in_channels)
         self.encoder.load_state_dict(own)
 
+    def sensitive_layers(self) -> tuple[nn.Module, ...]:
+        """Return both convolutions of the input, and the head."""
+        return (self.detail.conv, self.encoder.stem.conv, self.head)
+
     def folded(self) -> Self:
         """Return a copy for inference in which all batch norms are part of their convolutions.
 

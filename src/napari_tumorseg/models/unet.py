@@ -100,6 +100,10 @@ class UNet(SliceNetwork):
         logits: Tensor = self.head(self.dropout(x))
         return logits
 
+    def sensitive_layers(self) -> tuple[nn.Module, ...]:
+        """Return the first convolution and the head."""
+        return (self.encoder[0].conv1, self.head)  # type: ignore[return-value]
+
     def folded(self) -> Self:
         """Return a copy for inference in which batch norms that follow a convolution are part of it.
 
