@@ -71,6 +71,19 @@ def full() -> dict[str, Any]:
             "min_confident_voxels": 12,
             "min_evidence": 2.5,
         },
+        "agreement": {
+            "bfloat16": {
+                "sha256": "1" * 64,
+                "scans": 3,
+                "mean": 0.9995,
+                "least": 0.998,
+                "volume_percent": 0.1,
+                "references": 2,
+                "dice": 0.8,
+                "dice_float32": 0.81,
+                "measured_with": "m",
+            },
+        },
         "about": {
             "training": "t",
             "split": "s",

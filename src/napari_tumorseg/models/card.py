@@ -262,7 +262,7 @@ class ModelCard(TomlTable):
     def to_toml(self) -> str:
         """Return the card as TOML, without what is unset."""
         content = self.model_dump(mode="json", exclude_none=True)
-        return tomli_w.dumps({k: v for k, v in content.items() if v != []}, multiline_strings=True)
+        return tomli_w.dumps({k: v for k, v in content.items() if v not in ([], {})}, multiline_strings=True)
 
     def as_text(self) -> str:
         """Return the card for people."""
