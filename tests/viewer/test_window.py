@@ -215,6 +215,14 @@ def test_the_current_slice_alone(open_panel, slow_run, wait):
     assert np.flatnonzero(layer.data.any(axis=(1, 2))).tolist() == [2]
 
 
+def test_the_precision_of_the_run(open_panel):
+    viewer, panel = open_panel()
+    add_case(viewer)
+    assert panel.segment_page.job().settings.precision == "auto"
+    panel.options.precision.value = "bfloat16"
+    assert panel.segment_page.job().settings.precision == "bfloat16"
+
+
 def test_the_current_slice_must_be_one_of_the_models_plane(open_panel, slow_run):
     viewer, panel = open_panel()
     add_case(viewer)
