@@ -9,6 +9,7 @@ import numpy as np
 
 from napari_tumorseg.conventions import get_convention
 from napari_tumorseg.geometry import Array
+from napari_tumorseg.inference.doubt import region_outputs
 from napari_tumorseg.measurement import Agreement
 from napari_tumorseg.models.card import Output
 from napari_tumorseg.regions import LabelConvention, convert
@@ -67,14 +68,5 @@ def tumour_slices(labels: Array, convention: LabelConvention) -> Array:
 
 
 def outputs_of(row: ComparedRegion, output: Output) -> tuple[str, ...]:
-    """Return the model's outputs whose probabilities add up to that of a row; none if it has none.
-
-    A softmax class counts for every row that its label is in; a sigmoid output only for the one it is named
-    after (or for the whole, where there is but one), since it may be painted over by the next.
-    """
-    if output.activation == "softmax":
-        pairs = zip(output.names, output.labels, strict=True)
-        return tuple(name for name, label in pairs if label in row.ours)
-    named = tuple(name for name in output.names if name.casefold() == row.name.casefold())
-    alone = len(output.names) == 1 and output.labels[0] in row.ours
-    return named or (output.names if alone else ())
+    """Return the model's outputs whose probabilities add up to that of a row; none if it has none."""
+    return region_outputs(row.name, row.ours, output)

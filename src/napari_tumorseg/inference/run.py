@@ -14,13 +14,16 @@ from scipy import special
 from napari_tumorseg.errors import InputError, RoleError
 from napari_tumorseg.geometry import Array
 from napari_tumorseg.inference.confidence import as_dict, find
+from napari_tumorseg.inference.doubt import DoubtCounter
 from napari_tumorseg.inference.evidence import tumour_levels
+from napari_tumorseg.inference.intervals import tables_for, volume_intervals
 from napari_tumorseg.inference.model_selection import choose_model, missing_roles, suitability_warnings
 from napari_tumorseg.inference.postprocess import postprocess
 from napari_tumorseg.inference.prepare import Prepared, prepare
 from napari_tumorseg.inference.provenance import provenance_of
 from napari_tumorseg.inference.scan_analysis import ScanAnalysis
 from napari_tumorseg.inference.settings import Progress, Settings
+from napari_tumorseg.measurement.intervals import FLOOR_MM3, floor_voxels
 from napari_tumorseg.models.card import ModelCard, Output
 from napari_tumorseg.models.store import Model, get_model
 from napari_tumorseg.post_settings import PostSettings
@@ -126,11 +129,13 @@ class _Canvas:
     levels: Array | None = field(init=False, default=None)
     probabilities: dict[str, Array] = field(init=False, default_factory=dict)
     disagreement: Array | None = field(init=False, default=None)
+    doubt: DoubtCounter = field(init=False)
     box: tuple[slice, ...] | None = field(init=False, default=None)
     start: tuple[int, int] = field(init=False, default=(0, 0))  # of the box, on a slice
 
     def __post_init__(self) -> None:
         self.labels = np.zeros(self.scan.grid.shape, dtype=np.uint8)
+        self.doubt = DoubtCounter(self.prepared.card.output)
         post = post_settings(self.settings, self.prepared.card)
         if post.min_confident_voxels:
             self.certain = np.zeros(self.scan.grid.shape, dtype=bool)
@@ -164,6 +169,7 @@ class _Canvas:
         if may is not None:
             found = np.where(may, found, np.uint8(0))
         slice_plane.apply(self.labels)[index][place] = found
+        self.doubt.add(logits, may)
         if self.certain is not None:
             slice_plane.apply(self.certain)[index][place] = is_certain(logits, output)
         chances = probabilities(logits, output, may) if self._needs_probabilities else None
@@ -291,6 +297,11 @@ def _finish(scan: Scan, model: Model, settings: Settings, canvas: _Canvas, ran: 
         precision=(ran.choice.precision, ran.choice.reason),
         warnings=warnings,
     )
+    doubts = canvas.doubt.doubts(floor_voxels(FLOOR_MM3, scan.grid.voxel_volume_mm3))
+    tables = tables_for(card, scan, settings, ran.analysis)
+    intervals = volume_intervals(card, labels, scan.grid, doubts, tables)
+    provenance["doubt"] = doubts
+    provenance["intervals"] = {name: interval.to_dict() for name, interval in intervals.items()}
     if canvas.box is not None:
         found = find(labels, canvas.probabilities, canvas.box, card.output)
         provenance["findings"] = as_dict(found)

@@ -20,7 +20,7 @@ from napari_tumorseg.measurement.midline import Midline, find_midline
 from napari_tumorseg.measurement.rano import Rano, rano, with_ends
 from napari_tumorseg.measurement.rano_outline import OUTLINES
 from napari_tumorseg.measurement.registration import Rigid, apply_transform, register
-from napari_tumorseg.measurement.volumes import Measurements, RegionStats, measure
+from napari_tumorseg.measurement.volumes import Interval, Measurements, RegionStats, measure
 
 __all__ = [
     "AGREEMENT_COLOURS",
@@ -33,6 +33,7 @@ __all__ = [
     "ChangeOverTime",
     "Confusion",
     "Distribution",
+    "Interval",
     "Laterality",
     "LesionChange",
     "LesionDiameters",

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+import math
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal
 
 import numpy as np
 
 from napari_tumorseg.geometry import Affine, Array, Grid, Unit, bounding_box
+from napari_tumorseg.measurement.intervals import VolumeInterval, intervals_in
 from napari_tumorseg.measurement.max_diameter import components, longest_diameter
 from napari_tumorseg.measurement.rows import row_of
 from napari_tumorseg.regions import REGION_NAMES, LabelConvention, region_mask
@@ -17,6 +20,41 @@ Point = tuple[float, float, float]
 
 FORMAT = 1
 """Version of the format of `Measurements.to_dict`."""
+
+
+@dataclass(frozen=True)
+class Interval:
+    """Interval in which the size of a region lies, by what the model got wrong on other patients.
+
+    Attributes
+    ----------
+    coverage : float
+        Share of patients, like those of the model's cross-validation, whose size lies inside.
+    low_ml, high_ml : float or None
+        Ends; None if the voxel size is unknown.
+    low_voxels, high_voxels : int
+        Ends in voxels.
+    patients : int
+        Number of patients that it rests on.
+    wide : bool
+        Whether it is so wide that somebody should look at the case.
+    """
+
+    coverage: float
+    low_ml: float | None
+    high_ml: float | None
+    low_voxels: int
+    high_voxels: int
+    patients: int
+    wide: bool
+
+    @classmethod
+    def of(cls, found: VolumeInterval, grid: Grid) -> Interval:
+        """Return the interval of a run, in the units of its grid."""
+        low, high = math.floor(found.low), math.ceil(found.high)
+        ml = grid.volume_ml(1)
+        ends = (None, None) if ml is None else (found.low * ml, found.high * ml)
+        return cls(found.coverage, *ends, low, high, found.patients, found.is_wide)
 
 
 @dataclass(frozen=True)
@@ -49,6 +87,8 @@ class RegionStats:
         Lowest and highest coordinates, over the corners of voxels.
     longest_diameter_mm : float or None
         Longest 3-D diameter of any one component.
+    interval : Interval or None
+        Of the size, where the model that made the mask can give one and nobody has corrected it.
     """
 
     name: str
@@ -62,6 +102,7 @@ class RegionStats:
     centroid_mm: Point | None
     box_mm: tuple[Point, Point] | None
     longest_diameter_mm: float | None
+    interval: Interval | None = None
 
 
 @dataclass(frozen=True)
@@ -120,10 +161,12 @@ def measure(seg: Segmentation) -> Measurements:
     counts = np.bincount(labels.ravel(), minlength=256)
     offset = (box[0].start or 0, box[1].start or 0, box[2].start or 0)
     rows = []
+    known = intervals_in(seg.provenance)
     for name, kind, title, members in listed(seg.convention):
         voxels = int(counts[list(members)].sum())
         found = _Place(seg.grid, region_mask(labels, members), offset) if voxels else None
-        rows.append(_row(name, kind, title, members, voxels, seg.grid, found))
+        row = _row(name, kind, title, members, voxels, seg.grid, found)
+        rows.append(replace(row, interval=interval_of(known, kind, name, voxels, seg.grid)))
     return Measurements(
         seg.name,
         seg.convention.name,
@@ -132,6 +175,14 @@ def measure(seg: Segmentation) -> Measurements:
         seg.grid.spacing_mm,
         tuple(rows),
     )
+
+
+def interval_of(
+    known: Mapping[str, VolumeInterval], kind: str, name: str, voxels: int, grid: Grid
+) -> Interval | None:
+    """Return the interval of a row; None if there is none, or it was for another size."""
+    found = known.get(name) if kind == "region" else None
+    return Interval.of(found, grid) if found is not None and found.voxels == voxels else None
 
 
 def listed(convention: LabelConvention) -> list[tuple[str, Literal["label", "region"], str, tuple[int, ...]]]:

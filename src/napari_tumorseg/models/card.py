@@ -24,6 +24,9 @@ from napari_tumorseg.toml_table import TomlTable, first_problem, read_toml
 MAX_MEMBERS = 32
 """More sets of weights than this in a model is a mistake in a card."""
 
+MAX_RESIDUALS = 10_000
+"""More patients than this do not make an interval better."""
+
 Plane = Literal["axial", "coronal", "sagittal"]
 Positive = Annotated[float, Field(gt=0)]
 Share = Annotated[float, Field(ge=0, le=1)]
@@ -203,6 +206,21 @@ class Member(TomlTable):
     )
 
 
+class Intervals(TomlTable):
+    """Errors of a region's volume on patients that the model had not seen, for intervals of volumes.
+
+    ``log-ratio``: of each patient, the logarithm of reference over predicted volume, `floor_mm3` added to
+    both. ``log-ratio-by-doubt``: that divided by the model's doubt about the region.
+    """
+
+    region: str
+    score: Literal["log-ratio", "log-ratio-by-doubt"] = "log-ratio"
+    floor_mm3: Positive = 100.0
+    roles: tuple[Role, ...] = Field((), description="modalities that the patients had; the input's if empty")
+    source: str = ""
+    residuals: tuple[float, ...] = Field((), max_length=MAX_RESIDUALS)
+
+
 class ModelCard(TomlTable):
     """A model's card.
 
@@ -220,6 +238,8 @@ class ModelCard(TomlTable):
         By reduced precision, how its masks agree with those in float32.
     members : tuple of Member
         Sets of weights in the file, for an ensemble; none where the file holds one set.
+    intervals : tuple of Intervals
+        From which the intervals of volumes follow, by region; none where they are not known.
     """
 
     format: Literal[1] = 1
@@ -235,6 +255,7 @@ class ModelCard(TomlTable):
     agreement: dict[ReducedPrecision, Agreement] = Field(default_factory=dict)
     about: About = About()
     members: tuple[Member, ...] = Field((), max_length=MAX_MEMBERS)
+    intervals: tuple[Intervals, ...] = ()
 
     @field_validator("members")
     @classmethod
@@ -276,6 +297,9 @@ class ModelCard(TomlTable):
         ]
         if self.members:
             lines.append(f"Weights: {len(self.members)} sets, whose probabilities are averaged")
+        if self.intervals:
+            known = ", ".join(f"{one.region} ({len(one.residuals)} patients)" for one in self.intervals)
+            lines.append(f"Intervals of volumes: {known}")
         texts = (("Trained on", "training"), ("Split", "split"), ("Figures", "metrics"), ("Limits", "limits"))
         for title, key in texts:
             text = getattr(self.about, key)

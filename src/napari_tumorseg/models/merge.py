@@ -139,6 +139,7 @@ def _card(models: Sequence[Model], name: str, title: str, net: SliceNetwork) -> 
         "members": [member.model_dump() for model in models for member in _members(model, cases)],
         "about": _about([model.card.about for model in models], cases).model_dump(),
         "sha256": "",
+        "intervals": (),
     }
     try:
         return ModelCard.model_validate({**first.model_dump(), **changes})

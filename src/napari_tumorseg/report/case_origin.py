@@ -12,7 +12,7 @@ from napari_tumorseg.report.text import capital
 
 _LONGEST = 220
 _NAMES = {"model": "Run with", "edits": "Corrected"}
-_SHOWN_ELSEWHERE = ("warnings", "measurements", "purpose", "inputs", "created")
+_SHOWN_ELSEWHERE = ("warnings", "measurements", "purpose", "inputs", "created", "doubt", "intervals")
 
 
 def origin(provenance: Mapping[str, Any], card: ModelCard | None) -> list[tuple[str, str]]:

@@ -16,10 +16,12 @@ from napari_tumorseg.report.page import Head, HtmlTable, Section
 from napari_tumorseg.report.text import (
     COMPONENTS,
     SQUARE_MM,
+    about_intervals,
     capital,
     compared,
     count,
     flagged,
+    in_interval,
     millilitres,
     number,
     signed,
@@ -33,15 +35,23 @@ def volumes(found: Measurements) -> Section:
     """Return the size of each label and region."""
     known = found.unit == "mm"
     in_mm = ["longest (3\N{NON-BREAKING HYPHEN}D), mm"] if known else []
-    heads = ["", *(["mL"] if known else []), "voxels", "components", *in_mm]
-    note = f"Components: {COMPONENTS}." if any(row.components > 1 for row in found.rows) else ""
-    return Section("Volumes", HtmlTable(heads, [_volume(row, known) for row in found.rows]), note)
+    about = about_intervals(found)
+    interval = [f"interval, {'mL' if known else 'voxels'}"] if about else []
+    volume, voxels = (["mL"] if known else []), "voxels"
+    sizes = [*volume, *interval, voxels] if known else [voxels, *interval]
+    heads = ["", *sizes, "components", *in_mm]
+    components = f"Components: {COMPONENTS}." if any(row.components > 1 for row in found.rows) else ""
+    rows = [_volume(row, known, bool(about)) for row in found.rows]
+    return Section("Volumes", HtmlTable(heads, rows), " ".join(filter(None, (about, components))))
 
 
-def _volume(row: RegionStats, known: bool) -> list[str]:
+def _volume(row: RegionStats, known: bool, intervals: bool) -> list[str]:
     volume = [NONE if row.volume_ml is None else millilitres(row.volume_ml)] if known else []
     longest = [number(row.longest_diameter_mm)] if known else []
-    return [titled(row.name, row.title), *volume, str(row.voxels), str(row.components), *longest]
+    cell = NONE if row.interval is None else in_interval(row.interval, unit=False)
+    interval = [cell] if intervals else []
+    sizes = [*volume, *interval, str(row.voxels)] if known else [str(row.voxels), *interval]
+    return [titled(row.name, row.title), *sizes, str(row.components), *longest]
 
 
 def sides(found: Sequence[Laterality]) -> Section | None:

@@ -19,10 +19,12 @@ from napari_tumorseg.notice import RESEARCH_USE
 from napari_tumorseg.report.text import (
     COMPONENTS,
     SQUARE_MM,
+    about_intervals,
     amount,
     compared,
     count,
     flagged,
+    in_interval,
     millilitres,
     number,
     titled,
@@ -60,6 +62,16 @@ _DIAMETERS = (
     "rano_sum_of_products_mm2",
 )
 
+_INTERVAL = (
+    "interval_coverage",
+    "interval_low_ml",
+    "interval_high_ml",
+    "interval_low_voxels",
+    "interval_high_voxels",
+    "interval_patients",
+    "interval_wide",
+)
+
 
 def to_csv(*measurements: Measurements, diameters: Sequence[Rano] = ()) -> str:
     """Return one row for each label and region; unknown values are empty cells.
@@ -77,11 +89,12 @@ def to_csv(*measurements: Measurements, diameters: Sequence[Rano] = ()) -> str:
     """
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow((*_COLUMNS, *_DIAMETERS))
+    writer.writerow((*_COLUMNS, *_DIAMETERS, *_INTERVAL))
     each: Sequence[Rano | None] = diameters or [None] * len(measurements)
     for m, found in zip(measurements, each, strict=True):
         for row in m.rows:
-            writer.writerow([cell(value) for value in (*_values(m, row), *_diameters(found, row))])
+            values = (*_values(m, row), *_diameters(found, row), *_interval(row))
+            writer.writerow([cell(value) for value in values])
     return text.getvalue()
 
 
@@ -109,14 +122,18 @@ def to_rich(m: Measurements) -> Table:
     size = "" if m.unit == "mm" else "; voxel size unknown: no mL, no mm"
     # Text, since names from files might hold what rich takes for markup
     components = f"components: {COMPONENTS}\n" if any(row.components > 1 for row in m.rows) else ""
-    caption = Text(f"{components}{RESEARCH_USE}{size}")
+    about = about_intervals(m)
+    caption = Text(f"{components}{about}{about and chr(10)}{RESEARCH_USE}{size}")
     table = Table(title=Text(f"{m.case} ({convention})"), caption=caption)
     table.add_column("region")
-    for column in ("mL", "voxels", "components", "slices", "longest diameter (mm)"):
+    interval = [_interval_head(m)] if about else []
+    for column in ("mL", *interval, "voxels", "components", "slices", "longest diameter (mm)"):
         table.add_column(column, justify="right")
     last_label = sum(row.kind == "label" for row in m.rows) - 1
     for index, row in enumerate(m.rows):
-        table.add_row(*(Text(text) for text in _texts(row)), end_section=index == last_label)
+        name, volume, *others = _texts(row)
+        texts = (name, volume, *([_in_table(row)] if about else []), *others)
+        table.add_row(*map(Text, texts), end_section=index == last_label)
     return table
 
 
@@ -161,7 +178,7 @@ def summary(m: Measurements) -> str:
     others = "".join(f"; {row.title} {_size(row)}" for row in _outside_regions(m))
     if not regions:
         return f"no tumour found{others}"
-    sizes = [f"{row.name} {_size(row)}" for row in regions]
+    sizes = [f"{row.name} {_size(row)}{_interval_of(row)}" for row in regions]
     sizes[0] += _extent(regions[0])
     unknown = "" if m.unit == "mm" else "; the voxel size is unknown"
     return f"tumour found: {', '.join(sizes)}{others}{unknown}"
@@ -175,6 +192,10 @@ def _outside_regions(m: Measurements) -> list[RegionStats]:
 
 def _size(row: RegionStats) -> str:
     return amount(row.voxels, row.volume_ml)
+
+
+def _interval_of(row: RegionStats) -> str:
+    return "" if row.interval is None else f" ({in_interval(row.interval, unit=False)})"
 
 
 def _extent(row: RegionStats) -> str:
@@ -209,6 +230,16 @@ def _diameters(found: Rano | None, row: RegionStats) -> list[Any]:
     return [found.outline, largest.slice_index, *numbers]
 
 
+def _interval(row: RegionStats) -> list[Any]:
+    """Return the cells of `_INTERVAL`; empty ones where there is no interval."""
+    found = row.interval
+    if found is None:
+        return [None] * len(_INTERVAL)
+    volumes = (None if end is None else round(end, 6) for end in (found.low_ml, found.high_ml))
+    wide = "yes" if found.wide else "no"
+    return [_rounded(found.coverage), *volumes, found.low_voxels, found.high_voxels, found.patients, wide]
+
+
 def _rounded(value: float | None) -> float | None:
     return None if value is None else round(value, 3)
 
@@ -221,6 +252,14 @@ def cell(value: Any) -> Any:
     # a line break within a cell is not quoted by every version of Python, and no name needs one
     line = value.replace("\r", " ").replace("\n", " ")
     return f"'{line}" if risky else line
+
+
+def _interval_head(m: Measurements) -> str:
+    return f"interval ({'mL' if m.unit == 'mm' else 'voxels'})"
+
+
+def _in_table(row: RegionStats) -> str:
+    return NONE if row.interval is None else in_interval(row.interval, unit=False)
 
 
 def _texts(row: RegionStats) -> list[str]:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 
 from napari_tumorseg.measurement.agreement import Agreement
 from napari_tumorseg.measurement.metrics import NONE
+from napari_tumorseg.measurement.volumes import Interval, Measurements
 
 SQUARE_MM = "mm\N{SUPERSCRIPT TWO}"
 
@@ -13,6 +15,12 @@ COMPONENTS = (
     "parts that touch by no face, edge or corner; single voxels and thin seams between labels count, too"
 )
 """Meaning of the number of components of a label or region."""
+
+INTERVALS = (
+    "Interval: holds the reference's size for that share of patients like those the model was tested on; "
+    "not for a corrected mask."
+)
+"""Meaning of the intervals of sizes."""
 
 
 def amount(voxels: int, volume_ml: float | None) -> str:
@@ -29,6 +37,33 @@ def millilitres(volume: float) -> str:
     if volume >= 1:
         return f"{volume:.2f}"
     return f"{volume:.3f}" if volume >= 0.001 else "<0.001"
+
+
+def in_interval(found: Interval, unit: bool = True) -> str:
+    """Return an interval with its coverage, such as ``90 %: 26.0 to 37.0 mL``.
+
+    A coverage is rounded down: none is claimed that the patients do not attain.
+    """
+    if found.low_ml is None or found.high_ml is None:
+        ends, unit_name = f"{found.low_voxels} to {found.high_voxels}", " voxels"
+    else:
+        ends, unit_name = f"{millilitres(found.low_ml)} to {millilitres(found.high_ml)}", " mL"
+    return f"{percentage(found.coverage)}: {ends}{unit_name if unit else ''}"
+
+
+def percentage(coverage: float) -> str:
+    """Return a coverage in whole per cent, rounded down."""
+    return f"{math.floor(100 * coverage + 1e-9)}\N{NO-BREAK SPACE}%"
+
+
+def about_intervals(found: Measurements) -> str:
+    """Return what the intervals of some measurements mean, and where they are wide; empty without any."""
+    rows = [row for row in found.rows if row.interval]
+    if not rows:
+        return ""
+    wide = ", ".join(row.name for row in rows if row.interval and row.interval.wide)
+    advice = f" Wide interval of {wide}: check this case." if wide else ""
+    return f"{INTERVALS}{advice}"
 
 
 def number(value: float | None, decimals: int = 1) -> str:
