@@ -52,6 +52,55 @@ def test_csv_by_hand():
     assert float(whole["max_r_mm"]) == -4.5
 
 
+def with_intervals(spacing=(1.0, 1.0, 1.0), high=9000.0):
+    """As `found`, whose WT has 3,600 voxels, with intervals of WT and ET (of 600)."""
+    labels = np.zeros((6, 40, 50), np.uint8)
+    labels[1:5, 5:35, 5:35] = 2
+    labels[1:5, 5:35, 10:15] = 4
+    ends = {"WT": (3600, 3000.0, 4200.0, 0.9), "ET": (600, 100.0, high, 8 / 9)}
+    known = {
+        name: {"voxels": voxels, "low": low, "high": top, "coverage": coverage, "patients": 11}
+        for name, (voxels, low, top, coverage) in ends.items()
+    }
+    grid = Grid.from_codes(labels.shape, "SPL", spacing)
+    return measure(
+        Segmentation(labels, grid, CONVENTIONS["brats-2015"], "case 1", provenance={"intervals": known})
+    )
+
+
+def test_csv_of_intervals():
+    table = {row["name"]: row for row in rows(to_csv(with_intervals()))}
+    columns = ("coverage", "low_ml", "high_ml", "low_voxels", "high_voxels", "patients", "wide")
+    cells = {name: tuple(row[f"interval_{c}"] for c in columns) for name, row in table.items()}
+    assert cells["WT"] == ("0.9", "3.0", "4.2", "3000", "4200", "11", "no")
+    assert cells["ET"] == ("0.889", "0.1", "9.0", "100", "9000", "11", "yes")
+    assert cells["TC"] == cells["ED"] == ("",) * 7
+    unknown = {row["name"]: row for row in rows(to_csv(with_intervals(None)))}["WT"]
+    assert (unknown["interval_low_ml"], unknown["interval_low_voxels"]) == ("", "3000")
+
+
+def test_the_table_and_the_sentence_have_intervals():
+    m = with_intervals()
+    text = shown(to_rich(m))
+    assert "interval (mL)" in text and "90\N{NO-BREAK SPACE}%: 3.00 to 4.20" in text
+    assert "88\N{NO-BREAK SPACE}%: 0.100 to 9.00" in text  # 8 / 9: never rounded up
+    assert "Wide interval of ET: check this case." in text
+    assert summary(m).startswith("tumour found: WT 3.60 mL (90\N{NO-BREAK SPACE}%: 3.00 to 4.20) (longest")
+    assert "wide" not in shown(to_rich(with_intervals(high=700.0))).lower()
+    assert "90\N{NO-BREAK SPACE}%: 3000 to 4200" in shown(to_rich(with_intervals(None)))
+
+
+def test_without_intervals_no_table_mentions_them():
+    assert "interval" not in shown(to_rich(found())).lower() and "%" not in summary(found())
+
+
+def test_json_has_intervals():
+    content = json.loads(to_json(with_intervals()))
+    by_name = {row["name"]: row["interval"] for row in content["rows"]}
+    assert by_name["ET"]["wide"] is True and by_name["WT"]["low_ml"] == pytest.approx(3.0)
+    assert by_name["TC"] is None
+
+
 def test_csv_negative_numbers_stay_numbers():
     text = to_csv(found())
     assert "'" not in text

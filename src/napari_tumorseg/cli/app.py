@@ -7,7 +7,18 @@ from typing import NoReturn
 
 import typer
 
-from napari_tumorseg.cli import demo, ensemble, evaluate, info, measure, models, recipes, segment, train
+from napari_tumorseg.cli import (
+    calibrate,
+    demo,
+    ensemble,
+    evaluate,
+    info,
+    measure,
+    models,
+    recipes,
+    segment,
+    train,
+)
 from napari_tumorseg.cli.exits import EXIT_CODES, code_of
 from napari_tumorseg.cli.options import CommandWithSteps
 from napari_tumorseg.cli.wording import worded
@@ -30,6 +41,7 @@ app.command("segment", cls=CommandWithSteps)(segment.segment)
 app.command("info")(info.info)
 app.command("measure")(measure.measure)
 app.command("evaluate")(evaluate.evaluate)
+app.command("calibrate")(calibrate.calibrate)
 app.command("train")(train.train)
 app.command("ensemble")(ensemble.ensemble)
 app.command("recipes")(recipes.recipes)

@@ -113,7 +113,8 @@ class CaseScorer:
         cut = yield from self._cut(scan, seg, reference, rows, only, self._network(members.run))
         errors = squared_errors(seg, reference, rows, self.model.card.output)
         lesions = [self._lesions(row, seg, reference) for row in rows]
-        parts = zip(agreed.rows, errors, lesions, cut.counts, strict=True)
+        doubts = [seg.provenance["doubt"].get(row.name) if row.kind == "region" else None for row in rows]
+        parts = zip(agreed.rows, errors, lesions, cut.counts, doubts, strict=True)
         scores = CaseScores(
             ref=case,
             trained_on=bool(members.trained_on),

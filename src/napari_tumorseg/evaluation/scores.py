@@ -49,12 +49,15 @@ class RowScores:
         Lesion-wise; None for labels.
     counts : (S, 4) array of int64
         TP, FP, FN, TN of each slice that was scored.
+    doubt : float or None
+        The model's doubt about a region, as `inference.doubt` defines it; None for labels.
     """
 
     volume: RegionAgreement
     mse: float | None
     lesions: LesionScores | None
     counts: Array
+    doubt: float | None = None
 
     @property
     def name(self) -> str:
@@ -215,6 +218,7 @@ class CaseScores:
             "kind": row.volume.kind,
             "title": row.volume.title,
             "in_3d": {**row.volume.to_dict(), "mse": row.mse},
+            "doubt": row.doubt,
             "lesion_wise": row.lesions.to_dict() if row.lesions else None,
             "per_slice_mean": {v: {m: self.slice_mean(row, v, m) for m in SLICE_METRICS} for v in variants},
             "pooled": {v: pooled_metrics(self.chosen(row, v)) for v in variants},

@@ -51,10 +51,16 @@ class Interval:
     @classmethod
     def of(cls, found: VolumeInterval, grid: Grid) -> Interval:
         """Return the interval of a run, in the units of its grid."""
-        low, high = math.floor(found.low), math.ceil(found.high)
         ml = grid.volume_ml(1)
-        ends = (None, None) if ml is None else (found.low * ml, found.high * ml)
-        return cls(found.coverage, *ends, low, high, found.patients, found.is_wide)
+        return cls(
+            coverage=found.coverage,
+            low_ml=None if ml is None else found.low * ml,
+            high_ml=None if ml is None else found.high * ml,
+            low_voxels=math.floor(found.low),
+            high_voxels=math.ceil(found.high),
+            patients=found.patients,
+            wide=found.is_wide,
+        )
 
 
 @dataclass(frozen=True)
@@ -166,7 +172,8 @@ def measure(seg: Segmentation) -> Measurements:
         voxels = int(counts[list(members)].sum())
         found = _Place(seg.grid, region_mask(labels, members), offset) if voxels else None
         row = _row(name, kind, title, members, voxels, seg.grid, found)
-        rows.append(replace(row, interval=interval_of(known, kind, name, voxels, seg.grid)))
+        interval = interval_of(known, name, voxels, seg.grid) if kind == "region" else None
+        rows.append(replace(row, interval=interval))
     return Measurements(
         seg.name,
         seg.convention.name,
@@ -177,11 +184,9 @@ def measure(seg: Segmentation) -> Measurements:
     )
 
 
-def interval_of(
-    known: Mapping[str, VolumeInterval], kind: str, name: str, voxels: int, grid: Grid
-) -> Interval | None:
-    """Return the interval of a row; None if there is none, or it was for another size."""
-    found = known.get(name) if kind == "region" else None
+def interval_of(known: Mapping[str, VolumeInterval], name: str, voxels: int, grid: Grid) -> Interval | None:
+    """Return the interval of a region; None if there is none, or it was for another size."""
+    found = known.get(name)
     return Interval.of(found, grid) if found is not None and found.voxels == voxels else None
 
 

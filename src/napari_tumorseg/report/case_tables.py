@@ -35,7 +35,7 @@ def volumes(found: Measurements) -> Section:
     """Return the size of each label and region."""
     known = found.unit == "mm"
     in_mm = ["longest (3\N{NON-BREAKING HYPHEN}D), mm"] if known else []
-    about = about_intervals(found)
+    about = about_intervals(found.rows)
     interval = [f"interval, {'mL' if known else 'voxels'}"] if about else []
     volume, voxels = (["mL"] if known else []), "voxels"
     sizes = [*volume, *interval, voxels] if known else [voxels, *interval]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import math
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
@@ -14,10 +15,13 @@ from napari_tumorseg.evaluation.scores import CaseScores, RowScores, slice_value
 from napari_tumorseg.evaluation.settings import AT_NETWORK_SIZE, CONVENTIONS, UNSEEN_MEMBERS, SliceChoice
 from napari_tumorseg.evaluation.slicewise import confusions
 from napari_tumorseg.evaluation.statistics import EVERY, UNSEEN, RegionSummary, groups
+from napari_tumorseg.inference.intervals import calibration_of
+from napari_tumorseg.measurement.intervals import COVERAGE, LEAST_COVERAGE, Calibration
 from napari_tumorseg.measurement.metrics import LESION_METRICS, METRICS, NONE, SLICE_METRICS, in_table
+from napari_tumorseg.models.card import ModelCard
 from napari_tumorseg.notice import RESEARCH_USE
 from napari_tumorseg.report.tables import cell, jsonable
-from napari_tumorseg.report.text import shortened
+from napari_tumorseg.report.text import percentage, shortened
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -46,7 +50,7 @@ def cases_csv(found: Evaluation) -> str:
     columns += [_in_3d(metric) for metric in METRICS]
     columns += [f"lesionwise_{metric}" for metric in LESION_METRICS]
     columns += [f"slicemean_{v}_{metric}" for v in variants for metric in SLICE_METRICS]
-    columns += ["slices", "slices_with_tumour", "slice_size", "slice_pixels", "seconds"]
+    columns += ["doubt", "slices", "slices_with_tumour", "slice_size", "slice_pixels", "seconds"]
     lines = [_case_line(case, row, variants) for case in found.cases for row in case.rows]
     lines += [
         {
@@ -168,6 +172,32 @@ def slice_table(found: Evaluation) -> Table:
     return table
 
 
+def calibration_table(card: ModelCard) -> Table:
+    """Return the intervals of volumes that a card gives, as a table for a terminal."""
+    headings = ["region", "modalities", "patients", "score", "coverage", "width"]
+    notes = "width: upper over lower end of an interval; by doubt: times the model's doubt about the case"
+    table = _screen_table(f"Intervals of volumes of {card.name}", headings, notes)
+    for one in card.intervals:
+        found = calibration_of(one)
+        coverage = min(COVERAGE, found.attainable)
+        given = coverage >= LEAST_COVERAGE
+        cells = (
+            one.region,
+            ", ".join(role.title for role in one.roles or card.input.roles),
+            str(len(one.residuals)),
+            one.score,
+            percentage(coverage) if given else f"{percentage(coverage)}, too few patients",
+            _width(found, coverage) if given else NONE,
+        )
+        table.add_row(*cells)
+    return table
+
+
+def _width(found: Calibration, coverage: float) -> str:
+    spread = 2 * found.spread(coverage)
+    return f"exp({spread:.2f} x doubt)" if found.by_doubt else f"{math.exp(spread):.2f}"
+
+
 def of_group(name: str) -> str:
     """Return a group of cases for titles."""
     return name if name == EVERY else f"cases {name}"
@@ -252,6 +282,7 @@ def _case_line(case: CaseScores, row: RowScores, variants: Sequence[SliceChoice]
         "voxels": volume.voxels,
         "reference_voxels": volume.reference_voxels,
         "flags": ", ".join(volume.flags),
+        "doubt": row.doubt,
         "slices": len(case.slices),
         "slices_with_tumour": int(case.tumour.sum()),
         "slice_size": _whose(case),

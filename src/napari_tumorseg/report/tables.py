@@ -122,7 +122,7 @@ def to_rich(m: Measurements) -> Table:
     size = "" if m.unit == "mm" else "; voxel size unknown: no mL, no mm"
     # Text, since names from files might hold what rich takes for markup
     components = f"components: {COMPONENTS}\n" if any(row.components > 1 for row in m.rows) else ""
-    about = about_intervals(m)
+    about = about_intervals(m.rows)
     caption = Text(f"{components}{about}{about and chr(10)}{RESEARCH_USE}{size}")
     table = Table(title=Text(f"{m.case} ({convention})"), caption=caption)
     table.add_column("region")

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
+from typing import Protocol
 
 from napari_tumorseg.measurement.agreement import Agreement
 from napari_tumorseg.measurement.metrics import NONE
-from napari_tumorseg.measurement.volumes import Interval, Measurements
+from napari_tumorseg.measurement.volumes import Interval
 
 SQUARE_MM = "mm\N{SUPERSCRIPT TWO}"
 
@@ -56,14 +57,35 @@ def percentage(coverage: float) -> str:
     return f"{math.floor(100 * coverage + 1e-9)}\N{NO-BREAK SPACE}%"
 
 
-def about_intervals(found: Measurements) -> str:
-    """Return what the intervals of some measurements mean, and where they are wide; empty without any."""
-    rows = [row for row in found.rows if row.interval]
-    if not rows:
+class Sized(Protocol):
+    """A row of a table that may have an interval."""
+
+    @property
+    def name(self) -> str:
+        """Abbreviation of the label or name of the region."""
+
+    @property
+    def interval(self) -> Interval | None:
+        """Interval of its size."""
+
+
+def about_intervals(rows: Iterable[Sized]) -> str:
+    """Return the meaning of the intervals of some rows, and which are wide; empty without any."""
+    found = [(row.name, row.interval) for row in rows if row.interval]
+    if not found:
         return ""
-    wide = ", ".join(row.name for row in rows if row.interval and row.interval.wide)
-    advice = f" Wide interval of {wide}: check this case." if wide else ""
-    return f"{INTERVALS}{advice}"
+    wide = ", ".join(name for name, interval in found if interval.wide)
+    return f"{INTERVALS} Wide interval of {wide}: check this case." if wide else INTERVALS
+
+
+def intervals_in_words(rows: Iterable[Sized]) -> str:
+    """Return the intervals of some rows, and which are wide, in a sentence or two; empty without any."""
+    found = [(row.name, row.interval) for row in rows if row.interval]
+    if not found:
+        return ""
+    listed = "; ".join(f"{name} {in_interval(interval)}" for name, interval in found)
+    wide = ", ".join(name for name, interval in found if interval.wide)
+    return f"{listed}. Wide interval of {wide}: check this case." if wide else f"{listed}."
 
 
 def number(value: float | None, decimals: int = 1) -> str:

@@ -15,7 +15,7 @@ from napari_tumorseg.conventions import get_convention
 from napari_tumorseg.measurement import Measurements, RegionStats
 from napari_tumorseg.notice import RESEARCH_USE
 from napari_tumorseg.report import summary
-from napari_tumorseg.report.text import millilitres
+from napari_tumorseg.report.text import in_interval, millilitres
 from napari_tumorseg.scan import Segmentation
 from napari_tumorseg.viewer.layers.colours import colour_in, shown_colour
 from napari_tumorseg.viewer.layers.edits import edits_of
@@ -36,7 +36,16 @@ from napari_tumorseg.viewer.widgets.reporting import reports_errors
 if TYPE_CHECKING:
     from napari import Viewer
 
-HEADS = ("Region", "mL", "Voxels", "Components", "First slice", "Last slice", "Longest diameter (mm)")
+HEADS = (
+    "Region",
+    "mL",
+    "Voxels",
+    "Components",
+    "First slice",
+    "Last slice",
+    "Longest diameter (mm)",
+    "Interval",
+)
 """Columns of the table that is copied: more than the panel has room for."""
 _DASH = "—"
 _CLEAR = "#000000"
@@ -242,4 +251,5 @@ def _cells(row: RegionStats) -> tuple[str, ...]:
     volume = _DASH if row.volume_ml is None else millilitres(row.volume_ml)
     first, last = map(str, row.slices) if row.slices else (_DASH, _DASH)
     longest = _DASH if row.longest_diameter_mm is None else f"{row.longest_diameter_mm:.1f}"
-    return name, volume, str(row.voxels), str(row.components), first, last, longest
+    interval = _DASH if row.interval is None else in_interval(row.interval)
+    return name, volume, str(row.voxels), str(row.components), first, last, longest, interval

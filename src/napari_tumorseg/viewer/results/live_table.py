@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 
@@ -12,6 +13,10 @@ from qtpy.QtCore import QObject, QTimer
 
 from napari_tumorseg.edit import Change
 from napari_tumorseg.geometry import Grid
+from napari_tumorseg.measurement import Interval
+from napari_tumorseg.measurement.intervals import VolumeInterval, intervals_in
+from napari_tumorseg.measurement.volumes import interval_of
+from napari_tumorseg.viewer.layers.origin import origin_of
 from napari_tumorseg.viewer.state.active_mask import ActiveMask
 from napari_tumorseg.viewer.state.tracked_mask import Row, TrackedMask
 
@@ -39,6 +44,8 @@ class LiveRow:
         How many it has more than at first.
     more_ml : float or None
         The same as a volume.
+    interval : Interval or None
+        Of its size, as long as nobody has corrected the model's result.
     """
 
     name: str
@@ -49,6 +56,7 @@ class LiveRow:
     components: int | None
     more_voxels: int
     more_ml: float | None
+    interval: Interval | None = None
 
 
 class LiveTable(QObject):
@@ -138,9 +146,12 @@ class LiveTable(QObject):
 
     def _rows(self, mask: TrackedMask) -> list[LiveRow]:
         grid = self._active_mask.grid()
-        return [self._row(mask, grid, row) for row in mask.rows]
+        known = _intervals(mask)
+        return [self._row(mask, grid, row, known) for row in mask.rows]
 
-    def _row(self, mask: TrackedMask, grid: Grid | None, row: Row) -> LiveRow:
+    def _row(
+        self, mask: TrackedMask, grid: Grid | None, row: Row, known: Mapping[str, VolumeInterval]
+    ) -> LiveRow:
         voxels = mask.counts.voxels(row.name)
         more = voxels - sum(mask.edits.at_first.get(value, 0) for value in row.labels)
         return LiveRow(
@@ -152,4 +163,13 @@ class LiveTable(QObject):
             components=None if row.name in self._missing else self._components[row.name],
             more_voxels=more,
             more_ml=grid.volume_ml(more) if grid else None,
+            interval=interval_of(known, row.name, voxels, grid) if grid else None,
         )
+
+
+def _intervals(mask: TrackedMask) -> Mapping[str, VolumeInterval]:
+    """Return the intervals of a model's result; none once it is edited."""
+    origin = origin_of(mask.layer)
+    if origin is None or mask.edits.edit_counts.total:
+        return {}
+    return intervals_in(origin.provenance)

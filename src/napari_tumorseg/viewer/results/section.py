@@ -21,7 +21,7 @@ from qtpy.QtWidgets import (
 from superqt import QFlowLayout
 
 from napari_tumorseg.regions import CONVENTIONS
-from napari_tumorseg.report.text import COMPONENTS, millilitres
+from napari_tumorseg.report.text import COMPONENTS, INTERVALS, intervals_in_words, millilitres
 from napari_tumorseg.viewer.results.live_table import LiveRow
 from napari_tumorseg.viewer.state.conventions import FROM_FILE
 from napari_tumorseg.viewer.state.navigation import NEXT_COMPONENT, PREVIOUS_COMPONENT
@@ -95,6 +95,8 @@ class ResultsSection(QWidget):
         self.remark = Note()
         self.meaning = ComboBox(choices=self._choices, tooltip="Label convention of this mask")
         self.parts_note = Note()
+        self.intervals_note = Note()
+        self.intervals_note.native.setToolTip(INTERVALS)
         self.table = _table()
         self.previous = _arrow(PREVIOUS_COMPONENT)
         self.next = _arrow(NEXT_COMPONENT)
@@ -121,7 +123,7 @@ class ResultsSection(QWidget):
         self.rows = ()
         self.headed.emit(_HEADING)
         self.title.value = why
-        self.remark.value = self.parts_note.value = ""
+        self.remark.value = self.parts_note.value = self.intervals_note.value = ""
         self.meaning.visible = False
         self.table.setRowCount(0)
         self.table.hide()
@@ -134,6 +136,7 @@ class ResultsSection(QWidget):
             self._set_up(rows, colours)
         self.rows, self._colours = tuple(rows), dict(colours)
         self.parts_note.value = _parts_note(rows)
+        self.intervals_note.value = intervals_in_words(rows)
         for index, row in enumerate(rows):
             for column, cell in enumerate(cells(row)[1:], start=1):
                 item = self.table.item(index, column)
@@ -177,7 +180,8 @@ class ResultsSection(QWidget):
         layout = QVBoxLayout(self)
         layout.setContentsMargins(9, 0, 9, 0)
         parts = (self.title, self.remark, self.meaning)
-        for widget in (*(x.native for x in parts), self.table, self.parts_note.native, self._buttons):
+        notes = (self.intervals_note.native, self.parts_note.native)
+        for widget in (*(x.native for x in parts), self.table, *notes, self._buttons):
             layout.addWidget(widget)
 
     def _connect(self) -> None:
