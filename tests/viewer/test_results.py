@@ -7,10 +7,12 @@ import pytest
 from napari.layers import Labels
 
 from napari_tumorseg.edit import count_all
+from napari_tumorseg.measurement import measure
 from napari_tumorseg.measurement.volumes import listed
 from napari_tumorseg.regions import CONVENTIONS
 from napari_tumorseg.scan import Segmentation
 from napari_tumorseg.viewer.layers.to_layers import labels_layer
+from napari_tumorseg.viewer.results.control import as_text
 from napari_tumorseg.viewer.widgets import ask
 from tests.viewer.conftest import NEEDS_SCREEN, grid
 from tests.viewer.studies import head_case, mask_on, show_case
@@ -170,3 +172,51 @@ def test_the_table_has_the_name_that_the_layer_has_now(open_panel):
     other = mask(viewer, lesions())
     layer.name = "not in hand"
     assert panel.results.title.value.startswith(other.name)
+
+
+INTERVALS = {
+    "WT": {"voxels": 36, "low": 30.2, "high": 44.0, "coverage": 0.9, "patients": 11},
+    "ET": {"voxels": 27, "low": 3.0, "high": 90.0, "coverage": 0.9, "patients": 11},
+}
+
+
+def model_result(viewer, intervals) -> Labels:
+    """Show a result of a model: 9 voxels of label 1 and 27 of label 3, with intervals of their regions."""
+    labels = np.zeros((12, 20, 24), np.uint8)
+    labels[2:5, 2:5, 2:5] = 3
+    labels[7:8, 10:13, 10:13] = 1
+    on = grid(labels.shape, origin=(5.0, -7.0, 11.0))
+    provenance = {"model": {"name": "tiny"}, "intervals": intervals}
+    seg = Segmentation(labels, on, CONVENTIONS["brats-2023"], "case", provenance=provenance)
+    add(viewer, [labels_layer(seg, name="case seg", model=True)])
+    viewer.layers.selection.active = viewer.layers[-1]
+    return viewer.layers[-1]
+
+
+def test_a_result_has_intervals_until_it_is_corrected(open_panel, wait):
+    viewer, panel = open_panel()
+    layer = model_result(viewer, INTERVALS)
+    wait(lambda: panel.results.rows)
+    note = panel.results.intervals_note
+    assert note.value == (  # of voxels of 6 mm3
+        "WT 90\N{NO-BREAK SPACE}%: 0.181 to 0.264 mL; ET 90\N{NO-BREAK SPACE}%: 0.018 to 0.540 mL. "
+        "Wide interval of ET: check this case."
+    )
+    assert "not for a corrected mask" in note.native.toolTip()
+    layer.mode = "paint"
+    layer.paint((10, 15, 20), 1)
+    wait(lambda: note.value == "")
+    assert all(row.interval is None for row in panel.results.rows)
+
+
+def test_the_copied_table_has_a_column_of_intervals():
+    measured = measure(
+        Segmentation(
+            np.full((2, 3, 6), 1, np.uint8),
+            grid((2, 3, 6)),
+            CONVENTIONS["binary"],
+            provenance={"intervals": INTERVALS},
+        )
+    )
+    lines = [line.split("\t") for line in as_text("mask", measured).splitlines()]
+    assert lines[1][-1] == "Interval" and lines[2][-1].startswith("90\N{NO-BREAK SPACE}%: ")

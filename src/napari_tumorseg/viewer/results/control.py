@@ -36,17 +36,8 @@ from napari_tumorseg.viewer.widgets.reporting import reports_errors
 if TYPE_CHECKING:
     from napari import Viewer
 
-HEADS = (
-    "Region",
-    "mL",
-    "Voxels",
-    "Components",
-    "First slice",
-    "Last slice",
-    "Longest diameter (mm)",
-    "Interval",
-)
-"""Columns of the table that is copied: more than the panel has room for."""
+HEADS = ("Region", "mL", "Voxels", "Components", "First slice", "Last slice", "Longest diameter (mm)")
+"""Columns of the copied table: more than the panel has room for. Intervals follow where there are any."""
 _DASH = "—"
 _CLEAR = "#000000"
 FROM_FILE = "Mask from file: no result of a run yet"
@@ -229,10 +220,11 @@ def heading_of(mask: TrackedMask) -> str:
 def as_text(name: str, measured: Measurements) -> str:
     """Return a table for a spreadsheet, tab-separated, with what it is about and the notice."""
     title = f"{name} ({get_convention(measured.convention).title})"
+    intervals = any(row.interval for row in measured.rows)
     rows = [
         ("Mask: " + " ".join(title.split()),),  # never begins like a formula
-        HEADS,
-        *(_cells(row) for row in measured.rows),
+        (*HEADS, "Interval") if intervals else HEADS,
+        *((*_cells(row), *([_interval(row)] if intervals else [])) for row in measured.rows),
         (RESEARCH_USE,),
     ]
     return "\n".join("\t".join(row) for row in rows) + "\n"
@@ -251,5 +243,8 @@ def _cells(row: RegionStats) -> tuple[str, ...]:
     volume = _DASH if row.volume_ml is None else millilitres(row.volume_ml)
     first, last = map(str, row.slices) if row.slices else (_DASH, _DASH)
     longest = _DASH if row.longest_diameter_mm is None else f"{row.longest_diameter_mm:.1f}"
-    interval = _DASH if row.interval is None else in_interval(row.interval)
-    return name, volume, str(row.voxels), str(row.components), first, last, longest, interval
+    return name, volume, str(row.voxels), str(row.components), first, last, longest
+
+
+def _interval(row: RegionStats) -> str:
+    return _DASH if row.interval is None else in_interval(row.interval)
