@@ -27,6 +27,8 @@ class Remedy(StrEnum):
     STATE_SPACING = auto()
     IGNORE_AFFINE = auto()
     """Take images of equal shape voxel for voxel."""
+    IGNORE_PREPARATION = auto()
+    """Take the sequences where their files say that they lie, and the skull as it is."""
     CHOOSE_MODEL = auto()
     """Choose another model, or state the roles of the images."""
     RESUME_TRAINING = auto()
@@ -94,6 +96,12 @@ class RoleError(ModelError):
     """A scan lacks a modality that the model needs."""
 
     remedy = Remedy.CHOOSE_MODEL
+
+
+class PreparationError(TumorSegError):
+    """A scan cannot be prepared, or a step of its preparation cannot be trusted."""
+
+    remedy = Remedy.IGNORE_PREPARATION
 
 
 class DeviceError(TumorSegError):

@@ -143,6 +143,9 @@ class Scan:
         What kind of file or folder it was read from, such as ``"BraTS folder"``.
     warnings : tuple of str
         What a user should know, one sentence each.
+    preparation : mapping
+        Steps that prepared it (brain extraction, registration) with their figures, fit for JSON; empty if
+        there was none.
     """
 
     case: str
@@ -151,6 +154,7 @@ class Scan:
     time_point: str = ""
     layout: str = ""
     warnings: tuple[str, ...] = ()
+    preparation: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if not self.images:

@@ -58,6 +58,7 @@ def _describe(case: Case) -> dict[str, Any]:
         "brain_mask": case.brain_mask.name if case.brain_mask else None,
         "masks": [_mask(mask) for mask in case.masks],
         "warnings": list(case.warnings),
+        "preparation": None,
         "plan": None,
         "reference": None,
         "model": None,
@@ -70,18 +71,24 @@ def _describe(case: Case) -> dict[str, Any]:
 def _plan(case: Case, summary: dict[str, Any]) -> None:
     """Describe what `segment` would do; an error of it is a warning here, since the file opens."""
     from napari_tumorseg.errors import TumorSegError
-    from napari_tumorseg.inference import ScanAnalysis, choose_model
+    from napari_tumorseg.inference import plan_run
     from napari_tumorseg.inference import suitability_warnings as check
 
     try:
-        scan = case.scan()
-        summary["reference"] = scan.reference.name
-        analysis = ScanAnalysis(scan)
-        summary["skull"] = "stripped" if analysis.stripped else "present"
-        model = choose_model(scan, analysis)
-        summary["model"] = model.name
-        summary["warnings"] = [*scan.warnings, *check(scan, model.card, analysis)]
-        summary["plan"] = f"{model.name} on the grid of {scan.reference.name}"
+        plan = plan_run(case)
+        base = case.reference()
+        summary["reference"] = base.name
+        summary["skull"] = "stripped" if plan.analysis.stripped else "present"
+        summary["model"] = plan.model.name
+        words = f"{plan.model.name} on the grid of {base.name}"
+        if plan.needs:
+            summary["preparation"] = plan.needs.words()
+            words += f", after {plan.needs.words()}"
+        else:
+            scan = case.scan()
+            found = [*scan.warnings, *check(scan, plan.model.card, plan.analysis)]
+            summary["warnings"] = [*found, *plan.warnings]
+        summary["plan"] = words
     except TumorSegError as error:
         summary["plan"] = "cannot be segmented as it is"
         summary["warnings"].append(str(error))

@@ -61,6 +61,13 @@ SameVoxels = Annotated[
         "--same-voxels", help="Match images of equal shape voxel for voxel, ignoring their affines."
     ),
 ]
+NoPrepare = Annotated[
+    bool,
+    typer.Option(
+        "--no-prepare",
+        help="Neither find the brain nor register the sequences; take the scan as it is.",
+    ),
+]
 Flip = Annotated[
     bool | None,
     typer.Option(

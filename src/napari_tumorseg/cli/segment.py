@@ -23,7 +23,7 @@ from napari_tumorseg.cli.parse import (
 )
 
 if TYPE_CHECKING:
-    from napari_tumorseg.inference import ScanAnalysis, Settings
+    from napari_tumorseg.inference import RunPlan, ScanAnalysis, Settings
     from napari_tumorseg.io import Case
     from napari_tumorseg.measurement import Measurements
     from napari_tumorseg.models import Model
@@ -43,6 +43,7 @@ def segment(
     roles: options.Roles = None,
     reference: options.Reference = None,
     same_voxels: options.SameVoxels = False,
+    no_prepare: options.NoPrepare = False,
     spacing: options.Spacing = None,
     post: options.Post = None,
     flip: options.Flip = None,
@@ -60,31 +61,30 @@ def segment(
 ) -> None:
     """Segment a case: write the mask on the scan's own grid and print the volumes."""
     from napari_tumorseg.conventions import get_convention
-    from napari_tumorseg.inference import ScanAnalysis, Settings, choose_model
+    from napari_tumorseg.inference import ScanAnalysis, Settings, plan_run
     from napari_tumorseg.io.side_files import input_files
     from napari_tumorseg.measurement import measure
-    from napari_tumorseg.models import get_model
     from napari_tumorseg.regions import check_conversion
 
     wanted = get_convention(labels_out) if labels_out else None
     opened = _case(paths, case, roles)
-    scan = _scan(opened, reference, same_voxels, spacing)
-    targets, files = _targets(scan, output, _layout(lgg, bids), picture, csv)
-    analysis = ScanAnalysis(scan)
-    chosen = get_model(model) if model else choose_model(scan, analysis)
-    convention = get_convention(chosen.card.output.scheme)
+    plan = plan_run(opened, model, reference, same_voxels, not no_prepare)
+    targets, files = _targets(plan.found, output, _layout(lgg, bids), picture, csv)
+    convention = get_convention(plan.model.card.output.scheme)
     if wanted:
         check_conversion(convention, wanted)
-    outputs = chosen.card.output.names if probabilities else ()
-    targets, more = _further_targets(targets, scan, wanted or convention, outputs)
+    outputs = plan.model.card.output.names if probabilities else ()
+    targets, more = _further_targets(targets, plan.found, wanted or convention, outputs)
     files += more
     _check(targets, files, input_files(opened, paths), overwrite)
+    scan = _scan(plan, spacing, device, quiet or as_json)
+    chosen = plan.model_for(scan)
     settings = Settings(device, flip=flip, threshold=threshold, post=parse_post(post, chosen.card))
     # probabilities take few bytes a voxel and show how sure the model is
     settings = replace(
         settings, slices=parse_slices(slices), probabilities=True, precision=parse_precision(precision)
     )
-    result = _segmented(scan, chosen, settings, analysis, quiet or as_json)
+    result = _segmented(scan, chosen, settings, ScanAnalysis(scan, plan.analysis.stripped), quiet or as_json)
     converted = in_wanted_convention(result, wanted) if wanted else result
     measurements = measure(converted)
     kept = _to_keep(converted, measurements, probabilities)
@@ -111,10 +111,34 @@ def _case(paths: list[Path], name: str | None, roles: list[str] | None) -> Case:
     return found.with_roles(named) if named else found
 
 
-def _scan(case: Case, reference: str | None, same_voxels: bool, spacing: str | None) -> Scan:
-    scan = case.scan(reference, same_voxels)
+def _scan(plan: RunPlan, spacing: str | None, device: str, quiet: bool) -> Scan:
+    """Make the scan, with its preparation shown step by step."""
+    from napari_tumorseg.scan import refuse_known_spacing
+
     size = parse_spacing(spacing)
+    if size:
+        refuse_known_spacing(plan.case.reference(plan.reference).grid, plan.case.name)
+    scan = prepare_with_progress(plan, device, quiet)
     return scan.with_spacing(size) if size else scan
+
+
+def prepare_with_progress(plan: RunPlan, device: str, quiet: bool) -> Scan:
+    """Make the scan of a plan with a progress bar."""
+    from rich.progress import Progress
+
+    from napari_tumorseg.preparation import default_tools
+
+    tools = default_tools(device) if plan.needs else None
+    with Progress(console=console(stderr=True), disable=quiet, transient=True) as bars:
+        bar = bars.add_task(plan.case.name, total=None)
+        steps = plan.scan(tools)
+        while True:
+            try:
+                step = next(steps)
+            except StopIteration as end:
+                scan: Scan = end.value
+                return scan
+            bars.update(bar, completed=step.done, total=step.total, description=step.words)
 
 
 def _segmented(

@@ -13,6 +13,7 @@ ADVICE = {
     Remedy.STATE_ROLES: "state the modalities with --roles NAME=ROLE",
     Remedy.STATE_SPACING: "state the voxel size in mm with --spacing Z,Y,X",
     Remedy.IGNORE_AFFINE: "if the voxels match, add --same-voxels",
+    Remedy.IGNORE_PREPARATION: "to take the scan as it is, add --no-prepare",
     Remedy.CHOOSE_MODEL: "state the modalities with --roles NAME=ROLE, or choose another model with --model",
     Remedy.RESUME_TRAINING: "continue it with --resume, or choose a new folder",
     Remedy.RENAME_MODEL: "choose another --name",

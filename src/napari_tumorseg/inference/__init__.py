@@ -3,6 +3,7 @@
 from napari_tumorseg.inference.confidence import RegionConfidence, find
 from napari_tumorseg.inference.model_selection import choose_model, missing_roles, suitability_warnings
 from napari_tumorseg.inference.run import run, segment
+from napari_tumorseg.inference.run_plan import RunPlan, plan_run, prepared
 from napari_tumorseg.inference.scan_analysis import ScanAnalysis
 from napari_tumorseg.inference.settings import Progress, Settings
 from napari_tumorseg.inference.stored_probabilities import StoredProbabilities
@@ -13,6 +14,7 @@ __all__ = [
     "PostSettings",
     "Progress",
     "RegionConfidence",
+    "RunPlan",
     "ScanAnalysis",
     "Settings",
     "StoredProbabilities",
@@ -21,6 +23,8 @@ __all__ = [
     "entropy_map",
     "find",
     "missing_roles",
+    "plan_run",
+    "prepared",
     "run",
     "segment",
     "suitability_warnings",

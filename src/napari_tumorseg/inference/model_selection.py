@@ -22,7 +22,7 @@ def missing_roles(card: ModelCard, roles: Collection[Role]) -> str:
     return Notice(f"the model {card.name} needs {lacking}; the scan has {have}", Remedy.CHOOSE_MODEL)
 
 
-def choose_model(scan: Scan, analysis: ScanAnalysis | None = None) -> Model:
+def choose_model(scan: Scan, analysis: ScanAnalysis | None = None, prepared: bool = False) -> Model:
     """Return the model that can run with the scan's roles and expects what the scan looks like.
 
     Among those, a model that tells more labels goes before one that tells fewer, and a built-in one before a
@@ -34,6 +34,9 @@ def choose_model(scan: Scan, analysis: ScanAnalysis | None = None) -> Model:
         Whose roles count.
     analysis : ScanAnalysis, optional
         Of the scan, if there is one already.
+    prepared : bool
+        Whether the brain of a scan with skull is known or will be found, so that a model for brain-extracted
+        scans suits it, too.
 
     Raises
     ------
@@ -47,7 +50,7 @@ def choose_model(scan: Scan, analysis: ScanAnalysis | None = None) -> Model:
             f"no model can run on {scan.case}, which has {have}: every model needs at least FLAIR"
         )
     stripped = (analysis or ScanAnalysis(scan)).stripped
-    suited = [m for m in fitting if _skull_fits(m.card, stripped)] or fitting
+    suited = [m for m in fitting if _skull_fits(m.card, stripped, prepared)] or fitting
     return max(suited, key=lambda m: (len(set(m.card.output.labels) - {0}), m.origin == "built-in"))
 
 
@@ -101,5 +104,7 @@ def _missing_warnings(scan: Scan, card: ModelCard) -> list[str]:
     return found
 
 
-def _skull_fits(card: ModelCard, stripped: bool) -> bool:
-    return card.input.skull == "any" or (card.input.skull == "stripped") == stripped
+def _skull_fits(card: ModelCard, stripped: bool, prepared: bool) -> bool:
+    if card.input.skull == "stripped":
+        return stripped or prepared
+    return card.input.skull == "any" or not stripped

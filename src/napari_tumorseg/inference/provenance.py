@@ -63,6 +63,7 @@ def provenance_of(
             "precision_reason": precision[1],
         },
         "inputs": _about_inputs(scan, model.card),
+        **({"preparation": dict(scan.preparation)} if scan.preparation else {}),
         "warnings": list(warnings),
         "versions": _versions(),
     }

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -19,7 +19,9 @@ from napari_tumorseg.regions import CONVENTIONS, LabelConvention, conventions_fo
 from napari_tumorseg.scan import MODALITIES, Image, Role, Scan, Segmentation
 
 _REFERENCE_ORDER = (Role.FLAIR, Role.T1C, Role.T2, Role.T1, Role.OTHER)
-_MIN_OVERLAP = 0.5
+MIN_OVERLAP = 0.5
+"""Share of the smaller box that two images of one examination have in common at least."""
+
 _NOT_IN_NAMES = '/\\:*?"<>|'
 
 
@@ -187,7 +189,7 @@ class Case:
             If two images claim one role.
         """
         base = self.reference(reference)
-        _refuse_double_roles(self)
+        refuse_double_roles(self)
         images: list[Image] = [base]
         notes: list[str] = []
         for image in self.images:
@@ -201,9 +203,7 @@ class Case:
                 text = f"{image.name} is left out: {_without_folders(error, image, base)}"
                 notes.append(Notice(text, error.remedy))
         notes += [f"{_shown(i)} was {i.note}" for i in images if i.note]
-        notes += [
-            Notice(f"{i.name} is taken as {i.role_note}", Remedy.STATE_ROLES) for i in images if i.role_note
-        ]
+        notes += role_notices(images)
         brain, more = self._brain_on(base, same_voxels)
         return Scan(
             self.name, tuple(images), brain, self.time_point, self.layout, (*self.warnings, *notes, *more)
@@ -234,12 +234,12 @@ def bring(image: Image, base: Image, same_voxels: bool = False, nearest: bool = 
     """
     if image.grid.same_space(base.grid):
         return replace(image, grid=base.grid)
-    if _same_file_shape(image.grid, base.grid) and (
+    if same_file_shape(image.grid, base.grid) and (
         same_voxels or "unknown" in (image.grid.unit, base.grid.unit)
     ):
         return _index_for_index(image, base)
     where = f"{image.source or image.name} against {base.source or base.name}"
-    if _same_file_shape(image.grid, base.grid):
+    if same_file_shape(image.grid, base.grid):
         raise GeometryError(
             f"{where}: equal shape {image.grid.shape} but another affine, as after a lost header",
             remedy=Remedy.IGNORE_AFFINE,
@@ -247,7 +247,7 @@ def bring(image: Image, base: Image, same_voxels: bool = False, nearest: bool = 
     if "unknown" in (image.grid.unit, base.grid.unit):
         raise GeometryError(f"{where}: the shapes differ, and without voxel sizes they cannot be aligned")
     share = image.grid.overlap(base.grid)
-    if share < _MIN_OVERLAP:
+    if share < MIN_OVERLAP:
         raise GeometryError(
             f"{where}: their boxes overlap by only {share:.0%}; they do not seem to be of one examination"
         )
@@ -309,7 +309,8 @@ def _index_for_index(image: Image, base: Image) -> Image:
     )
 
 
-def _same_file_shape(one: Grid, other: Grid) -> bool:
+def same_file_shape(one: Grid, other: Grid) -> bool:
+    """Return whether the files of two grids hold arrays of one shape."""
     return _file_shape(one) == _file_shape(other)
 
 
@@ -317,7 +318,13 @@ def _file_shape(grid: Grid) -> tuple[int, int, int]:
     return grid.file_layout.shape if grid.file_layout else grid.shape
 
 
-def _refuse_double_roles(case: Case) -> None:
+def role_notices(images: Iterable[Image]) -> list[str]:
+    """Return a sentence for each image whose role rests on a contested word of its name."""
+    return [Notice(f"{i.name} is taken as {i.role_note}", Remedy.STATE_ROLES) for i in images if i.role_note]
+
+
+def refuse_double_roles(case: Case) -> None:
+    """Raise if two images claim one modality."""
     for role in MODALITIES:
         names = [image.name for image in case.images if image.role is role]
         if len(names) > 1:

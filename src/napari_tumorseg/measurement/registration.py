@@ -12,16 +12,16 @@ from typing import Any
 
 import numpy as np
 
-from napari_tumorseg.errors import GeometryError, InputError, TumorSegError
+from napari_tumorseg.errors import GeometryError, TumorSegError
 from napari_tumorseg.geometry import Affine, Grid
 from napari_tumorseg.intensity import normalise_intensity
 from napari_tumorseg.io.resample import onto
+from napari_tumorseg.io.simpleitk import matrix_of, simpleitk, to_simpleitk
 from napari_tumorseg.scan import Image, Scan, Segmentation
 
 _STEP_MM = 2.0
 """Images are reduced to about this before they are registered."""
 
-_LPS = np.diag([-1.0, -1.0, 1.0])
 _SAMPLED = 0.1
 _BINS = 48
 
@@ -121,7 +121,7 @@ def register(fixed: Scan, moving: Scan, seed: int = 1) -> Rigid:
     TumorSegError
         If SimpleITK is not installed, or finds nothing.
     """
-    sitk = _library()
+    sitk = simpleitk("registering two scans", "registration")
     for scan in (fixed, moving):
         if scan.grid.unit != "mm":
             raise GeometryError(
@@ -135,7 +135,7 @@ def register(fixed: Scan, moving: Scan, seed: int = 1) -> Rigid:
         reason = str(error).strip().splitlines()[-1]
         raise TumorSegError(f"{moving.case} could not be registered to {fixed.case}: {reason}") from error
     rigid = Rigid(
-        _matrix(motion), fixed.grid, moving.grid, before, after, channel=f"{one.role} with {other.role}"
+        matrix_of(motion), fixed.grid, moving.grid, before, after, channel=f"{one.role} with {other.role}"
     )
     data = onto(other.data, rigid.moved(other.grid), fixed.grid)
     note = f"moved onto {fixed.case} by a rigid motion"
@@ -177,17 +177,6 @@ def _nearest(rigid: Rigid, seg: Segmentation) -> Any:
     return onto(padded, rigid.moved(replace(seg.grid, affine=affine)), rigid.fixed, nearest=True)
 
 
-def _library() -> Any:
-    try:
-        import SimpleITK
-    except ImportError as error:
-        raise TumorSegError(
-            "registering two scans needs SimpleITK; install it with: "
-            "pip install 'napari-tumorseg[registration]'"
-        ) from error
-    return SimpleITK
-
-
 def _channels(fixed: Scan, moving: Scan) -> tuple[Image, Image]:
     """Return the images to compare: of one modality if there is one in both."""
     mine, theirs = fixed.roles, moving.roles
@@ -201,14 +190,7 @@ def _channels(fixed: Scan, moving: Scan) -> tuple[Image, Image]:
 def _reduced(sitk: Any, image: Image) -> Any:
     """Return an image of SimpleITK with voxels of about 2 mm."""
     grid = image.grid
-    linear = grid.affine[:3, :3] / grid.spacing
-    if not np.allclose(linear.T @ linear, np.eye(3), atol=1e-3):
-        raise InputError(f"{image.name} cannot be registered: its axes are not at right angles to each other")
-    # (z, y, x) arrays become images with x first; their world is LPS
-    found = sitk.GetImageFromArray(normalise_intensity(image.data))
-    found.SetSpacing(grid.spacing[::-1])
-    found.SetDirection(np.ascontiguousarray((_LPS @ linear)[:, ::-1]).ravel())
-    found.SetOrigin(_LPS @ grid.affine[:3, 3])
+    found = to_simpleitk(normalise_intensity(image.data), grid, image.name)
     shrink = [max(1, min(round(_STEP_MM / s), n // 8)) for s, n in zip(grid.spacing, grid.shape, strict=True)]
     return sitk.BinShrink(found, shrink[::-1])
 
@@ -244,14 +226,3 @@ def _method(sitk: Any, fixed: Any, seed: int) -> Any:
     method.SetSmoothingSigmasPerLevel([4, 2, 0] if large else [0])
     method.SmoothingSigmasAreSpecifiedInPhysicalUnitsOn()
     return method
-
-
-def _matrix(motion: Any) -> Affine:
-    """Return the matrix from moving to fixed RAS mm of a transform from fixed to moving LPS points."""
-    origin = np.array(motion.TransformPoint((0.0, 0.0, 0.0)))
-    matrix = np.eye(4)
-    matrix[:3, :3] = np.stack([motion.TransformPoint(tuple(axis)) for axis in np.eye(3)], axis=1)
-    matrix[:3, :3] -= origin[:, None]
-    matrix[:3, 3] = origin
-    flip = np.diag([-1.0, -1.0, 1.0, 1.0])
-    return np.asarray(np.linalg.inv(flip @ matrix @ flip), dtype=np.float64)

@@ -17,6 +17,7 @@ ADVICE = {
     Remedy.STATE_ROLES: "set the roles under Images",
     Remedy.STATE_SPACING: "type the voxel size under Images",
     Remedy.IGNORE_AFFINE: "if the voxels match, the command line can ignore the affine",
+    Remedy.IGNORE_PREPARATION: "to take the scan as it is, untick Prepare native scans under Options",
     Remedy.CHOOSE_MODEL: "set the roles under Images, or choose another model",
     Remedy.RESUME_TRAINING: "resume it, or choose a new folder",
     Remedy.RENAME_MODEL: "choose another name",

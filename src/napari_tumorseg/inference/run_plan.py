@@ -1,0 +1,189 @@
+"""Plan of a run: its model, and the preparation that the case needs for it."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from napari_tumorseg import preparation
+from napari_tumorseg.errors import PreparationError, TumorSegError
+from napari_tumorseg.inference.model_selection import choose_model
+from napari_tumorseg.inference.scan_analysis import ScanAnalysis
+from napari_tumorseg.io.case import Case
+from napari_tumorseg.models.card import ModelCard
+from napari_tumorseg.models.store import Model, get_model
+from napari_tumorseg.preparation import Needs, Step, Tools, default_tools, missing_packages, needs
+from napari_tumorseg.scan import Scan
+
+
+@dataclass(frozen=True, eq=False)
+class RunPlan:
+    """Model of a run, and how its scan is made from the case.
+
+    Attributes
+    ----------
+    case : Case
+        Images on their own grids.
+    found : Scan
+        The same images with the reference first, still on their own grids.
+    model : Model
+        The one asked for, or the one that suits the case.
+    model_is_given : bool
+        Whether it was asked for.
+    needs : Needs or None
+        Steps of preparation; None where there are none, or where they cannot be done here.
+    reference : str or None
+        Role or name of the image whose grid it is.
+    same_voxels : bool
+        As for `Case.scan`.
+    warnings : tuple of str
+        A sentence on the packages that a preparation lacks.
+    analysis : ScanAnalysis
+        Of the reference image.
+    """
+
+    case: Case
+    found: Scan
+    model: Model
+    model_is_given: bool
+    needs: Needs | None
+    reference: str | None
+    same_voxels: bool
+    warnings: tuple[str, ...]
+    analysis: ScanAnalysis
+
+    def scan(self, tools: Tools | None = None) -> Generator[Step, None, Scan]:
+        """Make the scan, yielding before each step of its preparation; the scan is the return value.
+
+        Raises
+        ------
+        PreparationError
+            If the brain cannot be found and the model was asked for; one that was chosen here gives way to
+            another.
+        """
+        told = list(self.warnings)
+        if self.needs is None:
+            scan = self._as_it_is()
+        else:
+            try:
+                scan = yield from preparation.prepare(self.needs, tools or default_tools(), self.same_voxels)
+            except PreparationError as error:
+                if self.model_is_given:
+                    raise
+                scan = self._as_it_is()
+                told.append(f"{scan.case} was not prepared: {error}")
+        return replace(scan, warnings=(*scan.warnings, *told))
+
+    def model_for(self, scan: Scan) -> Model:
+        """Return the model, or another one where the preparation did not give what it needs."""
+        if self.model_is_given or self.needs is None:
+            return self.model
+        return choose_model(scan, self.analysis, prepared=scan.brain_mask is not None)
+
+    def _as_it_is(self) -> Scan:
+        return self.case.scan(self.reference, self.same_voxels)
+
+
+def plan_run(
+    case: Case,
+    model: Model | str | Path | None = None,
+    reference: str | None = None,
+    same_voxels: bool = False,
+    prepare: bool = True,
+    stripped: bool | None = None,
+) -> RunPlan:
+    """Return what to do with a case.
+
+    Parameters
+    ----------
+    case : Case
+        From `open_case`.
+    model : Model, str or Path, optional
+        A model, its name or its path; chosen by what the case is if left out.
+    reference, same_voxels
+        As for `Case.scan`.
+    prepare : bool
+        Whether brain extraction and registration are done where they are needed.
+    stripped : bool, optional
+        Whether the skull is removed, if that is known already.
+
+    Raises
+    ------
+    RoleError
+        If no model is given and none can run.
+    """
+    found = _as_found(case, reference)
+    analysis = ScanAnalysis(found, stripped)
+    brain = case.brain_mask is not None or (prepare and _brain_can_be_found(case, reference, analysis))
+    chosen = _model(model, found, analysis, brain)
+    what = needs_for(case, chosen.card, reference, same_voxels, analysis.stripped) if prepare else None
+    lacking = missing_packages(what) if what else ""
+    wanted, told = (what if what and not lacking else None), (lacking,) if lacking else ()
+    return RunPlan(case, found, chosen, model is not None, wanted, reference, same_voxels, told, analysis)
+
+
+def needs_for(
+    case: Case,
+    card: ModelCard,
+    reference: str | None = None,
+    same_voxels: bool = False,
+    stripped: bool | None = None,
+) -> Needs:
+    """Return the steps that a case needs before the model of this card can run on it."""
+    return needs(
+        case,
+        reference,
+        card.input.roles,
+        brain=card.input.skull == "stripped",
+        same_voxels=same_voxels,
+        stripped=stripped,
+    )
+
+
+def prepared(case: Case, model: Model | str | Path | None = None, tools: Tools | None = None) -> Scan:
+    """Return the scan of a case, prepared as a model needs it.
+
+    Parameters
+    ----------
+    case : Case
+        From `open_case`.
+    model : Model, str or Path, optional
+        A model, its name or its path; chosen by what the case is if left out.
+    tools : Tools, optional
+        Brain extractor and registration; deepbet and SimpleITK if left out.
+
+    Raises
+    ------
+    TumorSegError
+        If a package that it needs is not installed, or the brain cannot be found.
+    """
+    plan = plan_run(case, model)
+    if plan.warnings:
+        raise TumorSegError(plan.warnings[0])
+    steps = plan.scan(tools)
+    while True:
+        try:
+            next(steps)
+        except StopIteration as end:
+            result: Scan = end.value
+            return result
+
+
+def _as_found(case: Case, reference: str | None) -> Scan:
+    """Return the images with the reference first, each on its own grid."""
+    base = case.reference(reference)
+    return Scan(case.name, (base, *(image for image in case.images if image is not base)))
+
+
+def _brain_can_be_found(case: Case, reference: str | None, analysis: ScanAnalysis) -> bool:
+    what = needs(case, reference, stripped=analysis.stripped)
+    return what.brain and not missing_packages(what)
+
+
+def _model(
+    model: Model | str | Path | None, found: Scan, analysis: ScanAnalysis, brain_is_known: bool
+) -> Model:
+    if model is None:
+        return choose_model(found, analysis, prepared=brain_is_known)
+    return model if isinstance(model, Model) else get_model(model)

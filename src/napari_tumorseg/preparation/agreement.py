@@ -1,0 +1,100 @@
+"""Agreement of two images of a head, taken without the tool that registered them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from napari_tumorseg.geometry import Affine, Array, Grid, bounding_box
+from napari_tumorseg.io.resample import onto
+from napari_tumorseg.preparation.protocols import Head
+
+_BINS = 32
+_STEP_MM = 2.0
+
+
+@dataclass(frozen=True)
+class HeadAgreement:
+    """Similarity of two images within the brain, and overlap of their brains.
+
+    Attributes
+    ----------
+    similarity : float
+        Normalised mutual information (Studholme et al. 1999), 1 for independent images, 2 for equal ones.
+    overlap : float or None
+        Dice of the brains where the moving image reaches; None where one of them is not known.
+    coverage : float
+        Share of the fixed image's brain that the moving image reaches.
+    """
+
+    similarity: float
+    overlap: float | None
+    coverage: float = 1.0
+
+    def to_dict(self) -> dict[str, float | None]:
+        """Return the figures, rounded, for JSON."""
+        overlap = None if self.overlap is None else round(self.overlap, 4)
+        similarity, coverage = round(self.similarity, 4), round(self.coverage, 4)
+        return {"similarity": similarity, "brain_overlap": overlap, "coverage": coverage}
+
+
+def agreement(fixed: Head, moving: Head, motion: Affine) -> HeadAgreement:
+    """Compare two images as they lie after a motion.
+
+    Parameters
+    ----------
+    fixed, moving : Head
+        The images on their own grids.
+    motion : (4, 4) array
+        From RAS mm of the moving image to RAS mm of the fixed one.
+    """
+    grid = fixed.image.grid
+    step = tuple(slice(None, None, max(1, round(_STEP_MM / s))) for s in grid.spacing)
+    target = _thinned(grid, step)
+    source = replace(moving.image.grid, affine=motion @ moving.image.grid.affine)
+    covered = onto(_ones(moving.image.grid), source, target) > 0.5
+    inside = fixed.tissue[step]
+    seen = inside & covered
+    moved = onto(moving.values, source, target)
+    overlap = None
+    if fixed.brain is not None and moving.brain is not None:
+        overlap = _dice(seen, covered & (onto(moving.brain.astype(np.float32), source, target) > 0.5))
+    similarity = normalised_mutual_information(fixed.values[step][seen], moved[seen])
+    coverage = int(np.count_nonzero(seen)) / max(int(np.count_nonzero(inside)), 1)
+    return HeadAgreement(similarity, overlap, coverage)
+
+
+def _ones(grid: Grid) -> Array:
+    """Return ones on a grid, zero in its first voxel, which tells what lies outside."""
+    found = np.ones(grid.shape, dtype=np.float32)
+    found.flat[0] = 0
+    return found
+
+
+def _thinned(grid: Grid, step: tuple[slice, ...]) -> Grid:
+    """Return the grid of every so many voxels of another one."""
+    affine = grid.affine.copy()
+    affine[:3, :3] *= [s.step for s in step]
+    shape = tuple(len(range(0, n, s.step)) for n, s in zip(grid.shape, step, strict=True))
+    return Grid((shape[0], shape[1], shape[2]), affine)
+
+
+def normalised_mutual_information(one: Array, other: Array) -> float:
+    """Return (H(A) + H(B)) / H(A, B) of two sets of intensities between 0 and 1."""
+    joint, *_ = np.histogram2d(one, other, bins=_BINS, range=((0, 1), (0, 1)))
+    both = _entropy(joint)
+    return (_entropy(joint.sum(axis=0)) + _entropy(joint.sum(axis=1))) / both if both else 1.0
+
+
+def _entropy(counts: Array) -> float:
+    shares = counts[counts > 0] / max(counts.sum(), 1)
+    return float(-(shares * np.log(shares)).sum())
+
+
+def _dice(one: Array, other: Array) -> float:
+    box = bounding_box(one | other)
+    if box is None:
+        return 0.0
+    both = np.count_nonzero(one[box] & other[box])
+    return float(2 * both / (np.count_nonzero(one[box]) + np.count_nonzero(other[box])))
