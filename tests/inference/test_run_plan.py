@@ -59,6 +59,16 @@ def test_a_native_case_gets_the_model_that_tells_more_and_its_preparation() -> N
     assert plan.warnings == ()
 
 
+def test_sequences_on_one_grid_get_the_model_for_heads_with_skull() -> None:
+    """It does better there, as measured."""
+    plan = plan_run(case_of(head(Role.FLAIR, grid_of()), head(Role.T1C, grid_of())))
+    assert plan.model.name == "lgg-flair"
+    assert plan.needs is None
+    asked = plan_run(case_of(head(Role.FLAIR, grid_of()), head(Role.T1C, grid_of())), "brats-regions")
+    assert asked.needs is not None
+    assert asked.needs.words() == "brain extraction"
+
+
 def test_preparation_can_be_left_out() -> None:
     plan = plan_run(native(), prepare=False)
     assert plan.model.name == "lgg-flair"
