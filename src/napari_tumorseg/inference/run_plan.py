@@ -180,7 +180,7 @@ def _is_worth_preparing(case: Case, reference: str | None, analysis: ScanAnalysi
     """Return whether models for brain-extracted scans are to be chosen from, too.
 
     They are where sequences lie on grids of their own. On one grid with skull, a model for scans with skull
-    did better (benchmarks/native.py: whole-tumour Dice of six LGG patients 0.88 against 0.81, although the
+    did better (benchmarks/native.py: whole-tumour Dice of six LGG patients 0.85 against 0.77, although the
     other model had seen them); on the native FG-6692 it did worse (0.78 against 0.88).
     """
     what = needs(case, reference, stripped=analysis.stripped)
