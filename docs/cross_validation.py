@@ -14,7 +14,10 @@ import csv
 import statistics
 from pathlib import Path
 
-KEPT = ("case", "region", "dice_3d", "sensitivity_3d", "precision_3d", "hd95_mm", "volume_error_percent")
+KEPT = (
+    *("case", "region", "dice_3d", "sensitivity_3d", "precision_3d", "hd95_mm", "volume_error_percent"),
+    *("voxels", "reference_voxels", "volume_error_ml", "doubt"),
+)
 
 
 def main() -> None:

@@ -49,8 +49,9 @@ def test_an_evaluation_becomes_intervals(model: Model, data: Path, tmp_path: Pat
 
 
 def test_the_voxel_size_shows_in_the_error(tmp_path: Path) -> None:
-    (pair,) = read_pairs([table(tmp_path / "t.csv", "a,a,no,,region,WT,300,100,0.1,")])
-    assert pair == VolumePair("a", "WT", 300, 100, 0.5, None)
+    path = table(tmp_path / "t.csv", "a,a,no,,region,WT,300,100,0.1,")
+    (pair,) = read_pairs([path])
+    assert pair == VolumePair("a", "WT", 300, 100, 0.5, None, str(path))
     assert pair.residual(by_doubt=False) == pytest.approx(math.log(300 / 500))  # the floor is 200 voxels
 
 

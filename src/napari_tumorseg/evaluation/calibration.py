@@ -35,6 +35,8 @@ class VolumePair:
         Volume of a voxel, where it is known and makes a difference.
     doubt : float or None
         The model's doubt about the region.
+    fold : str
+        Fold that kept the patient apart: the table's own column, else the table's name.
     """
 
     patient: str
@@ -43,6 +45,7 @@ class VolumePair:
     reference: int
     voxel_mm3: float | None = None
     doubt: float | None = None
+    fold: str = ""
 
     def residual(self, by_doubt: bool) -> float:
         """Return the residual, over the doubt or not."""
@@ -168,4 +171,5 @@ def _pair(row: dict[str, str], path: Path) -> VolumePair:
     known = error == error and predicted != reference
     voxel = 1000 * error / (predicted - reference) if known else None
     patient = row.get("patient") or patient_of(row["case"])
-    return VolumePair(patient, row["region"], predicted, reference, voxel, doubt)
+    fold = row.get("fold") or str(path)
+    return VolumePair(patient, row["region"], predicted, reference, voxel, doubt, fold)
