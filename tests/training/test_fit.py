@@ -25,6 +25,7 @@ from napari_tumorseg.training.module import SegmentationModule
 from napari_tumorseg.training.recipe import Recipe
 from napari_tumorseg.training.split import DataSplit
 from tests.models.test_efficientnet_unet import published
+from tests.privacy.canaries import contents
 from tests.training.conftest import tiny
 
 QUIET = ComputeSettings(device="cpu", progress=False)
@@ -55,6 +56,9 @@ def test_learns_and_leaves_everything_behind(lgg: Path, tmp_path: Path) -> None:
     assert float(rows[0]["slices_per_s"]) > 0 and 0 <= float(rows[0]["waiting"]) <= 1
     for name in ("recipe.toml", "split.json", "run.json", "first_batches.png", "checkpoints/best.ckpt"):
         assert (run / name).is_file(), name
+    files = [path for path in run.rglob("*") if path.is_file()]
+    with_folder = [p.name for p in files if any(str(lgg.parent).encode() in text for text in contents(p))]
+    assert with_folder == ["run.json"]  # for `resume`
     split = json.loads((run / "split.json").read_text())
     assert [len(split[p]) for p in ("train", "validation", "test")] == [4, 2, 2]
     assert model.card.about.training.startswith("Epoch ") and " of 12 (step " in model.card.about.training

@@ -88,6 +88,7 @@ def _plan(case: Case, summary: dict[str, Any]) -> None:
             scan = case.scan()
             found = [*scan.warnings, *check(scan, plan.model.card, plan.analysis)]
             summary["warnings"] = [*found, *plan.warnings]
+        summary["warnings"] += [plan.analysis.privacy_warning] if plan.analysis.privacy_warning else []
         summary["plan"] = words
     except TumorSegError as error:
         summary["plan"] = "cannot be segmented as it is"

@@ -10,6 +10,8 @@ from napari_tumorseg.intensity import IntensityRange, looks_stripped
 from napari_tumorseg.models.card import Foreground
 from napari_tumorseg.scan import Scan
 
+_FACE = "the face may still be in this scan: deface it, or extract the brain, before sharing"
+
 
 class ScanAnalysis:
     """Intensity range, skull and brain of a scan, from its reference image.
@@ -39,6 +41,14 @@ class ScanAnalysis:
         if self._known_stripped is not None:
             return self._known_stripped
         return looks_stripped(self._scan.reference.data, self.intensity_range)
+
+    @property
+    def privacy_warning(self) -> str:
+        """Sentence on a head with its skull, which a face can be drawn from; empty for a brain or one slice.
+
+        Whether the face itself was removed is not looked for.
+        """
+        return "" if self.stripped or self._scan.grid.shape[0] < 2 else _FACE
 
     @cached_property
     def brain(self) -> Array | None:

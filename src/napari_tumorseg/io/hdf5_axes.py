@@ -16,6 +16,7 @@ from napari_tumorseg.geometry import Affine, Array, Grid
 from napari_tumorseg.io import hdf5_file as h5
 from napari_tumorseg.io.arrays import without_folder
 from napari_tumorseg.io.plausible_size import plausible
+from napari_tumorseg.io.roles import without_free_text
 
 _MAX_CHANNELS = 5
 _LETTERS = {"X": "L", "Y": "P", "Z": "S", "N": "S"}
@@ -159,7 +160,8 @@ def channel_names(group: h5.Group, name: str, count: int) -> tuple[str, ...]:
     """Return the names in a `channels` attribute if there are as many as channels, else none."""
     text = h5.text_attribute(group, name, "channels", "channel_names", "modalities") or ""
     names = [n.strip(" '\"[]()") for n in text.replace(";", ",").split(",")]
-    return tuple(names) if len(names) == count and len(set(names)) == count and all(names) else ()
+    is_complete = len(names) == count and len(set(names)) == count and all(names)
+    return without_free_text(names) if is_complete else ()
 
 
 def canonical(grid: Grid, values: Array) -> Array:

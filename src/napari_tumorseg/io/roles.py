@@ -87,6 +87,20 @@ def guess(name: str, masks: bool = True) -> RoleGuess:
     return _modality(words)
 
 
+def without_free_text(names: Sequence[str]) -> tuple[str, ...]:
+    """Return the names of channels that a header states, without words that say nothing of an image.
+
+    What a name tells beside the modality may be that of a patient, or a date, and names of images are written
+    into results. The order of words stays, and so does the role that they tell.
+    """
+    found = []
+    for number, name in enumerate(names):
+        words = words_of(name)
+        known = [word for word in words if word in w.VOCABULARY]
+        found.append(name if known == words else " ".join(known) or f"channel {number}")
+    return tuple(n if found.count(n) == 1 else f"{n} {i}" for i, n in enumerate(found))
+
+
 def is_bare_mask(name: str) -> bool:
     """Tell whether a name says that it is a mask, and nothing more: ``MASK``, ``seg_1``."""
     return all(word in w.MASKS or word.isdigit() for word in words_of(name))

@@ -24,6 +24,7 @@ from napari_tumorseg.geometry import Array
 from napari_tumorseg.io.arrays import as_numbers
 from napari_tumorseg.io.foreign import foreign_kind
 from napari_tumorseg.io.limits import check_array
+from napari_tumorseg.io.roles import without_free_text
 
 _MM = {
     "nm": 1e-6,
@@ -351,7 +352,8 @@ def _ome_channels(tif: Any, count: int) -> tuple[str, ...]:
     if pixels is None:
         return ()
     names = [c.get("Name", "") for c in pixels.iter() if c.tag.rpartition("}")[2] == "Channel"]
-    return tuple(names) if len(names) == count and all(names) and len(set(names)) == count else ()
+    is_complete = len(names) == count and all(names) and len(set(names)) == count
+    return without_free_text(names) if is_complete else ()
 
 
 def _ome_pixels(tif: Any) -> ElementTree.Element | None:

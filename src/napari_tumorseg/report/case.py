@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from napari_tumorseg.inference.scan_analysis import ScanAnalysis
 from napari_tumorseg.io.atomic import check_target, write_text
 from napari_tumorseg.measurement.agreement import Agreement
 from napari_tumorseg.measurement.change import ChangeOverTime
@@ -145,6 +146,8 @@ def _warnings(report: CaseReport) -> list[str]:
     provenance = report.seg.provenance.get("warnings", ())
     from_run = [provenance] if isinstance(provenance, str) else list(provenance)
     found = [*report.scan.warnings, *(str(w) for w in from_run)]
+    if privacy := ScanAnalysis(report.scan).privacy_warning:
+        found.append(privacy)
     if report.scan.grid.unit != "mm":
         found.append("the voxel size is unknown, so there are no volumes in mL and no lengths in mm")
     found += report.rano.notes if report.rano else ()

@@ -1,8 +1,13 @@
-"""Files of a mask and its scan, by which the journal of its edits is found again."""
+"""Files of a mask and its scan, by which the journal of its edits is found again.
+
+A journal holds no path, since folders can name patients: a file is told by a hash of its path.
+"""
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterable, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -24,7 +29,7 @@ def about(mask: TrackedMask, layers: Iterable[Layer]) -> dict[str, Any]:
         "case": origin.case if origin else mask.layer.name,
         "name": origin.name if origin else mask.layer.name,
         "files": files_of(mask.layer, layers),
-        "source": str(origin.source) if origin and origin.source else None,
+        "source": _hash(origin.source) if origin and origin.source else None,
         "named": mask.layer.metadata.get(CONVENTION_KEY),
         "scheme": mask.convention.name if mask.convention else None,
         "provenance": jsonable(dict(origin.provenance)) if origin else {},
@@ -34,7 +39,7 @@ def about(mask: TrackedMask, layers: Iterable[Layer]) -> dict[str, Any]:
 
 
 def files_of(mask: LabelsLayer, layers: Iterable[Layer]) -> list[str]:
-    """Return the mask's own file and those of its case; names of layers where nothing comes from a file."""
+    """Return hashes of the mask's file and those of its case; the name of the layer where there are none."""
     origin = origin_of(mask)
     layers = list(layers)
     beside = [layer for layer in layers if (o := origin_of(layer)) and origin and o.group == origin.group]
@@ -46,9 +51,19 @@ def files_of(mask: LabelsLayer, layers: Iterable[Layer]) -> list[str]:
 
 
 def file_of(layer: Layer) -> str:
-    """Return the file that a layer comes from, empty where it comes from none."""
+    """Return a hash of the path of the file that a layer comes from, empty where it comes from none."""
     source = source_of(layer)
-    return str(source.resolve()) if source else ""
+    return _hash(source) if source else ""
+
+
+def source_among(told: str | None, layers: Iterable[Layer]) -> Path | None:
+    """Return the file whose hash a journal tells, if an open layer comes from it."""
+    sources = (source for layer in layers if (source := source_of(layer)) is not None)
+    return next((source for source in sources if told and _hash(source) == told), None)
+
+
+def _hash(path: Path) -> str:
+    return hashlib.sha256(str(path.resolve()).encode()).hexdigest()
 
 
 def place_of(one: Unfinished, layers: Sequence[Layer]) -> Layer | None:
@@ -56,9 +71,15 @@ def place_of(one: Unfinished, layers: Sequence[Layer]) -> Layer | None:
     files = set(one.about.get("files") or ())
     name = f"layer {one.about.get('layer')}"
     for layer in layers:
-        if file_of(layer) in files or (name in files and f"layer {layer.name}" == name):
+        if _known_as(layer) & files or (name in files and f"layer {layer.name}" == name):
             return layer
     return None
+
+
+def _known_as(layer: Layer) -> set[str]:
+    """Return what journals may call the file of a layer; those of earlier versions hold its path."""
+    source = source_of(layer)
+    return {_hash(source), str(source.resolve())} if source else set()
 
 
 def _alike(one: Layer, other: Layer) -> bool:

@@ -24,7 +24,7 @@ from napari_tumorseg.scan import Segmentation
 from napari_tumorseg.session import Recovered, Unfinished, attached, discard, recover, unfinished
 from napari_tumorseg.session.maps import unpack_maps
 from napari_tumorseg.viewer.autosave.autosave import Autosave
-from napari_tumorseg.viewer.autosave.case_files import place_of
+from napari_tumorseg.viewer.autosave.case_files import place_of, source_among
 from napari_tumorseg.viewer.layers.axes import LayerAxes
 from napari_tumorseg.viewer.layers.edits import EDITS_KEY, Edits
 from napari_tumorseg.viewer.layers.from_layers import grid_of
@@ -150,7 +150,8 @@ class Recovery(QObject):
 
     def _show(self, one: Unfinished, read: tuple[Recovered, StoredProbabilities | InputError | None]) -> None:
         found, maps = read
-        layer = recovered_layer(found, self._place_of(one), one.path)
+        source = source_among(found.about.get("source"), self._viewer.layers)
+        layer = recovered_layer(found, self._place_of(one), one.path, source)
         if isinstance(maps, StoredProbabilities) and origin_of(layer) is not None:
             layer.metadata[PROBABILITIES_KEY] = maps
         self._viewer.add_layer(layer)
@@ -207,7 +208,7 @@ def actions(count: int) -> str:
     return "1 edit" if count == 1 else f"{count} edits"
 
 
-def recovered_layer(found: Recovered, place: Layer, journal: Path) -> LabelsLayer:
+def recovered_layer(found: Recovered, place: Layer, journal: Path, source: Path | None = None) -> LabelsLayer:
     """Return recovered labels as a layer of its own, which the journal still belongs to.
 
     Parameters
@@ -218,6 +219,8 @@ def recovered_layer(found: Recovered, place: Layer, journal: Path) -> LabelsLaye
         An open layer on the same grid.
     journal : Path
         It ends once another one holds these edits.
+    source : Path, optional
+        The file that the mask was read from, if it is open.
 
     Raises
     ------
@@ -231,7 +234,7 @@ def recovered_layer(found: Recovered, place: Layer, journal: Path) -> LabelsLaye
             f"{_times(grid.shape)}; open the scan that was corrected"
         )
     name = plain_name(found.about.get("layer", "mask")) + _RECOVERED
-    layer = _ours(found, place, name) or _plain(found, place, name)
+    layer = _ours(found, place, name, source) or _plain(found, place, name)
     if found.about.get("named"):
         layer.metadata[CONVENTION_KEY] = found.about["named"]
     at_first = {int(value): int(n) for value, n in found.about.get("at_first", {}).items()}
@@ -241,13 +244,12 @@ def recovered_layer(found: Recovered, place: Layer, journal: Path) -> LabelsLaye
     return layer
 
 
-def _ours(found: Recovered, place: Layer, name: str) -> LabelsLayer | None:
+def _ours(found: Recovered, place: Layer, name: str, source: Path | None) -> LabelsLayer | None:
     """Return a layer with convention, origin and provenance, None where they are not known."""
     about = found.about
     origin, convention = origin_of(place), about.get("scheme")
     if convention is None or (origin is None and about.get("fingerprint") is None):
         return None
-    source = Path(about["source"]) if about.get("source") else None
     mask = Segmentation(
         found.labels, grid_of(place), get_convention(convention), about["case"], source, about["provenance"]
     )

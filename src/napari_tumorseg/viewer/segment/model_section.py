@@ -94,6 +94,8 @@ class ModelSection(Container):  # type: ignore[type-arg]
                 noted = suitability_warnings(self._scan, model.card, self._analysis)
                 lines += [f"Note: {sentence}." for sentence in noted]
             self.chooser.tooltip = model.card.summary
+        if self._analysis is not None and (warning := self._analysis.privacy_warning):
+            lines.append(f"Privacy: {warning}.")
         self.note.value = "\n".join(lines)
         self.edited.emit()
 

@@ -1,0 +1,3 @@
+"""The command line for these tests."""
+
+from tests.cli.conftest import tumorseg  # noqa: F401 (a fixture)
