@@ -43,7 +43,7 @@ def test_journals_and_exports(open_panel, wait, tmp_path, make):
     seg = segmentation_of(layer, list(viewer.layers))
     for ending in (".nii.gz", ".tif", ".h5"):
         save_mask(seg, out / f"saved{ending.replace('.', '_')}{ending}")
-    write_case(out / "case", ExportContent(seg, panel.segment.scan()))
+    write_case(out / "case", ExportContent(seg, panel.active_mask.scan()))
     viewer.screenshot(str(out / "canvas.png"), canvas_only=True, flash=False)
     assert len(list((out / "case").iterdir())) == 7
     assert not leaks(out)
