@@ -12,6 +12,7 @@ import re
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator, Mapping
+from importlib.util import find_spec
 from pathlib import Path
 
 import h5py
@@ -293,8 +294,37 @@ def bids(folder: Path) -> Path:
     return root
 
 
+_BY_KIND = {
+    "PN": NAME, "LO": _SHORT, "SH": _SHORT, "LT": _TEXT, "ST": _TEXT, "UT": _TEXT, "UC": _TEXT, "AE": _SHORT,
+    "DA": DATE, "DT": f"{DATE}010203", "UI": UID, "UR": f"file:///{FOLDER}/{NUMBER}",
+}  # fmt: skip
+_NEEDED = ("SOPClassUID", "SOPInstanceUID", "SeriesInstanceUID", "SeriesDescription")
+
+
+def _dicom_elements() -> dict[str, str]:
+    """Return every element of the standard that can hold text, a date or a UID, but those for pixels."""
+    from pydicom.datadict import DicomDictionary
+
+    groups = (0x0008, 0x0010, 0x0018, 0x0020, 0x0028, 0x0032, 0x0038, 0x0040)
+    entries = ((tag >> 16, kind, keyword) for tag, (kind, _, _, _, keyword) in DicomDictionary.items())
+    return {
+        keyword: _BY_KIND[kind]
+        for group, kind, keyword in entries
+        if group in groups and kind in _BY_KIND and keyword and keyword not in _NEEDED
+    }
+
+
+def dicom(folder: Path) -> Path:
+    from tests.dicom_files import write_series
+
+    case = folder / "P-16"
+    array = head().transpose(2, 1, 0).astype(np.int16)
+    write_series(case, array, affine_of(("L", "P", "S")), 5, f"t2 flair {NAME} {DATE}", **_dicom_elements())
+    return case
+
+
 CASES: tuple[Callable[[Path], Path], ...] = (
     nifti, nifti2, analyze, freesurfer, nrrd, metaimage, hdf5, hdf5_channels, matlab, tiff, imagej, ome, lgg,
-    png, jpeg, bids,
+    png, jpeg, bids, *((dicom,) if find_spec("pydicom") else ()),
 )  # fmt: skip
 """Functions that write a case, with canaries in every field of text of its format, below a folder."""

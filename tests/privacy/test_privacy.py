@@ -25,7 +25,7 @@ from tests.privacy.canaries import CASES, FOLDER, search
 
 Make = Callable[[Path], Path]
 
-EVERY_OUTPUT = ("nifti", "hdf5", "ome", "lgg", "bids")
+EVERY_OUTPUT = ("nifti", "hdf5", "ome", "lgg", "dicom")
 """Cases of which every kind of output is made; of the others, the usual one."""
 
 
