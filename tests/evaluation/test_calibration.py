@@ -39,6 +39,7 @@ def test_an_evaluation_becomes_intervals(model: Model, data: Path, tmp_path: Pat
     made = calibrate(model, [tmp_path / "test"], source="four patients")
     (found,) = made.card.intervals
     assert (found.region, found.score, found.source) == ("WT", "log-ratio-by-doubt", "four patients")
+    assert found.sha256 == model.card.sha256
     wanted = [math.log((size + 100) / 244) / 0.1 for size in (144, 144, 0, int(twice.sum()))]
     assert found.residuals == pytest.approx(wanted, abs=1e-4)
     assert ModelCard.from_toml(model.weights.with_suffix(".toml")) == made.card

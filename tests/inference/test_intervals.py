@@ -12,7 +12,7 @@ import pytest
 from napari_tumorseg.inference import PostSettings, Settings, segment
 from napari_tumorseg.inference.doubt import LEAST, DoubtCounter
 from napari_tumorseg.measurement import measure
-from napari_tumorseg.models import Model
+from napari_tumorseg.models import Model, ModelCard
 from napari_tumorseg.models.card import Output
 from tests.builders import card_of, head, make_scan, save_model, threshold_net
 
@@ -97,6 +97,15 @@ def test_a_table_holds_for_the_modalities_that_it_names(tmp_path: Path) -> None:
     assert ends == pytest.approx([244 * math.exp(0.1) - 100, 244 * math.exp(0.2) - 100])
     model = save_model(tmp_path, net, card.model_copy(update={"intervals": card.intervals[:1]}))
     assert segment(make_scan({"flair": data}), model).provenance["intervals"] == {}
+
+
+@pytest.mark.parametrize(("sha256", "there"), [("", True), ("own", True), ("ab" * 32, False)])
+def test_a_table_holds_for_the_weights_that_it_names(tmp_path: Path, sha256: str, there: bool) -> None:
+    model = model_of(tmp_path)
+    table = {**TABLE, "sha256": model.card.sha256 if sha256 == "own" else sha256}
+    model = Model(ModelCard.model_validate({**model.card.model_dump(), "intervals": [table]}), model.weights)
+    seg = segment(make_scan({"flair": head()}), model)
+    assert bool(seg.provenance["intervals"]) is there
 
 
 def test_doubts_by_hand() -> None:

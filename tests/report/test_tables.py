@@ -57,7 +57,7 @@ def with_intervals(spacing=(1.0, 1.0, 1.0), high=9000.0):
     labels = np.zeros((6, 40, 50), np.uint8)
     labels[1:5, 5:35, 5:35] = 2
     labels[1:5, 5:35, 10:15] = 4
-    ends = {"WT": (3600, 3000.0, 4200.0, 0.9), "ET": (600, 100.0, high, 8 / 9)}
+    ends = {"WT": (3600, 3000.0, 4200.0, 0.9), "ET": (600, 300.0, high, 8 / 9)}
     known = {
         name: {"voxels": voxels, "low": low, "high": top, "coverage": coverage, "patients": 11}
         for name, (voxels, low, top, coverage) in ends.items()
@@ -73,7 +73,7 @@ def test_csv_of_intervals():
     columns = ("coverage", "low_ml", "high_ml", "low_voxels", "high_voxels", "patients", "wide")
     cells = {name: tuple(row[f"interval_{c}"] for c in columns) for name, row in table.items()}
     assert cells["WT"] == ("0.9", "3.0", "4.2", "3000", "4200", "11", "no")
-    assert cells["ET"] == ("0.889", "0.1", "9.0", "100", "9000", "11", "yes")
+    assert cells["ET"] == ("0.889", "0.3", "9.0", "300", "9000", "11", "yes")
     assert cells["TC"] == cells["ED"] == ("",) * 7
     unknown = {row["name"]: row for row in rows(to_csv(with_intervals(None)))}["WT"]
     assert (unknown["interval_low_ml"], unknown["interval_low_voxels"]) == ("", "3000")
@@ -83,7 +83,7 @@ def test_the_table_and_the_sentence_have_intervals():
     m = with_intervals()
     text = shown(to_rich(m))
     assert "interval (mL)" in text and "90\N{NO-BREAK SPACE}%: 3.00 to 4.20" in text
-    assert "88\N{NO-BREAK SPACE}%: 0.100 to 9.00" in text  # 8 / 9: never rounded up
+    assert "88\N{NO-BREAK SPACE}%: 0.300 to 9.00" in text  # 8 / 9: never rounded up
     assert "Wide interval of ET: check this case." in text
     assert summary(m).startswith("tumour found: WT 3.60 mL (90\N{NO-BREAK SPACE}%: 3.00 to 4.20) (longest")
     assert "wide" not in shown(to_rich(with_intervals(high=700.0))).lower()

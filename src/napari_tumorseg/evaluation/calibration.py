@@ -13,6 +13,7 @@ from napari_tumorseg.io.dataset import patient_of
 from napari_tumorseg.measurement.intervals import FLOOR_MM3, floor_voxels, residual
 from napari_tumorseg.models.card import Intervals
 from napari_tumorseg.models.store import Model, get_model
+from napari_tumorseg.regions import REGION_NAMES
 from napari_tumorseg.scan import Role
 
 TABLE = "cases.csv"
@@ -100,7 +101,8 @@ def intervals_of(
         raise InputError("the evaluations do not state the model's doubt; evaluate again with this version")
     chosen = stated if by_doubt is None else by_doubt
     tables = []
-    for region in dict.fromkeys(pair.region for pair in found):
+    there = {pair.region for pair in found}
+    for region in (name for name in REGION_NAMES if name in there):
         largest: dict[str, float] = {}
         for pair in (pair for pair in found if pair.region == region):
             value = pair.residual(chosen)
@@ -121,7 +123,10 @@ def calibrate(model: Model, tables: Sequence[Path], source: str = "", roles: Seq
     OutputError
         If the card cannot be written.
     """
-    made = intervals_of(read_pairs(tables), source, roles)
+    made = [
+        one.model_copy(update={"sha256": model.card.sha256})
+        for one in intervals_of(read_pairs(tables), source, roles)
+    ]
     kept = tuple(one for one in model.card.intervals if one.roles != tuple(roles))
     card = model.card.model_copy(update={"intervals": (*kept, *made)})
     path = model.weights.with_suffix(".toml")

@@ -57,7 +57,7 @@ def tables_for(
 
     None if the run is not as the card has it: other threshold, post-processing or flip, only some slices, or
     a scan with a skull for a model of scans without one, or the other way round. A table applies to the
-    modalities that it names.
+    modalities and the weights that it names.
     """
     usual = (
         settings.threshold in (None, card.output.threshold)
@@ -68,7 +68,11 @@ def tables_for(
     if not card.intervals or not usual or not _skull_fits(card, scan, analysis):
         return ()
     there = set(scan.roles) & set(card.input.roles)
-    return tuple(table for table in card.intervals if set(table.roles or card.input.roles) == there)
+    return tuple(
+        table
+        for table in card.intervals
+        if set(table.roles or card.input.roles) == there and table.sha256 in ("", card.sha256)
+    )
 
 
 def _skull_fits(card: ModelCard, scan: Scan, analysis: ScanAnalysis) -> bool:

@@ -28,8 +28,8 @@ COVERAGE = 0.9
 LEAST_COVERAGE = 0.8
 """An interval of a lower coverage is not given; four patients attain 0.8."""
 
-WIDE = 1.0
-"""An interval whose ends are further apart than this times the volume is wide."""
+WIDE = 4.0
+"""An interval whose upper end is more than this times the lower is wide: a factor of two either way."""
 
 
 @dataclass(frozen=True)
@@ -133,7 +133,7 @@ class VolumeInterval:
     @property
     def is_wide(self) -> bool:
         """True if the ends are so far apart that somebody should look at the case."""
-        return self.high - self.low > WIDE * self.voxels
+        return self.high > WIDE * self.low
 
     @classmethod
     def from_dict(cls, content: object) -> Self | None:

@@ -218,6 +218,7 @@ class Intervals(TomlTable):
     floor_mm3: Positive = 100.0
     roles: tuple[Role, ...] = Field((), description="modalities that the patients had; the input's if empty")
     source: str = ""
+    sha256: str = Field("", description="of the weights that it was made for; it holds for no others")
     residuals: tuple[float, ...] = Field((), max_length=MAX_RESIDUALS)
 
 
