@@ -14,13 +14,16 @@ from typing import TYPE_CHECKING, Any
 from napari_tumorseg._version import __version__
 
 if TYPE_CHECKING:
+    from napari_tumorseg.cohorts import CohortSettings, cohort
     from napari_tumorseg.inference import Settings, segment
     from napari_tumorseg.io import open_case, read, read_mask, write_bids, write_mask
     from napari_tumorseg.measurement import measure
     from napari_tumorseg.models import get_model, list_models
 
 _HOME = {
+    "CohortSettings": "cohorts",
     "Settings": "inference",
+    "cohort": "cohorts",
     "get_model": "models",
     "list_models": "models",
     "measure": "measurement",
@@ -33,8 +36,10 @@ _HOME = {
 }
 
 __all__ = [
+    "CohortSettings",
     "Settings",
     "__version__",
+    "cohort",
     "get_model",
     "list_models",
     "measure",

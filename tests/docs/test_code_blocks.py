@@ -39,12 +39,14 @@ COMMANDS = [
 
 @pytest.fixture
 def workplace(tmp_path, monkeypatch) -> Path:
-    """A folder in which the sample case has the name that the documentation uses."""
+    """A folder in which the sample case, alone and in a study, has the name that the documentation uses."""
     source = sample_path("brats")
     target = tmp_path / CASE
     target.mkdir()
     for file in source.iterdir():
         shutil.copy(file, target / file.name.replace(source.name, CASE))
+    (tmp_path / "study").mkdir()
+    (tmp_path / "study" / CASE).symlink_to(target)
     monkeypatch.chdir(tmp_path)
     return tmp_path
 

@@ -9,6 +9,7 @@ import typer
 
 from napari_tumorseg.cli import (
     calibrate,
+    cohort,
     demo,
     ensemble,
     evaluate,
@@ -38,6 +39,7 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 app.command("segment", cls=CommandWithSteps)(segment.segment)
+app.command("cohort", cls=CommandWithSteps)(cohort.cohort)
 app.command("info")(info.info)
 app.command("measure")(measure.measure)
 app.command("evaluate")(evaluate.evaluate)

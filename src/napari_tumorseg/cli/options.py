@@ -161,6 +161,40 @@ LabelsOut = Annotated[
     ),
 ]
 
+# ---------------------------------------------------------------- cohort
+
+CohortData = Annotated[
+    list[Path] | None,
+    typer.Argument(
+        help="Files and folders of cases, in any layout; with --collect, output folders of parts.",
+        show_default=False,
+    ),
+]
+CohortOutput = Annotated[
+    Path,
+    typer.Option(
+        "--output",
+        "-o",
+        help="Folder for masks, records and tables, outside of the data.",
+        show_default=False,
+    ),
+]
+Jobs = Annotated[
+    int, typer.Option("--jobs", "-j", min=1, help="Processes that share the cases and the threads.")
+]
+CohortPart = Annotated[
+    str | None,
+    typer.Option("--part", help="Do only this part of the cases, such as 2/8, the second of eight."),
+]
+Collect = Annotated[bool, typer.Option("--collect", help="Put parts together: write their table to OUTPUT.")]
+RetryFailed = Annotated[
+    bool, typer.Option("--retry-failed", help="Run cases again that failed and have not changed.")
+]
+DryRun = Annotated[
+    bool,
+    typer.Option("--dry-run", help="List the cases, what would be done with each, and what refused."),
+]
+
 # ---------------------------------------------------------------- measure
 
 Mask = Annotated[Path, typer.Argument(help="Mask file.")]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -21,8 +22,10 @@ from napari_tumorseg.cli.parse import (
     parse_slices,
     parse_spacing,
 )
+from napari_tumorseg.cli.wording import worded
 
 if TYPE_CHECKING:
+    from napari_tumorseg.errors import ChoiceNeededError
     from napari_tumorseg.inference import RunPlan, ScanAnalysis, Settings
     from napari_tumorseg.io import Case
     from napari_tumorseg.measurement import Measurements
@@ -67,7 +70,7 @@ def segment(
     from napari_tumorseg.regions import check_conversion
 
     wanted = get_convention(labels_out) if labels_out else None
-    opened = _case(paths, case, roles)
+    opened = _case(paths, case, roles, output)
     plan = plan_run(opened, model, reference, same_voxels, not no_prepare)
     targets, files = _targets(plan.found, output, _layout(lgg, bids), picture, csv)
     convention = get_convention(plan.model.card.output.scheme)
@@ -100,15 +103,29 @@ def _layout(lgg: bool, bids: bool) -> str:
     return "lgg" if lgg else "bids" if bids else "file"
 
 
-def _case(paths: list[Path], name: str | None, roles: list[str] | None) -> Case:
+def _case(paths: list[Path], name: str | None, roles: list[str] | None, output: Path) -> Case:
     """Open a case with the given roles of its images."""
+    from napari_tumorseg.errors import ChoiceNeededError
     from napari_tumorseg.io import open_case
 
     if name is not None and len(paths) > 1:
         raise typer.BadParameter("--case names one case of a folder; several paths are the files of one case")
-    found = open_case(paths, name)
+    try:
+        found = open_case(paths, name)
+    except ChoiceNeededError as error:
+        raise _or_all_of_them(error, paths, output) from error
     named = named_roles(parse_roles(roles), found)
     return found.with_roles(named) if named else found
+
+
+def _or_all_of_them(error: ChoiceNeededError, paths: list[Path], output: Path) -> ChoiceNeededError:
+    """Return an error about several cases with the command that segments them all."""
+    from napari_tumorseg.errors import ChoiceNeededError, Remedy
+
+    if error.remedy is not Remedy.CHOOSE_CASE:
+        return error
+    command = shlex.join(["tumorseg", "cohort", *map(str, paths), "-o", str(output)])
+    return ChoiceNeededError(f"{worded(error)}, or segment them all with: {command}", error.options)
 
 
 def _scan(plan: RunPlan, spacing: str | None, device: str, quiet: bool) -> Scan:

@@ -1,0 +1,78 @@
+"""Input files of a case: their SHA-256, and a signature by which unchanged ones are known without reading."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
+from pathlib import Path
+
+from napari_tumorseg.io.dataset import CaseRef
+from napari_tumorseg.io.output_set import sha256
+
+_MOST_FILES = 20_000
+"""Files of a case's folder that are looked at."""
+
+
+def root_of(ref: CaseRef) -> Path:
+    """Return the folder that paths of input files are told from."""
+    return ref.path if ref.path.is_dir() else ref.path.parent
+
+
+def hashes(ref: CaseRef, files: Iterable[Path]) -> dict[str, str]:
+    """Return the SHA-256 of input files by their path below the data."""
+    root = root_of(ref)
+    return {_below(path, root): sha256(path) for path in sorted(set(files))}
+
+
+def signature(ref: CaseRef, files: Iterable[str] = ()) -> str:
+    """Return a digest of names, sizes and times of a case's files.
+
+    Parameters
+    ----------
+    ref : CaseRef
+        The case.
+    files : iterable of str
+        Its input files, as `hashes` names them. The names of all files beside them count, too: another
+        sequence may have come. Without any, all files of the case's folder count.
+    """
+    root = root_of(ref)
+    known = [root / name for name in files] or list(_files_of(ref))
+    found = hashlib.sha256()
+    for path in sorted(known):
+        found.update(f"{_below(path, root)} {_state(path)}\n".encode())
+    for folder in sorted({path.parent for path in known}):
+        found.update("\n".join(_names(folder)).encode())
+    return found.hexdigest()
+
+
+def _files_of(ref: CaseRef) -> Iterator[Path]:
+    place = ref.path / ref.case if ref.path.is_dir() else ref.path
+    if place.is_file():
+        yield place
+        return
+    count = 0
+    for folder, _, names in os.walk(place if place.is_dir() else ref.path):
+        for name in sorted(names):
+            yield Path(folder, name)
+            count += 1
+            if count == _MOST_FILES:
+                return
+
+
+def _below(path: Path, root: Path) -> str:
+    return Path(os.path.relpath(path, root)).as_posix()
+
+
+def _state(path: Path) -> str:
+    with suppress(OSError):
+        found = path.stat()
+        return f"{found.st_size} {found.st_mtime_ns}"
+    return "gone"
+
+
+def _names(folder: Path) -> list[str]:
+    with suppress(OSError):
+        return sorted(entry.name for entry in os.scandir(folder) if not entry.name.startswith("."))
+    return []

@@ -1,0 +1,101 @@
+"""Files about a whole cohort: tables, data dictionary and manifest."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from napari_tumorseg._version import __version__
+from napari_tumorseg.cohorts.planning import CohortPlan
+from napari_tumorseg.cohorts.record import Record, record_path
+from napari_tumorseg.cohorts.settings import Part
+from napari_tumorseg.cohorts.table import dictionary, to_parquet, to_text
+from napari_tumorseg.io.atomic import atomic_path, write_text
+from napari_tumorseg.io.output_set import output_set
+from napari_tumorseg.notice import RESEARCH_USE
+
+TABLE = "cohort.csv"
+MANIFEST = "cohort_manifest.json"
+_PARTS = "cohort_manifest_part_*.json"
+
+
+def write_outputs(planned: CohortPlan, began: str) -> None:
+    """Write the tables and the manifest of a plan; of a part the manifest alone."""
+    names = [task.name for task in planned.tasks]
+    found = [Record.read(record_path(planned.output, name)) for name in names]
+    records = [record for record in found if record is not None]
+    facts = {
+        "settings": {"model": planned.settings.model, **planned.settings.to_dict()},
+        "digest": planned.digest,
+        "began": began,
+        "part": f"{planned.part.number}/{planned.part.total}",
+        "planned": list(planned.names),
+    }
+    if planned.part.total > 1:
+        write_manifest(planned.output / _part_name(planned.part), records, facts)
+    else:
+        write_tables(planned.output, records, facts)
+
+
+def write_tables(output: Path, records: Sequence[Record], facts: dict[str, Any]) -> None:
+    """Write CSV, TSV, Parquet if pyarrow is there, the data dictionary, and the manifest, as one set."""
+    parquet = to_parquet(records)
+    with output_set():
+        write_text(output / TABLE, to_text(records), overwrite=True)
+        write_text(output / "cohort.tsv", to_text(records, "\t"), overwrite=True)
+        write_text(output / "cohort_columns.json", dictionary(), overwrite=True)
+        if parquet is not None:
+            with atomic_path(output / "cohort.parquet", overwrite=True) as temporary:
+                temporary.write_bytes(parquet)
+        write_manifest(output / MANIFEST, records, facts)
+
+
+def write_manifest(path: Path, records: Sequence[Record], facts: dict[str, Any]) -> None:
+    """Write versions, hashes, machine and times."""
+    content = {
+        "format": 1,
+        "purpose": RESEARCH_USE,
+        "program": {"napari-tumorseg": __version__},
+        "machine": machine(),
+        **facts,
+        "done": sum(record.state == "done" for record in records),
+        "failed": sum(record.state == "failed" for record in records),
+        "cases": {record.case: _about(record) for record in sorted(records, key=lambda one: one.case)},
+    }
+    write_text(path, json.dumps(content, indent=1, ensure_ascii=False) + "\n", overwrite=True)
+
+
+def _about(record: Record) -> dict[str, Any]:
+    facts = {"state": record.state, "settings": record.settings, "inputs": dict(record.inputs)}
+    times = {"seconds": record.seconds, "finished": record.finished}
+    return {**facts, "model": dict(record.model), "versions": dict(record.versions), **times}
+
+
+def machine() -> dict[str, Any]:
+    """Return what kind of machine this is; not its name, which can tell whose it is."""
+    return {
+        "system": platform.system(),
+        "release": platform.release(),
+        "processor": platform.machine(),
+        "cores": os.cpu_count(),
+        "python": platform.python_version(),
+    }
+
+
+def _part_name(part: Part) -> str:
+    return _PARTS.replace("*", f"{part.number}_of_{part.total}")
+
+
+def part_manifests(output: Path) -> list[dict[str, Any]]:
+    """Return the manifests of parts that lie in a folder."""
+    found = []
+    for path in sorted(output.glob(_PARTS)):
+        try:
+            found.append(json.loads(path.read_text(encoding="utf-8")))
+        except (OSError, ValueError):
+            continue
+    return [content for content in found if isinstance(content, dict)]

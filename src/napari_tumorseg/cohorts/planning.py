@@ -1,0 +1,193 @@
+"""Plan of a cohort: its cases, and for each what is to be done, by records, files and settings."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+
+from napari_tumorseg.cohorts.fingerprint import signature
+from napari_tumorseg.cohorts.record import Record, mask_path, record_path
+from napari_tumorseg.cohorts.settings import CohortSettings, Part
+from napari_tumorseg.errors import InputError, OutputError
+from napari_tumorseg.io.case import file_name
+from napari_tumorseg.io.dataset import CaseRef, DataSet
+from napari_tumorseg.io.formats import side_file
+from napari_tumorseg.io.side_files import read_side_file, set_problems
+
+
+class TaskState(StrEnum):
+    """State of a case before a run."""
+
+    NEW = "new"
+    CHANGED = "changed"
+    """Its files, its result, the model or the settings are not those of its record."""
+    FAILED = "failed"
+    """It failed, and nothing has changed since."""
+    DONE = "done"
+    CORRECTED = "corrected"
+    """Its mask was corrected by hand and is not made again."""
+
+
+@dataclass(frozen=True)
+class Task:
+    """A case and what is to be done about it.
+
+    Attributes
+    ----------
+    ref : CaseRef
+        The case.
+    state : TaskState
+        Whether there is a result that holds.
+    record : Record or None
+        Of an earlier run.
+    """
+
+    ref: CaseRef
+    state: TaskState
+    record: Record | None = None
+
+    @property
+    def name(self) -> str:
+        """Name of the case."""
+        return self.ref.name
+
+
+@dataclass(frozen=True)
+class CohortPlan:
+    """Cases of a cohort, or of one part of it, in the order of their names.
+
+    Attributes
+    ----------
+    tasks : tuple of Task
+        Cases of the part.
+    output : Path
+        Folder of masks, records and tables.
+    settings : CohortSettings
+        Settings.
+    digest : str
+        SHA-256 of settings and models.
+    part : Part
+        Part of the cohort.
+    names : tuple of str
+        All cases, those of other parts among them.
+    """
+
+    tasks: tuple[Task, ...]
+    output: Path
+    settings: CohortSettings
+    digest: str
+    part: Part
+    names: tuple[str, ...]
+
+    def todo(self, retry_failed: bool = False) -> list[Task]:
+        """Return the tasks that a run would do."""
+        wanted = {TaskState.NEW, TaskState.CHANGED} | ({TaskState.FAILED} if retry_failed else set())
+        return [task for task in self.tasks if task.state in wanted]
+
+    def counts(self) -> Mapping[TaskState, int]:
+        """Return the number of cases in each state."""
+        return Counter(task.state for task in self.tasks)
+
+
+def plan(
+    data: Path | str | Sequence[Path | str],
+    output: Path | str,
+    settings: CohortSettings | None = None,
+    *,
+    part: Part | None = None,
+) -> CohortPlan:
+    """Find the cases and compare them with the records of earlier runs; no image is read.
+
+    Parameters
+    ----------
+    data : path or sequence of paths
+        Files or folders of cases, of any layout that can be read.
+    output : path
+        Folder of masks, records and tables; it need not exist.
+    settings : CohortSettings, optional
+        Settings.
+    part : Part, optional
+        Part of the cases; all of them if left out.
+
+    Raises
+    ------
+    InputError
+        If there is no case, or two would have one file name.
+    OutputError
+        If the output folder lies in the data or cannot be used.
+    ModelError
+        If the model cannot be used.
+    """
+    paths = [Path(p) for p in ([data] if isinstance(data, Path | str) else data)]
+    output, settings, part = Path(output), settings or CohortSettings(), part or Part()
+    _check_output(output, paths)
+    cases = sorted(DataSet.find(paths).cases, key=lambda case: case.name)
+    _check_names(cases)
+    digest = settings.digest()
+    mine = cases[part.number - 1 :: part.total]
+    tasks = tuple(_task(ref, output, digest) for ref in mine)
+    return CohortPlan(tasks, output, settings, digest, part, tuple(case.name for case in cases))
+
+
+def _check_output(output: Path, data: Sequence[Path]) -> None:
+    if output.exists() and not output.is_dir():
+        raise OutputError(f"{output} is a file; choose a folder for the results")
+    for path in data:
+        if path.is_dir() and output.resolve().is_relative_to(path.resolve()):
+            raise OutputError(
+                f"the output folder {output} lies in {path}, where its masks would be taken for data; choose "
+                "a folder beside it"
+            )
+
+
+def _check_names(cases: Sequence[CaseRef]) -> None:
+    seen: dict[str, CaseRef] = {}
+    for case in cases:
+        other = seen.setdefault(file_name(case.name).lower(), case)
+        if other is not case:
+            raise InputError(f"{other.name} and {case.name} would have one file name; rename one")
+
+
+def _task(ref: CaseRef, output: Path, digest: str) -> Task:
+    record = Record.read(record_path(output, ref.name))
+    if record is None:
+        return Task(ref, TaskState.NEW)
+    if record.state == "failed":
+        is_same = record.settings == digest and signature(ref) == record.signature
+        return Task(ref, TaskState.FAILED if is_same else TaskState.CHANGED, record)
+    if is_corrected(mask_path(output, ref.name)):
+        return Task(ref, TaskState.CORRECTED, record)
+    is_same = record.settings == digest and _is_whole(output, ref.name) and _has_same_files(ref, record)
+    return Task(ref, TaskState.DONE if is_same else TaskState.CHANGED, record)
+
+
+def _has_same_files(ref: CaseRef, record: Record) -> bool:
+    """Tell whether the input files are those of the record, by names, sizes and times."""
+    return signature(ref, record.inputs) == record.signature
+
+
+def is_unchanged(ref: CaseRef, new: Record, old: Record | None, output: Path) -> bool:
+    """Tell whether a case that was read anew has a result that holds: only times of files had changed."""
+    return (
+        old is not None
+        and old.state == "done"
+        and (old.settings, old.inputs, old.roles) == (new.settings, new.inputs, new.roles)
+        and _is_whole(output, ref.name)
+    )
+
+
+def _is_whole(output: Path, name: str) -> bool:
+    """Tell whether mask and side file are there and of one run."""
+    mask = mask_path(output, name)
+    return mask.is_file() and side_file(mask).is_file() and not set_problems(mask)
+
+
+def is_corrected(mask: Path) -> bool:
+    """Tell whether a mask was corrected by hand, as its side file says."""
+    content = read_side_file(side_file(mask)) or {}
+    edits = content.get("edits")
+    total = edits.get("total") if isinstance(edits, dict) else None
+    return mask.is_file() and bool(content.get("corrected_by_hand") or total)

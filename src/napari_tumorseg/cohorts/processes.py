@@ -1,0 +1,90 @@
+"""Run of a cohort in several processes that divide the threads of the machine.
+
+A process that dies (killed, out of memory) breaks its pool. The cases that were in hand are then run alone,
+one by one, so that only the one that breaks a process again is recorded as failed.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import replace
+from multiprocessing import get_context
+
+from napari_tumorseg.cohorts.models import LoadedModels
+from napari_tumorseg.cohorts.planning import CohortPlan, Task
+from napari_tumorseg.cohorts.record import Record
+from napari_tumorseg.cohorts.work import Stop, lost, run_task, write_record
+
+_THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
+
+_work: tuple[CohortPlan, LoadedModels] | None = None
+
+
+def run_in_processes(planned: CohortPlan, todo: Sequence[Task], jobs: int, stop: Stop) -> Iterator[Record]:
+    """Yield a record for each case, in the order in which they are finished."""
+    waiting = list(todo)
+    while waiting and not stop():
+        suspects: list[Task] = []
+        yield from _in_pool(planned, waiting, min(jobs, len(waiting)), stop, suspects)
+        for task in suspects:
+            yield _alone(planned, task)
+
+
+def _in_pool(
+    planned: CohortPlan, waiting: list[Task], jobs: int, stop: Stop, suspects: list[Task]
+) -> Iterator[Record]:
+    """Take cases from `waiting` until it is empty; if the pool breaks, those in hand become suspects."""
+    with _pool(planned, jobs) as pool:
+        running: dict[Future[Record], Task] = {}
+        while True:
+            while waiting and len(running) < jobs and not stop() and not suspects:
+                task = waiting.pop(0)
+                try:
+                    running[pool.submit(_do, task)] = task
+                except BrokenProcessPool:
+                    waiting.insert(0, task)
+                    break
+            if not running:
+                return
+            for future in wait(running, return_when=FIRST_COMPLETED).done:
+                task = running.pop(future)
+                try:
+                    record = future.result()
+                except BrokenProcessPool:
+                    suspects.append(task)
+                else:
+                    yield record
+
+
+def _alone(planned: CohortPlan, task: Task) -> Record:
+    """Run one case in a process of its own."""
+    try:
+        with _pool(planned, 1) as pool:
+            return pool.submit(_do, task).result()
+    except BrokenProcessPool:
+        return write_record(lost(task.ref, planned), planned.output)
+
+
+def _pool(planned: CohortPlan, jobs: int) -> ProcessPoolExecutor:
+    bare = replace(planned, tasks=(), names=())  # what a process need not know is not sent to it
+    threads = max(1, (os.cpu_count() or 1) // jobs)
+    return ProcessPoolExecutor(jobs, get_context("spawn"), _prepare, (bare, threads))
+
+
+def _prepare(planned: CohortPlan, threads: int) -> None:
+    """Set up a process: its share of threads, before torch is imported, and no answer to Ctrl-C."""
+    global _work
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    for name in _THREADS:
+        os.environ[name] = str(threads)
+    _work = planned, LoadedModels(planned.settings.model)
+
+
+def _do(task: Task) -> Record:
+    assert _work is not None
+    planned, models = _work
+    return run_task(task, planned, models)

@@ -1,0 +1,100 @@
+"""Settings of a cohort, and the part of it that one process does."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+from napari_tumorseg.errors import InputError
+from napari_tumorseg.inference.settings import Settings
+from napari_tumorseg.models.store import Model, get_model, list_models
+
+
+@dataclass(frozen=True)
+class CohortSettings:
+    """Settings that are the same for all cases.
+
+    Attributes
+    ----------
+    model : str or None
+        Name or path of a model; None: for each case the one that suits its images.
+    inference : Settings
+        Settings of the runs.
+    spacing : (Z, Y, X) or None
+        Voxel size in mm of cases whose files store none; it is not applied to others.
+    same_voxels : bool
+        Take images of equal shape voxel for voxel, whatever their affines say.
+    """
+
+    model: str | None = None
+    inference: Settings = field(default_factory=Settings)
+    spacing: tuple[float, float, float] | None = None
+    same_voxels: bool = False
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return what decides on results, fit for JSON: neither the device nor the size of batches does."""
+        run = self.inference
+        return {
+            "flip": run.flip,
+            "precision": run.precision,
+            "threshold": run.threshold,
+            "post": None if run.post is None else run.post.model_dump(),
+            "spacing_mm": None if self.spacing is None else list(self.spacing),
+            "same_voxels": self.same_voxels,
+        }
+
+    def digest(self) -> str:
+        """Return a SHA-256 of the settings and of the model, or of all models that may be chosen."""
+        models = [get_model(self.model)] if self.model else list_models()
+        return digest({"settings": self.to_dict(), "models": sorted(map(_identity, models))})
+
+
+def _identity(model: Model) -> str:
+    """Return a SHA-256 of a model's card, which names that of its weights."""
+    return digest({"card": model.card.model_dump(mode="json"), "weights": weights_digest(model)})
+
+
+def weights_digest(model: Model) -> str:
+    """Return the SHA-256 of a model's weights."""
+    from napari_tumorseg.models.weight_files import sha256
+
+    return model.card.sha256 or sha256(model.weights)
+
+
+def digest(content: Mapping[str, Any]) -> str:
+    """Return the SHA-256 of JSON content."""
+    text = json.dumps(content, sort_keys=True, ensure_ascii=False)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+class Part(NamedTuple):
+    """Share of the cases that one process does: every `total`-th, the `number`-th first.
+
+    Attributes
+    ----------
+    number : int
+        Of the part, from 1.
+    total : int
+        Number of parts.
+    """
+
+    number: int = 1
+    total: int = 1
+
+    @classmethod
+    def parse(cls, text: str) -> Part:
+        """Return the part that ``2/8`` names.
+
+        Raises
+        ------
+        InputError
+            If it is no part.
+        """
+        found = re.fullmatch(r"(\d+)/(\d+)", text.strip())
+        if not found or not 1 <= int(found[1]) <= int(found[2]):
+            raise InputError(f"{text!r} is no part; write for example 2/8, the second of eight")
+        return cls(int(found[1]), int(found[2]))

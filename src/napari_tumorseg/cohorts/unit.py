@@ -1,0 +1,215 @@
+"""Unit of work: one case read, segmented, measured and written, whole or not at all.
+
+Its three steps can overlap with those of other cases: `open_unit` reads, `Unit.segment` runs the network,
+`Unit.write` writes the mask and the record as one set.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from napari_tumorseg.cohorts.fingerprint import hashes, signature
+from napari_tumorseg.cohorts.flags import CORRECTED, flags_of
+from napari_tumorseg.cohorts.models import LoadedModels
+from napari_tumorseg.cohorts.record import Record, mask_path, record_path
+from napari_tumorseg.cohorts.settings import CohortSettings, weights_digest
+from napari_tumorseg.errors import GeometryError, InputError, Notice, TumorSegError, remedy_of
+from napari_tumorseg.inference.run import segment
+from napari_tumorseg.inference.scan_analysis import ScanAnalysis
+from napari_tumorseg.io.atomic import make_folder, write_text
+from napari_tumorseg.io.case import Case
+from napari_tumorseg.io.dataset import CaseRef, as_wanted
+from napari_tumorseg.io.output_set import output_set
+from napari_tumorseg.io.reading import read_mask
+from napari_tumorseg.io.side_files import input_files
+from napari_tumorseg.io.writing import write_mask
+from napari_tumorseg.measurement import Measurements, find_midline, laterality, measure
+from napari_tumorseg.models.store import Model
+from napari_tumorseg.scan import Scan, Segmentation
+
+EXPECTED = (TumorSegError, MemoryError, OSError)
+"""What can go wrong with a case while the others go on."""
+
+
+@dataclass(frozen=True, eq=False)
+class Unit:
+    """A case that was read.
+
+    Attributes
+    ----------
+    ref : CaseRef
+        The case.
+    scan : Scan
+        Its images on one grid.
+    model : Model
+        Model that will run.
+    analysis : ScanAnalysis
+        Of the scan.
+    record : Record
+        With what is known before the run.
+    started : float
+        When it was begun, as `time.perf_counter` tells it.
+    """
+
+    ref: CaseRef
+    scan: Scan
+    model: Model
+    analysis: ScanAnalysis
+    record: Record
+    started: float
+
+    def segment(self, settings: CohortSettings) -> Result:
+        """Run the model and measure."""
+        found = segment(self.scan, self.model, settings.inference)
+        measurements = measure(replace(found, name=self.ref.name))
+        sides = _sides(self.scan, found)
+        flags = flags_of(found, self.scan, self.model.card, measurements, sides)
+        record = replace(
+            self.record,
+            measurements=measurements.to_dict(),
+            sides=sides,
+            flags=flags,
+            warnings=tuple(found.provenance["warnings"]),
+            versions=found.provenance["versions"],
+        )
+        kept = {**found.provenance, "measurements": measurements.to_dict()}
+        return Result(replace(found, name=self.ref.name, provenance=kept), record, self.started)
+
+
+@dataclass(frozen=True, eq=False)
+class Result:
+    """Mask of a case and its record, not written yet."""
+
+    seg: Segmentation
+    record: Record
+    started: float
+
+    def write(self, output: Path) -> Record:
+        """Write mask, side file and record as one set; return the record.
+
+        Raises
+        ------
+        OutputError
+            If something cannot be written, or a mask is there that another program wrote or changed.
+        """
+        record = stamped(self.record, self.started)
+        with output_set():
+            write_mask(self.seg, mask_path(output, record.case), overwrite=True)
+            write_text(record_path(output, record.case), record.to_json(), overwrite=True)
+        return record
+
+
+def open_unit(ref: CaseRef, settings: CohortSettings, digest: str, models: LoadedModels) -> Unit:
+    """Read a case, choose its model, and take the hashes of its files.
+
+    Raises
+    ------
+    TumorSegError
+        If it cannot be read, or no model suits.
+    """
+    started = time.perf_counter()
+    case = ref.open()
+    files = input_files(case, [ref.path])
+    taken = hashes(ref, files)
+    scan = _scan(case, ref, settings, models)
+    analysis = ScanAnalysis(scan)
+    model = models.suitable(scan, analysis)
+    record = Record(
+        case=ref.name,
+        state="done",
+        settings=digest,
+        inputs=taken,
+        signature=signature(ref, taken),
+        mask=mask_path(Path(), ref.name).name,
+        patient=ref.patient,
+        time_point=scan.time_point,
+        layout=scan.layout,
+        roles=tuple(str(role) for role in sorted(scan.roles)),
+        model=about_model(model),
+    )
+    return Unit(ref, scan, model, analysis, record, started)
+
+
+def about_model(model: Model) -> dict[str, Any]:
+    """Return name, version, hash and licence of a model."""
+    card = model.card
+    facts = {"name": card.name, "version": card.version, "licence": card.about.licence}
+    return {**facts, "sha256": weights_digest(model)}
+
+
+def failed(
+    ref: CaseRef, error: TumorSegError | MemoryError | OSError | str, digest: str, started: float
+) -> Record:
+    """Return the record of a case that failed; its sentence names no folder above the data."""
+    sentence = error if isinstance(error, str) else reason_of(error, ref)
+    remedy = remedy_of(sentence)
+    record = Record(
+        case=ref.name,
+        state="failed",
+        settings=digest,
+        signature=signature(ref),
+        reason=str(sentence),
+        remedy=str(remedy or ""),
+        patient=ref.patient,
+    )
+    return stamped(record, started)
+
+
+def reason_of(error: TumorSegError | MemoryError | OSError, ref: CaseRef) -> Notice:
+    """Return why a case failed, in a sentence without the folders above the data: they can name patients."""
+    if isinstance(error, MemoryError):
+        return Notice("memory ran out")
+    text = " ".join(str(error).split())
+    for folder in {ref.path.resolve().parent, ref.path.absolute().parent, ref.path.parent} - {Path()}:
+        text = text.replace(f"{folder}/", "")
+    return Notice(text, remedy_of(error) if isinstance(error, TumorSegError) else None)
+
+
+def write_failure(record: Record, output: Path) -> Record:
+    """Write the record of a case that failed; an earlier mask of it stays where it is."""
+    prepare(output)
+    write_text(record_path(output, record.case), record.to_json(), overwrite=True)
+    return record
+
+
+def prepare(output: Path) -> None:
+    """Make the folders of an output."""
+    make_folder(record_path(output, "x").parent)
+
+
+def measured_again(record: Record, output: Path) -> Record:
+    """Return the record of a mask that was corrected by hand, with the numbers of the corrected one."""
+    seg = replace(read_mask(mask_path(output, record.case)), name=record.case)
+    kept = [flag for flag in record.flags if flag in ("voxel size unknown", "fewer modalities")]
+    found: Measurements = measure(seg)
+    return replace(record, measurements=found.to_dict(), flags=(*kept, CORRECTED), sides={})
+
+
+def stamped(record: Record, started: float) -> Record:
+    """Return a record with the time that the case took, and the date."""
+    seconds = round(time.perf_counter() - started, 3)
+    return replace(record, seconds=seconds, finished=datetime.now(UTC).isoformat(timespec="seconds"))
+
+
+def _scan(case: Case, ref: CaseRef, settings: CohortSettings, models: LoadedModels) -> Scan:
+    if not case.images:
+        raise InputError(f"{ref.path / ref.case} holds no image")
+    scan = case.scan(same_voxels=settings.same_voxels)
+    if settings.spacing and scan.grid.unit != "mm":
+        scan = scan.with_spacing(settings.spacing)
+    return as_wanted(scan, models.roles)
+
+
+def _sides(scan: Scan, seg: Segmentation) -> dict[str, str]:
+    """Return the side of each region; none where the plane of the scan cannot be trusted."""
+    if not seg.labels.any():
+        return {}
+    try:
+        plane = find_midline(scan)
+    except GeometryError:
+        return {}
+    return {one.name: one.side for one in laterality(seg, plane)} if plane.confident else {}
