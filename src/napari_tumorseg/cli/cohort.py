@@ -16,8 +16,9 @@ from napari_tumorseg.cli.output import console, show_warnings
 from napari_tumorseg.cli.parse import parse_post, parse_precision, parse_spacing
 
 if TYPE_CHECKING:
-    from napari_tumorseg.cohorts import CohortPlan, CohortSettings, Record
+    from napari_tumorseg.cohorts import CohortPlan, CohortSettings, Record, Task
     from napari_tumorseg.cohorts.collecting import Collected
+    from napari_tumorseg.cohorts.models import LoadedModels
     from napari_tumorseg.cohorts.run import Outcome
 
 
@@ -33,6 +34,7 @@ def cohort(
     retry_failed: options.RetryFailed = False,
     dry_run: options.DryRun = False,
     same_voxels: options.SameVoxels = False,
+    no_prepare: options.NoPrepare = False,
     spacing: options.Spacing = None,
     post: options.Post = None,
     flip: options.Flip = None,
@@ -64,6 +66,7 @@ def cohort(
         ),
         spacing=parse_spacing(spacing),
         same_voxels=same_voxels,
+        prepare=not no_prepare,
     )
     planned = plan(data, output, settings, part=Part.parse(part) if part else None)
     if dry_run:
@@ -234,12 +237,14 @@ def _dry_run(planned: CohortPlan, settings: CohortSettings, retry_failed: bool) 
     console().print(table)
 
 
-def _prospect(planned: CohortPlan, task: Any, models: Any) -> tuple[str, str]:
+def _prospect(planned: CohortPlan, task: Task, models: LoadedModels) -> tuple[str, str]:
+    """Return the modalities of a case, and the model that would run or why it is refused."""
     from napari_tumorseg.cli.wording import worded
-    from napari_tumorseg.cohorts.unit import EXPECTED, open_unit, reason_of
+    from napari_tumorseg.cohorts.unit import EXPECTED, plan_unit, reason_of
 
     try:
-        unit = open_unit(task.ref, planned.settings, planned.digest, models)
+        case, made = plan_unit(task.ref, planned.settings, models)
     except EXPECTED as error:
         return "", worded(reason_of(error, task.ref))
-    return " ".join(unit.record.roles), unit.model.name
+    prepared = ", after preparation" if made.needs else ""
+    return " ".join(sorted(str(image.role) for image in case.images)), f"{made.model.name}{prepared}"

@@ -5,10 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from napari_tumorseg.evaluation.case import Loaded
-from napari_tumorseg.inference.model_selection import choose_model
-from napari_tumorseg.inference.scan_analysis import ScanAnalysis
 from napari_tumorseg.models.store import Model, get_model
-from napari_tumorseg.scan import Role, Scan
+from napari_tumorseg.scan import Role
 
 
 class LoadedModels:
@@ -18,20 +16,21 @@ class LoadedModels:
     ----------
     name : str or None
         Name or path of the model for all cases.
+
+    Attributes
+    ----------
+    chosen : Model or None
+        That model; None where each case has its own.
     """
 
     def __init__(self, name: str | None) -> None:
-        self._chosen = get_model(name) if name else None
+        self.chosen = get_model(name) if name else None
         self._loaded: dict[str, Loaded] = {}
 
     @property
     def roles(self) -> Sequence[Role]:
         """Modalities that the model for all cases takes; none where each case has its own."""
-        return self._chosen.card.input.roles if self._chosen else ()
-
-    def suitable(self, scan: Scan, analysis: ScanAnalysis) -> Model:
-        """Return the model for a scan, not loaded yet."""
-        return self._chosen or choose_model(scan, analysis)
+        return self.chosen.card.input.roles if self.chosen else ()
 
     def loaded(self, model: Model) -> Loaded:
         """Return a model with its network."""

@@ -28,12 +28,15 @@ class CohortSettings:
         Voxel size in mm of cases whose files store none; it is not applied to others.
     same_voxels : bool
         Take images of equal shape voxel for voxel, whatever their affines say.
+    prepare : bool
+        Whether brain extraction and registration are done where they are needed.
     """
 
     model: str | None = None
     inference: Settings = field(default_factory=Settings)
     spacing: tuple[float, float, float] | None = None
     same_voxels: bool = False
+    prepare: bool = True
 
     def to_dict(self) -> dict[str, Any]:
         """Return what decides on results, fit for JSON: neither the device nor the size of batches does."""
@@ -45,6 +48,7 @@ class CohortSettings:
             "post": None if run.post is None else run.post.model_dump(),
             "spacing_mm": None if self.spacing is None else list(self.spacing),
             "same_voxels": self.same_voxels,
+            "prepare": self.prepare,
         }
 
     def digest(self) -> str:

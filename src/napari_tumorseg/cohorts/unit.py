@@ -19,17 +19,17 @@ from napari_tumorseg.cohorts.record import Record, mask_path, record_path
 from napari_tumorseg.cohorts.settings import CohortSettings, weights_digest
 from napari_tumorseg.errors import GeometryError, InputError, Notice, TumorSegError, remedy_of
 from napari_tumorseg.inference.run import segment
-from napari_tumorseg.inference.scan_analysis import ScanAnalysis
+from napari_tumorseg.inference.run_plan import RunPlan, plan_run
 from napari_tumorseg.io.atomic import make_folder, write_text
 from napari_tumorseg.io.case import Case
-from napari_tumorseg.io.dataset import CaseRef, as_wanted
+from napari_tumorseg.io.dataset import CaseRef
 from napari_tumorseg.io.output_set import output_set
 from napari_tumorseg.io.reading import read_mask
 from napari_tumorseg.io.side_files import input_files
 from napari_tumorseg.io.writing import write_mask
 from napari_tumorseg.measurement import Measurements, find_midline, laterality, measure
 from napari_tumorseg.models.store import Model
-from napari_tumorseg.scan import Scan, Segmentation
+from napari_tumorseg.scan import Role, Scan, Segmentation
 
 EXPECTED = (TumorSegError, MemoryError, OSError)
 """What can go wrong with a case while the others go on."""
@@ -47,8 +47,6 @@ class Unit:
         Its images on one grid.
     model : Model
         Model that will run.
-    analysis : ScanAnalysis
-        Of the scan.
     record : Record
         With what is known before the run.
     started : float
@@ -58,7 +56,6 @@ class Unit:
     ref: CaseRef
     scan: Scan
     model: Model
-    analysis: ScanAnalysis
     record: Record
     started: float
 
@@ -103,8 +100,26 @@ class Result:
         return record
 
 
+def plan_unit(ref: CaseRef, settings: CohortSettings, models: LoadedModels) -> tuple[Case, RunPlan]:
+    """Read a case and choose its model, as for a single case.
+
+    Raises
+    ------
+    TumorSegError
+        If it cannot be read, or no model suits.
+    """
+    case = ref.open()
+    if not case.images:
+        raise InputError(f"{ref.path / ref.case} holds no image")
+    lone = case.images[0]
+    if len(case.images) == len(models.roles) == 1 and lone.role is Role.OTHER:
+        case = case.with_roles({lone.name: models.roles[0]})
+    made = plan_run(case, models.chosen, None, settings.same_voxels, settings.prepare)
+    return case, made
+
+
 def open_unit(ref: CaseRef, settings: CohortSettings, digest: str, models: LoadedModels) -> Unit:
-    """Read a case, choose its model, and take the hashes of its files.
+    """Read and prepare a case, and take the hashes of its files.
 
     Raises
     ------
@@ -112,12 +127,10 @@ def open_unit(ref: CaseRef, settings: CohortSettings, digest: str, models: Loade
         If it cannot be read, or no model suits.
     """
     started = time.perf_counter()
-    case = ref.open()
-    files = input_files(case, [ref.path])
-    taken = hashes(ref, files)
-    scan = _scan(case, ref, settings, models)
-    analysis = ScanAnalysis(scan)
-    model = models.suitable(scan, analysis)
+    case, planned = plan_unit(ref, settings, models)
+    taken = hashes(ref, input_files(case, [ref.path]))
+    scan = _scan(planned, settings)
+    model = planned.model_for(scan)
     record = Record(
         case=ref.name,
         state="done",
@@ -131,7 +144,7 @@ def open_unit(ref: CaseRef, settings: CohortSettings, digest: str, models: Loade
         roles=tuple(str(role) for role in sorted(scan.roles)),
         model=about_model(model),
     )
-    return Unit(ref, scan, model, analysis, record, started)
+    return Unit(ref, scan, model, record, started)
 
 
 def about_model(model: Model) -> dict[str, Any]:
@@ -195,13 +208,15 @@ def stamped(record: Record, started: float) -> Record:
     return replace(record, seconds=seconds, finished=datetime.now(UTC).isoformat(timespec="seconds"))
 
 
-def _scan(case: Case, ref: CaseRef, settings: CohortSettings, models: LoadedModels) -> Scan:
-    if not case.images:
-        raise InputError(f"{ref.path / ref.case} holds no image")
-    scan = case.scan(same_voxels=settings.same_voxels)
-    if settings.spacing and scan.grid.unit != "mm":
-        scan = scan.with_spacing(settings.spacing)
-    return as_wanted(scan, models.roles)
+def _scan(planned: RunPlan, settings: CohortSettings) -> Scan:
+    steps = planned.scan()
+    while True:
+        try:
+            next(steps)
+        except StopIteration as end:
+            scan: Scan = end.value
+            break
+    return scan.with_spacing(settings.spacing) if settings.spacing and scan.grid.unit != "mm" else scan
 
 
 def _sides(scan: Scan, seg: Segmentation) -> dict[str, str]:
