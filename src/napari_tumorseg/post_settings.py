@@ -44,7 +44,8 @@ class PostSettings(TomlTable):
         Remove components of the whole tumour with less evidence, the mean log-odds of tumour in their
         surest tenth of a millilitre (see `inference.evidence`): small tumours stay if the model is sure.
     largest_only : bool
-        Keep only the largest component of the whole tumour.
+        Keep only the largest component of the whole tumour: the one with the largest sum of
+        probabilities, or of most voxels where these are not known.
     """
 
     inside_brain: bool = Field(
@@ -103,6 +104,11 @@ class PostSettings(TomlTable):
         if not isinstance(given, Mapping):
             return given
         return {OLD_NAMES.get(name, name): value for name, value in given.items()}
+
+    @property
+    def needs_levels(self) -> bool:
+        """True if a step looks at the probabilities of tumour."""
+        return self.largest_only or self.min_evidence > 0
 
     @classmethod
     def steps(cls) -> tuple[Step, ...]:

@@ -24,10 +24,11 @@ def unknown(shape):
     return Grid(tuple(shape), np.eye(4)[[2, 1, 0, 3]], "unknown")
 
 
-def run(labels, convention=BINARY, spacing=(1.0, 1.0, 1.0), brain=None, **settings):
+def run(labels, convention=BINARY, spacing=(1.0, 1.0, 1.0), brain=None, levels=None, **settings):
     """Post-process and check what must hold whatever is done."""
     before = labels.copy()
-    out, notes = postprocess(labels, grid(labels.shape, spacing), convention, PostSettings(**settings), brain)
+    box, wanted = grid(labels.shape, spacing), PostSettings(**settings)
+    out, notes = postprocess(labels, box, convention, wanted, brain, levels=levels)
     assert np.array_equal(labels, before)
     assert not np.shares_memory(out, labels)
     assert out.dtype == labels.dtype
@@ -231,6 +232,17 @@ def test_the_first_of_equal_components_is_kept():
     labels[1, 1, 1:3] = labels[1, 1, 6:8] = 1
     out, _ = run(labels, largest_only=True)
     assert np.flatnonzero(out[1, 1]).tolist() == [1, 2]
+
+
+def test_the_largest_component_is_the_one_with_most_probability():
+    labels, levels = np.zeros((3, 3, 12), np.uint8), np.zeros((3, 3, 12), np.uint8)
+    labels[1, 1, 1:6] = labels[1, 1, 8:11] = 1
+    levels[1, 1, 1:6], levels[1, 1, 8:11] = 100, 200  # 500 against 600
+    out, _ = run(labels, largest_only=True, levels=levels)
+    assert np.flatnonzero(out[1, 1]).tolist() == [8, 9, 10]
+    levels[1, 1, 1] = 220
+    out, _ = run(labels, largest_only=True, levels=levels)
+    assert np.flatnonzero(out[1, 1]).tolist() == [1, 2, 3, 4, 5]
 
 
 def test_largest_only_keeps_all_that_the_largest_tumour_holds():

@@ -6,7 +6,8 @@ one. Labels in no region, such as the resection cavity, are neither changed nor 
 
 Two steps do not treat all regions alike, since tumours do not. Holes are not filled in the enhancing
 tumour: it is a shell, and what it encloses is necrosis. `largest_only` looks at the whole tumour and keeps
-all that the largest one holds: an enhancing rim in several pieces is still one rim.
+all that the largest one holds: an enhancing rim in several pieces is still one rim. Where probabilities are
+known, each voxel counts with its own, since a large component of low ones is seldom the tumour.
 """
 
 from __future__ import annotations
@@ -54,7 +55,7 @@ def postprocess(
     certain : (Z, Y, X) array of bool, optional
         Voxels where the model is confident of tumour, for `min_confident_voxels`.
     levels : (Z, Y, X) array of uint8, optional
-        Probability of tumour, 255 for 1, for `min_evidence`.
+        Probability of tumour, 255 for 1, for `min_evidence` and `largest_only`.
 
     Returns
     -------
@@ -219,7 +220,9 @@ def _whole_tumours(region: Array, steps: _Steps, confidence: _Confidence) -> Arr
         evidence = component_evidence(parts, confidence.levels, steps.evidence_voxels)
         region = np.concatenate([[False], evidence >= steps.min_evidence])[parts]
     if steps.largest:
-        region = _components(region, lambda sizes: np.arange(sizes.size) == sizes.argmax())
+        region = _components(
+            region, lambda sizes: np.arange(sizes.size) == sizes.argmax(), weights=confidence.levels
+        )
     return region
 
 
@@ -296,16 +299,22 @@ def _holes(mask: Array) -> Array:
     return np.asarray(enclosed[parts])
 
 
-def _components(mask: Array, choose: Callable[[Array], Array], counted: Array | None = None) -> Array:
+def _components(
+    mask: Array,
+    choose: Callable[[Array], Array],
+    counted: Array | None = None,
+    weights: Array | None = None,
+) -> Array:
     """Return the 26-connected components whose sizes in voxels are chosen; the first of equals is first.
 
-    Only voxels in `counted` make up a size, where it is given.
+    Only voxels in `counted` make up a size, where it is given; with `weights` it is the sum of these.
     """
     parts, count = ndimage.label(mask, structure=CONNECTED_26)
     if count == 0:
         return mask
-    voxels = parts.ravel() if counted is None else parts[counted]
-    kept = np.concatenate([[False], choose(np.bincount(voxels, minlength=count + 1)[1:])])
+    inside = mask if counted is None else mask & counted
+    sizes = np.bincount(parts[inside], None if weights is None else weights[inside], minlength=count + 1)
+    kept = np.concatenate([[False], choose(sizes[1:])])
     return np.asarray(kept[parts])
 
 

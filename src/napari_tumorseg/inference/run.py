@@ -139,7 +139,7 @@ class _Canvas:
         post = post_settings(self.settings, self.prepared.card)
         if post.min_confident_voxels:
             self.certain = np.zeros(self.scan.grid.shape, dtype=bool)
-        if post.min_evidence:
+        if post.needs_levels:
             self.levels = np.zeros(self.scan.grid.shape, dtype=np.uint8)
         if self.settings.probabilities and self.todo:
             rows, columns = (

@@ -157,7 +157,7 @@ class StoredProbabilities:
         for name, label, limit in zip(self.output.names, self.output.labels, limits, strict=True):
             inside[self.probabilities[name] >= _least_level(limit)] = label
         certain = self._certain() if self.post.min_confident_voxels else None
-        levels = self._levels() if self.post.min_evidence else None
+        levels = self._levels() if self.post.needs_levels else None
         return postprocess(labels, self.grid, self.convention, self.post, self.brain, certain, levels)[0]
 
     def _certain(self) -> Array:
