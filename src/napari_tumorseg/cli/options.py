@@ -98,7 +98,10 @@ Paths = Annotated[
 MaskOutput = Annotated[
     Path,
     typer.Option(
-        "--output", "-o", help="Folder for CASE_seg.nii.gz and CASE_seg.json, or a file name for the mask."
+        "--output",
+        "-o",
+        help="Folder for CASE_seg.nii.gz and CASE_seg.json, or a file name for the mask (.dcm for a scan "
+        "that was read from DICOM).",
     ),
 ]
 SomeModel = Annotated[
@@ -148,6 +151,14 @@ Bids = Annotated[
         "--bids",
         help="Write a BIDS derivative data set into the folder OUTPUT: labels, a mask of each region, and "
         "with --probabilities a map of each output. Several cases may go into one data set.",
+    ),
+]
+DicomSeg = Annotated[
+    bool,
+    typer.Option(
+        "--dicom-seg",
+        help="Also write the mask as a DICOM segmentation, CASE_seg.dcm, of a scan that was read from DICOM. "
+        "It holds the name and identifiers of the patient. With --probabilities, CASE_prob.dcm, too.",
     ),
 ]
 Probabilities = Annotated[

@@ -56,6 +56,7 @@ def segment(
     csv: options.TableToo = None,
     lgg: options.Lgg = False,
     bids: options.Bids = False,
+    dicom_seg: options.DicomSeg = False,
     probabilities: options.Probabilities = False,
     labels_out: options.LabelsOut = None,
     overwrite: options.Overwrite = False,
@@ -73,6 +74,7 @@ def segment(
     opened = _case(paths, case, roles, output)
     plan = plan_run(opened, model, reference, same_voxels, not no_prepare)
     targets, files = _targets(plan.found, output, _layout(lgg, bids), picture, csv)
+    targets = _with_dicom(targets, plan.found, dicom_seg)
     convention = get_convention(plan.model.card.output.scheme)
     if wanted:
         check_conversion(convention, wanted)
@@ -222,6 +224,8 @@ class Targets:
     picture: Path | None
     csv: Path | None
     layout: str  # "file", "lgg" or "bids"
+    dicom: Path | None = None  # the DICOM segmentation, which may be the mask itself
+    fractions: Path | None = None  # the one of probabilities
 
 
 def _targets(
@@ -253,14 +257,32 @@ def _targets(
     return Targets(mask, tuple(masks), side, folder, is_folder, picture, csv, layout), [*masks, side, *others]
 
 
+def _with_dicom(targets: Targets, scan: Scan, wanted: bool) -> Targets:
+    """Add the DICOM segmentation, if it is wanted or what the mask is written as."""
+    from napari_tumorseg.io.dicom.seg_writing import check_source
+    from napari_tumorseg.io.formats import DICOM, written_format
+
+    is_mask = targets.layout == "file" and written_format(targets.mask) is DICOM
+    if not (wanted or is_mask):
+        return targets
+    if targets.layout == "bids":
+        raise typer.BadParameter("--dicom-seg adds a file that a BIDS data set does not allow")
+    path = targets.mask if is_mask else targets.folder / f"{scan.case}_seg.dcm"
+    check_source(scan.grid, path)
+    return replace(targets, dicom=path)
+
+
 def _further_targets(
     targets: Targets, scan: Scan, convention: LabelConvention, outputs: Sequence[str]
 ) -> tuple[Targets, list[Path]]:
-    """Add the files that depend on the model: masks of regions, and probabilities of its outputs."""
+    """Add DICOM segmentations, and files that depend on the model: masks of regions, and probabilities."""
     from napari_tumorseg.io.bids_writing import DerivativeFiles
 
     if targets.layout != "bids":
-        return targets, [targets.folder / f"{scan.case}_prob_{name}.nii.gz" for name in outputs]
+        maps = [targets.folder / f"{scan.case}_prob_{name}.nii.gz" for name in outputs]
+        fractions = targets.folder / f"{scan.case}_prob.dcm" if targets.dicom and outputs else None
+        more = [path for path in (targets.dicom, fractions) if path and path != targets.mask]
+        return replace(targets, fractions=fractions), [*maps, *more]
     found = DerivativeFiles.of(scan, targets.mask)
     known = (*targets.masks, targets.side)
     every = [path for path in found.all(convention, outputs) if path not in known]
@@ -336,13 +358,17 @@ def save(
 
 def _write_masks(seg: Segmentation, scan: Scan, targets: Targets, overwrite: bool) -> list[Path]:
     """Write the mask and its probabilities in the layout of the output."""
-    from napari_tumorseg.io import write_bids, write_lgg, write_mask, write_probabilities
+    from napari_tumorseg import io
 
     if targets.layout == "bids":
-        return write_bids(seg, scan, targets.mask, overwrite=overwrite)
-    write = write_lgg if targets.layout == "lgg" else write_mask
+        return io.write_bids(seg, scan, targets.mask, overwrite=overwrite)
+    write = io.write_lgg if targets.layout == "lgg" else io.write_mask
     written = write(seg, targets.mask, overwrite=overwrite)
-    return written + write_probabilities(seg, targets.folder, overwrite=overwrite)
+    if targets.dicom and targets.dicom != targets.mask:
+        written += io.write_dicom_seg(seg, targets.dicom, overwrite=overwrite)
+    if targets.fractions:
+        written += io.write_dicom_probabilities(seg, targets.fractions, overwrite=overwrite)
+    return written + io.write_probabilities(seg, targets.folder, overwrite=overwrite)
 
 
 def show(measurements: Measurements, model: Model, written: list[Path], sure: str = "") -> None:

@@ -18,7 +18,7 @@ from napari_tumorseg.models.card import ModelCard
 from napari_tumorseg.models.store import Model
 from napari_tumorseg.notice import RESEARCH_USE
 from napari_tumorseg.post_settings import PostSettings
-from napari_tumorseg.scan import Scan
+from napari_tumorseg.scan import Image, Scan
 
 
 def provenance_of(
@@ -103,7 +103,7 @@ def _about_inputs(scan: Scan, card: ModelCard) -> list[dict[str, str]]:
     for role, image in scan.roles.items():
         if role not in card.input.roles:
             continue
-        entry = {"role": str(role), "name": image.source.name if image.source else image.name}
+        entry = {"role": str(role), "name": _name_of(image)}
         found = _file_sha256(image.source)
         if found is not None:
             entry["sha256"] = found
@@ -113,6 +113,13 @@ def _about_inputs(scan: Scan, card: ModelCard) -> list[dict[str, str]]:
             entry["note"] = image.note
         entries.append(entry)
     return entries
+
+
+def _name_of(image: Image) -> str:
+    """Return the name of an image's file, of a DICOM series its own: its files are called by identifiers."""
+    layout = image.grid.file_layout
+    is_series = layout is not None and bool(layout.slice_files)
+    return image.name if image.source is None or is_series else image.source.name
 
 
 def _file_sha256(path: Path | None) -> str | None:

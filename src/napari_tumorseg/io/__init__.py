@@ -12,7 +12,13 @@ if TYPE_CHECKING:
     from napari_tumorseg.io.case import Case, Mask
     from napari_tumorseg.io.formats import side_file
     from napari_tumorseg.io.reading import list_cases, open_case, read, read_mask, readable
-    from napari_tumorseg.io.writing import write_lgg, write_mask, write_probabilities
+    from napari_tumorseg.io.writing import (
+        write_dicom_probabilities,
+        write_dicom_seg,
+        write_lgg,
+        write_mask,
+        write_probabilities,
+    )
 
 _HOME = {
     "Case": "case",
@@ -24,6 +30,8 @@ _HOME = {
     "readable": "reading",
     "side_file": "formats",
     "write_bids": "bids_writing",
+    "write_dicom_probabilities": "writing",
+    "write_dicom_seg": "writing",
     "write_lgg": "writing",
     "write_mask": "writing",
     "write_probabilities": "writing",
@@ -39,6 +47,8 @@ __all__ = [
     "readable",
     "side_file",
     "write_bids",
+    "write_dicom_probabilities",
+    "write_dicom_seg",
     "write_lgg",
     "write_mask",
     "write_probabilities",

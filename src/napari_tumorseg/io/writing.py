@@ -100,6 +100,30 @@ def write_probabilities(seg: Segmentation, folder: Path | str, *, overwrite: boo
     return list(paths.values())
 
 
+def write_dicom_seg(seg: Segmentation, path: Path | str, *, overwrite: bool = False) -> list[Path]:
+    """Write a mask as a DICOM segmentation object beside another file of it, whose side file holds for both.
+
+    Unlike every other file, it holds the name and the identifiers of the patient, as the standard demands.
+    """
+    from napari_tumorseg.io.dicom import seg_writing
+
+    path = Path(path)
+    seg_writing.write_mask(seg, path, overwrite)
+    return [path]
+
+
+def write_dicom_probabilities(seg: Segmentation, path: Path | str, *, overwrite: bool = False) -> list[Path]:
+    """Write the probabilities of a run as one fractional DICOM segmentation object, a segment an output.
+
+    It holds the name and the identifiers of the patient, as the standard demands.
+    """
+    from napari_tumorseg.io.dicom import seg_writing
+
+    path = Path(path)
+    seg_writing.write_fractions(seg, path, overwrite)
+    return [path]
+
+
 def check_own(path: Path, side: Path) -> None:
     """Raise if a file to replace is not ours; files that hold neither an image nor JSON are nobody's."""
     if holds_json(side) or _holds_image(path):

@@ -237,7 +237,8 @@ def _masks(study: Study, images: Sequence[Image], notes: list[str]) -> list[Mask
 
     masks = []
     for header in study.headers:
-        if header.sop_class not in SEGMENTATION_CLASSES:
+        is_result = header.file.path.stem.endswith("_prob")  # the fractional ones that this program writes
+        if header.sop_class not in SEGMENTATION_CLASSES or is_result:
             continue
         try:
             masks.append(read_segmentation(header, images))

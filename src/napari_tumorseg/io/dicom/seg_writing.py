@@ -14,7 +14,7 @@ import numpy as np
 
 from napari_tumorseg._version import __version__
 from napari_tumorseg.errors import OutputError, TumorSegError
-from napari_tumorseg.geometry import Array, FileLayout, SliceFile
+from napari_tumorseg.geometry import Array, FileLayout, Grid, SliceFile
 from napari_tumorseg.io.atomic import atomic_path
 from napari_tumorseg.io.dicom import library
 from napari_tumorseg.io.dicom.headers import read_data
@@ -23,7 +23,7 @@ from napari_tumorseg.io.dicom.seg_codes import ALTERED_STRUCTURE, BRAIN, TERMS, 
 from napari_tumorseg.io.dicom.seg_reading import OWN_LABEL
 from napari_tumorseg.io.label_arrays import present
 from napari_tumorseg.notice import RESEARCH_USE
-from napari_tumorseg.regions import TUMOUR, LabelConvention
+from napari_tumorseg.regions import COLOURS, TUMOUR, LabelConvention
 from napari_tumorseg.scan import Segmentation
 
 _MANUFACTURER = "napari-tumorseg developers"
@@ -50,7 +50,7 @@ def write_mask(seg: Segmentation, path: Path, overwrite: bool = False) -> None:
         If the scan was not read from DICOM, highdicom is not installed, or the file exists or cannot be
         written.
     """
-    layout = source_layout(seg, path)
+    layout = check_source(seg.grid, path)
     held = set(present(seg.labels))
     values = [label.value for label in seg.convention.labels if label.value in held or not held]
     frames = _frames(seg.labels, layout)
@@ -67,7 +67,7 @@ def write_fractions(seg: Segmentation, path: Path, overwrite: bool = False) -> N
     OutputError
         As `write_mask`.
     """
-    layout = source_layout(seg, path)
+    layout = check_source(seg.grid, path)
     stacked = []
     for part in seg.probabilities.values():
         whole = np.zeros(seg.grid.shape, np.uint8)
@@ -77,20 +77,21 @@ def write_fractions(seg: Segmentation, path: Path, overwrite: bool = False) -> N
     _write(np.stack(stacked, axis=-1), "FRACTIONAL", segments, layout, path, overwrite)
 
 
-def source_layout(seg: Segmentation, path: Path) -> FileLayout:
-    """Return the layout of the series that a mask belongs to.
+def check_source(grid: Grid, path: Path) -> FileLayout:
+    """Return the layout of the series that a mask on a grid belongs to.
 
     Raises
     ------
     OutputError
-        If it was not read from DICOM.
+        If it was not read from DICOM, or highdicom is not installed.
     """
-    layout = seg.grid.file_layout
+    layout = grid.file_layout
     if layout is None or not layout.slice_files:
         raise OutputError(
             f"{path} cannot be written: a DICOM segmentation refers to the DICOM series that was segmented, "
             "and this scan is none; choose .nii.gz"
         )
+    library.highdicom(path)
     return layout
 
 
@@ -107,7 +108,7 @@ def _segments(seg: Segmentation, values: Sequence[int], path: Path) -> list[Any]
     found = []
     for number, value in enumerate(values, start=1):
         label = seg.convention.label(value)
-        segment = _segment(number, label.name, TERMS[label.tissue], seg, path)
+        segment = _segment(number, label.name, label.tissue, seg, path)
         segment.SegmentDescription = OWN_LABEL.format(value=value, convention=seg.convention.name)
         found.append(segment)
     return found
@@ -117,8 +118,7 @@ def _output_segments(seg: Segmentation, path: Path) -> list[Any]:
     """Return the descriptions of the segments of outputs; a region of several tissues is a neoplasm."""
     found = []
     for number, name in enumerate(seg.probabilities, start=1):
-        tissue = _tissue_of(name, seg.convention)
-        segment = _segment(number, name, TERMS[tissue], seg, path)
+        segment = _segment(number, name, _tissue_of(name, seg.convention), seg, path)
         segment.SegmentDescription = f"probability of {name}"
         found.append(segment)
     return found
@@ -130,7 +130,7 @@ def _tissue_of(output: str, convention: LabelConvention) -> str:
     return known[0].tissue if known else TUMOUR
 
 
-def _segment(number: int, label: str, kind: Term, seg: Segmentation, path: Path) -> Any:
+def _segment(number: int, label: str, tissue: str, seg: Segmentation, path: Path) -> Any:
     hd = library.highdicom(path)
     algorithm = _algorithm(seg, path)
     by_hand = bool(seg.provenance.get("corrected_by_hand"))
@@ -140,12 +140,13 @@ def _segment(number: int, label: str, kind: Term, seg: Segmentation, path: Path)
         segment_number=number,
         segment_label=label[:_LONGEST_LABEL],
         segmented_property_category=_concept(ALTERED_STRUCTURE, path),
-        segmented_property_type=_concept(kind, path),
+        segmented_property_type=_concept(TERMS[tissue], path),
         algorithm_type=how,
         algorithm_identification=algorithm,
         tracking_uid=hd.UID(),
         tracking_id=f"{label} {number}"[:_LONGEST_LABEL],
         anatomic_regions=[_concept(BRAIN, path)],
+        display_color=hd.color.CIELabColor.from_rgb(*bytes.fromhex(COLOURS[tissue][1:])),
     )
 
 
@@ -175,7 +176,6 @@ def _algorithm(seg: Segmentation, path: Path) -> Any:
 def _write(
     stacked: Array, kind: str, segments: list[Any], layout: FileLayout, path: Path, overwrite: bool
 ) -> None:
-    library.highdicom(path)
     with atomic_path(path, overwrite) as temporary, library.quiet():
         try:
             found = _object(stacked, kind, segments, layout, path)
@@ -206,6 +206,7 @@ def _object(stacked: Array, kind: str, segments: list[Any], layout: FileLayout, 
         software_versions=__version__,
         device_serial_number="0",
         content_label="TUMOUR",
+        content_creator_name="",
         content_description=RESEARCH_USE[:_LONGEST_LABEL],
         series_description="Brain tumour segmentation",
         **_place(layout, hd),
