@@ -54,6 +54,7 @@ def main() -> None:
         leave(panel, Path(folder))
     viewer.layers.clear()
     same_from_another_file(viewer)
+    from_dicom(viewer, panel)
     viewer.close()
 
 
@@ -182,6 +183,26 @@ def same_from_another_file(viewer: napari.Viewer) -> None:
     if not np.array_equal(parts[0], parts[1]):
         sys.exit("the same scan looks different when its file holds it in another order")
     save(np.concatenate(parts, axis=1), "orientations")
+
+
+def from_dicom(viewer: napari.Viewer, panel: SegmentPanel) -> None:
+    """Show the sample as a DICOM folder that was dropped on the window, segmented."""
+    sys.path.insert(0, str(Path(__file__).parents[1]))  # the series are made as those of the tests are
+    from tests.dicom_files import GE, SEQUENCES, write_series
+
+    kinds = {"t2f": ("AX FLAIR", "flair"), "t1c": ("AX T1 +C", "t1"), "t2w": ("AX T2", "t2")}
+    with tempfile.TemporaryDirectory() as folder:
+        for number, (ending, (words, times)) in enumerate(kinds.items(), start=1):
+            source = nib.nifti1.load(next(sample_path("brats").glob(f"*{ending}*")))
+            place = Path(folder, "My scan", f"S{number}")
+            array = np.asarray(source.dataobj).astype(np.int16)
+            write_series(place, array, source.affine, number, words, **GE, **SEQUENCES[times])
+        viewer.open(Path(folder, "My scan"), plugin="napari-tumorseg")
+        viewer.layers.selection.active = viewer.layers[0]
+        open_page(panel, "Segment")
+        show_largest_slice(viewer, segment(panel))
+        viewer.reset_view()
+        take(viewer, "dicom")
 
 
 def show_largest_slice(viewer: napari.Viewer, mask: Labels) -> None:
