@@ -116,10 +116,13 @@ def _about_inputs(scan: Scan, card: ModelCard) -> list[dict[str, str]]:
 
 
 def _name_of(image: Image) -> str:
-    """Return the name of an image's file, of a DICOM series its own: its files are called by identifiers."""
-    layout = image.grid.file_layout
+    """Return the name of an image's file, or its own where that is a folder or of a DICOM series.
+
+    Those are often called by identifiers of the patient.
+    """
+    layout, source = image.grid.file_layout, image.source
     is_series = layout is not None and bool(layout.slice_files)
-    return image.name if image.source is None or is_series else image.source.name
+    return image.name if source is None or is_series or source.is_dir() else source.name
 
 
 def _file_sha256(path: Path | None) -> str | None:
