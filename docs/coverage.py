@@ -2,9 +2,11 @@
 
     python docs/coverage.py docs/figures/lgg-flair.csv
     python docs/coverage.py runs/fold-0/test runs/fold-1/test runs/fold-2/test
+    python docs/coverage.py --one-by-one docs/figures/lgg-flair-volumes.csv
 
 Takes tables of ``docs/cross_validation.py`` (with a column ``fold``), or a folder of ``tumorseg evaluate``
-for each fold. The residuals of all other folds, without the patient's own, give the interval of each patient.
+for each fold. The residuals of all other folds, without the patient's own, give the interval of each patient;
+with ``--one-by-one``, those of all other patients, as for the patients of a single model.
 Prints a row for each region, score and coverage: in how many patients the reference lies inside, the share
 that one would find in 95 % of samples of as many patients, and how wide the intervals are.
 """
@@ -31,6 +33,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=plain)
     parser.add_argument("tables", nargs="+", type=Path)
     parser.add_argument("--coverage", nargs="+", type=float, default=[0.8, 0.9])
+    parser.add_argument("--one-by-one", action="store_true")
     arguments = parser.parse_args()
     pairs = [pair for pair in read_pairs(arguments.tables) if pair.predicted]
     print("| region | score | stated | inside | expected | upper / lower: median, 90th percentile | wide |")
@@ -40,14 +43,19 @@ def main() -> None:
         scores = (False, True) if all(pair.doubt is not None for pair in here) else (False,)
         for by_doubt in scores:
             for coverage in arguments.coverage:
-                print(line(region, by_doubt, coverage, list(tested(here, by_doubt, coverage))))
+                found = list(tested(here, by_doubt, coverage, arguments.one_by_one))
+                print(line(region, by_doubt, coverage, found))
 
 
-def tested(pairs: Sequence[VolumePair], by_doubt: bool, coverage: float) -> Iterator[Tested]:
-    """Yield each patient once, as its first fold has it, with the interval that the other folds give."""
+def tested(
+    pairs: Sequence[VolumePair], by_doubt: bool, coverage: float, one_by_one: bool = False
+) -> Iterator[Tested]:
+    """Yield each patient once, as its first fold has it, with the interval that the others give."""
     first = {pair.patient: pair for pair in reversed(pairs)}
     for pair in first.values():
-        others = [one for one in pairs if one.fold != pair.fold and one.patient != pair.patient]
+        others = [one for one in pairs if one.patient != pair.patient]
+        if not one_by_one:
+            others = [one for one in others if one.fold != pair.fold]
         if not others:
             raise SystemExit("there is a single fold, so no other one to calibrate with")
         (table,) = intervals_of(others, by_doubt=by_doubt)

@@ -56,3 +56,10 @@ def test_few_patients_and_a_single_fold_are_told(tmp_path: Path) -> None:
     assert cells[0][:4] == ["WT", "log-ratio", "90%", "too few patients"]
     code, _, error = check(tmp_path / "u.csv", rows[:1])
     assert code == 1 and "a single fold" in error
+
+
+def test_patients_of_one_fold_are_left_out_one_by_one(tmp_path: Path) -> None:
+    rows = [f"0,p{n},WT,1000,{1000 + n}," for n in range(20)]
+    code, cells, _ = check(tmp_path / "t.csv", rows, "--coverage", "0.9", "--one-by-one")
+    # of 20 the rank among the other 19 is the 18th, which the two largest exceed
+    assert code == 0 and cells[0][3] == "18 of 20 (90%)"

@@ -85,7 +85,7 @@ def test_the_table_and_the_sentence_have_intervals():
     assert "interval (mL)" in text and "90\N{NO-BREAK SPACE}%: 3.00 to 4.20" in text
     assert "88\N{NO-BREAK SPACE}%: 0.300 to 9.00" in text  # 8 / 9: never rounded up
     assert "Wide interval of ET: check this case." in text
-    assert summary(m).startswith("tumour found: WT 3.60 mL (90\N{NO-BREAK SPACE}%: 3.00 to 4.20) (longest")
+    assert summary(m).startswith("tumour found: WT 3.60 mL (90\N{NO-BREAK SPACE}%: 3.00 to 4.20; longest")
     assert "wide" not in shown(to_rich(with_intervals(high=700.0))).lower()
     assert "90\N{NO-BREAK SPACE}%: 3000 to 4200" in shown(to_rich(with_intervals(None)))
 

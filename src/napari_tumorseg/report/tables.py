@@ -128,7 +128,7 @@ def to_rich(m: Measurements) -> Table:
     table.add_column("region")
     interval = [_interval_head(m)] if about else []
     for column in ("mL", *interval, "voxels", "components", "slices", "longest diameter (mm)"):
-        table.add_column(column, justify="right")
+        table.add_column(column, justify="right", no_wrap=column in interval)
     last_label = sum(row.kind == "label" for row in m.rows) - 1
     for index, row in enumerate(m.rows):
         name, volume, *others = _texts(row)
@@ -178,8 +178,7 @@ def summary(m: Measurements) -> str:
     others = "".join(f"; {row.title} {_size(row)}" for row in _outside_regions(m))
     if not regions:
         return f"no tumour found{others}"
-    sizes = [f"{row.name} {_size(row)}{_interval_of(row)}" for row in regions]
-    sizes[0] += _extent(regions[0])
+    sizes = [f"{row.name} {_size(row)}{_details(row, row is regions[0])}" for row in regions]
     unknown = "" if m.unit == "mm" else "; the voxel size is unknown"
     return f"tumour found: {', '.join(sizes)}{others}{unknown}"
 
@@ -194,16 +193,13 @@ def _size(row: RegionStats) -> str:
     return amount(row.voxels, row.volume_ml)
 
 
-def _interval_of(row: RegionStats) -> str:
-    return "" if row.interval is None else f" ({in_interval(row.interval, unit=False)})"
-
-
-def _extent(row: RegionStats) -> str:
-    """Return longest diameter and number of components, in parentheses."""
-    if row.longest_diameter_mm is None:
-        return ""
-    several = f", {row.components} components" if row.components > 1 else ""
-    return f" (longest diameter {row.longest_diameter_mm:.1f} mm{several})"
+def _details(row: RegionStats, extent: bool) -> str:
+    """Return the interval, and longest diameter and number of components, in parentheses."""
+    parts = [in_interval(row.interval, unit=False)] if row.interval else []
+    if extent and row.longest_diameter_mm is not None:
+        several = f", {row.components} components" if row.components > 1 else ""
+        parts.append(f"longest diameter {row.longest_diameter_mm:.1f} mm{several}")
+    return f" ({'; '.join(parts)})" if parts else ""
 
 
 def _values(m: Measurements, row: RegionStats) -> list[Any]:
