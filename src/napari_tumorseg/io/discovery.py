@@ -27,6 +27,7 @@ from napari_tumorseg.io.nifti_layouts import (
     sequence_cases,
     task_cases,
 )
+from napari_tumorseg.io.paired_pictures import picture_cases
 from napari_tumorseg.io.roles import guess_role
 from napari_tumorseg.io.side_files import side_convention
 from napari_tumorseg.scan import Role
@@ -93,7 +94,15 @@ def dicom_cases(folder: Folder) -> list[FoundCase] | None:
     return _by_reader(DICOM, folder.path)
 
 
-LAYOUTS: Sequence[Layout] = (task_cases, bids_cases, flat_cases, sequence_cases, paired_cases, dicom_cases)
+LAYOUTS: Sequence[Layout] = (
+    task_cases,
+    bids_cases,
+    flat_cases,
+    sequence_cases,
+    paired_cases,
+    picture_cases,
+    dicom_cases,
+)
 """Layouts of folders; the first that fits is taken."""
 
 

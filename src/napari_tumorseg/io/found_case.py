@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 from napari_tumorseg.io.case import Case
 
@@ -20,11 +21,14 @@ class FoundCase:
         Reads it.
     folders : tuple of str
         Folders that become part of its name in results, since its own says too little: PATIENT/native.
+    files : tuple of Path
+        All that it is read from, where the layout tells; else empty.
     """
 
     name: str
     read: Callable[[], Case]
     folders: tuple[str, ...] = ()
+    files: tuple[Path, ...] = ()
 
     def open(self) -> Case:
         """Read everything that belongs to the case; folders that lead to it are part of its name then."""

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import warnings
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
@@ -28,6 +28,7 @@ from napari_tumorseg.io.label_arrays import decode_mask
 from napari_tumorseg.io.limits import check_array
 from napari_tumorseg.io.roles import guess_role
 from napari_tumorseg.io.side_files import side_convention
+from napari_tumorseg.regions import CONVENTIONS
 from napari_tumorseg.scan import MODALITIES, Image, Role
 
 _ORIENTATION = 0x0112
@@ -60,16 +61,36 @@ def open_case(path: Path, case: str | None = None) -> Case:
         return open_case(cases[pick_case(list(cases), case, path)])
     if is_mask_name(path.stem):
         return Case(path.stem, (), (_mask(path, None),), layout="picture of a mask")
+    return open_picture(path, masks_beside(path, PICTURE.endings))
+
+
+def open_picture(path: Path, masks_of_it: Sequence[Path] = (), layout: str = "picture") -> Case:
+    """Read a picture as a volume of one slice, with masks that are known to be its own.
+
+    Parameters
+    ----------
+    path : Path
+        The picture.
+    masks_of_it : sequence of Path
+        Pictures of masks; one that cannot be read is left out, with a warning.
+    layout : str
+        Layout that the case is said to have.
+
+    Raises
+    ------
+    InputError
+        If the picture cannot be read; the message names the file.
+    """
     values, notes = _read(path)
     grid = Grid.from_codes((1, *values.shape))
     role = guess_role(path.stem)
     image = Image(path.stem, role if role in MODALITIES else Role.OTHER, values[None], grid, path)
     masks: list[Mask] = []
-    for beside in masks_beside(path, PICTURE.endings):
-        found, bad = attempt(partial(_mask, beside, grid), path.parent)
+    for mask in masks_of_it:
+        found, bad = attempt(partial(_mask, mask, grid), mask.parent)
         masks += found
         notes += bad
-    return Case(path.stem, (image,), tuple(masks), layout="picture", warnings=tuple(notes))
+    return Case(path.stem, (image,), tuple(masks), layout=layout, warnings=tuple(notes))
 
 
 @contextmanager
@@ -127,7 +148,8 @@ def _mask(path: Path, grid: Grid | None) -> Mask:
         grid = Grid.from_codes(shape)
     if shape != grid.shape:
         raise InputError(f"{path} has shape {shape[1:]}, its picture {grid.shape[1:]}")
-    return Mask.of(path.stem, decoded, grid, side_convention(path), path)
+    binary = CONVENTIONS["binary"] if decoded.labels.max() <= 1 else None
+    return Mask.of(path.stem, decoded, grid, side_convention(path) or binary, path)
 
 
 def _native(values: Array) -> Array:

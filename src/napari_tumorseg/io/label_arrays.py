@@ -36,6 +36,9 @@ GREY = 8
 _PLATEAU = 0.05
 """Smallest share of a soft mask that is fully tumour; an image has few voxels at its maximum."""
 
+_RINGING = 0.05
+"""Share of the greatest value below which a value is what lossy compression left beside an edge."""
+
 _CLASSES = range(2, 7)
 """Numbers of different values of a mask that may be labels at another scale, such as {85, 170, 255}."""
 
@@ -201,7 +204,7 @@ def _of_soft(values: Array, inside: Array, where: object) -> LabelArray:
 
 def _refuse_scaled(values: Array, full: float, where: object) -> None:
     """Raise if the few values between 0 and `full` fill areas, as labels do, rather than edges."""
-    partial = (values > 0) & (values < 0.98 * full)
+    partial = (values > _RINGING * full) & (values < 0.98 * full)
     between = np.unique(values[partial])
     if len(between) + 1 not in _CLASSES or not _fill_areas(values, partial, between / full):
         return
@@ -219,7 +222,7 @@ def _fill_areas(values: Array, partial: Array, shares: Array) -> bool:
     voxel further out.
     """
     are_steps = _are_steps(shares)
-    full = (values > 0) & ~partial
+    full = (values >= values[partial].max()) & ~partial
     if are_steps and len(shares) > 1 and np.count_nonzero(partial) > np.count_nonzero(full):
         return True
     reach = 1 if are_steps else 2

@@ -27,8 +27,12 @@ from napari_tumorseg.scan import MODALITIES, Role
 _MSD_CHANNELS = ("FLAIR", "T1w", "t1gd", "T2w")
 _IMAGE_FOLDERS = ("imagesTr", "imagesTs", "imagesVal")
 _CHANNEL = re.compile(r"(?P<case>.+)_(?P<channel>00\d\d)")
-_IMAGE_FOLDER = re.compile(r"images?|imgs?|scans?|volumes?", re.IGNORECASE)
-_MASK_FOLDER = re.compile(r"labels?|masks?|segs?|segmentations?|annotations?|gts?", re.IGNORECASE)
+IMAGE_FOLDER = re.compile(r"images?|imgs?|scans?|volumes?", re.IGNORECASE)
+"""Names of a folder of images, beside one of masks."""
+
+MASK_FOLDER = re.compile(r"labels?|masks?|segs?|segmentations?|annotations?|gts?", re.IGNORECASE)
+"""Names of a folder of masks."""
+
 _MASK_ROLES = (Role.TUMOUR_MASK, Role.BRAIN_MASK)
 
 
@@ -184,8 +188,8 @@ def paired_cases(folder: Folder) -> list[FoundCase] | None:
 
     Images that tell their modality are left to other layouts: ``images`` may also hold those of one patient.
     """
-    images = _files_of(folder, _IMAGE_FOLDER)
-    masks = {stem(path): path for path in _files_of(folder, _MASK_FOLDER)}
+    images = _files_of(folder, IMAGE_FOLDER)
+    masks = {stem(path): path for path in _files_of(folder, MASK_FOLDER)}
     if any(guess(stem(path)).role is not Role.OTHER for path in images):
         return None
     if not any(stem(path) in masks for path in images):

@@ -136,6 +136,8 @@ def _key(case: CaseRef, recipe: Recipe, card: ModelCard) -> str:
 
 def _files(case: CaseRef) -> list[Path]:
     """Return the files that a case may be read from, including masks in a neighbouring folder."""
+    if case.found is not None and case.found.files:
+        return list(case.found.files)
     source = case.path / case.case
     if source.exists() and "/" in case.case:  # PATIENT/images: the masks may lie in PATIENT/masks
         source = source.parent
