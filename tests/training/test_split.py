@@ -8,7 +8,7 @@ from napari_tumorseg.errors import InputError
 from napari_tumorseg.io.dataset import patient_of
 from napari_tumorseg.training.recipe import load_recipe
 from napari_tumorseg.training.recipe_tables import SplitSettings
-from napari_tumorseg.training.split import DataSplit, absent, divide
+from napari_tumorseg.training.split import DataSplit, absent, divide, read_groups
 
 CASES = {f"TCGA_AA_{i:04d}_2000": [0, 1, 2] for i in range(20)}
 
@@ -98,3 +98,34 @@ def test_hassans_figures() -> None:
 def test_a_patient_is_left_out_with_all_slices() -> None:
     parts = divide(CASES, SplitSettings(by="slice", test=("TCGA-AA-0007",), fractions=(0.8, 0.2, 0.0)))
     assert sorted(parts.test) == [f"TCGA_AA_0007_2000#{i}" for i in range(3)]
+
+
+def test_groups_stay_together_and_take_the_place_of_patients() -> None:
+    names = [f"slice_{n}" for n in range(60)]
+    groups = {name: str(number // 3) for number, name in enumerate(names)}
+    tested = []
+    for fold in range(5):
+        rule = SplitSettings(folds=5, fold=fold, fractions=(1.0, 0.0, 0.0))
+        parts = divide({name: [0] for name in names}, rule, groups)
+        assert len(parts.test) == 12
+        assert not {groups[name] for name in parts.test} & {groups[name] for name in parts.train}
+        tested += parts.test
+    assert sorted(tested) == sorted(names)
+
+
+def test_cases_without_a_group_are_their_own(tmp_path: Path) -> None:
+    table = tmp_path / "groups.csv"
+    table.write_text("group,case\nx,a\nx,b\n", encoding="utf-8")
+    groups = read_groups(table)
+    assert groups == {"a": "x", "b": "x"}
+    parts = divide({name: [0] for name in "abcdef"}, SplitSettings(fractions=(0.8, 0.0, 0.2)), groups)
+    assert ("a" in parts.test) == ("b" in parts.test)
+    assert len(parts.train + parts.test) == 6
+
+
+@pytest.mark.parametrize("content", ["", "case,number\na,1\n", "\udcff"])
+def test_a_table_of_groups_that_is_none(tmp_path: Path, content: str) -> None:
+    table = tmp_path / "groups.csv"
+    table.write_text(content, encoding="utf-8", errors="surrogateescape")
+    with pytest.raises(InputError, match=r"groups\.csv"):
+        read_groups(table)

@@ -343,6 +343,16 @@ LeaveOut = Annotated[
     list[str] | None,
     typer.Option("--leave-out", help="Patient or case to keep apart for testing; repeat for several."),
 ]
+Groups = Annotated[
+    Path | None,
+    typer.Option(
+        "--groups",
+        help="CSV with the columns case and group: cases of a group, such as near duplicates, stay on one "
+        "side of the split.",
+        exists=True,
+        dir_okay=False,
+    ),
+]
 StartFrom = Annotated[
     str | None,
     typer.Option("--start-from", help="Model whose weights the training starts from, as far as they fit."),

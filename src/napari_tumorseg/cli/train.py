@@ -29,6 +29,7 @@ def train(
     change: options.Changes = None,
     fold: options.Fold = None,
     leave_out: options.LeaveOut = None,
+    groups: options.Groups = None,
     start_from: options.StartFrom = None,
     cache: options.Cache = None,
     name: options.ModelName = None,
@@ -45,12 +46,14 @@ def train(
     _need_extra()
     from napari_tumorseg.training import fit
     from napari_tumorseg.training.compute import ComputeSettings
+    from napari_tumorseg.training.split import read_groups
 
     report = _say_nothing if quiet else _say
     machine = ComputeSettings(device, devices, nodes, workers, max_steps, not quiet)
     if resume:
         begun: dict[str, object] = {"--recipe": recipe, "--data": data, "--set": change, "--fold": fold}
-        _refuse_ignored(begun | {"--leave-out": leave_out, "--start-from": start_from, "--cache": cache})
+        begun |= {"--leave-out": leave_out, "--groups": groups, "--start-from": start_from, "--cache": cache}
+        _refuse_ignored(begun)
         if install:
             _check_name(name or _name_of(output), output, report)
         made = fit.resume(output, machine=machine, case_names=not no_case_names, report=report)
@@ -66,6 +69,7 @@ def train(
             cache=cache,
             start_from=start_from,
             leave_out=leave_out or (),
+            groups=read_groups(groups) if groups else None,
             case_names=not no_case_names,
             report=report,
         )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from itertools import islice
 from pathlib import Path
@@ -52,6 +52,7 @@ def train(
     cache: Path | None = None,
     start_from: str | None = None,
     leave_out: Sequence[str] = (),
+    groups: Mapping[str, str] | None = None,
     case_names: bool = True,
     report: Report = lambda sentence: None,
 ) -> Model:
@@ -73,6 +74,8 @@ def train(
         Name or path of a model from whose weights to start, as far as they fit.
     leave_out : sequence of str
         Patients or cases of the test part, in place of those that the recipe would draw.
+    groups : mapping of str to str, optional
+        Group of each case, such as near duplicates; a split by patient keeps a group on one side.
     case_names : bool
         Whether the model's card lists the training cases.
     report : callable
@@ -102,7 +105,7 @@ def train(
     found = DataSet.find(data, recipe.data.masks)
     cases = cached(found, recipe, cache or run / "cache", report)
     recipe = recipe.leaving_out(leave_out) if leave_out else recipe
-    data_split = divided(cases, recipe, leave_out, report)
+    data_split = divided(cases, recipe, leave_out, report, groups)
     if start is not None:
         _check_start(start, data_split, report)
     data_module, module = prepared(recipe, cases, data_split, machine)

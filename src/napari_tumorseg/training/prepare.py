@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import lightning
@@ -51,7 +51,11 @@ def cached(data: DataSet, recipe: Recipe, folder: Path, report: Report) -> list[
 
 
 def divided(
-    cases: Sequence[CachedCase], recipe: Recipe, leave_out: Sequence[str], report: Report
+    cases: Sequence[CachedCase],
+    recipe: Recipe,
+    leave_out: Sequence[str],
+    report: Report,
+    groups: Mapping[str, str] | None = None,
 ) -> DataSplit:
     """Split the cases, and report what is missing for the split.
 
@@ -74,7 +78,7 @@ def divided(
         if 0 < len(lacking) < len(wanted):
             count = f"{len(lacking)} of {len(wanted)} patients"
             report(f"the data lack {count} that the recipe names for {part}: {some(lacking, quote=False)}")
-    data_split = divide(slices_of, recipe.split)
+    data_split = divide(slices_of, recipe.split, groups)
     if not data_split.validation:
         report(_unvalidated(data_split, recipe))
     return data_split
@@ -88,7 +92,8 @@ def _unvalidated(data_split: DataSplit, recipe: Recipe) -> Notice:
         return Notice(f"{fact}; {patients[0]} is the only patient to train on", Remedy.ADD_CASES)
     count = max(1, round(len(patients) * _VALIDATION_SHARE))
     suggested = sorted(shuffled(patients, recipe.split.seed)[:count])
-    example = f"of {len(patients)} patients, take for example {', '.join(suggested)}"
+    named = some(suggested, quote=False)
+    example = f"of {len(patients)} patients, take for example {count}: {named}"
     return Notice(f"{fact}; {example}", Remedy.CHANGE_SPLIT)
 
 

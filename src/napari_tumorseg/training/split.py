@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import math
 from collections.abc import Iterable, Mapping, Sequence
@@ -51,7 +52,9 @@ class DataSplit:
         return made
 
 
-def divide(slices_of: Mapping[str, Sequence[int]], rule: SplitSettings) -> DataSplit:
+def divide(
+    slices_of: Mapping[str, Sequence[int]], rule: SplitSettings, groups: Mapping[str, str] | None = None
+) -> DataSplit:
     """Draw a split.
 
     Parameters
@@ -60,6 +63,9 @@ def divide(slices_of: Mapping[str, Sequence[int]], rule: SplitSettings) -> DataS
         Slices of each case that take part.
     rule : SplitSettings
         Rule of the split.
+    groups : mapping of str to str, optional
+        Group of each case, which then takes the place of the patient; cases that are not in it are groups
+        of their own patient.
 
     Returns
     -------
@@ -71,7 +77,7 @@ def divide(slices_of: Mapping[str, Sequence[int]], rule: SplitSettings) -> DataS
     InputError
         If the training part is empty.
     """
-    units = _units(slices_of, rule.by)
+    units = _units(slices_of, rule.by, groups or {})
     fixed = {unit: part for part in ("validation", "test") for unit in _fixed(part, rule, units)}
     free = [unit for unit in sorted(units) if unit not in fixed]
     drawn = dict(zip(shuffled(free, rule.seed), _sides(len(free), rule), strict=True))
@@ -84,13 +90,35 @@ def divide(slices_of: Mapping[str, Sequence[int]], rule: SplitSettings) -> DataS
     return DataSplit(**parts)
 
 
-def _units(slices_of: Mapping[str, Sequence[int]], by: str) -> dict[str, list[str]]:
-    """Return the names in each unit of the split: a slice, or all cases of a patient."""
+def read_groups(path: Path) -> dict[str, str]:
+    """Return the group of each case from a table with the columns ``case`` and ``group``.
+
+    Raises
+    ------
+    InputError
+        If it cannot be read or lacks a column.
+    """
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            rows = list(csv.DictReader(file))
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise InputError(f"the table of groups {path} cannot be read: {error}") from error
+    if not rows or not {"case", "group"} <= rows[0].keys():
+        raise InputError(
+            f"the table of groups {path} needs the columns case and group, and a row for each case"
+        )
+    return {row["case"]: row["group"] for row in rows}
+
+
+def _units(
+    slices_of: Mapping[str, Sequence[int]], by: str, groups: Mapping[str, str]
+) -> dict[str, list[str]]:
+    """Return the names in each unit of the split: a slice, or all cases of a patient or group."""
     if by == "slice":
         return {f"{case}#{i}": [f"{case}#{i}"] for case in sorted(slices_of) for i in slices_of[case]}
     units: dict[str, list[str]] = {}
     for case in sorted(slices_of):
-        units.setdefault(patient_of(case), []).append(case)
+        units.setdefault(groups.get(case) or patient_of(case), []).append(case)
     return units
 
 
