@@ -186,6 +186,22 @@ class SmallLesion(_Chance):
     enhancing: Share = 0.5
 
 
+class SkullRemoval(_Chance):
+    """Make scalp and skull background, as a brain extraction does, and normalise the rest again.
+
+    Attributes
+    ----------
+    depth : (low, high)
+        Range of the erosion of the head, as a share of the square root of its area.
+    extent : (low, high)
+        Range of the sides of an ellipse that cuts off face and neck, as a share of the head's sides.
+    """
+
+    kind: Literal["skull-removal"]
+    depth: Range = (0.05, 0.12)
+    extent: Range = (0.75, 1.3)
+
+
 Augmentation = Annotated[
     Flip
     | Rotate90
@@ -201,7 +217,8 @@ Augmentation = Annotated[
     | ModalitySwap
     | CopyPaste
     | Appearance
-    | SmallLesion,
+    | SmallLesion
+    | SkullRemoval,
     Field(discriminator="kind"),
 ]
 """Any augmentation; recipes name it by `kind`."""

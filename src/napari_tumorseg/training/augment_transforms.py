@@ -29,11 +29,12 @@ from napari_tumorseg.models.card import Input
 from napari_tumorseg.training import augment_config as known
 from napari_tumorseg.training.augment_config import Augmentation
 from napari_tumorseg.training.modality_dropout import Modalities
+from napari_tumorseg.training.skull_removal import remove_skull
 from napari_tumorseg.training.small_lesion import DrawSmallLesion
 
 _BOTH = ("image", "target")
 _IMAGE = ("image",)
-_BEFORE = (known.CopyPaste, known.ModalityDropout, known.ModalitySwap)
+_BEFORE = (known.CopyPaste, known.ModalityDropout, known.ModalitySwap, known.SkullRemoval)
 """Augmentations applied before the transforms, since they need other slices or the background."""
 _MOVING = (known.Flip, known.Rotate90, known.Affine, known.Elastic)
 """Augmentations that move pixels."""
@@ -77,6 +78,7 @@ class Augmenter:
         pasting = [a for a in online if isinstance(a, known.CopyPaste)]
         self.paste_chance = pasting[0].probability if pasting else 0.0
         self.paste_shift = pasting[0].shift if pasting else 0
+        self.skull_removal = next((a for a in online if isinstance(a, known.SkullRemoval)), None)
         self.offline = tuple(tuple(copy) for copy in offline)
         self.wanted = wanted
         self.seed = seed
@@ -106,6 +108,15 @@ class Augmenter:
     def pastes(self, rng: np.random.Generator) -> bool:
         """Draw whether the tumour of another slice is pasted."""
         return self.paste_chance > 0 and rng.random() < self.paste_chance
+
+    def extract_brain(
+        self, image: Array, fill: Array, target: Array, rng: np.random.Generator
+    ) -> tuple[Array, Array]:
+        """Return a slice, of background 0, and that background, with the skull removed if that is drawn."""
+        wanted = self.skull_removal
+        if wanted is None or rng.random() >= wanted.probability:
+            return image, fill
+        return remove_skull(image, fill, target, wanted, rng)
 
     def _apply(self, copy: int, content: Any, place: tuple[int, int, int]) -> Any:
         chain = self._chain(copy, content["image"].shape[1:])

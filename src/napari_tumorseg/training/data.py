@@ -103,6 +103,7 @@ class SliceData(Dataset[dict[str, Any]]):
                 donor = self.samples[self._donors[int(rng.integers(len(self._donors)))]]
                 other, more, other_fill = self._cut(self.cases[donor.case], donor.position, rng, True)
                 paste(image, target, other - other_fill, more, self.augmenter.paste_shift, rng)
+            image, fill = self.augmenter.extract_brain(image, fill, target, rng)
             self.augmenter.modalities.change(image, fill, target, acquired, rng)
             image, target = self.augmenter(image, target, epoch, number, sample.copy)
             image = image + fill
