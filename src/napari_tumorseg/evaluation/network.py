@@ -50,7 +50,7 @@ class NetworkSize:
         from napari_tumorseg.inference import networks, predict  # torch
 
         wants_flip = card.output.flip if settings.flip is None else settings.flip
-        flip = wants_flip and PLANES[card.input.plane].left_right
+        flip = wants_flip and (card.input.plane == "acquired" or PLANES[card.input.plane].left_right)
         self.card, self.settings, self.stride = card, settings, net.stride
         convert = networks.as_bfloat16 if settings.precision == "bfloat16" else networks.as_float32
         device = predict.choose_device(settings.device)

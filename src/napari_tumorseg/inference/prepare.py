@@ -16,7 +16,7 @@ from napari_tumorseg.geometry import Array
 from napari_tumorseg.inference.foreground import foreground
 from napari_tumorseg.inference.normalisation import Statistics, normalise
 from napari_tumorseg.inference.scan_analysis import ScanAnalysis
-from napari_tumorseg.inference.slice_plane import PLANES, SlicePlane
+from napari_tumorseg.inference.slice_plane import SlicePlane, slice_plane_for
 from napari_tumorseg.inference.slice_resampling import AxisMap, apply_maps, axis_map, shrink_factor
 from napari_tumorseg.intensity import IntensityRange
 from napari_tumorseg.models.card import Foreground, ModelCard
@@ -217,7 +217,7 @@ def prepare(
     analysis : ScanAnalysis, optional
         Of the scan, if there is one already.
     """
-    slice_plane = PLANES[card.input.plane]
+    slice_plane = slice_plane_for(card.input.plane, scan.grid)
     channels = _channels(scan, card, slice_plane)
     given = [c for c in channels if c is not None]
     shape = given[0].data.shape

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from napari_tumorseg.geometry import Array
-from napari_tumorseg.models.card import Plane
+from napari_tumorseg.geometry import Array, Grid
+from napari_tumorseg.models.card import AnyPlane, Plane
 
 
 @dataclass(frozen=True)
@@ -51,3 +51,32 @@ PLANES: dict[Plane, SlicePlane] = {
     "sagittal": SlicePlane((2, 0, 1), True, False),
 }
 """Planes by name."""
+
+_THICK = 1.25
+"""Slices are those of the acquisition if they are thicker than pixels by this factor."""
+
+
+def plane_for(wanted: AnyPlane, grid: Grid) -> Plane:
+    """Return the plane in which a scan is sliced.
+
+    Parameters
+    ----------
+    wanted : {"axial", "coronal", "sagittal", "acquired"}
+        As a model's card states it.
+    grid : Grid
+        Grid of the scan. With ``acquired``, its only slice or its thickest side decides; a scan whose voxels
+        are equally long in all directions, or of unknown size, is sliced axially.
+    """
+    if wanted != "acquired":
+        return wanted
+    sides = grid.shape if 1 in grid.shape else grid.spacing_mm or (1.0, 1.0, 1.0)
+    order = sorted(range(3), key=lambda axis: sides[axis])
+    across = order[0] if 1 in grid.shape else order[2]
+    if 1 not in grid.shape and sides[across] < _THICK * sides[order[1]]:
+        return "axial"
+    return next(plane for plane, found in PLANES.items() if found.axes[0] == across)
+
+
+def slice_plane_for(wanted: AnyPlane, grid: Grid) -> SlicePlane:
+    """Return the order of axes in the plane that `plane_for` chooses."""
+    return PLANES[plane_for(wanted, grid)]

@@ -112,12 +112,15 @@ def _map_of(length: int, scale: _Scale, reduce: int, low: int, high: int) -> Axi
 
 
 def shrink_factor(lengths: tuple[int, int], spacing: float | None, size: Size) -> float:
-    """Return slice pixels per canvas pixel of unknown spacing: 1 unless the slice is far too large."""
+    """Return slice pixels per canvas pixel of unknown spacing.
+
+    It is 1 unless the slice is far too large, or is to be contained in the canvas.
+    """
     known = spacing is not None and size.spacing is not None
     if known or size.canvas is None or size.fit == "stretch":
         return 1.0
     factor = max(n / c for n, c in zip(lengths, size.canvas, strict=True))
-    return factor if factor > _MUCH_LARGER else 1.0
+    return factor if factor > _MUCH_LARGER or size.fit == "contain" else 1.0
 
 
 def _scale(length: int, spacing: float | None, size: Size, axis: int, shrink: float) -> _Scale:

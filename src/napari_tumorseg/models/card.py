@@ -28,6 +28,7 @@ MAX_RESIDUALS = 10_000
 """More patients than this do not make an interval better."""
 
 Plane = Literal["axial", "coronal", "sagittal"]
+AnyPlane = Literal[Plane, "acquired"]
 Positive = Annotated[float, Field(gt=0)]
 Share = Annotated[float, Field(ge=0, le=1)]
 Percentage = Annotated[float, Field(ge=0, le=100)]
@@ -93,12 +94,13 @@ class Size(TomlTable):
     """Size of the network's input, and the way from a slice to it.
 
     The slice is brought to `spacing` (where that and the scan's own are known), centred on a `canvas`
-    (padded or cropped) or stretched to it, and reduced by means of `reduce` x `reduce` pixels.
+    (padded or cropped) or stretched to it, and reduced by means of `reduce` x `reduce` pixels. With
+    ``contain``, a slice whose spacing is not known is scaled so that its longer side fills the canvas.
     """
 
     spacing: Positive | None = None
     canvas: tuple[Side, Side] | None = None
-    fit: Literal["pad", "stretch"] = "pad"
+    fit: Literal["pad", "contain", "stretch"] = "pad"
     reduce: int = Field(1, ge=1, le=8)
 
 
@@ -112,7 +114,10 @@ class Input(TomlTable):
     substitute: dict[Role, Role] = Field(
         default_factory=dict, description="which modality stands in for a missing one; else zeros"
     )
-    plane: Plane = "axial"
+    plane: AnyPlane = Field(
+        "axial",
+        description="acquired: that of the thick slices of a scan, for models that know all three planes",
+    )
     neighbours: int = Field(
         0, ge=0, le=4, description="slices on each side that come along, as further channels"
     )
@@ -127,7 +132,7 @@ class Input(TomlTable):
             if role not in MODALITIES:
                 raise ValueError(f"{role} is not a modality; there are {', '.join(MODALITIES)}")
         for accepted in self.accepts:
-            if not accepted or not set(accepted) <= set(self.roles):
+            if not accepted or not set(accepted) <= {*self.roles, *self.substitute.values()}:
                 raise ValueError(f"accepts {list(accepted)} is not a part of roles {list(self.roles)}")
         return self
 
@@ -293,7 +298,7 @@ class ModelCard(TomlTable):
             self.summary,
             "",
             f"Input: {_roles(self.input.roles)}; runs with {_alternatives(self.input)}; "
-            f"{self.input.plane} slices, skull {self.input.skull}",
+            f"{_slices(self.input.plane)}, skull {self.input.skull}",
             f"Output: {', '.join(self.output.names)}, labels of {CONVENTIONS[self.output.scheme].title}",
         ]
         if self.members:
@@ -314,6 +319,10 @@ class ModelCard(TomlTable):
 
 def _roles(roles: tuple[Role, ...]) -> str:
     return ", ".join(role.title for role in roles)
+
+
+def _slices(plane: AnyPlane) -> str:
+    return "slices of any plane" if plane == "acquired" else f"{plane} slices"
 
 
 def _alternatives(given: Input) -> str:

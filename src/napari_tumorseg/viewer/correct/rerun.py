@@ -17,7 +17,7 @@ from napari_tumorseg.errors import InputError
 from napari_tumorseg.geometry import Array, Grid
 from napari_tumorseg.inference import PostSettings, ScanAnalysis
 from napari_tumorseg.inference.settings import Progress, Settings
-from napari_tumorseg.inference.slice_plane import PLANES
+from napari_tumorseg.inference.slice_plane import slice_plane_for
 from napari_tumorseg.regions import LabelConvention, convert
 from napari_tumorseg.scan import Segmentation
 from napari_tumorseg.viewer.correct.boxes import Box
@@ -105,7 +105,7 @@ class Rerun(QObject):
         """
         if self.is_running:
             raise InputError("The model is running already: wait, or cancel it.")
-        axis = PLANES[job.model.card.input.plane].axes[0]
+        axis = slice_plane_for(job.model.card.input.plane, target.grid).axes[0]
         side = target.box[axis]
         settings = replace(job.settings, slices=range(side.start, side.stop), probabilities=False)
         self._target = target

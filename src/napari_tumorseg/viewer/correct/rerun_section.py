@@ -21,7 +21,7 @@ from napari_tumorseg.edit import Change
 from napari_tumorseg.errors import InputError
 from napari_tumorseg.geometry import Array, Grid
 from napari_tumorseg.inference.settings import Progress
-from napari_tumorseg.inference.slice_plane import PLANES
+from napari_tumorseg.inference.slice_plane import PLANES, plane_for
 from napari_tumorseg.inference.stored_probabilities import StoredProbabilities
 from napari_tumorseg.viewer.correct.boxes import Box, box_around, drawn_box, start_drawing
 from napari_tumorseg.viewer.correct.rerun import Rerun, Target
@@ -111,9 +111,9 @@ class RerunSection(QWidget):
     def run_slice(self) -> None:
         """Run the model on the current slice, which must lie in the plane of the model."""
         job = self._job()
-        plane = job.model.card.input.plane
-        axis = PLANES[plane].axes[0]
         mask = self._mask()
+        plane = plane_for(job.model.card.input.plane, self._grid())
+        axis = PLANES[plane].axes[0]
         dims = self._context.viewer.dims
         if sliced_axis(dims, mask) != axis:
             raise InputError(

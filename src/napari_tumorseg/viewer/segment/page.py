@@ -12,7 +12,7 @@ from superqt.utils import create_worker
 
 from napari_tumorseg.errors import InputError
 from napari_tumorseg.inference import ScanAnalysis, Settings, available_devices
-from napari_tumorseg.inference.slice_plane import PLANES
+from napari_tumorseg.inference.slice_plane import PLANES, plane_for
 from napari_tumorseg.models import Model
 from napari_tumorseg.scan import Scan
 from napari_tumorseg.viewer.layers.inputs import INPUT_ROLES, case_of
@@ -186,7 +186,7 @@ class SegmentPage(QObject):
         scan = self.scan()
         if self.options.region.value != SLICE or scan is None or model is None:
             return None
-        plane = model.card.input.plane
+        plane = plane_for(model.card.input.plane, scan.grid)
         axis = PLANES[plane].axes[0]
         index = shown_slice(self._viewer.dims, scan.grid, axis)
         if index is None:
