@@ -17,9 +17,10 @@ from napari_tumorseg.evaluation.scores import CaseScores, Members, PackedMask, R
 from napari_tumorseg.evaluation.settings import EvaluationSettings
 from napari_tumorseg.evaluation.slicewise import slice_counts
 from napari_tumorseg.geometry import Array
+from napari_tumorseg.inference.model_selection import as_expected
 from napari_tumorseg.inference.run import run
-from napari_tumorseg.inference.slice_plane import PLANES
-from napari_tumorseg.io.dataset import CaseRef, as_wanted
+from napari_tumorseg.inference.slice_plane import plane_for, slice_plane_for
+from napari_tumorseg.io.dataset import CaseRef
 from napari_tumorseg.measurement import LESION_RULES, LesionScores, agreement, lesion_wise
 from napari_tumorseg.models.store import Model
 from napari_tumorseg.regions import region_mask
@@ -106,7 +107,7 @@ class CaseScorer:
         """
         start = time.perf_counter()
         scan, reference = case.load(self.settings.labels, self.settings.same_voxels)
-        scan = self._known(replace(scan, case=case.name))
+        scan = as_expected(replace(scan, case=case.name), self.model.card)
         seg = yield from self._segment(scan, self.model.part(members.run))
         agreed = agreement(seg, reference)
         rows = rows_of(agreed)
@@ -121,7 +122,7 @@ class CaseScorer:
             convention=seg.convention.name,
             reference_convention=reference.convention.name,
             unit=agreed.unit,
-            plane=self.model.card.input.plane,
+            plane=plane_for(self.model.card.input.plane, scan.grid),
             pixels=cut.pixels,
             at_network_size=self.settings.at_network_size,
             slices=cut.numbers,
@@ -133,15 +134,6 @@ class CaseScorer:
             members=members,
         )
         return scores, seg
-
-    def _known(self, scan: Scan) -> Scan:
-        """Return the scan; a single image of unknown modality gets the one that the model needs."""
-        alone = [roles for roles in self.model.card.input.sufficient if len(roles) == 1]
-        known = as_wanted(scan, alone[0]) if len(alone) == 1 else scan
-        if known is scan:
-            return scan
-        warning = f"the modality of the only image is not stated; it is taken for {alone[0][0].title}"
-        return replace(known, warnings=(*scan.warnings, warning))
 
     def _network(self, members: tuple[int, ...]) -> NetworkSize | None:
         """Return the network for figures at its own size, if these are wanted."""
@@ -171,7 +163,7 @@ class CaseScorer:
         network: NetworkSize | None,
     ) -> Generator[Done, None, _Cut]:
         """Count the chosen slices, at the scan's or the network's size."""
-        slice_plane = PLANES[self.model.card.input.plane]
+        slice_plane = slice_plane_for(self.model.card.input.plane, scan.grid)
         ours, theirs = slice_plane.apply(seg.labels), slice_plane.apply(reference.labels)
         tumour = tumour_slices(theirs, reference.convention)
         wanted = self._wanted(tumour, only)

@@ -1,7 +1,12 @@
 """Segmentation of a scan by a model, slice by slice. Importing this package does not import torch."""
 
 from napari_tumorseg.inference.confidence import RegionConfidence, find
-from napari_tumorseg.inference.model_selection import choose_model, missing_roles, suitability_warnings
+from napari_tumorseg.inference.model_selection import (
+    as_expected,
+    choose_model,
+    missing_roles,
+    suitability_warnings,
+)
 from napari_tumorseg.inference.run import run, segment
 from napari_tumorseg.inference.run_plan import RunPlan, plan_run, prepared
 from napari_tumorseg.inference.scan_analysis import ScanAnalysis
@@ -18,6 +23,7 @@ __all__ = [
     "ScanAnalysis",
     "Settings",
     "StoredProbabilities",
+    "as_expected",
     "available_devices",
     "choose_model",
     "entropy_map",

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from dataclasses import replace
 
 from napari_tumorseg.errors import Notice, Remedy, RoleError
 from napari_tumorseg.inference.scan_analysis import ScanAnalysis
+from napari_tumorseg.io.dataset import as_wanted
 from napari_tumorseg.models.card import ModelCard
 from napari_tumorseg.models.store import Model, list_models
 from napari_tumorseg.scan import MODALITIES, Role, Scan
@@ -22,11 +24,26 @@ def missing_roles(card: ModelCard, roles: Collection[Role]) -> str:
     return Notice(f"the model {card.name} needs {lacking}; the scan has {have}", Remedy.CHOOSE_MODEL)
 
 
+def as_expected(scan: Scan, card: ModelCard) -> Scan:
+    """Return the scan for a model that was named; its only image of unknown modality is what the model needs.
+
+    A warning of the scan says so. A picture seldom tells its modality, and whoever names a model that works
+    on one image has told it.
+    """
+    alone = [roles for roles in card.input.sufficient if len(roles) == 1 and roles[0] in card.input.roles]
+    known = as_wanted(scan, alone[0]) if len(alone) == 1 else scan
+    if known is scan:
+        return scan
+    warning = f"the modality of the only image is not stated; it is taken for {alone[0][0].title}"
+    return replace(known, warnings=(*scan.warnings, warning))
+
+
 def choose_model(scan: Scan, analysis: ScanAnalysis | None = None, prepared: bool = False) -> Model:
     """Return the model that can run with the scan's roles and expects what the scan looks like.
 
-    Among those, a model that tells more labels goes before one that tells fewer, and a built-in one before a
-    user's: a model that somebody has trained for a trial shall not be taken unasked.
+    Among those, a model that tells more labels goes before one that tells fewer, a built-in one before a
+    user's (a model that somebody has trained for a trial shall not be taken unasked), and one that uses more
+    of the images before one that uses fewer. A model all of whose inputs would be substitutes is not taken.
 
     Parameters
     ----------
@@ -43,15 +60,25 @@ def choose_model(scan: Scan, analysis: ScanAnalysis | None = None, prepared: boo
     RoleError
         If no model can run.
     """
-    fitting = [m for m in list_models() if not missing_roles(m.card, scan.roles.keys())]
+    present = scan.roles.keys()
+    fitting = [m for m in list_models() if not missing_roles(m.card, present) and _used(m.card, present)]
     if not fitting:
         have = ", ".join(f"{image.name} ({image.role})" for image in scan)
-        raise RoleError(
-            f"no model can run on {scan.case}, which has {have}: every model needs at least FLAIR"
-        )
+        fact = f"no model can run on {scan.case}, which has {have}: every model needs at least FLAIR or T1c"
+        raise RoleError(fact, remedy=Remedy.CHOOSE_MODEL)
     stripped = (analysis or ScanAnalysis(scan)).stripped
     suited = [m for m in fitting if _skull_fits(m.card, stripped, prepared)] or fitting
-    return max(suited, key=lambda m: (len(set(m.card.output.labels) - {0}), m.origin == "built-in"))
+    return max(suited, key=lambda m: _preference(m, present))
+
+
+def _preference(model: Model, present: Collection[Role]) -> tuple[int, bool, int]:
+    labels = len(set(model.card.output.labels) - {0})
+    return labels, model.origin == "built-in", _used(model.card, present)
+
+
+def _used(card: ModelCard, present: Collection[Role]) -> int:
+    """Return the number of inputs for which the scan has the image itself, not a substitute."""
+    return len(set(card.input.roles) & set(present))
 
 
 def suitability_warnings(scan: Scan, card: ModelCard, analysis: ScanAnalysis | None = None) -> list[str]:

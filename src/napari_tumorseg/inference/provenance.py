@@ -101,7 +101,7 @@ def _about_inputs(scan: Scan, card: ModelCard) -> list[dict[str, str]]:
     """Return name, role and hash of each input; names of files only, since paths can name patients."""
     entries = []
     for role, image in scan.roles.items():
-        if role not in card.input.roles:
+        if role not in {*card.input.roles, *card.input.substitute.values()}:
             continue
         entry = {"role": str(role), "name": _name_of(image)}
         found = _file_sha256(image.source)

@@ -17,7 +17,12 @@ from napari_tumorseg.inference.confidence import as_dict, find
 from napari_tumorseg.inference.doubt import DoubtCounter
 from napari_tumorseg.inference.evidence import tumour_levels
 from napari_tumorseg.inference.intervals import tables_for, volume_intervals
-from napari_tumorseg.inference.model_selection import choose_model, missing_roles, suitability_warnings
+from napari_tumorseg.inference.model_selection import (
+    as_expected,
+    choose_model,
+    missing_roles,
+    suitability_warnings,
+)
 from napari_tumorseg.inference.postprocess import postprocess
 from napari_tumorseg.inference.prepare import Prepared, prepare
 from napari_tumorseg.inference.provenance import provenance_of
@@ -83,6 +88,7 @@ def run(
     analysis = analysis or ScanAnalysis(scan)
     chosen = _model(scan, model, analysis)
     card = chosen.card
+    scan = as_expected(scan, card)
     lacking = missing_roles(card, scan.roles.keys())
     if lacking:
         raise RoleError(f"{scan.case}: {lacking}")
