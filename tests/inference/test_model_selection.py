@@ -10,7 +10,12 @@ import pytest
 
 from napari_tumorseg.errors import RoleError
 from napari_tumorseg.inference import ScanAnalysis
-from napari_tumorseg.inference.model_selection import choose_model, missing_roles, suitability_warnings
+from napari_tumorseg.inference.model_selection import (
+    as_expected,
+    choose_model,
+    missing_roles,
+    suitability_warnings,
+)
 from napari_tumorseg.models import get_model
 from napari_tumorseg.scan import Role
 from tests.builders import card_of, head, make_scan, save_model, threshold_net
@@ -74,3 +79,32 @@ def test_warnings_tell_what_stands_in() -> None:
     assert [w for w in told if "has no T1; FLAIR takes its place" in w]
     card = card_of(input={"roles": ["t1", "t2"], "accepts": [["t2"]], "substitute": {"t1": "flair"}})
     assert suitability_warnings(make_scan({"t2": head()}), card) == ["case has no T1; zeros take its place"]
+
+
+def test_a_model_that_uses_more_of_the_images_goes_first(no_user_models: Path) -> None:
+    save_model(no_user_models, threshold_net([0], [1.0]), card_of(name="one"))
+    save_model(no_user_models, threshold_net([0], [1.0], 2), card_of(["flair", "t1"], name="two"))
+    both = make_scan({"flair": head(), "t1": head()})
+    assert choose_model(both, ScanAnalysis(both, stripped=True)).name == "two"
+
+
+def test_a_model_whose_inputs_would_all_be_substitutes_is_not_taken_unasked(no_user_models: Path) -> None:
+    given = {"roles": ["t2"], "accepts": [["t2"], ["t1"]], "substitute": {"t2": "t1"}}
+    model = save_model(no_user_models, threshold_net([0], [1.0]), card_of(name="mine", input=given))
+    scan = make_scan({"t1": head()})
+    assert missing_roles(model.card, [Role.T1]) == ""
+    assert "T1 takes its place" in suitability_warnings(scan, model.card)[0]
+    with pytest.raises(RoleError, match="at least FLAIR or T1c"):
+        choose_model(scan)
+
+
+def test_the_only_image_of_unknown_modality_is_what_a_named_model_needs() -> None:
+    card = card_of(["t1c"])
+    scan = make_scan({"other": head()})
+    known = as_expected(scan, card)
+    assert list(known.roles) == [Role.T1C]
+    assert known.warnings == ("the modality of the only image is not stated; it is taken for T1c",)
+    assert as_expected(make_scan({"t2": head()}), card).roles.keys() == {Role.T2}
+    two = make_scan({"other": head(), "t1": head()})
+    assert as_expected(two, card) is two
+    assert as_expected(scan, card_of(["flair", "t1c"])) is scan

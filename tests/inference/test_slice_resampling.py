@@ -171,6 +171,10 @@ def test_outside_the_window_nothing_is_said() -> None:
         ((1024, 768), 0.25, Size(canvas=(256, 256), spacing=0.9), 1),
         ((1024, 768), 0.25, Size(canvas=(256, 256)), 4),
         ((1024, 768), None, Size(canvas=(96, 96), fit="stretch"), 1),
+        ((512, 512), None, Size(canvas=(128, 128), fit="contain"), 4),
+        ((64, 100), None, Size(canvas=(128, 128), fit="contain"), 100 / 128),
+        ((240, 240), 1.0, Size(canvas=(128, 128), fit="contain", spacing=1.8), 1),
+        ((240, 240), 1.0, Size(canvas=(128, 128), fit="contain"), 240 / 128),
         ((1024, 768), None, Size(), 1),
     ],
 )
