@@ -14,6 +14,7 @@ from napari_tumorseg.inference.model_selection import (
     as_expected,
     choose_model,
     missing_roles,
+    picture_as_expected,
     suitability_warnings,
 )
 from napari_tumorseg.models import get_model
@@ -98,7 +99,7 @@ def test_a_model_whose_inputs_would_all_be_substitutes_is_not_taken_unasked(no_u
         choose_model(scan)
 
 
-def test_the_only_image_of_unknown_modality_is_what_a_named_model_needs() -> None:
+def test_the_only_image_of_unknown_modality_is_taken_for_what_a_model_needs() -> None:
     card = card_of(["t1c"])
     scan = make_scan({"other": head()})
     known = as_expected(scan, card)
@@ -108,3 +109,11 @@ def test_the_only_image_of_unknown_modality_is_what_a_named_model_needs() -> Non
     two = make_scan({"other": head(), "t1": head()})
     assert as_expected(two, card) is two
     assert as_expected(scan, card_of(["flair", "t1c"])) is scan
+
+
+def test_only_a_picture_is_taken_for_what_a_named_model_needs_in_a_run() -> None:
+    card = card_of(["t1c"])
+    picture = make_scan({"other": head()[:1]}, spacing=None)
+    assert list(picture_as_expected(picture, card).roles) == [Role.T1C]
+    for scan in (make_scan({"other": head()}, spacing=None), make_scan({"other": head()[:1]})):
+        assert picture_as_expected(scan, card) is scan

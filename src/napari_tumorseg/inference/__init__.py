@@ -2,7 +2,6 @@
 
 from napari_tumorseg.inference.confidence import RegionConfidence, find
 from napari_tumorseg.inference.model_selection import (
-    as_expected,
     choose_model,
     missing_roles,
     suitability_warnings,
@@ -23,7 +22,6 @@ __all__ = [
     "ScanAnalysis",
     "Settings",
     "StoredProbabilities",
-    "as_expected",
     "available_devices",
     "choose_model",
     "entropy_map",

@@ -25,10 +25,9 @@ def missing_roles(card: ModelCard, roles: Collection[Role]) -> str:
 
 
 def as_expected(scan: Scan, card: ModelCard) -> Scan:
-    """Return the scan for a model that was named; its only image of unknown modality is what the model needs.
+    """Return the scan, its only image taken for what the model needs if its modality is not stated.
 
-    A warning of the scan says so. A picture seldom tells its modality, and whoever names a model that works
-    on one image has told it.
+    A warning of the scan says so.
     """
     alone = [roles for roles in card.input.sufficient if len(roles) == 1 and roles[0] in card.input.roles]
     known = as_wanted(scan, alone[0]) if len(alone) == 1 else scan
@@ -36,6 +35,16 @@ def as_expected(scan: Scan, card: ModelCard) -> Scan:
         return scan
     warning = f"the modality of the only image is not stated; it is taken for {alone[0][0].title}"
     return replace(known, warnings=(*scan.warnings, warning))
+
+
+def picture_as_expected(scan: Scan, card: ModelCard) -> Scan:
+    """Return the scan, `as_expected` if it is a single picture.
+
+    A picture, one slice of unknown size, seldom tells its modality, and whoever has named a model that works
+    on one image has told it. For other scans the modality is to be stated.
+    """
+    is_picture = scan.grid.shape[0] == 1 and scan.grid.unit == "unknown"
+    return as_expected(scan, card) if is_picture else scan
 
 
 def choose_model(scan: Scan, analysis: ScanAnalysis | None = None, prepared: bool = False) -> Model:

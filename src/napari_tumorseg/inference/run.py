@@ -18,9 +18,9 @@ from napari_tumorseg.inference.doubt import DoubtCounter
 from napari_tumorseg.inference.evidence import tumour_levels
 from napari_tumorseg.inference.intervals import tables_for, volume_intervals
 from napari_tumorseg.inference.model_selection import (
-    as_expected,
     choose_model,
     missing_roles,
+    picture_as_expected,
     suitability_warnings,
 )
 from napari_tumorseg.inference.postprocess import postprocess
@@ -88,7 +88,7 @@ def run(
     analysis = analysis or ScanAnalysis(scan)
     chosen = _model(scan, model, analysis)
     card = chosen.card
-    scan = as_expected(scan, card)
+    scan = picture_as_expected(scan, card)
     lacking = missing_roles(card, scan.roles.keys())
     if lacking:
         raise RoleError(f"{scan.case}: {lacking}")

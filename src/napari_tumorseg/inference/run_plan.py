@@ -8,7 +8,7 @@ from pathlib import Path
 
 from napari_tumorseg import preparation
 from napari_tumorseg.errors import PreparationError, TumorSegError
-from napari_tumorseg.inference.model_selection import as_expected, choose_model
+from napari_tumorseg.inference.model_selection import choose_model, picture_as_expected
 from napari_tumorseg.inference.scan_analysis import ScanAnalysis
 from napari_tumorseg.io.case import Case
 from napari_tumorseg.models.card import ModelCard
@@ -73,7 +73,7 @@ class RunPlan:
                     raise
                 scan = self._as_it_is()
                 told.append(f"{scan.case} was not prepared: {error}")
-        return as_expected(replace(scan, warnings=(*scan.warnings, *told)), self.model.card)
+        return picture_as_expected(replace(scan, warnings=(*scan.warnings, *told)), self.model.card)
 
     def model_for(self, scan: Scan) -> Model:
         """Return the model, or another one where the preparation did not give what it needs."""
