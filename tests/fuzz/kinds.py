@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.util import find_spec
@@ -202,6 +203,23 @@ def _png(folder: Path) -> list[Path]:
     return sorted(folder.glob("*.png"))
 
 
+def _dicom(folder: Path) -> list[Path]:
+    """Write a series, an enhanced object, an archive and, with highdicom, a segmentation."""
+    from tests.dicom_files import write_enhanced, write_series
+
+    affine = np.diag([-1.0, -1.2, 3.0, 1.0])
+    slices = write_series(folder / "series", _ramp(*SHAPE[::-1]), affine, 1, "FLAIR", "{}.dcm")
+    enhanced = write_enhanced(folder / "enhanced" / "a.dcm", _ramp(*SHAPE[::-1]), affine, 2, "FLAIR")
+    made = [slices[2], enhanced, Path(shutil.make_archive(str(folder / "scan"), "zip", folder / "series"))]
+    if find_spec("highdicom"):
+        scan = open_case(folder / "series").scan()
+        seg = Segmentation(_labels(), scan.grid, CONVENTIONS["brats-2021"], "case")
+        (folder / "seg").mkdir()
+        write_mask(seg, folder / "seg" / "x_seg.dcm")
+        made.append(folder / "seg" / "x_seg.dcm")
+    return made
+
+
 def _model(folder: Path, ending: str) -> list[Path]:
     model = save_model(folder, threshold_net([0], [50.0]), card_of())
     card = model.weights.with_suffix(".toml")
@@ -251,6 +269,7 @@ KINDS: dict[str, Kind] = {
     "mat": Kind(_mat, mutate.mutate_bytes, open_images),
     "tiff": Kind(_tiff, mutate.mutate_bytes, open_images),
     "png": Kind(_png, mutate.mutate_png, open_images),
+    **({"dicom": Kind(_dicom, mutate.mutate_bytes, open_images)} if find_spec("pydicom") else {}),
     "card": Kind(lambda folder: _model(folder, ".toml"), mutate.mutate_text, open_model),
     "safetensors": Kind(lambda folder: _model(folder, ".safetensors"), mutate.mutate_safetensors, open_model),
     "pt": Kind(lambda folder: _model(folder, ".pt"), mutate.mutate_zip, open_model),

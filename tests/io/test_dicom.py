@@ -124,6 +124,15 @@ def test_a_gantry_tilt_is_kept_as_shear(tmp_path: Path) -> None:
     assert case.images[0].grid.voxel_volume_mm3 == pytest.approx(4)
 
 
+def test_directions_may_be_rounded_differently(tmp_path: Path) -> None:
+    affine = affine_of(("L", "P", "S"), (1, 1, 4), tilt=17)
+    for n, path in enumerate(write_series(tmp_path / "in", values(), affine, 1, "FLAIR")):
+        directions = pydicom.dcmread(path).ImageOrientationPatient
+        _change(path, ImageOrientationPatient=[f"{float(d) + 1e-4 * (n % 2):.6f}" for d in directions])
+    case = io.open_case(tmp_path / "in")
+    assert [image.data.shape for image in case.images] == [(6, 10, 12)]
+
+
 def test_missing_slices_are_left_empty(tmp_path: Path) -> None:
     affine = affine_of(("L", "P", "S"), (1, 1, 4))
     paths = write_series(tmp_path / "in", values() + 1, affine, 1, "FLAIR")
@@ -309,7 +318,8 @@ def test_examinations_in_folders_of_their_own_are_called_by_these(tmp_path: Path
 def test_examinations_in_one_folder_are_numbered(tmp_path: Path) -> None:
     write_study(tmp_path / "x", "ZZ", "20210101")
     write_study(tmp_path / "x", "ZZ", "20200101")
-    assert io.list_cases(tmp_path / "x") == ["study-1", "study-2"]
+    assert io.list_cases(tmp_path / "x") == ["x/study-1", "x/study-2"]
+    assert io.open_case(tmp_path / "x", "study-2").name == "x_study-2"
     write_study(tmp_path / "x", "AA", "20220101")
     assert io.list_cases(tmp_path / "x") == ["patient-1", "patient-2/study-1", "patient-2/study-2"]
     with pytest.raises(ChoiceNeededError, match="3 cases"):

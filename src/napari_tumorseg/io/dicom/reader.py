@@ -148,12 +148,13 @@ def _names(groups: Sequence[Sequence[Header]], root: Path, name: str) -> list[st
     """Return the name of each examination: its folder, where it has one of its own, else a number."""
     if len(groups) == 1:
         return [name]
+    whose = name if len({group[0].patient for group in groups}) == 1 else ""
     folders = _below_shared([_folder_of(group, root) for group in groups])
     patients = list(dict.fromkeys(group[0].patient for group in groups))
     names: list[str] = []
     for group, folder, point in zip(groups, folders, _time_points(groups), strict=True):
-        number = f"patient-{patients.index(group[0].patient) + 1}"
-        numbered = "/".join(filter(None, [number if len(patients) > 1 else "", point and f"study-{point}"]))
+        number = whose or f"patient-{patients.index(group[0].patient) + 1}"
+        numbered = "/".join(filter(None, [number, point and f"study-{point}"]))
         names.append(folder if folder and folders.count(folder) == 1 else numbered)
     return names
 

@@ -12,6 +12,7 @@ from napari_tumorseg.geometry import Affine
 from napari_tumorseg.io.dicom.facts import Frame, Header
 
 _SAME_PLACE_MM = 0.005
+_SAME_DIRECTION = 1e-3
 _EVEN = 0.1
 """Share of the slice distance by which a slice may lie off its place in an even stack."""
 
@@ -107,7 +108,7 @@ def sort_planes(planes: Sequence[Plane]) -> Sorted:
     if len(usable) < len(planes):
         problems.append(f"has {len(planes) - len(usable)} slice(s) without a position, which are left out")
     stacks = []
-    for group in _parted(usable, _kind):
+    for group in _of_one_direction(usable):
         try:
             stacks.append(_stack(group))
         except NoVolumeError as error:
@@ -132,7 +133,8 @@ def sparse_stack(planes: Sequence[Plane]) -> tuple[Stack, list[int]]:
     """
     if not all(map(has_place, planes)):
         raise NoVolumeError("has frames without a position")
-    if len(_parted(planes, lambda p: _kind(p)[:3])) > 1:
+    are_parallel = all(_are_parallel(planes[0], plane) for plane in planes)
+    if len({_kind(plane)[:2] for plane in planes}) > 1 or not are_parallel:
         raise NoVolumeError("has frames in several directions or sizes")
     places = _places(planes)
     firsts = [place[0] for place in places]
@@ -153,12 +155,31 @@ def has_place(plane: Plane) -> bool:
     return are_units and abs(float(first @ second)) < _UNIT_SLACK and min(plane.header.shape) > 0
 
 
+def _of_one_direction(planes: Sequence[Plane]) -> list[list[Plane]]:
+    """Return planes that are of one kind and point in one direction, which may be rounded differently."""
+    groups: list[list[Plane]] = []
+    for alike in _parted(planes, _kind):
+        found: list[list[Plane]] = []
+        for plane in alike:
+            group = next((g for g in found if _are_parallel(g[0], plane)), None)
+            if group is None:
+                found.append([plane])
+            else:
+                group.append(plane)
+        groups += found
+    return groups
+
+
+def _are_parallel(one: Plane, other: Plane) -> bool:
+    directions = np.asarray([one.frame.orientation, other.frame.orientation], dtype=float)
+    return bool(np.abs(directions[0] - directions[1]).max() < _SAME_DIRECTION)
+
+
 def _kind(plane: Plane) -> tuple[Hashable, ...]:
     frame = plane.frame
     return (
-        tuple(round(c, 3) + 0.0 for c in frame.orientation or ()),
-        tuple(round(s, 4) for s in frame.spacing or ()),
         plane.header.shape,
+        tuple(round(s, 3) for s in frame.spacing or ()),
         None if frame.echo is None else round(frame.echo, 2),
         frame.b_value,
         tuple(word for word in frame.image_type if not word.isdigit()),
