@@ -1,4 +1,4 @@
-"""npe2 writer: a Labels layer as NIfTI, TIFF or HDF5, index for index on the grid of its scan."""
+"""npe2 writer: a Labels layer as NIfTI, TIFF, HDF5 or DICOM, index for index on the grid of its scan."""
 
 from __future__ import annotations
 
