@@ -27,8 +27,8 @@ def write_mask(seg: Segmentation, path: Path | str, *, overwrite: bool = False) 
     seg : Segmentation
         Mask to write.
     path : path
-        Its ending chooses the format: one of `formats.WRITTEN_ENDINGS`; ``.dcm`` for a scan that was read from
-        DICOM, which writes the name and the identifiers of the patient, as that standard demands.
+        Its ending chooses the format: one of `formats.WRITTEN_ENDINGS`; ``.dcm`` for a scan that was read
+        from DICOM, with the name and the identifiers of the patient, as that standard demands.
     overwrite : bool
         Whether files that exist may be replaced.
 

@@ -99,7 +99,10 @@ def _cached_header(file: SliceFile, changed: int, size: int) -> Header:
 def _header(data: Any, file: SliceFile) -> Header:
     if not (text(data, "SOPClassUID") and text(data, "SeriesInstanceUID")):
         raise InputError(f"{shown(file)} is no DICOM object that is read here, or is damaged")
-    patient = "|".join(str(getattr(data, k, "")) for k in ("PatientID", "PatientName", "PatientBirthDate"))
+    # a name may be spelt differently in the series of one examination
+    patient = (
+        text(data, "PatientID") or f"{getattr(data, 'PatientName', '')}|{text(data, 'PatientBirthDate')}"
+    )
     return Header(
         file=file,
         patient=patient,

@@ -103,7 +103,8 @@ class ResultsSection(QWidget):
         self.copy = PushButton(text="Copy", tooltip="The table, to be pasted into a spreadsheet")
         self.save = PushButton(text="Save table…", tooltip="As CSV or JSON")
         self.save_mask = PushButton(
-            text="Save mask…", tooltip="As NIfTI, TIFF, HDF5, or DICOM for a DICOM scan, on the scan's own grid"
+            text="Save mask…",
+            tooltip="As NIfTI, TIFF, HDF5 (or DICOM, of a DICOM scan), on its own grid",
         )
         self._lay_out()
         self._connect()
