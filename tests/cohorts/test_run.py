@@ -138,6 +138,30 @@ def test_mask_corrected_by_hand_is_kept_and_measured(
     assert (found["case"], found["voxels"], found["flags"]) == ("a", "28", "corrected by hand")
 
 
+def test_mask_that_is_there_already_or_approved_is_kept(
+    data: Path, tmp_path: Path, settings: CohortSettings
+) -> None:
+    out = tmp_path / "out"
+    out.mkdir()
+    from napari_tumorseg.io import read, write_mask
+    from napari_tumorseg.regions import CONVENTIONS
+    from napari_tumorseg.scan import Segmentation
+
+    scan = read(data / "a")
+    drawn = np.zeros(scan.grid.shape, np.uint8)
+    drawn[3, 4, 5] = 1
+    write_mask(Segmentation(drawn, scan.grid, CONVENTIONS["binary"], "a"), out / "a_seg.nii.gz")
+    assert "a" not in new(run(data, out, settings))
+    head, row, *_ = table(out)
+    found = dict(zip(head, row, strict=True))
+    assert (found["voxels"], found["flags"]) == ("1", "made elsewhere")
+    text = (out / "cohort.csv").read_bytes()
+    Worklist.open(data, out).set("b", State.DONE)
+    other = replace(settings, inference=Settings(threshold=0.4))
+    assert new(run(data, out, other)) == ["c", "odd"]
+    assert (out / "cohort.csv").read_bytes() == text
+
+
 def test_mask_of_another_program_is_never_replaced(
     data: Path, tmp_path: Path, settings: CohortSettings
 ) -> None:

@@ -16,6 +16,7 @@ WIDE_BAND = "wide band"
 FEWER_ROLES = "fewer modalities"
 NO_SIZE = "voxel size unknown"
 CORRECTED = "corrected by hand"
+ELSEWHERE = "made elsewhere"
 
 FLAGS: Mapping[str, str] = {
     NOTHING_FOUND: "the mask is empty",
@@ -24,6 +25,7 @@ FLAGS: Mapping[str, str] = {
     WIDE_BAND: "the interval of the volume is wide",
     FEWER_ROLES: "a modality that the model can use is missing",
     NO_SIZE: "the files store no voxel size, so there are neither mL nor mm",
+    ELSEWHERE: "the mask was there before, made by another command or drawn by hand, and was only measured",
     CORRECTED: "the mask was corrected by hand, and the numbers are of the corrected one",
 }
 """Flags and their meanings."""

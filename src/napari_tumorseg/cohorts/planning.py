@@ -16,6 +16,8 @@ from napari_tumorseg.io.case import file_name
 from napari_tumorseg.io.dataset import CaseRef, DataSet
 from napari_tumorseg.io.formats import side_file
 from napari_tumorseg.io.side_files import read_side_file, set_problems
+from napari_tumorseg.session.case_status import State, read_states, state_of
+from napari_tumorseg.session.worklist import STATE_FILE
 
 
 class TaskState(StrEnum):
@@ -27,8 +29,8 @@ class TaskState(StrEnum):
     FAILED = "failed"
     """It failed, and nothing has changed since."""
     DONE = "done"
-    CORRECTED = "corrected"
-    """Its mask was corrected by hand and is not made again."""
+    KEPT = "kept"
+    """Its mask was corrected or approved by a person, or made by another command, and is not made again."""
 
 
 @dataclass(frozen=True)
@@ -128,7 +130,8 @@ def plan(
     _check_names(cases)
     digest = settings.digest()
     mine = cases[part.number - 1 :: part.total]
-    tasks = tuple(_task(ref, output, digest) for ref in mine)
+    states, _ = read_states(output / STATE_FILE)
+    tasks = tuple(_task(ref, output, digest, state_of(states.get(ref.name, {}))) for ref in mine)
     return CohortPlan(tasks, output, settings, digest, part, tuple(case.name for case in cases))
 
 
@@ -151,17 +154,24 @@ def _check_names(cases: Sequence[CaseRef]) -> None:
             raise InputError(f"{other.name} and {case.name} would have one file name; rename one")
 
 
-def _task(ref: CaseRef, output: Path, digest: str) -> Task:
+def _task(ref: CaseRef, output: Path, digest: str, state: State) -> Task:
     record = Record.read(record_path(output, ref.name))
+    if _is_whole(output, ref.name) and _is_of_a_person(record, state, mask_path(output, ref.name)):
+        return Task(ref, TaskState.KEPT, record)
     if record is None:
         return Task(ref, TaskState.NEW)
     if record.state == "failed":
         is_same = record.settings == digest and signature(ref) == record.signature
         return Task(ref, TaskState.FAILED if is_same else TaskState.CHANGED, record)
-    if is_corrected(mask_path(output, ref.name)):
-        return Task(ref, TaskState.CORRECTED, record)
     is_same = record.settings == digest and _is_whole(output, ref.name) and _has_same_files(ref, record)
     return Task(ref, TaskState.DONE if is_same else TaskState.CHANGED, record)
+
+
+def _is_of_a_person(record: Record | None, state: State, mask: Path) -> bool:
+    """Tell whether a mask is not for a run to replace."""
+    if record is None or record.state == "failed":
+        return True  # a whole mask that no cohort has written
+    return not record.model or state in (State.CORRECTED, State.DONE) or is_corrected(mask)
 
 
 def _has_same_files(ref: CaseRef, record: Record) -> bool:

@@ -101,8 +101,8 @@ def run_plan(
     todo = planned.todo(retry_failed)
     try:
         for task in planned.tasks:
-            if task not in todo and task.record is not None:
-                yield Outcome(_kept(task, planned.output), is_new=False)
+            if task not in todo and (record := _kept(task, planned.output)) is not None:
+                yield Outcome(record, is_new=False)
         if jobs > 1 and len(todo) > 1:
             records = run_in_processes(planned, todo, jobs, stop)
         else:
@@ -133,13 +133,12 @@ def _one_after_the_other(planned: CohortPlan, todo: Sequence[Task], stop: Stop) 
             yield written.result()
 
 
-def _kept(task: Task, output: Path) -> Record:
-    """Return the record that holds; that of a mask corrected by hand with the numbers of that mask."""
-    assert task.record is not None
-    if task.state is not TaskState.CORRECTED:
+def _kept(task: Task, output: Path) -> Record | None:
+    """Return the record that holds; a mask that a person made or changed is measured again."""
+    if task.state is not TaskState.KEPT:
         return task.record
     try:
-        record = measured_again(task.record, output)
+        record = measured_again(task.ref, task.record, output)
     except EXPECTED:
         return task.record
     return record if record == task.record else write_record(record, output)

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from napari_tumorseg.cohorts.fingerprint import hashes, signature
-from napari_tumorseg.cohorts.flags import CORRECTED, flags_of
+from napari_tumorseg.cohorts.flags import CORRECTED, ELSEWHERE, FEWER_ROLES, FLAGS, NO_SIZE, flags_of
 from napari_tumorseg.cohorts.models import LoadedModels
 from napari_tumorseg.cohorts.record import Record, mask_path, record_path
 from napari_tumorseg.cohorts.settings import CohortSettings, weights_digest
@@ -27,7 +27,7 @@ from napari_tumorseg.io.output_set import output_set
 from napari_tumorseg.io.reading import read_mask
 from napari_tumorseg.io.side_files import input_files
 from napari_tumorseg.io.writing import write_mask
-from napari_tumorseg.measurement import Measurements, find_midline, laterality, measure
+from napari_tumorseg.measurement import find_midline, laterality, measure
 from napari_tumorseg.models.store import Model
 from napari_tumorseg.scan import Role, Scan, Segmentation
 
@@ -194,12 +194,24 @@ def prepare(output: Path) -> None:
     make_folder(record_path(output, "x").parent)
 
 
-def measured_again(record: Record, output: Path) -> Record:
-    """Return the record of a mask that was corrected by hand, with the numbers of the corrected one."""
-    seg = replace(read_mask(mask_path(output, record.case)), name=record.case)
-    kept = [flag for flag in record.flags if flag in ("voxel size unknown", "fewer modalities")]
-    found: Measurements = measure(seg)
-    return replace(record, measurements=found.to_dict(), flags=(*kept, CORRECTED), sides={})
+def measured_again(ref: CaseRef, record: Record | None, output: Path) -> Record:
+    """Return the record of a mask that is kept, with the numbers that it has now.
+
+    Parameters
+    ----------
+    record : Record or None
+        Of the run that made it; None if that was no run of a cohort.
+    """
+    mask = mask_path(output, ref.name)
+    known = record if record is not None and record.state == "done" else None
+    base = known or Record(case=ref.name, state="done", mask=mask.name, patient=ref.patient)
+    found = measure(replace(read_mask(mask), name=ref.name)).to_dict()
+    if known is not None and known.measurements == found:
+        return known
+    lasting = [flag for flag in base.flags if flag in (NO_SIZE, FEWER_ROLES, ELSEWHERE)]
+    own = [CORRECTED] if known is not None and known.model else [ELSEWHERE]
+    flags = tuple(flag for flag in FLAGS if flag in (*lasting, *own))
+    return replace(base, measurements=found, flags=flags, sides={})
 
 
 def stamped(record: Record, started: float) -> Record:
