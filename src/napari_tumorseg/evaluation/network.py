@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from napari_tumorseg.errors import InputError
 from napari_tumorseg.evaluation.compared_regions import ComparedRegion
 from napari_tumorseg.evaluation.slicewise import mask_counts
 from napari_tumorseg.geometry import Array
@@ -43,7 +44,12 @@ class NetworkSize:
     card : ModelCard
         Its card.
     settings : Settings
-        Device, flip, threshold and batch; a reduced precision only if it is asked for.
+        Device, flip, threshold and batch; in bfloat16 only if it is asked for.
+
+    Raises
+    ------
+    InputError
+        If int8 is asked for.
     """
 
     def __init__(self, net: SliceNetwork, card: ModelCard, settings: Settings) -> None:
@@ -52,6 +58,8 @@ class NetworkSize:
         wants_flip = card.output.flip if settings.flip is None else settings.flip
         flip = wants_flip and (card.input.plane == "acquired" or PLANES[card.input.plane].left_right)
         self.card, self.settings, self.stride = card, settings, net.stride
+        if settings.precision == "int8":
+            raise InputError("figures at the network's size are not computed in int8")
         convert = networks.as_bfloat16 if settings.precision == "bfloat16" else networks.as_float32
         device = predict.choose_device(settings.device)
         self._runner = predict.Runner(net, device, flip, settings.batch, convert)

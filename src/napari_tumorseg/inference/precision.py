@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import torch
 
+from napari_tumorseg.errors import DeviceError
 from napari_tumorseg.geometry import Array
 from napari_tumorseg.inference.networks import Conversion, as_bfloat16, as_float32
 from napari_tumorseg.inference.precision_probe import WORTH_IT, relative_time
@@ -18,18 +20,25 @@ from napari_tumorseg.models.store import Model
 NATIVE = ("avx512_bf16", "amx_bf16", "avx10_2", "arm_bf16", "bf16")
 """Names that torch has for instructions in bfloat16; without them it is emulated, many times slower."""
 
-Samples = Callable[[], list[Array]]
-"""Gives some inputs (C, H, W) of the network, from the scan that is run."""
+Samples = Callable[[int], list[Array]]
+"""Gives up to so many inputs (C, H, W) of the network, from the scan that is run."""
 
 
 @dataclass(frozen=True)
 class Choice:
-    """A precision, how a network comes to run in it, and why it was chosen."""
+    """A precision, why it was chosen, how a network comes to run in it, and what the user should know."""
 
     precision: Precision
     reason: str
     convert: Conversion
+    calibration: list[str] = field(default_factory=list)
+    """Filled when networks are made: what each was calibrated on."""
     notes: tuple[str, ...] = ()
+
+    @property
+    def told(self) -> str:
+        """The reason, and what networks were calibrated on."""
+        return "; ".join((self.reason, *dict.fromkeys(self.calibration)))
 
 
 def choose(wanted: Precision, model: Model, net: SliceNetwork, device: str, samples: Samples) -> Choice:
@@ -56,14 +65,30 @@ def choose(wanted: Precision, model: Model, net: SliceNetwork, device: str, samp
     """
     if wanted == "auto":
         return _automatic(model, net, device, samples)
+    if wanted == "int8":
+        return _int8(model, device, samples)
     return Choice(wanted, "as asked for", as_float32 if wanted == "float32" else as_bfloat16)
+
+
+def _int8(model: Model, device: str, samples: Samples) -> Choice:
+    if device != "cpu":
+        raise DeviceError(f"int8 runs on the CPU only, not on {device}")
+    from napari_tumorseg.inference.int8 import SLICES, conversion
+
+    found = model.card.agreement.get("int8")
+    known = found is not None and found.sha256 == model_hash(model)
+    figures = f": {found.as_text()}" if found and known else ", and its card does not say by how much"
+    calibration: list[str] = []
+    convert = conversion(partial(samples, SLICES), calibration)
+    note = f"masks in int8 differ from those in float32{figures}"
+    return Choice("int8", "as asked for", convert, calibration, (note,))
 
 
 def _automatic(model: Model, net: SliceNetwork, device: str, samples: Samples) -> Choice:
     obstacle = _obstacle(model, device)
     if obstacle:
         return Choice("float32", obstacle, as_float32)
-    share = relative_time(net, model_hash(model), samples)
+    share = relative_time(net, model_hash(model), partial(samples, 1))
     if share is None:
         return Choice("float32", "there is no slice to measure bfloat16 with", as_float32)
     told = f"measured here, bfloat16 takes {share:.2f} of float32's time"

@@ -94,13 +94,13 @@ def run(
         raise RoleError(f"{scan.case}: {lacking}")
     from napari_tumorseg.inference import precision, predict  # torch
 
-    device = predict.choose_device(settings.device)
+    device = predict.choose_device(settings.device_wanted)
     net = chosen.load()
     prepared = prepare(scan, card, net.stride, analysis=analysis)
     wants_flip = card.output.flip if settings.flip is None else settings.flip
     flip = wants_flip and prepared.slice_plane.left_right
     todo = _wanted(prepared, settings.slices)
-    samples = partial(some_inputs, prepared, todo)
+    samples = partial(some_inputs, prepared)
     choice = precision.choose(settings.precision, chosen, net, device, samples)
     runner = predict.Runner(net, device, flip, settings.batch, choice.convert)
     canvas = _Canvas(scan, prepared, settings, todo)
@@ -256,8 +256,9 @@ def _wanted(prepared: Prepared, slices: range | None) -> list[int]:
     return [i for i in prepared.todo if i in slices]
 
 
-def some_inputs(prepared: Prepared, todo: Sequence[int], count: int = 1) -> list[Array]:
-    """Return up to `count` inputs of the network, evenly spread over the slices to do."""
+def some_inputs(prepared: Prepared, count: int) -> list[Array]:
+    """Return up to `count` inputs of the network, evenly spread over all slices with tissue."""
+    todo = prepared.todo
     count = min(count, len(todo))
     return [prepared.network_input(todo[(2 * n + 1) * len(todo) // (2 * count)]) for n in range(count)]
 
@@ -300,7 +301,7 @@ def _finish(scan: Scan, model: Model, settings: Settings, canvas: _Canvas, ran: 
         post,
         device=ran.device,
         flip=ran.flip,
-        precision=(ran.choice.precision, ran.choice.reason),
+        precision=(ran.choice.precision, ran.choice.told),
         warnings=warnings,
     )
     doubts = canvas.doubt.doubts(floor_voxels(FLOOR_MM3, scan.grid.voxel_volume_mm3))

@@ -49,6 +49,11 @@ class Settings:
     threshold: float | None = None
     precision: Precision = "auto"
 
+    @property
+    def device_wanted(self) -> str:
+        """The device; int8 is not looked for on any but the CPU."""
+        return "cpu" if self.precision == "int8" and self.device.lower() == "auto" else self.device
+
     def __post_init__(self) -> None:
         if self.precision not in PRECISIONS:
             raise InputError(f"the precision is one of {', '.join(PRECISIONS)}, not {self.precision!r}")
