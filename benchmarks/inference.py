@@ -1,15 +1,18 @@
-"""From a scan in memory to labels: the engine beside MONAI's SliceInferer, same weights, same scan, one run.
+"""From a scan in memory to labels: the engine in each precision beside MONAI's SliceInferer, in one run.
 
-Both load the weights, normalise, run the network on axial slices, bring the logits back to the scan's
-pixels and paint labels; neither flips nor post-processes. Two networks: the shipped `brats-regions`
-(16-256 widths on slices halved to 128 x 128) for time, memory and agreement, and one of 32-512 widths at
-full resolution (random weights) for time and memory.
+All use the same weights and scan: they load the weights, normalise, run the network on axial slices, bring
+the logits back to the scan's pixels and paint labels; none flips or post-processes. int8 is left out where
+the extra `fast` is not installed; its calibration is done before times are taken.
+
+Two networks: the shipped `brats-regions` (16-256 widths on slices halved to 128 x 128) for time, memory and
+agreement, and one of 32-512 widths at full resolution (random weights) for time and memory.
 """
 
 from __future__ import annotations
 
 import argparse
 import cProfile
+import importlib.util
 import json
 import os
 import pstats
@@ -19,6 +22,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -27,6 +31,7 @@ import numpy as np
 
 from measuring import PeakMemory, about_machine, default_case, in_child, show, take_turns
 from napari_tumorseg.inference import PostSettings, Settings, segment
+from napari_tumorseg.inference.settings import Precision
 from napari_tumorseg.io import read
 from napari_tumorseg.models.card import ModelCard
 from napari_tumorseg.models.store import Model, get_model
@@ -39,6 +44,7 @@ BATCHES = (1, 2, 3, 4)
 
 _TUNING_SLICES = 24
 _SETTINGS = Settings(device="cpu", flip=False, post=PostSettings())
+_CLOCKS = {"wall": time.perf_counter, "processor": time.process_time}
 
 _PARTS = {
     "weights": "load",
@@ -52,9 +58,17 @@ _PARTS = {
 """Functions of the engine that share its time between them."""
 
 
-def engine(scan: Scan, model: Model) -> np.ndarray:
+def engine(scan: Scan, model: Model, precision: Precision = "float32") -> np.ndarray:
     """Segment as users of the library do."""
-    return segment(scan, model, _SETTINGS).labels
+    return segment(scan, model, replace(_SETTINGS, precision=precision)).labels
+
+
+def precisions() -> list[Precision]:
+    """Return the precisions that run here."""
+    if all(importlib.util.find_spec(name) for name in ("openvino", "nncf")):
+        return ["float32", "bfloat16", "int8"]
+    print("int8 is left out: the extra `fast` is not installed")
+    return ["float32", "bfloat16"]
 
 
 def sliding(scan: Scan, model: Model, batch: int, slices: slice = slice(None)) -> np.ndarray:
@@ -114,16 +128,17 @@ def compare(title: str, scan: Scan, model: Model, options: argparse.Namespace) -
     print(f"\n{title}")
     batch = best_batch(scan, model)
     other = f"SliceInferer, batch {batch}"
-    tasks = {
-        "engine": partial(engine, scan, model),
-        other: partial(sliding, scan, model, batch),
+    tasks: dict[str, Callable[[], np.ndarray]] = {
+        f"engine, {name}": partial(engine, scan, model, name) for name in precisions()
     }
-    mine, theirs = tasks["engine"](), tasks[other]()  # warms both up
-    times = take_turns(tasks, options.rounds)
-    show(times, against=other)
+    tasks[other] = partial(sliding, scan, model, batch)
+    masks = {name: task() for name, task in tasks.items()}  # warms all up
+    show(take_turns(tasks, options.rounds, _CLOCKS[options.clock]), against=other)
     if model.origin == "built-in":  # where random weights put a border says nothing
-        print("  Dice between the two:", _agreement(mine, theirs, model.card.output.scheme))
-    for side in ("engine", "sliding"):
+        for name in list(tasks)[1:]:
+            told = _agreement(masks[name], masks["engine, float32"], model.card.output.scheme)
+            print(f"  Dice with the engine in float32, {name}: {told}")
+    for side in tasks:
         peak = _peak(side, options.scan, model, batch)
         print(f"  peak memory above the loaded scan, {side}: {peak:.0f} MB")
 
@@ -151,7 +166,8 @@ def tell_memory(side: str, case: Path, name: str, batch: int) -> None:
 
     scan, model = read(case), get_model(name)
     peak = PeakMemory()
-    engine(scan, model) if side == "engine" else sliding(scan, model, batch)
+    kind, _, precision = side.partition(", ")
+    engine(scan, model, precision) if kind == "engine" else sliding(scan, model, batch)  # type: ignore[arg-type]
     print(json.dumps({"megabytes": peak.megabytes()}))
 
 
@@ -211,6 +227,12 @@ def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--scan", type=Path, default=default_case(), help="folder of a skull-stripped case")
     parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument(
+        "--clock",
+        choices=tuple(_CLOCKS),
+        default="wall",
+        help="processor: of this process, all cores together",
+    )
     parser.add_argument("--only", choices=("shipped", "wide", "parts", "latency"), help="leave out the rest")
     for name, kind in (("--memory-of", str), ("--model", str), ("--batch", int)):  # for child processes
         parser.add_argument(name, type=kind, help=argparse.SUPPRESS)
@@ -234,7 +256,10 @@ def _compare_all(options: argparse.Namespace) -> None:
 
     print(about_machine("torch", "monai", "numpy"))
     load = os.getloadavg()[0] if hasattr(os, "getloadavg") else float("nan")
-    print(f"{torch.get_num_threads()} threads; {options.rounds} rounds; load at the start {load:.1f}")
+    print(
+        f"{torch.get_num_threads()} threads; {options.rounds} rounds; {options.clock} time; "
+        f"load at the start {load:.1f}"
+    )
     scan, shipped = read(options.scan), get_model(SHIPPED)
     print(f"{scan.case}: {' x '.join(map(str, scan.grid.shape))} voxels")
     if options.only in (None, "shipped"):

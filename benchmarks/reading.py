@@ -18,16 +18,15 @@ import numpy as np
 
 from measuring import about_machine, default_case, show, take_turns
 from napari_tumorseg.io import nifti, open_case
-from napari_tumorseg.io.formats import stem
-from napari_tumorseg.io.roles import guess_role
 from napari_tumorseg.scan import MODALITIES
 
 NIBABEL = "nibabel, one file after the other"
 
 
 def modalities(case: Path) -> list[Path]:
-    """Return the NIfTI files of a case folder that are images by their names."""
-    return [p for p in sorted(case.glob("*.nii*")) if guess_role(stem(p)) in MODALITIES]
+    """Return the files of a case folder that are images; a name alone (TumorSeg-1-t1c) can mislead."""
+    found = {image.source for image in open_case([case]).images if image.role in MODALITIES}
+    return sorted(path for path in found if path is not None)
 
 
 def by_nibabel(path: Path) -> np.ndarray:
@@ -57,6 +56,8 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=11)
     options = parser.parse_args()
     paths = modalities(options.scan)
+    if not paths:
+        parser.error(f"{options.scan} holds no image")
     size = sum(p.stat().st_size for p in paths) / 1e6
     print(about_machine("nibabel", "numpy", "isal"))
     print(f"{options.scan.name}: {len(paths)} files, {size:.1f} MB; inflated by {_library()}")

@@ -13,11 +13,13 @@ import nibabel as nib
 import numpy as np
 import pytest
 import torch
+from scipy import special
 
 import napari_tumorseg as ts
 from napari_tumorseg.errors import InputError, ModelError, RoleError
 from napari_tumorseg.geometry import Grid
 from napari_tumorseg.inference import PostSettings, Progress, Settings, provenance, run, segment
+from napari_tumorseg.inference.run import probabilities
 from napari_tumorseg.inference.stored_probabilities import StoredProbabilities
 from napari_tumorseg.models import Model, get_model
 from napari_tumorseg.models.unet import UNet
@@ -140,6 +142,15 @@ def test_softmax_takes_the_most_probable_class(tmp_path: Path) -> None:
     assert abs(total - 255).max() <= 1
     assert seg.provenance["settings"]["threshold"] is None
     assert any("threshold had no effect" in w for w in seg.provenance["warnings"])
+
+
+def test_probabilities_are_rounded_to_the_nearest_of_256() -> None:
+    logits = np.linspace(-20, 20, 30_000, dtype=np.float32).reshape(1, 100, 300)
+    exact = 255 / (1 + np.exp(-logits.astype(np.float64)))
+    found = probabilities(logits, card_of().output)
+    assert found.dtype == np.uint8
+    np.testing.assert_allclose(found, exact, rtol=0, atol=0.5 + 1e-4)
+    np.testing.assert_array_equal(found, np.rint(special.expit(logits) * 255))
 
 
 def test_threshold_and_probabilities(tmp_path: Path) -> None:

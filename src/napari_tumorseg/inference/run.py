@@ -39,6 +39,9 @@ if TYPE_CHECKING:
     from napari_tumorseg.inference.precision import Choice
     from napari_tumorseg.inference.predict import SliceResult
 
+_LEAST_LOGIT = -6.24
+"""Logit up to which a probability is stored as 0: 255 times it is below one half."""
+
 
 def segment(
     scan: Scan, model: Model | str | Path | None = None, settings: Settings | None = None
@@ -231,8 +234,12 @@ def probabilities(logits: Array, output: Output, may: Array | None = None) -> Ar
     as `decode` and the card's rules.
     """
     softmax = output.activation == "softmax"
-    chance = special.softmax(logits, axis=0) if softmax else special.expit(logits)
-    found = np.asarray(np.rint(chance * 255), dtype=np.uint8)
+    found = np.zeros(logits.shape, dtype=np.uint8)
+    if softmax:
+        found[:] = np.rint(special.softmax(logits, axis=0) * 255)
+    else:
+        near = logits > _LEAST_LOGIT  # few are: most of a slice is far from any tumour
+        found[near] = np.rint(special.expit(logits[near]) * 255)
     if may is not None:
         found[:, ~may] = [[255 if softmax and not label else 0] for label in output.labels]
     return found

@@ -20,7 +20,8 @@ MEAN_DICE, LEAST_DICE, REFERENCE_CHANGE = 0.999, 0.997, 0.001
 class Agreement(TomlTable):
     """Agreement of masks in a reduced precision with those in float32, of the same weights and scans.
 
-    Regions that are empty in both count for nothing.
+    Regions of less than 1 mL in float32 (1,000 voxels of unknown size) count for nothing: a few voxels
+    would decide.
 
     Attributes
     ----------
