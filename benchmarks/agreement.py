@@ -118,6 +118,7 @@ def figures(model: Model, found: Found, cases: int) -> Agreement:
         mean=round(statistics.mean(found.dice), 5),
         least=round(min(found.dice), 5),
         volume_percent=round(statistics.mean(found.volume), 3),
+        volume_percent_most=round(max(found.volume), 3),
         references=cases,
         dice=round(statistics.mean(found.reference), 5),
         dice_float32=round(statistics.mean(found.reference_float32), 5),

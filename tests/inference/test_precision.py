@@ -25,7 +25,14 @@ from napari_tumorseg.models.store import Model
 from napari_tumorseg.models.unet import UNet
 from tests.builders import card_of, head, make_scan, save_model, threshold_net
 
-GOOD = {"scans": 8, "mean": 0.9995, "least": 0.998, "volume_percent": 0.1, "references": 6}
+GOOD = {
+    "scans": 8,
+    "mean": 0.9995,
+    "least": 0.998,
+    "volume_percent": 0.1,
+    "volume_percent_most": 0.3,
+    "references": 6,
+}
 DICE = {"dice": 0.88, "dice_float32": 0.8805}
 
 

@@ -78,6 +78,7 @@ def full() -> dict[str, Any]:
                 "mean": 0.9995,
                 "least": 0.998,
                 "volume_percent": 0.1,
+                "volume_percent_most": 0.4,
                 "references": 2,
                 "dice": 0.8,
                 "dice_float32": 0.81,

@@ -31,8 +31,8 @@ class Agreement(TomlTable):
         Scans that were segmented in both precisions.
     mean, least : float
         Mean and smallest Dice between the two masks, over scans and regions.
-    volume_percent : float
-        Mean absolute difference of a region's volume, in per cent of that in float32.
+    volume_percent, volume_percent_most : float
+        Mean and largest absolute difference of a region's volume, in per cent of that in float32.
     references : int
         Scans that have a reference mask.
     dice, dice_float32 : float or None
@@ -46,6 +46,7 @@ class Agreement(TomlTable):
     mean: _Dice
     least: _Dice
     volume_percent: float = Field(ge=0)
+    volume_percent_most: float = Field(ge=0)
     references: int = Field(0, ge=0)
     dice: _Dice | None = None
     dice_float32: _Dice | None = None
@@ -63,7 +64,7 @@ class Agreement(TomlTable):
         """Return one sentence for people."""
         told = (
             f"Dice with float32's masks mean {self.mean:.4f}, least {self.least:.4f} on {self.scans} scans, "
-            f"volumes differ by {self.volume_percent:.2f} %"
+            f"volumes differ by {self.volume_percent:.2f} %, at most {self.volume_percent_most:.2f} %"
         )
         if self.dice is None or self.dice_float32 is None:
             return told
