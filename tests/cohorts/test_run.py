@@ -87,6 +87,23 @@ def test_what_is_missing_or_changed_is_done_again(
     assert new(run(data, out, settings)) == []
 
 
+def test_changed_slice_of_a_dicom_series_is_noticed(tmp_path: Path, settings: CohortSettings) -> None:
+    pytest.importorskip("pydicom", reason="the dicom extra is not installed")
+    from tests.dicom_files import LPS_TO_RAS, SEQUENCES, write_series
+
+    def write(lesion: int) -> None:
+        array = brain(lesion).transpose(2, 1, 0).astype(np.uint16)
+        write_series(tmp_path / "study" / "x", array, LPS_TO_RAS, 1, "AX FLAIR", **SEQUENCES["flair"])
+
+    out = tmp_path / "out"
+    write(3)
+    assert len(new(run(tmp_path / "study", out, settings))) == 1
+    assert table(out)[1][9] == "27" and new(run(tmp_path / "study", out, settings)) == []
+    write(4)
+    assert len(new(run(tmp_path / "study", out, settings))) == 1
+    assert table(out)[1][9] == "48"
+
+
 def test_other_settings_or_another_model_do_all_again(
     data: Path, tmp_path: Path, settings: CohortSettings
 ) -> None:

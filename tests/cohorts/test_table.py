@@ -10,6 +10,7 @@ from pathlib import Path
 from napari_tumorseg.cohorts import CohortSettings, Record
 from napari_tumorseg.cohorts.record import record_path
 from napari_tumorseg.cohorts.table import COLUMNS, dictionary, rows, to_parquet, to_text
+from napari_tumorseg.io.output_set import sha256
 from tests.cohorts.conftest import run
 
 WT = {
@@ -87,7 +88,7 @@ def test_manifest_tells_versions_hashes_and_times(
     content = json.loads((out / "cohort_manifest.json").read_text())
     assert (content["done"], content["failed"]) == (3, 1)
     about = content["cases"]["a"]
-    assert list(about["inputs"]) == ["a/a_flair.nii.gz"] and about["seconds"] > 0
+    assert about["inputs"] == [sha256(data / "a" / "a_flair.nii.gz")] and about["seconds"] > 0
     assert about["versions"]["torch"] and about["model"]["name"] == "tiny"
     assert str(tmp_path) not in (out / "cohort_manifest.json").read_text().replace(str(settings.model), "")
     assert str(tmp_path) not in record_path(out, "odd").read_text()

@@ -70,7 +70,8 @@ def write_manifest(path: Path, records: Sequence[Record], facts: dict[str, Any])
 
 
 def _about(record: Record) -> dict[str, Any]:
-    facts = {"state": record.state, "settings": record.settings, "inputs": dict(record.inputs)}
+    # hashes alone: the paths in the records can name patients
+    facts = {"state": record.state, "settings": record.settings, "inputs": sorted(record.inputs.values())}
     times = {"seconds": record.seconds, "finished": record.finished}
     return {**facts, "model": dict(record.model), "versions": dict(record.versions), **times}
 

@@ -184,6 +184,7 @@ def is_unchanged(ref: CaseRef, new: Record, old: Record | None, output: Path) ->
     return (
         old is not None
         and old.state == "done"
+        and bool(new.inputs)
         and (old.settings, old.inputs, old.roles) == (new.settings, new.inputs, new.roles)
         and _is_whole(output, ref.name)
     )

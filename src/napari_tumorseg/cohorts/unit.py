@@ -128,7 +128,7 @@ def open_unit(ref: CaseRef, settings: CohortSettings, digest: str, models: Loade
     """
     started = time.perf_counter()
     case, planned = plan_unit(ref, settings, models)
-    taken = hashes(ref, input_files(case, [ref.path]))
+    taken = hashes(ref, _files_of(case, ref))
     scan = _scan(planned, settings)
     model = planned.model_for(scan)
     record = Record(
@@ -229,6 +229,13 @@ def _scan(planned: RunPlan, settings: CohortSettings) -> Scan:
             scan: Scan = end.value
             break
     return scan.with_spacing(settings.spacing) if settings.spacing and scan.grid.unit != "mm" else scan
+
+
+def _files_of(case: Case, ref: CaseRef) -> list[Path]:
+    """Return the files that a case was read from, those of DICOM series by the slices that they hold."""
+    layouts = (image.grid.file_layout for image in case.images)
+    slices = {file.path for layout in layouts if layout is not None for file in layout.slice_files}
+    return [path for path in {*input_files(case, [ref.path]), *slices} if path.is_file()]
 
 
 def _sides(scan: Scan, seg: Segmentation) -> dict[str, str]:
