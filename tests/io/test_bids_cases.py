@@ -9,8 +9,8 @@ import pytest
 
 from napari_tumorseg import io
 from napari_tumorseg.errors import ChoiceNeededError
-from napari_tumorseg.io.bids_metadata import label_table, metadata_of
-from napari_tumorseg.io.bids_names import BidsName, dataset_root, entity_value
+from napari_tumorseg.io.bids.metadata import label_table, metadata_of
+from napari_tumorseg.io.bids.names import BidsName, dataset_root, entity_value
 from tests.bids_files import describe, problems, write_json, write_session
 from tests.nifti_files import labels_like, save_nifti
 

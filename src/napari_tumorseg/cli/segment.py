@@ -234,7 +234,7 @@ def _targets(
     """Return the output paths, and every file that is written except those that depend on the model."""
     from napari_tumorseg.errors import OutputError
     from napari_tumorseg.io import side_file
-    from napari_tumorseg.io.bids_writing import DerivativeFiles, check_bids
+    from napari_tumorseg.io.bids.writing import DerivativeFiles, check_bids
     from napari_tumorseg.io.formats import WRITTEN_ENDINGS, looks_like_file, written_format
     from napari_tumorseg.io.tiff_writing import lgg_masks
 
@@ -276,7 +276,7 @@ def _further_targets(
     targets: Targets, scan: Scan, convention: LabelConvention, outputs: Sequence[str]
 ) -> tuple[Targets, list[Path]]:
     """Add DICOM segmentations, and files that depend on the model: masks of regions, and probabilities."""
-    from napari_tumorseg.io.bids_writing import DerivativeFiles
+    from napari_tumorseg.io.bids.writing import DerivativeFiles
 
     if targets.layout != "bids":
         maps = [targets.folder / f"{scan.case}_prob_{name}.nii.gz" for name in outputs]

@@ -8,7 +8,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from napari_tumorseg.io.bids_writing import write_bids
+    from napari_tumorseg.io.bids.writing import write_bids
     from napari_tumorseg.io.case import Case, Mask
     from napari_tumorseg.io.formats import side_file
     from napari_tumorseg.io.reading import list_cases, open_case, read, read_mask, readable
@@ -29,7 +29,7 @@ _HOME = {
     "read_mask": "reading",
     "readable": "reading",
     "side_file": "formats",
-    "write_bids": "bids_writing",
+    "write_bids": "bids.writing",
     "write_dicom_probabilities": "writing",
     "write_dicom_seg": "writing",
     "write_lgg": "writing",

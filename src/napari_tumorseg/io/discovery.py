@@ -13,7 +13,7 @@ from pathlib import Path
 
 from napari_tumorseg.errors import InputError
 from napari_tumorseg.io.arrays import is_mask_name
-from napari_tumorseg.io.bids_cases import bids_cases
+from napari_tumorseg.io.bids.cases import bids_cases
 from napari_tumorseg.io.dicom.files import has_dicom, is_dicom
 from napari_tumorseg.io.folder import Folder
 from napari_tumorseg.io.foreign import foreign_in_folder, foreign_kind

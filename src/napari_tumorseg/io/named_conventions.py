@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from napari_tumorseg.io.bids_metadata import table_convention
+from napari_tumorseg.io.bids.metadata import table_convention
 from napari_tumorseg.io.formats import stem
 from napari_tumorseg.io.side_files import side_convention
 from napari_tumorseg.io.task_description import convention_of, described_labels

@@ -12,7 +12,7 @@ import numpy as np
 
 from napari_tumorseg.errors import InputError, UnsuitableError
 from napari_tumorseg.io.arrays import distinct, without_folder
-from napari_tumorseg.io.bids_metadata import roles_by_metadata
+from napari_tumorseg.io.bids.metadata import roles_by_metadata
 from napari_tumorseg.io.case import Case, pick_case
 from napari_tumorseg.io.folder import Folder
 from napari_tumorseg.io.formats import stem

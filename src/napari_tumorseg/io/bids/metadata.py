@@ -14,7 +14,7 @@ from typing import Any
 
 from napari_tumorseg.conventions import own_convention
 from napari_tumorseg.errors import InputError
-from napari_tumorseg.io.bids_names import BidsName, dataset_root
+from napari_tumorseg.io.bids.names import BidsName, dataset_root
 from napari_tumorseg.io.formats import stem
 from napari_tumorseg.io.nifti_groups import Source
 from napari_tumorseg.io.roles import RoleGuess, guess

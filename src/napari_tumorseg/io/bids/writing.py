@@ -15,8 +15,8 @@ import numpy as np
 from napari_tumorseg.errors import OutputError
 from napari_tumorseg.io import nifti
 from napari_tumorseg.io.atomic import check_target, make_folder, write_text
-from napari_tumorseg.io.bids_dataset import SOURCE, check_dataset, ensure_dataset
-from napari_tumorseg.io.bids_names import BidsName, dataset_root, entity_value, shared_entities
+from napari_tumorseg.io.bids.dataset import SOURCE, check_dataset, ensure_dataset
+from napari_tumorseg.io.bids.names import BidsName, dataset_root, entity_value, shared_entities
 from napari_tumorseg.io.formats import side_file, stem
 from napari_tumorseg.io.output_set import output_set
 from napari_tumorseg.io.side_files import files_of_set, read_side_file, set_problems

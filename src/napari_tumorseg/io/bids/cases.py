@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from functools import partial
 from pathlib import Path
 
-from napari_tumorseg.io.bids_metadata import names_no_tumour
+from napari_tumorseg.io.bids.metadata import names_no_tumour
 from napari_tumorseg.io.case import Case
 from napari_tumorseg.io.folder import Folder, nifti_below
 from napari_tumorseg.io.formats import stem
