@@ -203,3 +203,19 @@ def test_a_real_scan_that_was_turned(shared_data, name):
         assert angle < 1.5
         assert distance < 1.0
         assert after.confident
+
+
+def test_only_the_brain_counts_where_it_is_known():
+    """A scalp that is far from symmetric does not pull the plane."""
+    grid = grid_of()
+    rotation, shift = Rotation.from_euler("zyx", [6, 0, 0], degrees=True), np.array([4.0, 0, 0])
+    brain = head(grid, rotation, shift)
+    indices = np.moveaxis(np.indices(grid.shape), 0, -1)
+    r, a, _ = np.moveaxis(grid.to_world(indices), -1, 0)
+    with_scalp = np.where((brain == 0) & (r > 40) & (a > -60), 500, brain).astype(np.float32)
+    known = replace(scan_of(with_scalp, grid), brain_mask=brain > 0)
+    angle, distance = apart(find_midline(known), rotation.as_matrix()[:, 0], shift)
+    assert angle < 1.0
+    assert distance < 0.8
+    unknown = find_midline(scan_of(with_scalp, grid))
+    assert apart(unknown, rotation.as_matrix()[:, 0], shift)[1] > 1

@@ -8,7 +8,11 @@ from pathlib import Path
 
 from napari_tumorseg import preparation
 from napari_tumorseg.errors import PreparationError, TumorSegError
-from napari_tumorseg.inference.model_selection import choose_model, picture_as_expected
+from napari_tumorseg.inference.model_selection import (
+    choose_model,
+    picture_as_expected,
+    suitability_warnings,
+)
 from napari_tumorseg.inference.scan_analysis import ScanAnalysis
 from napari_tumorseg.io.case import Case
 from napari_tumorseg.models.card import ModelCard
@@ -115,8 +119,10 @@ def plan_run(
     """
     found = _as_found(case, reference)
     analysis = ScanAnalysis(found, stripped)
-    ready = case.brain_mask is not None or (prepare and _is_worth_preparing(case, reference, analysis))
-    chosen = _model(model, found, analysis, ready)
+    if model is None:
+        chosen = choose_for(found, analysis, prepare, case.brain_mask is not None)
+    else:
+        chosen = model if isinstance(model, Model) else get_model(model)
     what = needs_for(case, chosen.card, reference, same_voxels, analysis.stripped) if prepare else None
     lacking = missing_packages(what) if what else ""
     wanted, told = (what if what and not lacking else None), (lacking,) if lacking else ()
@@ -139,6 +145,60 @@ def needs_for(
         same_voxels=same_voxels,
         stripped=stripped,
     )
+
+
+def choose_for(
+    found: Scan, analysis: ScanAnalysis, prepare: bool = True, brain_is_given: bool = False
+) -> Model:
+    """Return the model that suits a scan which may be prepared.
+
+    Models for brain-extracted scans are chosen from, too, where the brain is given or sequences lie on grids
+    of their own. On one grid with skull, a model for scans with skull did better (benchmarks/native.py:
+    whole-tumour Dice of six LGG patients 0.85 against 0.77, although the other model had seen them); on the
+    native FG-6692 it did worse (0.78 against 0.88).
+
+    Parameters
+    ----------
+    found : Scan
+        Images with the reference first, each on its own grid.
+    analysis : ScanAnalysis
+        Of the reference image.
+    prepare : bool
+        Whether the scan is prepared where that is needed.
+    brain_is_given : bool
+        Whether there is a brain mask.
+
+    Raises
+    ------
+    RoleError
+        If no model can run.
+    """
+    what = needs(Case(found.case, found.images), found.reference.name, stripped=analysis.stripped)
+    worth_it = prepare and bool(what.moving) and not missing_packages(what)
+    return choose_model(found, analysis, prepared=brain_is_given or worth_it)
+
+
+def notes_before_run(found: Scan, card: ModelCard, analysis: ScanAnalysis, prepare: bool) -> list[str]:
+    """Return what a user should know before a run: its preparation, or how scan and model differ.
+
+    Parameters
+    ----------
+    found : Scan
+        Images with the reference first, each on its own grid, and a brain mask if there is one.
+    card : ModelCard
+        Of the model.
+    analysis : ScanAnalysis
+        Of the reference image.
+    prepare : bool
+        Whether the scan is prepared where that is needed.
+    """
+    case, base = Case(found.case, found.images), found.reference
+    what = needs_for(case, card, base.name, stripped=analysis.stripped)
+    known = found.brain_mask is not None
+    if not prepare or not (what.moving or (what.brain and not known)):
+        return suitability_warnings(found, card, analysis)
+    steps = replace(what, brain=what.brain and not known)
+    return [missing_packages(steps) or f"the run begins with {steps.words()}"]
 
 
 def prepared(case: Case, model: Model | str | Path | None = None, tools: Tools | None = None) -> Scan:
@@ -174,20 +234,3 @@ def _as_found(case: Case, reference: str | None) -> Scan:
     """Return the images with the reference first, each on its own grid."""
     base = case.reference(reference)
     return Scan(case.name, (base, *(image for image in case.images if image is not base)))
-
-
-def _is_worth_preparing(case: Case, reference: str | None, analysis: ScanAnalysis) -> bool:
-    """Return whether models for brain-extracted scans are to be chosen from, too.
-
-    They are where sequences lie on grids of their own. On one grid with skull, a model for scans with skull
-    did better (benchmarks/native.py: whole-tumour Dice of six LGG patients 0.85 against 0.77, although the
-    other model had seen them); on the native FG-6692 it did worse (0.78 against 0.88).
-    """
-    what = needs(case, reference, stripped=analysis.stripped)
-    return bool(what.moving) and not missing_packages(what)
-
-
-def _model(model: Model | str | Path | None, found: Scan, analysis: ScanAnalysis, ready: bool) -> Model:
-    if model is None:
-        return choose_model(found, analysis, prepared=ready)
-    return model if isinstance(model, Model) else get_model(model)

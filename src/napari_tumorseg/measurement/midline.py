@@ -133,7 +133,7 @@ def find_midline(scan: Scan) -> Midline:
     Parameters
     ----------
     scan : Scan
-        Its reference image is used, with or without the skull.
+        Its reference image is used, with or without the skull; only the brain of it, where a mask is known.
 
     Returns
     -------
@@ -284,6 +284,8 @@ def _reduced(scan: Scan) -> tuple[Array, Affine]:
     blocks = [n // step for n, step in zip(grid.shape, steps, strict=True)]
     box = tuple(slice(0, n * step) for n, step in zip(blocks, steps, strict=True))
     tissue = normalise_intensity(scan.reference.data[box])
+    if scan.brain_mask is not None:  # scalp and neck are less symmetric than the brain
+        tissue *= scan.brain_mask[box]
     shape = [size for pair in zip(blocks, steps, strict=True) for size in pair]
     affine = grid.affine @ np.diag([*steps, 1.0])
     affine[:3, 3] = grid.to_world((np.array(steps) - 1) / 2)

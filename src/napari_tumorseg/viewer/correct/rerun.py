@@ -167,8 +167,7 @@ def merged(result: Segmentation, target: Target) -> Change | None:
 @thread_worker(ignore_errors=True)  # type: ignore[untyped-decorator]
 def _work(job: Job, target: Target) -> Generator[Progress | str, None, Change | Failure | None]:
     try:
-        yield "Preparing the scan…"
-        scan = job.case.scan()
+        scan = yield from job.scan()
         if not scan.grid.same_space(target.grid):  # refused before the network runs in vain
             merged(Segmentation(np.zeros(scan.grid.shape, np.uint8), scan.grid, _any_convention(job)), target)
         yield "Loading the network…"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from weakref import WeakKeyDictionary
 
@@ -13,9 +13,10 @@ from napari.layers import Layer
 
 from napari_tumorseg.io.case import Case
 from napari_tumorseg.io.roles import guess_role
-from napari_tumorseg.scan import MODALITIES, Role
+from napari_tumorseg.scan import MODALITIES, Image, Role
+from napari_tumorseg.viewer.layers.arrays import array_of
 from napari_tumorseg.viewer.layers.from_layers import grid_of, same_voxels, to_image
-from napari_tumorseg.viewer.layers.origin import is_view, origin_of, source_of
+from napari_tumorseg.viewer.layers.origin import is_brain, is_view, origin_of, source_of
 
 TITLES: Mapping[Role, str] = {
     **{role: role.title for role in (*MODALITIES, Role.BRAIN_MASK)},
@@ -43,12 +44,15 @@ class LayerGroup:
         In the order of the layer list.
     roles : mapping of Image layer to Role
         Roles in the run that made a mask; empty where the present roles count.
+    brain : Labels layer or None
+        Brain mask that a preparation made for the case, corrected since or not.
     """
 
     key: str
     title: str
     layers: tuple[ImageLayer, ...]
     roles: Mapping[ImageLayer, Role] = field(default_factory=dict)
+    brain: LabelsLayer | None = None
 
 
 class Inputs:
@@ -101,7 +105,10 @@ def groups_of(layers: Sequence[Layer]) -> list[LayerGroup]:
             origin = origin_of(layer)
             found.setdefault(origin.group if origin else FOREIGN_KEY, []).append(layer)
     titles = {key: _title(key, members) for key, members in found.items()}
-    groups = [LayerGroup(key, titles[key], tuple(members)) for key, members in reversed(found.items())]
+    groups = [
+        LayerGroup(key, titles[key], tuple(members), brain=_brain_of(key, layers))
+        for key, members in reversed(found.items())
+    ]
     if len(groups) > 1:
         everything = tuple(layer for members in found.values() for layer in members)
         groups.append(LayerGroup("*", EVERYTHING, everything))
@@ -120,7 +127,7 @@ def images_of(layer: Layer, layers: Sequence[Layer]) -> LayerGroup | None:
     }
     if len(roles) < len(origin.images):
         return None
-    return LayerGroup(origin.group, origin.case, tuple(roles), roles)
+    return LayerGroup(origin.group, origin.case, tuple(roles), roles, _brain_of(origin.group, layers))
 
 
 def group_of(layer: Layer, groups: Sequence[LayerGroup]) -> LayerGroup | None:
@@ -134,7 +141,12 @@ def members_of(group: LayerGroup, layers: Sequence[Layer]) -> list[Layer]:
     """Return the images of a case and the masks that belong to it, be they drawn or opened by themselves."""
     masks = [x for x in layers if isinstance(x, LabelsLayer) and x.ndim == 3 and not is_view(x)]
     cases = [(mask, group_of(mask, groups_of(layers))) for mask in masks]
-    return [*group.layers, *(mask for mask, own in cases if own and set(own.layers) <= set(group.layers))]
+    brain = [group.brain] if group.brain is not None else []
+    return [
+        *group.layers,
+        *brain,
+        *(mask for mask, own in cases if own and set(own.layers) <= set(group.layers)),
+    ]
 
 
 def problem_with(roles: Mapping[ImageLayer, Role]) -> str:
@@ -154,16 +166,42 @@ INPUT_ROLES = (*MODALITIES, Role.BRAIN_MASK)
 """Roles of images that a run reads."""
 
 
-def case_of(group: LayerGroup, roles: Mapping[ImageLayer, Role]) -> Case:
-    """Return the layers that are used as a case: views of their data, nothing is computed yet."""
-    images = tuple(to_image(layer, role) for layer, role in roles.items() if role in MODALITIES)
-    brain = next((layer for layer, role in roles.items() if role is Role.BRAIN_MASK), None)
-    return Case(
-        name=case_name(group),
-        images=images,
-        brain_mask=to_image(brain, Role.BRAIN_MASK) if brain is not None else None,
-        layout="viewer layers",
-    )
+def case_of(group: LayerGroup, roles: Mapping[ImageLayer, Role], native: bool = False) -> Case:
+    """Return the layers that are used as a case: views of their data, nothing is computed yet.
+
+    Parameters
+    ----------
+    group : LayerGroup
+        The layers, and the brain mask that a preparation made for them.
+    roles : mapping of Image layer to Role
+        What each layer is.
+    native : bool
+        Whether images that layers show resampled are taken as their files hold them.
+    """
+    images = tuple(_image_of(layer, role, native) for layer, role in roles.items() if role in MODALITIES)
+    given = next((layer for layer, role in roles.items() if role is Role.BRAIN_MASK), None)
+    brain = to_image(given, Role.BRAIN_MASK) if given is not None else _brain_image(group.brain)
+    return Case(name=case_name(group), images=images, brain_mask=brain, layout="viewer layers")
+
+
+def _image_of(layer: ImageLayer, role: Role, native: bool) -> Image:
+    shown, origin = to_image(layer, role), origin_of(layer)
+    # a layer that was moved in napari lies where it was moved to
+    if not native or origin is None or origin.native is None or shown.grid is not origin.grid:
+        return shown
+    return replace(origin.native, role=role)
+
+
+def _brain_image(layer: LabelsLayer | None) -> Image | None:
+    if layer is None:
+        return None
+    return Image(layer.name, Role.BRAIN_MASK, array_of(layer) > 0, grid_of(layer))
+
+
+def _brain_of(group: str, layers: Sequence[Layer]) -> LabelsLayer | None:
+    """Return the last brain mask that a preparation made for a case."""
+    found = [x for x in layers if is_brain(x) and (origin := origin_of(x)) and origin.group == group]
+    return found[-1] if found else None
 
 
 def case_name(group: LayerGroup) -> str:

@@ -14,7 +14,7 @@ from napari.layers import Layer
 from napari_tumorseg.conventions import get_convention
 from napari_tumorseg.geometry import Grid
 from napari_tumorseg.regions import LabelConvention
-from napari_tumorseg.scan import Role
+from napari_tumorseg.scan import Image, Role
 
 METADATA_KEY = "tumorseg"
 """Metadata key of a layer's `Origin`."""
@@ -24,6 +24,9 @@ CONVENTION_KEY = "tumorseg-convention"
 
 VIEW_KEY = "tumorseg-view"
 """Metadata key of layers that only show something of other layers: neither input nor mask."""
+
+BRAIN = "brain"
+"""Kind of view of a brain mask: no mask of a tumour, but an input of runs."""
 
 PROBABILITIES_KEY = "tumorseg-evidence"
 """Metadata key of the `StoredProbabilities` of the run that made a layer."""
@@ -61,6 +64,8 @@ class Origin:
         Of a model's result: the unique ids of the image layers it was made from, and their roles.
     role_note : str
         The contested word of the file's name that its role rests on; else empty.
+    native : Image or None
+        The image as its file holds it, where the layer shows it resampled.
     """
 
     grid: Grid
@@ -76,6 +81,7 @@ class Origin:
     stated_spacing: bool = False
     images: Mapping[str, Role] = field(default_factory=dict)
     role_note: str = ""
+    native: Image | None = None
 
 
 def origin_of(layer: Layer) -> Origin | None:
@@ -107,6 +113,12 @@ def is_result(layer: Layer) -> bool:
     """Return whether a layer is the result of a model, corrected since or not."""
     origin = origin_of(layer)
     return origin is not None and origin.fingerprint is not None
+
+
+def is_brain(layer: Layer) -> bool:
+    """Return whether a Labels layer is the brain mask of a case, made by a preparation."""
+    origin = origin_of(layer)
+    return origin is not None and origin.role is Role.BRAIN_MASK and layer.metadata.get(VIEW_KEY) == BRAIN
 
 
 def is_view(layer: Layer) -> bool:

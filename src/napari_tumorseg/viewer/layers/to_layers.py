@@ -10,25 +10,29 @@ from __future__ import annotations
 import uuid
 import zlib
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from napari.utils.colormaps import DirectLabelColormap
 
-from napari_tumorseg.errors import GeometryError
+from napari_tumorseg.errors import GeometryError, Remedy
 from napari_tumorseg.geometry import Array, Grid
+from napari_tumorseg.intensity import looks_stripped
 from napari_tumorseg.io.case import Case, bring
+from napari_tumorseg.io.resample import onto
 from napari_tumorseg.regions import LabelConvention
 from napari_tumorseg.scan import Image, Role, Segmentation
 from napari_tumorseg.viewer.layers.colours import colour_of
-from napari_tumorseg.viewer.layers.origin import METADATA_KEY, Origin
+from napari_tumorseg.viewer.layers.origin import BRAIN, METADATA_KEY, VIEW_KEY, Origin
 from napari_tumorseg.viewer.widgets.messages import worded
 
 LayerData = tuple[Any, dict[str, Any], str]
 
 AXIS_LABELS = ("z", "y", "x")
 _STRANGE_COLOUR = "#FF00FF"  # a label that the convention does not have must be seen, not vanish
+_BRAIN_COLOUR = "#4DD0E1"
 _SAMPLED_VOXELS = 500_000
 
 
@@ -50,7 +54,11 @@ def case_layers(case: Case) -> tuple[list[LayerData], list[str]]:
     """
     images, notes = _on_one_grid(case)
     group = group_key(case)
-    layers = [_image_layer(image, case.name, group, visible=not i) for i, image in enumerate(images)]
+    found = {image.name: image for image in case.images}
+    layers = [
+        image_layer(image, case.name, group, visible=not i, native=found.get(image.name))
+        for i, image in enumerate(images)
+    ]
     return layers, notes
 
 
@@ -111,6 +119,22 @@ def labels_layer(
     return np.require(segmentation.labels, np.uint8, ["C", "W"]), arguments, "labels"
 
 
+def brain_layer(mask: Array, grid: Grid, case: str, group: str) -> LayerData:
+    """Return the brain mask of a case as a Labels layer, shown by its outline, to be corrected by brush."""
+    name = f"{case} brain"
+    arguments = {
+        "name": name,
+        "opacity": 0.8,
+        "colormap": DirectLabelColormap(color_dict={None: _BRAIN_COLOUR, 0: "transparent", 1: _BRAIN_COLOUR}),
+        "metadata": {
+            METADATA_KEY: Origin(grid, Role.BRAIN_MASK, case, group, name),
+            VIEW_KEY: BRAIN,
+        },
+        **placement(grid),
+    }
+    return np.require(mask, np.uint8, ["C", "W"]), arguments, "labels"
+
+
 def look(convention: LabelConvention) -> dict[str, Any]:
     """Return the layer arguments that show a convention: its colours, and names keyed by label number."""
     colours: dict[int | None, str] = {None: _STRANGE_COLOUR, 0: "transparent"}
@@ -151,7 +175,7 @@ def _on_one_grid(case: Case) -> tuple[list[Image], list[str]]:
     wanted = [image for image in case.images if image is not base]
     for image in (*wanted, *([case.brain_mask] if case.brain_mask else [])):
         try:
-            brought = bring(image, base, nearest=image.role is Role.BRAIN_MASK)
+            brought = _shown_on(base, image)
         except GeometryError as error:
             notes.append(f"{image.name} is left out: {worded(error)}")
             continue
@@ -161,10 +185,43 @@ def _on_one_grid(case: Case) -> tuple[list[Image], list[str]]:
     return images, notes
 
 
-def _image_layer(image: Image, case: str, group: str, visible: bool) -> LayerData:
+def _shown_on(base: Image, image: Image) -> Image:
+    """Return an image on the reference's grid.
+
+    Equal shapes with other affines are usual among the sequences of a native scan; where the skull is gone
+    they are a lost header.
+    """
+    nearest = image.role is Role.BRAIN_MASK
+    try:
+        return bring(image, base, nearest=nearest)
+    except GeometryError as error:
+        if error.remedy is not Remedy.IGNORE_AFFINE or looks_stripped(base.data):
+            raise
+    data = onto(image.data, image.grid, base.grid, nearest)
+    return replace(image, data=data, grid=base.grid, note=f"resampled onto the grid of {base.role}")
+
+
+def image_layer(
+    image: Image, case: str, group: str, visible: bool = False, native: Image | None = None
+) -> LayerData:
+    """Return a channel as an Image layer.
+
+    Parameters
+    ----------
+    image : Image
+        On the grid of the case's reference.
+    case, group : str
+        Name and key of its case.
+    visible : bool
+        Whether it is shown at first.
+    native : Image, optional
+        The channel as its file holds it; kept where the layer shows it resampled.
+    """
     origin = Origin(
         image.grid, image.role, case, group, image.name, image.source, image.note, role_note=image.role_note
     )
+    if native is not None and native.grid is not image.grid:
+        origin = replace(origin, native=native)
     arguments = {
         "name": layer_name(case, image),
         "colormap": "gray",

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from napari.layers import Layer
 
-from napari_tumorseg.viewer.layers.origin import VIEW_KEY, is_view
+from napari_tumorseg.viewer.layers.origin import BRAIN, VIEW_KEY, is_view
 
 if TYPE_CHECKING:
     from napari import Viewer
@@ -26,9 +26,10 @@ def add_view(viewer: Viewer, layer: Layer) -> None:
 
 
 def remove_views(viewer: Viewer, kind: str = "") -> None:
-    """Remove the layers of one kind that only show something, or all of them."""
+    """Remove the layers of one kind that only show something, or all of them but brain masks."""
     for layer in views(viewer, kind):
-        viewer.layers.remove(layer)
+        if kind or layer.metadata[VIEW_KEY] != BRAIN:
+            viewer.layers.remove(layer)
 
 
 def views(viewer: Viewer, kind: str = "") -> list[Layer]:

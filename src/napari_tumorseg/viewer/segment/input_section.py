@@ -62,7 +62,7 @@ class InputSection(QWidget):
         self.inputs = Inputs()
         self.groups: list[LayerGroup] = []
         self._rows: list[RoleRow] = []
-        self._state: list[tuple[int, str, Role]] | None = None
+        self._state: tuple[object, ...] | None = None
         # choices come from a function: magicgui resets a plain list whenever the panel is docked anew
         self.scan = ComboBox(choices=self._offered, tooltip="The case that is segmented")
         self.note = wrapping_label()
@@ -97,6 +97,10 @@ class InputSection(QWidget):
     def problem(self) -> str:
         """Sentence on why the choice is no scan; empty if it is one."""
         return problem_with(self.chosen)
+
+    def refresh(self) -> None:
+        """Show the roles as they are now."""
+        self._show_roles()
 
     def detach(self) -> None:
         """Stop following the viewer."""
@@ -140,7 +144,8 @@ class InputSection(QWidget):
         for index, row in enumerate(self._rows):
             row.show_layer(layers[index] if index < len(layers) else None, self.inputs)
         self._show_notes(layers)
-        state = [(id(layer), layer.name, self.inputs.role(layer)) for layer in layers]
+        brain = self.group.brain if self.group else None
+        state = (id(brain), *((id(layer), layer.name, self.inputs.role(layer)) for layer in layers))
         if (
             state != self._state
         ):  # a mask that is added changes nothing here, and looking at a scan takes time

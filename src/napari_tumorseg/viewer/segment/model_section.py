@@ -9,7 +9,8 @@ from psygnal import Signal
 from qtpy.QtWidgets import QDialog, QDialogButtonBox, QPlainTextEdit, QSizePolicy, QVBoxLayout, QWidget
 
 from napari_tumorseg.errors import RoleError
-from napari_tumorseg.inference.model_selection import choose_model, missing_roles, suitability_warnings
+from napari_tumorseg.inference.model_selection import missing_roles
+from napari_tumorseg.inference.run_plan import choose_for, notes_before_run
 from napari_tumorseg.inference.scan_analysis import ScanAnalysis
 from napari_tumorseg.models import Model, ModelCard, list_models, user_folder
 from napari_tumorseg.scan import Scan
@@ -29,6 +30,7 @@ class ModelSection(Container):  # type: ignore[type-arg]
         self.models = {model.name: model for model in list_models()}
         self._scan: Scan | None = None
         self._analysis: ScanAnalysis | None = None
+        self._prepare = False
         self._auto: Model | None = None
         self.chooser = ComboBox(label="Model", choices=self._choices, value=_AUTOMATIC)
         self.card = PushButton(text="Card…", tooltip="What the model was trained on, its figures and limits")
@@ -67,13 +69,23 @@ class ModelSection(Container):  # type: ignore[type-arg]
     def refresh(self) -> None:
         """List the models again; the choice stays if its model is still there."""
         self.models = {model.name: model for model in list_models()}
-        self.suit(self._scan, self._analysis)
+        self.suit(self._scan, self._analysis, self._prepare)
 
-    def suit(self, scan: Scan | None, analysis: ScanAnalysis | None) -> None:
-        """Choose for this scan; its analysis is None until somebody has looked at it."""
-        self._scan, self._analysis = scan, analysis
+    def suit(self, scan: Scan | None, analysis: ScanAnalysis | None, prepare: bool = False) -> None:
+        """Choose for this scan; its analysis is None until somebody has looked at it.
+
+        Parameters
+        ----------
+        scan : Scan or None
+            Images on their own grids, the reference first.
+        analysis : ScanAnalysis or None
+            Of the scan.
+        prepare : bool
+            Whether the scan is prepared where the model needs it.
+        """
+        self._scan, self._analysis, self._prepare = scan, analysis, prepare
         try:
-            self._auto = choose_model(scan, analysis) if scan and analysis else None
+            self._auto = _choose(scan, analysis, prepare) if scan and analysis else None
         except RoleError:
             self._auto = None
         with self.chooser.changed.blocked():
@@ -91,7 +103,7 @@ class ModelSection(Container):  # type: ignore[type-arg]
         if model is not None:
             lines = [model.card.title or model.name, f"Licence: {model.card.about.licence}"]
             if self._scan is not None and self._analysis is not None and not self.problem:
-                noted = suitability_warnings(self._scan, model.card, self._analysis)
+                noted = notes_before_run(self._scan, model.card, self._analysis, self._prepare)
                 lines += [f"Note: {sentence}." for sentence in noted]
             self.chooser.tooltip = model.card.summary
         if self._analysis is not None and (warning := self._analysis.privacy_warning):
@@ -102,6 +114,10 @@ class ModelSection(Container):  # type: ignore[type-arg]
     def _show_card(self) -> None:
         if self.model is not None:
             show_card(self.model.card, self.native)
+
+
+def _choose(scan: Scan, analysis: ScanAnalysis, prepare: bool) -> Model:
+    return choose_for(scan, analysis, prepare, scan.brain_mask is not None)
 
 
 def _fewest_images(model: Model) -> int:

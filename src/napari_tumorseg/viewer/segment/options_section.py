@@ -43,6 +43,11 @@ class OptionsSection(QWidget):
             text="Keep probability maps",
             tooltip="Needed for Uncertainty on the page Correct; takes one byte per voxel and region",
         )
+        self.prepare = CheckBox(
+            value=True,
+            text="Prepare native scans",
+            tooltip="Find the brain and register the sequences where the model needs it",
+        )
         form = QFormLayout(self)
         form.addRow("Device", self.device.native)
         form.addRow("Precision", self.precision.native)
@@ -54,7 +59,7 @@ class OptionsSection(QWidget):
                 switches.append(widget)
             else:
                 form.addRow(step.label, widget.native)
-        for switch in (*switches, self.probabilities):
+        for switch in (*switches, self.probabilities, self.prepare):
             form.addRow(switch.native)
 
     @property

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from napari.layers import Image as ImageLayer
 from napari.layers import Labels as LabelsLayer
 from psygnal import Signal
 from qtpy.QtCore import QObject
@@ -14,7 +15,7 @@ from napari_tumorseg.errors import InputError
 from napari_tumorseg.inference import ScanAnalysis, Settings, available_devices
 from napari_tumorseg.inference.slice_plane import PLANES, plane_for
 from napari_tumorseg.models import Model
-from napari_tumorseg.scan import Scan
+from napari_tumorseg.scan import Role, Scan
 from napari_tumorseg.viewer.layers.inputs import INPUT_ROLES, case_of
 from napari_tumorseg.viewer.layers.origin import origin_of
 from napari_tumorseg.viewer.layers.showing import shown_slice
@@ -23,6 +24,8 @@ from napari_tumorseg.viewer.preferences import Preferences
 from napari_tumorseg.viewer.segment.input_section import InputSection
 from napari_tumorseg.viewer.segment.model_section import ModelSection
 from napari_tumorseg.viewer.segment.options_section import SLICE, OptionsSection
+from napari_tumorseg.viewer.segment.prepared_layers import PreparedLayers, place
+from napari_tumorseg.viewer.segment.registration_section import RegistrationSection
 from napari_tumorseg.viewer.segment.run import Run
 from napari_tumorseg.viewer.segment.run_section import RunSection
 from napari_tumorseg.viewer.state.job import Job
@@ -57,6 +60,7 @@ class SegmentPage(QObject):
         self.model = ModelSection()
         self.options = OptionsSection()
         self.runs = RunSection()
+        self.registration = RegistrationSection(viewer)
         self._connect()
         self.update_scan()
         self._look_for_devices()
@@ -68,6 +72,7 @@ class SegmentPage(QObject):
             Section("Model", self.model),
             Section("Options", self.options, is_open=False),
             self.runs.native,
+            self.registration.native,
         ]
 
     def prefer(self, preferences: Preferences) -> None:
@@ -101,7 +106,8 @@ class SegmentPage(QObject):
             If something is missing for it.
         """
         job = self.job(self._slices(self.model.model))
-        run = Run(self._viewer, job)
+        taken = dict(self.inputs.chosen)
+        run = Run(self._viewer, job, lambda found: self._place(found, taken))
         run.progressed.connect(self.runs.show_step)
         run.succeeded.connect(self._on_success)
         run.failed.connect(self._on_failure)
@@ -122,7 +128,7 @@ class SegmentPage(QObject):
         problem = self.problem
         if problem or group is None or model is None:
             raise InputError(problem or "There is nothing to segment.")
-        case = case_of(group, self.inputs.chosen)
+        case = case_of(group, self.inputs.chosen, native=self.options.prepare.value)
         settings = Settings(
             device=self.options.device.value,
             precision=self.options.precision.value,
@@ -131,7 +137,8 @@ class SegmentPage(QObject):
             probabilities=self.options.probabilities.value,
         )
         used = {str(x.unique_id): role for x, role in self.inputs.chosen.items() if role in INPUT_ROLES}
-        return Job(case, group.key, used, model, settings, self._is_stripped(self.scan()))
+        stripped, prepare = self._is_stripped(self.scan()), self.options.prepare.value
+        return Job(case, group.key, used, model, settings, stripped, prepare)
 
     def cancel(self, quietly: bool = False) -> None:
         """Stop the run, if one is under way."""
@@ -142,6 +149,7 @@ class SegmentPage(QObject):
         """Stop the run and unsubscribe from the viewer."""
         self.cancel(quietly=True)
         self._skull.cancel()
+        self.registration.detach()
         self.inputs.detach()
 
     # ---- the scan
@@ -151,10 +159,11 @@ class SegmentPage(QObject):
         group = self.inputs.group
         if group is None or self.inputs.problem:
             return None
-        case = case_of(group, self.inputs.chosen)
+        case = case_of(group, self.inputs.chosen, native=True)
         reference = case.reference()
         others = [image for image in case.images if image is not reference]
-        return Scan(case.name, (reference, *others))
+        brain = case.brain_mask
+        return Scan(case.name, (reference, *others), brain.data > 0 if brain is not None else None)
 
     def update_scan(self) -> None:
         """Adapt model, options and voxel size to the images as they are now."""
@@ -165,7 +174,8 @@ class SegmentPage(QObject):
         self.inputs.spacing.setVisible(stated or not known)
         self.inputs.spacing.show_stated(stated)
         stripped = self._is_stripped(scan)
-        self.model.suit(scan, ScanAnalysis(scan, stripped) if scan and stripped is not None else None)
+        analysis = ScanAnalysis(scan, stripped) if scan and stripped is not None else None
+        self.model.suit(scan, analysis, self.options.prepare.value)
 
     def _spacing_is_stated(self) -> bool:
         """Return whether the voxel size was typed, so that it can be corrected."""
@@ -199,10 +209,18 @@ class SegmentPage(QObject):
 
     # ---- reactions
 
+    def _place(self, found: PreparedLayers, taken: dict[ImageLayer, Role]) -> dict[str, Role]:
+        """Add the layers of a preparation and return the images that a result was made from."""
+        used = {layer: role for layer, role in taken.items() if role in INPUT_ROLES}
+        images = place(self._viewer, self.inputs.inputs, used, found)
+        self.inputs.refresh()
+        return images
+
     def _connect(self) -> None:
         self.inputs.edited.connect(self.update_scan)
         self._skull.known.connect(self.update_scan)
         self.model.edited.connect(self._on_model)
+        self.options.prepare.changed.connect(self.update_scan)
         self.runs.cancel.changed.connect(lambda: self.cancel())
 
     def _look_for_devices(self) -> None:

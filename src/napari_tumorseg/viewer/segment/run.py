@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -20,10 +20,11 @@ from napari_tumorseg.inference.run import post_settings
 from napari_tumorseg.inference.scan_analysis import ScanAnalysis
 from napari_tumorseg.inference.settings import Progress
 from napari_tumorseg.inference.stored_probabilities import StoredProbabilities
-from napari_tumorseg.scan import Segmentation
+from napari_tumorseg.scan import Role, Segmentation
 from napari_tumorseg.viewer.layers.origin import METADATA_KEY, PROBABILITIES_KEY, Origin
 from napari_tumorseg.viewer.layers.showing import shown_slice
 from napari_tumorseg.viewer.layers.to_layers import labels_layer
+from napari_tumorseg.viewer.segment.prepared_layers import PreparedLayers
 from napari_tumorseg.viewer.state.job import Job
 from napari_tumorseg.viewer.widgets.background import Failure, sentence
 
@@ -38,14 +39,18 @@ _TURN_SECONDS = 0.001
 
 @dataclass(frozen=True, eq=False)
 class Success:
-    """Result of a run: its mask as a layer holds it, and its probabilities if they are kept."""
+    """Result of a run: its mask as a layer holds it, probabilities if they are kept, what was prepared."""
 
     labels: Array
     origin: Origin
     stored: StoredProbabilities | None
+    prepared: PreparedLayers
 
 
 Step = str | Progress
+
+Place = Callable[[PreparedLayers], dict[str, Role]]
+"""Adds the layers of a preparation, and returns ids and roles of the images that the result was made from."""
 
 
 class _Pace:
@@ -103,10 +108,11 @@ class Run(QObject):
     """An error message."""
     cancelled = Signal()
 
-    def __init__(self, viewer: Viewer, job: Job) -> None:
+    def __init__(self, viewer: Viewer, job: Job, place: Place | None = None) -> None:
         super().__init__()
         self._viewer = viewer
         self._job = job
+        self._place = place
         self._over = False
         self._drawn = _Pace(_SECONDS_BETWEEN_REFRESHES)
         self._reports = _Pace(_SECONDS_BETWEEN_WORDS)
@@ -204,6 +210,9 @@ class Run(QObject):
             self.failed.emit(sentence(result.error))
             return
         assert self.layer is not None
+        if self._place is not None:
+            images = self._place(result.prepared)
+            result = replace(result, origin=replace(result.origin, images=images))
         _put_result(self.layer, result)
         QTimer.singleShot(0, self._succeed)  # what others do with it has a turn of its own
 
@@ -220,8 +229,7 @@ class Run(QObject):
 def _work(job: Job) -> Generator[Step, None, Success | Failure]:
     """Do all that takes time, the import of torch included, outside the window's thread."""
     try:
-        yield "Preparing the scan…"
-        scan = job.case.scan()
+        scan = yield from job.scan()
         yield "Loading the network…"
         from napari_tumorseg.inference import run
 
@@ -230,9 +238,9 @@ def _work(job: Job) -> Generator[Step, None, Success | Failure]:
         labels, arguments, _ = labels_layer(
             result, case=job.case.name, group=job.group, model=True, images=job.images
         )
-        return Success(
-            labels, arguments["metadata"][METADATA_KEY], stored_probabilities_of(job, analysis, result)
-        )
+        stored = stored_probabilities_of(job, analysis, result)
+        prepared = PreparedLayers.of(scan, job.group)
+        return Success(labels, arguments["metadata"][METADATA_KEY], stored, prepared)
     except Exception as error:  # the panel reports it, and it is logged there
         return Failure(error)
 

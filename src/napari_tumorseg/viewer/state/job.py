@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Generator, Mapping
 from dataclasses import dataclass
 
+from napari_tumorseg.inference.run_plan import plan_run
 from napari_tumorseg.inference.settings import Progress, Settings
 from napari_tumorseg.io.case import Case
 from napari_tumorseg.models import Model
-from napari_tumorseg.scan import Role
+from napari_tumorseg.scan import Role, Scan
 
 
 @dataclass(frozen=True)
@@ -29,6 +30,8 @@ class Job:
         Device, post-processing and slices.
     stripped : bool or None
         Whether the skull of the scan is removed; None if that is not known.
+    prepare : bool
+        Whether the brain is found and sequences are registered where the model needs it.
     """
 
     case: Case
@@ -37,6 +40,20 @@ class Job:
     model: Model
     settings: Settings
     stripped: bool | None = None
+    prepare: bool = False
+
+    def scan(self) -> Generator[str, None, Scan]:
+        """Make the scan, yielding what is being done; the scan is the return value."""
+        plan = plan_run(self.case, self.model, prepare=self.prepare, stripped=self.stripped)
+        steps = plan.scan()
+        yield "Preparing the scan…"
+        while True:
+            try:
+                step = next(steps)
+            except StopIteration as end:
+                made: Scan = end.value
+                return made
+            yield f"{step.words}… ({step.done + 1} of {step.total})"
 
 
 def progress_text(step: Progress) -> str:
