@@ -55,7 +55,7 @@ def main() -> None:
     )
     good: list[bool] = []
     for pair in pairs:
-        still = align(pair.fixed, pair.moving, SimpleITKRegistration()).motion
+        still = SimpleITKRegistration().motion(pair.fixed, pair.moving)
         good += [_one(pair, still, noise) for _ in range(arguments.rounds)]
     print(f"found within {TOLERATED_MM:g} mm and {TOLERATED_DEGREES:g} degree: {sum(good)} of {len(good)}")
     recognised = [_impossible(name, fixed, moving) for name, fixed, moving in _impossible_cases(pairs)]
