@@ -140,8 +140,9 @@ def test_a_member_without_one_of_its_tensors_is_refused(tmp_path: Path) -> None:
     assert "lack 'head.bias'" in told
 
 
-def test_members_of_two_shapes_are_refused(tmp_path: Path) -> None:
-    assert "its members are not of one size" in refused(save(tmp_path, nets(1) + nets(1, widths=[3]), 2))
+def test_members_of_two_strides_are_refused(tmp_path: Path) -> None:
+    told = refused(save(tmp_path, nets(1) + nets(1, widths=[2, 2]), 2))
+    assert "its members differ in their channels or stride" in told
 
 
 @pytest.mark.parametrize("key", ["head.weight", "-1.head.weight", "01.head.weight", "1000000.head.weight"])

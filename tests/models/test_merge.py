@@ -11,6 +11,7 @@ from safetensors.torch import load_file
 
 from napari_tumorseg.errors import ModelError, OutputError
 from napari_tumorseg.models import Model, get_model
+from napari_tumorseg.models.efficientnet_unet import EfficientNetUNet
 from napari_tumorseg.models.ensemble import members_of
 from napari_tumorseg.models.merge import merge_models
 from napari_tumorseg.models.unet import UNet
@@ -18,9 +19,11 @@ from napari_tumorseg.models.weight_files import save_weights
 from tests.builders import card_of, save_model
 
 
-def trained(folder: Path, seed: int, width: int = 2, half: bool = False, **changes: Any) -> Model:
+def trained(
+    folder: Path, seed: int, width: int = 2, half: bool = False, stride: int = 2, **changes: Any
+) -> Model:
     """Return the model of a training in ``folder/model``."""
-    net = UNet(1, 1, [width], width)
+    net = UNet(1, 1, [width] * (stride // 2), width)
     net.init_he(torch.Generator().manual_seed(seed))
     if half:
         net.half().float()
@@ -101,10 +104,31 @@ def test_models_that_do_not_fit_are_refused(tmp_path: Path, changes: dict[str, A
     assert not (tmp_path / "two").exists()
 
 
-def test_networks_of_two_widths_are_refused(tmp_path: Path) -> None:
-    models = [trained(tmp_path / "0", 0), trained(tmp_path / "1", 1, width=3)]
-    with pytest.raises(ModelError, match="are networks of different shapes"):
+def test_networks_of_two_strides_are_refused(tmp_path: Path) -> None:
+    net = UNet(1, 1, [2, 2], 2).eval()
+    models = [trained(tmp_path / "0", 0), save_model(tmp_path / "1", net, card_of())]
+    with pytest.raises(ModelError, match="differ in their channels or stride"):
         merge_models(models, tmp_path / "two")
+
+
+def test_members_may_be_of_different_architectures(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    small, wide, other = UNet(1, 1, [2, 2], 2), UNet(1, 1, [3, 2], 2), EfficientNetUNet(1, 1, [2, 2])
+    pretrained = card_of(network={"architecture": "efficientnet-unet", "arguments": other.arguments})
+    models = [
+        save_model(tmp_path / "0", small.eval(), card_of()),
+        save_model(tmp_path / "1", wide.eval(), card_of()),
+        save_model(tmp_path / "2", other.eval(), pretrained),
+    ]
+    made = merge_models(models, tmp_path / "three")
+    kinds = [member.network and member.network.architecture for member in made.card.members]
+    assert kinds == [None, "unet", "efficientnet-unet"]
+    x = torch.randn(1, 1, 8, 8)
+    with torch.no_grad():
+        mean = torch.stack([net(x).sigmoid() for net in (small, wide, other)]).mean(dim=0)
+        torch.testing.assert_close(made.load()(x).sigmoid(), mean, rtol=1e-3, atol=1e-3)
+    again = merge_models([made, trained(tmp_path / "3", 0, width=4, stride=4)], tmp_path / "four")
+    assert [m.network and m.network.architecture for m in again.card.members] == [*kinds, "unet"]
 
 
 def test_the_same_weights_twice_are_refused(tmp_path: Path) -> None:

@@ -206,6 +206,7 @@ class Member(TomlTable):
     """
 
     name: str = ""
+    network: Network | None = Field(None, description="architecture and arguments, if not the card's own")
     unseen: tuple[str, ...] = Field(
         (), description="cases of about.trained_on whose patients this member was not trained on"
     )

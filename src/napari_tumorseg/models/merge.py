@@ -11,7 +11,7 @@ from pydantic import ValidationError
 from napari_tumorseg.errors import ModelError
 from napari_tumorseg.io.atomic import check_target, make_folder, write_text
 from napari_tumorseg.io.dataset import patient_of
-from napari_tumorseg.models.card import MAX_MEMBERS, About, Member, ModelCard
+from napari_tumorseg.models.card import MAX_MEMBERS, About, Member, ModelCard, Network
 from napari_tumorseg.models.store import Model, get_model
 from napari_tumorseg.toml_table import first_problem
 
@@ -36,8 +36,8 @@ def merge_models(
     Parameters
     ----------
     models : sequence of Model
-        Models of one architecture, with the same input, output and post-processing. Those of an ensemble
-        are taken one by one.
+        Models with the same input, output and post-processing, and networks of the same stride. Those of an
+        ensemble are taken one by one.
     folder : Path
         Created if it does not exist.
     name : str
@@ -69,7 +69,7 @@ def merge_models(
     every = [net for members in nets for net in members]
     if not 2 <= len(every) <= MAX_MEMBERS:
         raise ModelError(f"an ensemble has 2 to {MAX_MEMBERS} members, not {len(every)}")
-    card = _card(models, name or folder.resolve().name, title, every[0])
+    card = _card(models, name or folder.resolve().name, title, nets)
     weights = folder / f"{card.name}.safetensors"
     make_folder(folder)
     for path in (weights, weights.with_suffix(".toml")):
@@ -99,18 +99,24 @@ def _check_alike(models: Sequence[Model]) -> None:
 
 def _check_networks(models: Sequence[Model], nets: Sequence[Sequence[SliceNetwork]]) -> None:
     """Raise `ModelError` if networks are unlike, or two are the same."""
+    from napari_tumorseg.models.weights import fit_together
+
     seen: list[tuple[Model, SliceNetwork]] = []
     for model, members in zip(models, nets, strict=True):
         for net in members:
             for other, known in seen:
-                if type(known) is not type(net) or known.arguments != net.arguments:
-                    raise ModelError(f"{_named(other)} and {_named(model)} are networks of different shapes")
+                if not fit_together(known, net):
+                    raise ModelError(
+                        f"{_named(other)} and {_named(model)} differ in their channels or stride"
+                    )
                 if _same(known, net):
                     raise ModelError(f"{_named(other)} and {_named(model)} have the same weights")
             seen.append((model, net))
 
 
 def _same(one: SliceNetwork, other: SliceNetwork) -> bool:
+    if type(one) is not type(other) or one.arguments != other.arguments:
+        return False
     pairs = zip(one.state_dict().values(), other.state_dict().values(), strict=True)
     return all(bool((a == b).all()) for a, b in pairs)
 
@@ -127,16 +133,24 @@ def _smallest(tensor: Tensor) -> Tensor:
     return half if bool((half.to(tensor.dtype) == tensor).all()) else tensor
 
 
-def _card(models: Sequence[Model], name: str, title: str, net: SliceNetwork) -> ModelCard:
+def _card(
+    models: Sequence[Model], name: str, title: str, nets: Sequence[Sequence[SliceNetwork]]
+) -> ModelCard:
     """Return the card, still without the hash of the weights."""
     first = models[0].card
     cases = _distinct(case for model in models for case in model.card.about.trained_on)
+    networks = [
+        _network_of(model, place, net)
+        for model, members in zip(models, nets, strict=True)
+        for place, net in enumerate(members)
+    ]
+    every = [member for model in models for member in _members(model, cases)]
     changes = {
         "name": name,
         "title": title or first.title,
         "version": "1",
-        "network": first.network.model_copy(update={"arguments": net.arguments}).model_dump(),
-        "members": [member.model_dump() for model in models for member in _members(model, cases)],
+        "network": networks[0].model_dump(),
+        "members": [member.model_dump() for member in _with_networks(every, networks)],
         "about": _about([model.card.about for model in models], cases).model_dump(),
         "sha256": "",
         "intervals": (),
@@ -153,6 +167,21 @@ def _members(model: Model, cases: Sequence[str]) -> Iterator[Member]:
         known = {patient_of(case) for case in model.card.about.trained_on if case not in member.unseen}
         unseen = (case for case in cases if patient_of(case) not in known)
         yield Member(name=member.name or _run_name(model), unseen=tuple(unseen))
+
+
+def _network_of(model: Model, place: int, net: SliceNetwork) -> Network:
+    """Return the table ``network`` of a member, with all its arguments."""
+    members = model.card.members
+    stated = (members[place].network if members else None) or model.card.network
+    return stated.model_copy(update={"arguments": net.arguments})
+
+
+def _with_networks(members: Sequence[Member], networks: Sequence[Network]) -> list[Member]:
+    """Return the members; those whose network is not the first one's state it."""
+    return [
+        member.model_copy(update={"network": None if network == networks[0] else network})
+        for member, network in zip(members, networks, strict=True)
+    ]
 
 
 def _run_name(model: Model) -> str:

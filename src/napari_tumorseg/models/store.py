@@ -80,7 +80,11 @@ class Model:
         arguments = network.arguments or None
         if not card.members:
             return load_network(self.weights, arguments, network.architecture)
-        members = load_members(self.weights, len(card.members), arguments, network.architecture)
+        kinds = [
+            (m.network.architecture, m.network.arguments) if m.network else (network.architecture, arguments)
+            for m in card.members
+        ]
+        members = load_members(self.weights, kinds)
         return Ensemble(members, card.output.activation).eval()
 
 

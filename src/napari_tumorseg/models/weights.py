@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import torch
 from torch import Tensor
@@ -15,6 +15,9 @@ from napari_tumorseg.models.architectures import ARCHITECTURES, make_network
 from napari_tumorseg.models.messages import one_line, quoted, some
 from napari_tumorseg.models.slice_network import SliceNetwork
 from napari_tumorseg.models.weight_files import State, about, load_state_dict
+
+Kind: TypeAlias = tuple[str, Mapping[str, Any] | None]
+"""Architecture and arguments of a network."""
 
 _MEMBER = re.compile(r"(0|[1-9][0-9]?)\.")
 """Beginning of the names of an ensemble's weights: the place of the member."""
@@ -49,36 +52,41 @@ def load_network(
         return _network(state, arguments, architecture)
 
 
-def load_members(
-    path: Path, count: int, arguments: Mapping[str, Any] | None = None, architecture: str = "unet"
-) -> list[SliceNetwork]:
+def load_members(path: Path, kinds: Sequence[Kind]) -> list[SliceNetwork]:
     """Return the networks that a file holds, each as `load_network` returns one.
 
     Parameters
     ----------
     path : Path
         Weights whose names begin with the place of their member and a dot: ``0.``, ``1.``.
-    count : int
-        Number of members.
-    arguments, architecture
-        Of each network.
+    kinds : sequence of (architecture, arguments)
+        Of each member; arguments of None are those that its weights show.
 
     Raises
     ------
     ModelError
-        If the file holds other members than these, or any of them is not such a network.
+        If the file holds other members than these, any of them is not such a network, or they differ in
+        channels or stride.
     """
     state = load_state_dict(path)
     with about(path):
         networks = []
-        for number, part in enumerate(_parts(state, count)):
+        parts = _parts(state, len(kinds))
+        for number, (part, (architecture, arguments)) in enumerate(zip(parts, kinds, strict=True)):
             try:
                 networks.append(_network(part, arguments, architecture))
             except ModelError as error:
                 raise ModelError(f"member {number}: {error}") from error
-        if any(net.arguments != networks[0].arguments for net in networks):
-            raise ModelError("its members are not of one size")
+        if not all(fit_together(networks[0], net) for net in networks):
+            raise ModelError("its members differ in their channels or stride")
         return networks
+
+
+def fit_together(one: SliceNetwork, other: SliceNetwork) -> bool:
+    """Tell whether two networks can be members of one ensemble: the same channels and stride."""
+    return one.stride == other.stride and all(
+        one.arguments[name] == other.arguments[name] for name in ("in_channels", "out_channels")
+    )
 
 
 def _parts(state: State, count: int) -> list[State]:
