@@ -77,6 +77,7 @@ def test_what_is_missing_or_changed_is_done_again(
     run(data, out, settings)
     os.utime(data / "a" / "a_flair.nii.gz", (1, 1))  # the same content
     (out / "b_seg.nii.gz").unlink()
+    (out / "cohort_records" / "b.json").write_text("damaged")
     write_case(tmp_path / "made", {"flair": brain(5)}, "c")
     (tmp_path / "made" / "c" / "c_flair.nii.gz").replace(data / "c" / "c_flair.nii.gz")
     write_case(data, {"flair": brain()}, "d")
@@ -85,6 +86,8 @@ def test_what_is_missing_or_changed_is_done_again(
     assert (out / "a_seg.nii.gz").stat().st_mtime_ns == masks["a"]
     assert [row[9] for row in table(out)[1:5]] == ["27", "12", "75", "27"]
     assert new(run(data, out, settings)) == []
+    (out / "cohort_records" / "a.json").unlink()
+    assert new(run(data, out, settings)) == ["a"]
 
 
 def test_changed_slice_of_a_dicom_series_is_noticed(tmp_path: Path, settings: CohortSettings) -> None:
@@ -189,6 +192,9 @@ def test_mask_of_another_program_is_never_replaced(
     run(data, out, settings)
     assert (out / "a_seg.nii.gz").read_bytes() == before
     assert "not written by this program" in (out / "cohort.csv").read_text()
+    (out / "a_seg.nii.gz").unlink()
+    assert new(run(data, out, settings)) == ["a"]
+    assert table(out)[1][3] == "done"
 
 
 def test_closed_iterator_leaves_what_is_done_and_the_rest_for_later(

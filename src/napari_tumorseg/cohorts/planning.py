@@ -9,7 +9,7 @@ from enum import StrEnum
 from pathlib import Path
 
 from napari_tumorseg.cohorts.fingerprint import signature
-from napari_tumorseg.cohorts.record import Record, mask_path, record_path
+from napari_tumorseg.cohorts.record import MADE_BY, Record, mask_path, record_path
 from napari_tumorseg.cohorts.settings import CohortSettings, Part
 from napari_tumorseg.errors import InputError, OutputError
 from napari_tumorseg.io.case import file_name
@@ -161,7 +161,7 @@ def _task(ref: CaseRef, output: Path, digest: str, state: State) -> Task:
     if record is None:
         return Task(ref, TaskState.NEW)
     if record.state == "failed":
-        is_same = record.settings == digest and signature(ref) == record.signature
+        is_same = record.settings == digest and record.is_case_fault and signature(ref) == record.signature
         return Task(ref, TaskState.FAILED if is_same else TaskState.CHANGED, record)
     is_same = record.settings == digest and _is_whole(output, ref.name) and _has_same_files(ref, record)
     return Task(ref, TaskState.DONE if is_same else TaskState.CHANGED, record)
@@ -169,9 +169,11 @@ def _task(ref: CaseRef, output: Path, digest: str, state: State) -> Task:
 
 def _is_of_a_person(record: Record | None, state: State, mask: Path) -> bool:
     """Tell whether a mask is not for a run to replace."""
+    if state in (State.CORRECTED, State.DONE) or is_corrected(mask):
+        return True
     if record is None or record.state == "failed":
-        return True  # a whole mask that no cohort has written
-    return not record.model or state in (State.CORRECTED, State.DONE) or is_corrected(mask)
+        return MADE_BY not in (read_side_file(side_file(mask)) or {})
+    return not record.model
 
 
 def _has_same_files(ref: CaseRef, record: Record) -> bool:

@@ -15,6 +15,9 @@ FOLDER = "cohort_records"
 
 FORMAT = 1
 
+MADE_BY = "cohort"
+"""Entry of the side file of a mask that a cohort has made: the digest of its settings."""
+
 RecordState = Literal["done", "failed"]
 
 
@@ -38,6 +41,8 @@ class Record:
         Why the case failed, in a sentence; empty if it did not.
     remedy : str
         Name of the `Remedy` of that, if there is one.
+    is_case_fault : bool
+        False if it failed because its result could not be written, as on a full disk: it is tried again.
     mask : str
         File name of the mask.
     patient, time_point, layout : str
@@ -69,6 +74,7 @@ class Record:
     signature: str = ""
     reason: str = ""
     remedy: str = ""
+    is_case_fault: bool = True
     mask: str = ""
     patient: str = ""
     time_point: str = ""

@@ -15,9 +15,16 @@ from typing import Any
 from napari_tumorseg.cohorts.fingerprint import hashes, signature
 from napari_tumorseg.cohorts.flags import CORRECTED, ELSEWHERE, FEWER_ROLES, FLAGS, NO_SIZE, flags_of
 from napari_tumorseg.cohorts.models import LoadedModels
-from napari_tumorseg.cohorts.record import Record, mask_path, record_path
+from napari_tumorseg.cohorts.record import MADE_BY, Record, mask_path, record_path
 from napari_tumorseg.cohorts.settings import CohortSettings, weights_digest
-from napari_tumorseg.errors import GeometryError, InputError, Notice, TumorSegError, remedy_of
+from napari_tumorseg.errors import (
+    GeometryError,
+    InputError,
+    Notice,
+    OutputError,
+    TumorSegError,
+    remedy_of,
+)
 from napari_tumorseg.inference.run import segment
 from napari_tumorseg.inference.run_plan import RunPlan, plan_run
 from napari_tumorseg.io.atomic import make_folder, write_text
@@ -73,7 +80,8 @@ class Unit:
             warnings=tuple(found.provenance["warnings"]),
             versions=found.provenance["versions"],
         )
-        kept = {**found.provenance, "measurements": measurements.to_dict()}
+        facts = {"measurements": measurements.to_dict(), MADE_BY: record.settings}
+        kept = {**found.provenance, **facts}
         return Result(replace(found, name=self.ref.name, provenance=kept), record, self.started)
 
 
@@ -167,6 +175,7 @@ def failed(
         signature=signature(ref),
         reason=str(sentence),
         remedy=str(remedy or ""),
+        is_case_fault=not isinstance(error, OutputError),
         patient=ref.patient,
     )
     return stamped(record, started)
