@@ -24,6 +24,7 @@ from napari_tumorseg.io.dicom.headers import read_header
 from napari_tumorseg.io.dicom.pixels import read_volume
 from napari_tumorseg.io.dicom.series import contents_of
 from napari_tumorseg.io.dicom.stacks import Plane, sort_planes
+from napari_tumorseg.io.side_files import input_files
 from napari_tumorseg.regions import CONVENTIONS
 from napari_tumorseg.scan import Role, Segmentation
 from tests.dicom_files import GE, PHILIPS, SEQUENCES, SIEMENS, study, write_enhanced, write_series
@@ -325,6 +326,13 @@ def test_examinations_in_one_folder_are_numbered(tmp_path: Path) -> None:
     with pytest.raises(ChoiceNeededError, match="3 cases"):
         io.open_case(tmp_path / "x")
     assert io.open_case(tmp_path / "x", "patient-2/study-2").time_point == "2"
+
+
+def test_the_inputs_are_the_files_of_the_series(tmp_path: Path) -> None:
+    affine = affine_of(("L", "P", "S"), (1, 1, 4))
+    paths = write_series(tmp_path / "in", values(), affine, 1, "FLAIR")
+    write_series(tmp_path / "in", values(), affine, 2, "DWI", "B{}")  # no input: it is left out
+    assert sorted(input_files(io.open_case(tmp_path / "in"), [tmp_path / "in"])) == sorted(paths)
 
 
 def test_one_file_stands_for_its_series(tmp_path: Path) -> None:

@@ -319,7 +319,8 @@ def dicom(folder: Path) -> Path:
 
     case = folder / "P-16"
     array = head().transpose(2, 1, 0).astype(np.int16)
-    write_series(case, array, affine_of(("L", "P", "S")), 5, f"t2 flair {NAME} {DATE}", **_dicom_elements())
+    words, names = f"t2 flair {NAME} {DATE}", f"{UID}.{{}}.dcm"
+    write_series(case, array, affine_of(("L", "P", "S")), 5, words, names, **_dicom_elements())
     return case
 
 

@@ -26,6 +26,11 @@ def hashes(ref: CaseRef, files: Iterable[Path]) -> dict[str, str]:
     return {_below(path, root): sha256(path) for path in sorted(set(files))}
 
 
+def hash_of_series(files: Iterable[Path]) -> str:
+    """Return one SHA-256 for the files of a DICOM series, in the order of its slices."""
+    return hashlib.sha256("".join(sha256(path) for path in dict.fromkeys(files)).encode()).hexdigest()
+
+
 def signature(ref: CaseRef, files: Iterable[str] = ()) -> str:
     """Return a digest of names, sizes and times of a case's files.
 
@@ -38,7 +43,8 @@ def signature(ref: CaseRef, files: Iterable[str] = ()) -> str:
         sequence may have come. Without any, all files of the case's folder count.
     """
     root = root_of(ref)
-    known = [root / name for name in files] or list(_files_of(ref))
+    named = [root / name for name in files]
+    known = [path for path in named if path.exists()] or list(_files_of(ref))  # a series is no file
     found = hashlib.sha256()
     for path in sorted(known):
         found.update(f"{_below(path, root)} {_state(path)}\n".encode())

@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from napari_tumorseg.cohorts.fingerprint import hashes, signature
+from napari_tumorseg.cohorts.fingerprint import hash_of_series, hashes, signature
 from napari_tumorseg.cohorts.flags import CORRECTED, ELSEWHERE, FEWER_ROLES, FLAGS, NO_SIZE, flags_of
 from napari_tumorseg.cohorts.models import LoadedModels
 from napari_tumorseg.cohorts.record import MADE_BY, Record, mask_path, record_path
@@ -32,7 +32,7 @@ from napari_tumorseg.io.case import Case
 from napari_tumorseg.io.dataset import CaseRef
 from napari_tumorseg.io.output_set import output_set
 from napari_tumorseg.io.reading import read_mask
-from napari_tumorseg.io.side_files import input_files
+from napari_tumorseg.io.side_files import input_files, series_files
 from napari_tumorseg.io.writing import write_mask
 from napari_tumorseg.measurement import find_midline, laterality, measure
 from napari_tumorseg.models.store import Model
@@ -136,7 +136,7 @@ def open_unit(ref: CaseRef, settings: CohortSettings, digest: str, models: Loade
     """
     started = time.perf_counter()
     case, planned = plan_unit(ref, settings, models)
-    taken = hashes(ref, _files_of(case, ref))
+    taken = _hashes(case, ref)
     scan = _scan(planned, settings)
     model = planned.model_for(scan)
     record = Record(
@@ -240,11 +240,18 @@ def _scan(planned: RunPlan, settings: CohortSettings) -> Scan:
     return scan.with_spacing(settings.spacing) if settings.spacing and scan.grid.unit != "mm" else scan
 
 
-def _files_of(case: Case, ref: CaseRef) -> list[Path]:
-    """Return the files that a case was read from, those of DICOM series by the slices that they hold."""
-    layouts = (image.grid.file_layout for image in case.images)
-    slices = {file.path for layout in layouts if layout is not None for file in layout.slice_files}
-    return [path for path in {*input_files(case, [ref.path]), *slices} if path.is_file()]
+def _hashes(case: Case, ref: CaseRef) -> dict[str, str]:
+    """Return the hashes of the files that a case was read from, of a DICOM series one under its name.
+
+    Files of a series are often called by identifiers of the patient.
+    """
+    files = {*input_files(case, [ref.path])} - series_files(case)
+    found = hashes(ref, (path for path in files if path.is_file()))
+    for image in case.images:
+        layout = image.grid.file_layout
+        if layout is not None and layout.slice_files:
+            found[image.name] = hash_of_series(file.path for file in layout.slice_files)
+    return found
 
 
 def _sides(scan: Scan, seg: Segmentation) -> dict[str, str]:

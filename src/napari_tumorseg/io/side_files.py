@@ -24,6 +24,7 @@ from napari_tumorseg.regions import CONVENTIONS, LabelConvention
 
 if TYPE_CHECKING:
     from napari_tumorseg.io.case import Case
+    from napari_tumorseg.scan import Image
 
 _NOT_REPLACED = "is not replaced; choose another name or folder"
 _SLICE_MASK = re.compile(r"(.+)_\d+_mask$")
@@ -176,8 +177,22 @@ def check_no_inputs(outputs: Iterable[Path], inputs: Iterable[Path]) -> None:
 def input_files(case: Case, paths: Iterable[Path]) -> list[Path]:
     """Return the files that a case was read from; those that this program wrote beside them are left out."""
     images = (*case.images, *([case.brain_mask] if case.brain_mask else []))
-    sources = {*(path for path in paths if path.is_file()), *(i.source for i in images if i.source)}
+    sources = {*(path for path in paths if path.is_file()), *(p for i in images for p in _files_of(i))}
     return [file for source in sources for file in (_scan_files(source) if source.is_dir() else [source])]
+
+
+def series_files(case: Case) -> set[Path]:
+    """Return the files of a case's DICOM series, which are often called by identifiers of the patient."""
+    layouts = (image.grid.file_layout for image in case.images)
+    return {file.path for layout in layouts if layout for file in layout.slice_files}
+
+
+def _files_of(image: Image) -> set[Path]:
+    """Return the files of a DICOM series, else the file or folder of an image."""
+    layout = image.grid.file_layout
+    if layout is not None and layout.slice_files:
+        return {file.path for file in layout.slice_files}
+    return {image.source} if image.source else set()
 
 
 def _scan_files(folder: Path) -> Iterator[Path]:

@@ -27,6 +27,7 @@ from napari_tumorseg.io.plausible_size import plausible
 from napari_tumorseg.scan import MODALITIES, Image
 
 _LAYOUT = "DICOM"
+_REASONS_TOLD = 4
 
 
 @dataclass(frozen=True)
@@ -216,7 +217,8 @@ def read_study(study: Study, root: Path) -> Case:
             notes.append(f"{series.name} is left out: {without_folder(str(error), root)}")
     masks = _masks(study, images, notes)
     if not images and not masks:
-        why = f" ({'; '.join(notes)})" if notes else ""
+        more = "; ..." if len(notes) > _REASONS_TOLD else ""
+        why = f" ({'; '.join(notes[:_REASONS_TOLD])}{more})" if notes else ""
         raise InputError(f"{root} holds no DICOM series that can be segmented{why}")
     return Case(study.name, tuple(images), tuple(masks), None, _LAYOUT, study.time_point, tuple(notes))
 
