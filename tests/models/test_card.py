@@ -16,7 +16,7 @@ from napari_tumorseg.regions import CONVENTIONS
 from napari_tumorseg.scan import Role
 from tests.builders import card_of
 
-BUILTIN = ("brats-regions", "lgg-flair")
+BUILTIN = ("brats-regions", "lgg-flair", "t1c-tumour")
 
 
 def full() -> dict[str, Any]:
@@ -241,5 +241,5 @@ def test_built_in_cards_are_true(name: str) -> None:
     assert set(card.output.labels) == CONVENTIONS[card.output.scheme].values
     for text in (card.title, card.summary, card.about.training, card.about.metrics, card.about.citation):
         assert text
-    assert "CC BY-NC-SA" in card.about.licence
+    assert ("CC BY 4.0" if name == "t1c-tumour" else "CC BY-NC-SA") in card.about.licence
     assert not net.training
