@@ -54,6 +54,9 @@ def signature(ref: CaseRef, files: Iterable[str] = ()) -> str:
 
 
 def _files_of(ref: CaseRef) -> Iterator[Path]:
+    if ref.found is not None and ref.found.files:
+        yield from ref.found.files
+        return
     place = ref.path / ref.case if ref.path.is_dir() else ref.path
     if place.is_file():
         yield place

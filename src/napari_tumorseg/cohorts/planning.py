@@ -12,6 +12,7 @@ from napari_tumorseg.cohorts.fingerprint import signature
 from napari_tumorseg.cohorts.record import MADE_BY, Record, mask_path, record_path
 from napari_tumorseg.cohorts.settings import CohortSettings, Part
 from napari_tumorseg.errors import InputError, OutputError
+from napari_tumorseg.io.bids.query import session_labels
 from napari_tumorseg.io.case import file_name
 from napari_tumorseg.io.dataset import CaseRef, DataSet
 from napari_tumorseg.io.formats import side_file
@@ -45,11 +46,14 @@ class Task:
         Whether there is a result that holds.
     record : Record or None
         Of an earlier run.
+    mask : Path or None
+        An earlier mask.
     """
 
     ref: CaseRef
     state: TaskState
     record: Record | None = None
+    mask: Path | None = None
 
     @property
     def name(self) -> str:
@@ -124,14 +128,22 @@ def plan(
         If the model cannot be used.
     """
     paths = [Path(p) for p in ([data] if isinstance(data, Path | str) else data)]
-    output, settings, part = Path(output), settings or CohortSettings(), part or Part()
+    output, settings = Path(output), settings or CohortSettings()
     _check_output(output, paths)
-    cases = sorted(DataSet.find(paths).cases, key=lambda case: case.name)
+    return plan_cases(DataSet.find(paths).cases, output, settings, part)
+
+
+def plan_cases(
+    cases: Sequence[CaseRef], output: Path, settings: CohortSettings, part: Part | None = None
+) -> CohortPlan:
+    """Compare cases that were found already with the records of earlier runs; see `plan`."""
+    part = part or Part()
+    cases = sorted(cases, key=lambda case: case.name)
     _check_names(cases)
     digest = settings.digest()
     mine = cases[part.number - 1 :: part.total]
     states, _ = read_states(output / STATE_FILE)
-    tasks = tuple(_task(ref, output, digest, state_of(states.get(ref.name, {}))) for ref in mine)
+    tasks = tuple(_task(ref, output, settings, digest, state_of(states.get(ref.name, {}))) for ref in mine)
     return CohortPlan(tasks, output, settings, digest, part, tuple(case.name for case in cases))
 
 
@@ -154,17 +166,35 @@ def _check_names(cases: Sequence[CaseRef]) -> None:
             raise InputError(f"{other.name} and {case.name} would have one file name; rename one")
 
 
-def _task(ref: CaseRef, output: Path, digest: str, state: State) -> Task:
+def _task(ref: CaseRef, output: Path, settings: CohortSettings, digest: str, state: State) -> Task:
     record = Record.read(record_path(output, ref.name))
-    if _is_whole(output, ref.name) and _is_of_a_person(record, state, mask_path(output, ref.name)):
-        return Task(ref, TaskState.KEPT, record)
+    mask = _earlier_mask(ref, record, output, settings)
+    return Task(ref, _task_state(ref, record, mask, digest, state), record, mask)
+
+
+def _earlier_mask(ref: CaseRef, record: Record | None, output: Path, settings: CohortSettings) -> Path | None:
+    """Return the mask that lies in the output folder for a case; None if there is none, or not all of it."""
+    if record is not None and record.mask:
+        mask = output / record.mask
+    elif settings.bids:
+        mask = next(iter(session_labels(output, ref.name)), output)
+    else:
+        mask = mask_path(output, ref.name)
+    return mask if _is_whole(mask) else None
+
+
+def _task_state(
+    ref: CaseRef, record: Record | None, mask: Path | None, digest: str, state: State
+) -> TaskState:
+    if mask is not None and _is_of_a_person(record, state, mask):
+        return TaskState.KEPT
     if record is None:
-        return Task(ref, TaskState.NEW)
+        return TaskState.NEW
     if record.state == "failed":
         is_same = record.settings == digest and record.is_case_fault and signature(ref) == record.signature
-        return Task(ref, TaskState.FAILED if is_same else TaskState.CHANGED, record)
-    is_same = record.settings == digest and _is_whole(output, ref.name) and _has_same_files(ref, record)
-    return Task(ref, TaskState.DONE if is_same else TaskState.CHANGED, record)
+        return TaskState.FAILED if is_same else TaskState.CHANGED
+    is_same = record.settings == digest and mask is not None and _has_same_files(ref, record)
+    return TaskState.DONE if is_same else TaskState.CHANGED
 
 
 def _is_of_a_person(record: Record | None, state: State, mask: Path) -> bool:
@@ -181,20 +211,19 @@ def _has_same_files(ref: CaseRef, record: Record) -> bool:
     return signature(ref, record.inputs) == record.signature
 
 
-def is_unchanged(ref: CaseRef, new: Record, old: Record | None, output: Path) -> bool:
+def is_unchanged(new: Record, old: Record | None, output: Path) -> bool:
     """Tell whether a case that was read anew has a result that holds: only times of files had changed."""
     return (
         old is not None
         and old.state == "done"
         and bool(new.inputs)
         and (old.settings, old.inputs, old.roles) == (new.settings, new.inputs, new.roles)
-        and _is_whole(output, ref.name)
+        and _is_whole(output / old.mask)
     )
 
 
-def _is_whole(output: Path, name: str) -> bool:
+def _is_whole(mask: Path) -> bool:
     """Tell whether mask and side file are there and of one run."""
-    mask = mask_path(output, name)
     return mask.is_file() and side_file(mask).is_file() and not set_problems(mask)
 
 

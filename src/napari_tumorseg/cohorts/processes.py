@@ -24,21 +24,26 @@ _THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 _work: tuple[CohortPlan, LoadedModels] | None = None
 
 
-def run_in_processes(planned: CohortPlan, todo: Sequence[Task], jobs: int, stop: Stop) -> Iterator[Record]:
-    """Yield a record for each case, in the order in which they are finished."""
+def run_in_processes(
+    planned: CohortPlan, todo: Sequence[Task], jobs: int, stop: Stop, threads: int | None = None
+) -> Iterator[Record]:
+    """Yield a record for each case, in the order in which they are finished.
+
+    `threads` is the number of threads of each process; by default they divide the cores.
+    """
     waiting = list(todo)
     while waiting and not stop():
         suspects: list[Task] = []
-        yield from _in_pool(planned, waiting, min(jobs, len(waiting)), stop, suspects)
+        yield from _in_pool(_pool(planned, min(jobs, len(waiting)), threads), waiting, jobs, stop, suspects)
         for task in suspects:
-            yield _alone(planned, task)
+            yield _alone(planned, task, threads)
 
 
 def _in_pool(
-    planned: CohortPlan, waiting: list[Task], jobs: int, stop: Stop, suspects: list[Task]
+    workers: ProcessPoolExecutor, waiting: list[Task], jobs: int, stop: Stop, suspects: list[Task]
 ) -> Iterator[Record]:
     """Take cases from `waiting` until it is empty; if the pool breaks, those in hand become suspects."""
-    with _pool(planned, jobs) as pool:
+    with workers as pool:
         running: dict[Future[Record], Task] = {}
         while True:
             while waiting and len(running) < jobs and not stop() and not suspects:
@@ -60,19 +65,19 @@ def _in_pool(
                     yield record
 
 
-def _alone(planned: CohortPlan, task: Task) -> Record:
+def _alone(planned: CohortPlan, task: Task, threads: int | None) -> Record:
     """Run one case in a process of its own."""
     try:
-        with _pool(planned, 1) as pool:
+        with _pool(planned, 1, threads) as pool:
             return pool.submit(_do, task).result()
     except BrokenProcessPool:
         return write_record(lost(task.ref, planned), planned.output)
 
 
-def _pool(planned: CohortPlan, jobs: int) -> ProcessPoolExecutor:
+def _pool(planned: CohortPlan, jobs: int, threads: int | None) -> ProcessPoolExecutor:
     bare = replace(planned, tasks=(), names=())  # what a process need not know is not sent to it
-    threads = max(1, (os.cpu_count() or 1) // jobs)
-    return ProcessPoolExecutor(jobs, get_context("spawn"), _prepare, (bare, threads))
+    share = threads or max(1, (os.cpu_count() or 1) // jobs)
+    return ProcessPoolExecutor(jobs, get_context("spawn"), _prepare, (bare, share))
 
 
 def _prepare(planned: CohortPlan, threads: int) -> None:

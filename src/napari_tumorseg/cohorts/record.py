@@ -44,7 +44,7 @@ class Record:
     is_case_fault : bool
         False if it failed because its result could not be written, as on a full disk: it is tried again.
     mask : str
-        File name of the mask.
+        File of the mask, below the output folder.
     patient, time_point, layout : str
         Facts about the case.
     roles : tuple of str

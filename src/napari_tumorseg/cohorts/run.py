@@ -85,7 +85,12 @@ def cohort(
 
 
 def run_plan(
-    planned: CohortPlan, *, jobs: int = 1, retry_failed: bool = False, stop: Stop = lambda: False
+    planned: CohortPlan,
+    *,
+    jobs: int = 1,
+    retry_failed: bool = False,
+    stop: Stop = lambda: False,
+    threads: int | None = None,
 ) -> Iterator[Outcome]:
     """Run a plan; parameters and results are those of `cohort`.
 
@@ -93,6 +98,8 @@ def run_plan(
     ----------
     stop : callable
         Asked before each case; if it returns True, those in hand are finished and no other is begun.
+    threads : int, optional
+        Threads of each of several processes; by default they divide the cores.
     """
     if jobs < 1:
         raise InputError(f"at least one process does the work, not {jobs}")
@@ -104,13 +111,14 @@ def run_plan(
             if task not in todo and (record := _kept(task, planned.output)) is not None:
                 yield Outcome(record, is_new=False)
         if jobs > 1 and len(todo) > 1:
-            records = run_in_processes(planned, todo, jobs, stop)
+            records = run_in_processes(planned, todo, jobs, stop, threads)
         else:
             records = _one_after_the_other(planned, todo, stop)
         for record in records:
             yield Outcome(record, is_new=True)
     finally:
-        write_outputs(planned, began)
+        if not planned.settings.bids:
+            write_outputs(planned, began)
 
 
 def _one_after_the_other(planned: CohortPlan, todo: Sequence[Task], stop: Stop) -> Iterator[Record]:
@@ -135,10 +143,10 @@ def _one_after_the_other(planned: CohortPlan, todo: Sequence[Task], stop: Stop) 
 
 def _kept(task: Task, output: Path) -> Record | None:
     """Return the record that holds; a mask that a person made or changed is measured again."""
-    if task.state is not TaskState.KEPT:
+    if task.state is not TaskState.KEPT or task.mask is None:
         return task.record
     try:
-        record = measured_again(task.ref, task.record, output)
+        record = measured_again(task.ref, task.record, task.mask, output)
     except EXPECTED:
         return task.record
     return record if record == task.record else write_record(record, output)

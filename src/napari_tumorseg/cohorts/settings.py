@@ -30,6 +30,9 @@ class CohortSettings:
         Take images of equal shape voxel for voxel, whatever their affines say.
     prepare : bool
         Whether brain extraction and registration are done where they are needed.
+    bids : bool
+        Write results as a BIDS derivative data set, with probabilities if the runs return them. Its tables
+        are a matter of the group level: the table of the cohort is not written.
     """
 
     model: str | None = None
@@ -37,6 +40,7 @@ class CohortSettings:
     spacing: tuple[float, float, float] | None = None
     same_voxels: bool = False
     prepare: bool = True
+    bids: bool = False
 
     def to_dict(self) -> dict[str, Any]:
         """Return what decides on results, fit for JSON: neither the device nor the size of batches does."""
@@ -49,6 +53,7 @@ class CohortSettings:
             "spacing_mm": None if self.spacing is None else list(self.spacing),
             "same_voxels": self.same_voxels,
             "prepare": self.prepare,
+            **({"bids": True, "probabilities": run.probabilities} if self.bids else {}),
         }
 
     def digest(self) -> str:

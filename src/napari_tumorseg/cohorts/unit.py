@@ -15,7 +15,7 @@ from typing import Any
 from napari_tumorseg.cohorts.fingerprint import hash_of_series, hashes, signature
 from napari_tumorseg.cohorts.flags import CORRECTED, ELSEWHERE, FEWER_ROLES, FLAGS, NO_SIZE, flags_of
 from napari_tumorseg.cohorts.models import LoadedModels
-from napari_tumorseg.cohorts.record import MADE_BY, Record, mask_path, record_path
+from napari_tumorseg.cohorts.record import FOLDER, MADE_BY, Record, mask_path, record_path
 from napari_tumorseg.cohorts.settings import CohortSettings, weights_digest
 from napari_tumorseg.errors import (
     GeometryError,
@@ -28,6 +28,8 @@ from napari_tumorseg.errors import (
 from napari_tumorseg.inference.run import segment
 from napari_tumorseg.inference.run_plan import RunPlan, plan_run
 from napari_tumorseg.io.atomic import make_folder, write_text
+from napari_tumorseg.io.bids.dataset import ensure_dataset, ignore
+from napari_tumorseg.io.bids.writing import DerivativeFiles, write_bids
 from napari_tumorseg.io.case import Case
 from napari_tumorseg.io.dataset import CaseRef
 from napari_tumorseg.io.output_set import output_set
@@ -81,17 +83,30 @@ class Unit:
             versions=found.provenance["versions"],
         )
         facts = {"measurements": measurements.to_dict(), MADE_BY: record.settings}
-        kept = {**found.provenance, **facts}
-        return Result(replace(found, name=self.ref.name, provenance=kept), record, self.started)
+        seg = replace(found, name=self.ref.name, provenance={**found.provenance, **facts})
+        return Result(seg, record, self.started, self.scan if settings.bids else None)
 
 
 @dataclass(frozen=True, eq=False)
 class Result:
-    """Mask of a case and its record, not written yet."""
+    """Mask of a case and its record, not written yet.
+
+    Attributes
+    ----------
+    seg : Segmentation
+        The mask.
+    record : Record
+        Its record.
+    started : float
+        When the case was begun, as `time.perf_counter` tells it.
+    scan : Scan or None
+        For BIDS, whose files are named by the images.
+    """
 
     seg: Segmentation
     record: Record
     started: float
+    scan: Scan | None = None
 
     def write(self, output: Path) -> Record:
         """Write mask, side file and record as one set; return the record.
@@ -102,10 +117,21 @@ class Result:
             If something cannot be written, or a mask is there that another program wrote or changed.
         """
         record = stamped(self.record, self.started)
+        if self.scan is not None:
+            _make_dataset(self.scan, output)
         with output_set():
-            write_mask(self.seg, mask_path(output, record.case), overwrite=True)
+            if self.scan is None:
+                write_mask(self.seg, output / record.mask, overwrite=True)
+            else:
+                write_bids(self.seg, self.scan, output, overwrite=True)
             write_text(record_path(output, record.case), record.to_json(), overwrite=True)
         return record
+
+
+def _make_dataset(scan: Scan, output: Path) -> None:
+    """Write the description of the BIDS data set at once: other processes may write it, too."""
+    ensure_dataset(output, DerivativeFiles.of(scan, output).source)
+    ignore(output, FOLDER)
 
 
 def plan_unit(ref: CaseRef, settings: CohortSettings, models: LoadedModels) -> tuple[Case, RunPlan]:
@@ -145,7 +171,7 @@ def open_unit(ref: CaseRef, settings: CohortSettings, digest: str, models: Loade
         settings=digest,
         inputs=taken,
         signature=signature(ref, taken),
-        mask=mask_path(Path(), ref.name).name,
+        mask=_mask_name(ref, scan, settings),
         patient=ref.patient,
         time_point=scan.time_point,
         layout=scan.layout,
@@ -153,6 +179,13 @@ def open_unit(ref: CaseRef, settings: CohortSettings, digest: str, models: Loade
         model=about_model(model),
     )
     return Unit(ref, scan, model, record, started)
+
+
+def _mask_name(ref: CaseRef, scan: Scan, settings: CohortSettings) -> str:
+    """Return the file of the mask below the output folder."""
+    if settings.bids:
+        return DerivativeFiles.of(scan, Path()).labels.as_posix()
+    return mask_path(Path(), ref.name).name
 
 
 def about_model(model: Model) -> dict[str, Any]:
@@ -203,17 +236,21 @@ def prepare(output: Path) -> None:
     make_folder(record_path(output, "x").parent)
 
 
-def measured_again(ref: CaseRef, record: Record | None, output: Path) -> Record:
+def measured_again(ref: CaseRef, record: Record | None, mask: Path, output: Path) -> Record:
     """Return the record of a mask that is kept, with the numbers that it has now.
 
     Parameters
     ----------
     record : Record or None
         Of the run that made it; None if that was no run of a cohort.
+    mask : Path
+        The mask.
+    output : Path
+        Output folder, which the mask lies in.
     """
-    mask = mask_path(output, ref.name)
     known = record if record is not None and record.state == "done" else None
-    base = known or Record(case=ref.name, state="done", mask=mask.name, patient=ref.patient)
+    below = mask.relative_to(output).as_posix()
+    base = known or Record(case=ref.name, state="done", mask=below, patient=ref.patient)
     found = measure(replace(read_mask(mask), name=ref.name)).to_dict()
     if known is not None and known.measurements == found:
         return known

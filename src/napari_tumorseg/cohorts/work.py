@@ -30,7 +30,7 @@ def read_case(task: Task, planned: CohortPlan, models: LoadedModels) -> Unit | R
         unit = open_unit(task.ref, planned.settings, planned.digest, models)
     except EXPECTED as error:
         return failed(task.ref, error, planned.digest, started)
-    if task.record is not None and is_unchanged(task.ref, unit.record, task.record, planned.output):
+    if task.record is not None and is_unchanged(unit.record, task.record, planned.output):
         return replace(task.record, signature=unit.record.signature)
     return unit
 

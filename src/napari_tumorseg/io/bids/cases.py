@@ -32,16 +32,16 @@ _DERIVATIVES, _RAW = "derivatives", "rawdata"
 def bids_cases(folder: Folder) -> list[FoundCase] | None:
     """Return the sessions of a BIDS data set, subject or session, with the masks among its derivatives."""
     found = []
-    for subject, session in _sessions_in(folder):
+    for subject, session in sessions_in(folder):
         name = subject.name if session == subject else f"{subject.name}_{session.name}"
-        images = _anatomy(session)
+        images = anatomy_of(session)
         if images:
             read = partial(_read_session, tuple(images), tuple(_derived_masks(subject, session)), name)
             found.append(FoundCase(name, read))
     return found or None
 
 
-def _sessions_in(folder: Folder) -> list[tuple[Path, Path]]:
+def sessions_in(folder: Folder) -> list[tuple[Path, Path]]:
     """Return subject and session of each session in a folder, which may be a part of a data set."""
     path = folder.path
     if path.name == "anat" and path.parent.name.startswith(("sub-", "ses-")):
@@ -62,7 +62,7 @@ def _sessions(subject: Path) -> list[Path]:
     return [inner for inner in Folder.of(subject).folders if inner.name.startswith("ses-")] or [subject]
 
 
-def _anatomy(session: Path) -> list[Path]:
+def anatomy_of(session: Path) -> list[Path]:
     """Return the files of ``anat``, or those of the session itself, that are named as BIDS has it."""
     inside = Folder.of(session)
     anatomy = next((Folder.of(d) for d in inside.folders if d.name == "anat"), inside)

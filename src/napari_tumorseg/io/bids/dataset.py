@@ -18,6 +18,7 @@ SOURCE = "raw"
 
 _DESCRIPTION = "dataset_description.json"
 _LOCK = ".tumorseg-lock"
+_IGNORED = ".bidsignore"
 _GENERATOR = "napari-tumorseg"
 _VERSION = "1.10.0"
 _UNSTATED = "urn:napari-tumorseg:source-data-set"
@@ -91,6 +92,21 @@ def ensure_dataset(root: Path, source: Path | None) -> None:
             _write(path, {**before, "DatasetLinks": {**_links(before), SOURCE: link}})
         if not any(root.glob("README*")):
             write_text(root / "README.md", _README)
+
+
+def ignore(root: Path, pattern: str) -> None:
+    """Keep validators from files for which BIDS has no place: add a pattern to ``.bidsignore``.
+
+    Raises
+    ------
+    OutputError
+        If that cannot be done.
+    """
+    path = root / _IGNORED
+    with held(root / _LOCK):
+        lines = path.read_text(encoding="utf-8").splitlines() if path.is_file() else []
+        if pattern not in lines:
+            write_text(path, "".join(f"{line}\n" for line in (*lines, pattern)), overwrite=True)
 
 
 def _description(link: str) -> dict[str, Any]:
