@@ -114,7 +114,7 @@ def _go_through(planned: CohortPlan, jobs: int, retry_failed: bool, quiet: bool)
             if outcome.is_new:
                 bars.advance(bar)
                 if not quiet:
-                    bars.console.print(_line(outcome), markup=False)
+                    bars.console.print(line_of(outcome), markup=False)
             if stop:
                 bars.update(bar, description="stopping after the cases in hand")
     return records, bool(stop)
@@ -140,8 +140,8 @@ def _interruptible() -> Iterator[list[int]]:
             signal.signal(signal.SIGINT, before)
 
 
-def _line(outcome: Outcome) -> str:
-    """Return what became of a case, in a line."""
+def line_of(outcome: Outcome) -> str:
+    """Return the result of a case in one line."""
     record = outcome.record
     if record.state == "failed":
         return f"{record.case}: failed: {_reason(record)}"
