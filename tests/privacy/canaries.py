@@ -22,13 +22,17 @@ import tifffile
 from PIL import Image as Pillow
 from PIL.PngImagePlugin import PngInfo
 
+from napari_tumorseg.scan import Role
 from tests.bids_files import describe, write_json
 from tests.builders import head
 from tests.nifti_files import affine_of
+from tests.preparation import phantom
 
 NAME, NUMBER, UID, DATE, FOLDER = "Zzyzx^Qu", "QZ7711", "2.25.86420975", "19070321", "zzyzx_clinic"
 SECRETS = (b"zzyzx", b"qz7711", b"86420975", b"19070321", b"1907:03:21", b"1907-03-21")
 """Lower-case parts of the canaries, none of which may be in anything that is written."""
+
+MOVED = phantom.motion((0, 0, 8), (9, 0, 0))
 
 _TEXT = f"{NAME} {NUMBER} {DATE} {UID}"
 _SHORT = f"{NAME} {NUMBER}"
@@ -321,6 +325,19 @@ def dicom(folder: Path) -> Path:
     array = head().transpose(2, 1, 0).astype(np.int16)
     words, names = f"t2 flair {NAME} {DATE}", f"{UID}.{{}}.dcm"
     write_series(case, array, affine_of(("L", "P", "S")), 5, words, names, **_dicom_elements())
+    return case
+
+
+def native(folder: Path) -> Path:
+    """Return a scan with its skull whose T1c lies on a grid of its own, moved by `MOVED`."""
+    case = folder / "P-17"
+    case.mkdir(parents=True)
+    images = [phantom.head(Role.FLAIR, phantom.grid_of())]
+    images.append(phantom.head(Role.T1C, phantom.grid_of((4, 5, 5), (6, 0, 0)), MOVED))
+    for image in images:
+        found = nib.Nifti1Image(image.data.transpose(2, 1, 0), image.grid.affine[:, [2, 1, 0, 3]])
+        found.header["descrip"], found.header["aux_file"] = _TEXT[:80], _SHORT[:24]
+        nib.save(found, case / f"P-17_{image.role}.nii.gz")
     return case
 
 

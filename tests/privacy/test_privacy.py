@@ -16,10 +16,14 @@ import nibabel as nib
 import numpy as np
 import pytest
 
-from napari_tumorseg import io
+from napari_tumorseg import io, preparation
+from napari_tumorseg.cli import bids_app
+from napari_tumorseg.inference import run_plan
 from napari_tumorseg.io.output_set import sha256
+from napari_tumorseg.scan import Role
 from tests.builders import card_of, save_model, threshold_net
 from tests.cli.conftest import Run
+from tests.preparation.tools import knowing
 from tests.privacy import canaries
 from tests.privacy.canaries import CASES, FOLDER, search
 
@@ -185,6 +189,44 @@ def test_warnings_and_reasons_of_failure(
     done = tumorseg("evaluate", "-m", model, "--data", data, "-o", out / "all", "--masks-out", out / "masks")
     content = json.loads((out / "all" / "summary.json").read_text())
     assert "cannot be inflated" in json.dumps(content) or "damaged" in json.dumps(content)
+    assert not leaks(out)
+
+
+def test_cohort(tumorseg: Run, sources: dict[str, Path], model: Path, tmp_path: Path) -> None:
+    damaged = tmp_path / FOLDER / "P-99"
+    damaged.mkdir(parents=True)
+    (damaged / "P-99_flair.nii.gz").write_bytes(b"\x1f\x8bno image")
+    out = tmp_path / "out"
+    data = [sources[name] for name in ("nifti", "lgg", "dicom") if name in sources]
+    done = tumorseg("cohort", *data, damaged, "-m", model, "-o", out)
+    assert done.code == 3 and "1 of" in done.err, done.err
+    written = {path.name for path in out.rglob("*") if path.is_file()}
+    assert {"cohort.csv", "cohort_manifest.json", "P-01_seg.json", "P-01.json", "P-99.json"} <= written
+    assert "inflated" in (out / "cohort.csv").read_text() or "damaged" in (out / "cohort.csv").read_text()
+    assert not leaks(out)
+
+
+def test_bids_app(sources: dict[str, Path], model: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    for level in ("participant", "group"):
+        bids_app.main([str(sources["bids"]), str(out), level, "-m", str(model), "--probabilities"])
+    assert (out / "group_tumour.tsv").is_file() and list(out.rglob("*_probseg.nii.gz"))
+    assert not leaks(out)
+
+
+def test_prepared_scan(tumorseg: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(run_plan, "missing_packages", lambda what: "")
+    monkeypatch.setattr(preparation, "default_tools", lambda device: knowing({Role.T1C: canaries.MOVED}))
+    card = card_of(("flair", "t1c"), input={"skull": "stripped"})
+    made = save_model(tmp_path / "model", threshold_net([0], [85.0], inputs=2), card)
+    source, out = canaries.native(tmp_path / FOLDER), tmp_path / "out"
+    assert search(source / "P-17_flair.nii.gz")
+    out.mkdir()
+    done = tumorseg("segment", source, "-m", made.weights.parent, "-o", out, "--picture", out / "a.png")
+    assert done.code == 0, done.err
+    assert set(json.loads((out / "P-17_seg.json").read_text())["preparation"]) >= {
+        "brain_extraction", "registration",
+    }  # fmt: skip
     assert not leaks(out)
 
 
