@@ -2,7 +2,7 @@
 
     python docs/coverage.py docs/figures/lgg-flair.csv
     python docs/coverage.py runs/fold-0/test runs/fold-1/test runs/fold-2/test
-    python docs/coverage.py --one-by-one docs/figures/lgg-flair-volumes.csv
+    python docs/coverage.py --one-by-one runs/lgg/cases.csv
 
 Takes tables of ``docs/cross_validation.py`` (with a column ``fold``), or a folder of ``tumorseg evaluate``
 for each fold. The residuals of all other folds, without the patient's own, give the interval of each patient;
