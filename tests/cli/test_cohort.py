@@ -33,8 +33,11 @@ def test_the_main_job(tumorseg: Run, model: Path, study: Path, tmp_path: Path) -
         "cohort.tsv",
         "cohort_columns.json",
         "cohort_manifest.json",
+        "cohort_quality.html",
         "cohort_records/a.json",
+        "cohort_records/a.webp",
         "cohort_records/b.json",
+        "cohort_records/b.webp",
     ]
     assert "a: WT 0.027 mL" in done.err and "2 of 2 cases done" in done.out
     again = tumorseg("cohort", study, "-o", out, "-m", model)

@@ -35,13 +35,14 @@ def cohort(
     dry_run: options.DryRun = False,
     same_voxels: options.SameVoxels = False,
     no_prepare: options.NoPrepare = False,
+    no_page: options.NoPage = False,
     spacing: options.Spacing = None,
     post: options.Post = None,
     flip: options.Flip = None,
     threshold: options.Threshold = None,
     quiet: options.Quiet = False,
 ) -> None:
-    """Segment many cases: a mask and a record for each, and one table.
+    """Segment many cases: a mask and a record for each, one table, and a page to look at them.
 
     Run again, it does the cases that are missing or whose files, model or settings have changed. Exits with 3
     if a case failed; the others are done all the same. Ctrl-C ends it after the cases in hand, a second
@@ -51,7 +52,7 @@ def cohort(
     from napari_tumorseg.inference import Settings
 
     if collect:
-        _collect(output, data or [], quiet)
+        _collect(output, data or [], not no_page, quiet)
         return
     if not data:
         raise typer.BadParameter("name the files or folders of the cases")
@@ -67,6 +68,7 @@ def cohort(
         spacing=parse_spacing(spacing),
         same_voxels=same_voxels,
         prepare=not no_prepare,
+        page=not no_page,
     )
     planned = plan(data, output, settings, part=Part.parse(part) if part else None)
     if dry_run:
@@ -179,14 +181,15 @@ def _end(planned: CohortPlan, records: list[Record], is_stopped: bool, quiet: bo
 
 
 def _tell_files(planned: CohortPlan, records: list[Record]) -> None:
-    from napari_tumorseg.cohorts.outputs import TABLE
+    from napari_tumorseg.cohorts.outputs import PAGE, TABLE
     from napari_tumorseg.report.text import count
 
     done = sum(record.state == "done" for record in records)
     screen = console()
     screen.print(f"{done} of {count(len(planned.tasks), 'case')} done", markup=False)
     if planned.part.total == 1:
-        screen.print(f"wrote {planned.output / TABLE}", markup=False)
+        for name in (TABLE, PAGE) if planned.settings.page else (TABLE,):
+            screen.print(f"wrote {planned.output / name}", markup=False)
     else:
         screen.print(
             f"part {planned.part.number} of {planned.part.total}; when all are done: "
@@ -208,12 +211,12 @@ def _raise_failures(records: list[Record], output: Path) -> None:
         )
 
 
-def _collect(output: Path, parts: list[Path], quiet: bool) -> None:
+def _collect(output: Path, parts: list[Path], page: bool, quiet: bool) -> None:
     from napari_tumorseg.cohorts import collect
     from napari_tumorseg.cohorts.outputs import TABLE
     from napari_tumorseg.report.text import count
 
-    found: Collected = collect(output, parts)
+    found: Collected = collect(output, parts, page=page)
     if found.missing:
         some = ", ".join(found.missing[:3]) + (", ..." if len(found.missing) > 3 else "")
         show_warnings([f"{count(len(found.missing), 'case')} of the plan not run yet ({some})"])

@@ -197,7 +197,12 @@ CohortPart = Annotated[
     str | None,
     typer.Option("--part", help="Do only this part of the cases, such as 2/8, the second of eight."),
 ]
-Collect = Annotated[bool, typer.Option("--collect", help="Put parts together: write their table to OUTPUT.")]
+Collect = Annotated[
+    bool, typer.Option("--collect", help="Put parts together: write their table and page to OUTPUT.")
+]
+NoPage = Annotated[
+    bool, typer.Option("--no-page", help="Draw no thumbnails and write no quality page, cohort_quality.html.")
+]
 RetryFailed = Annotated[
     bool, typer.Option("--retry-failed", help="Run cases again that failed and have not changed.")
 ]

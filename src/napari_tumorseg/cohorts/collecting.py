@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from napari_tumorseg.cohorts.outputs import part_manifests, write_tables
-from napari_tumorseg.cohorts.record import Record, mask_path, read_records, record_path
+from napari_tumorseg.cohorts.record import Record, mask_path, picture_path, read_records, record_path
 from napari_tumorseg.cohorts.unit import prepare
 from napari_tumorseg.errors import InputError
 from napari_tumorseg.io.atomic import atomic_path, write_text
@@ -33,8 +33,8 @@ class Collected:
     missing: tuple[str, ...]
 
 
-def collect(output: Path | str, parts: Sequence[Path | str] = ()) -> Collected:
-    """Put the parts of a cohort together and write its table.
+def collect(output: Path | str, parts: Sequence[Path | str] = (), *, page: bool = True) -> Collected:
+    """Put the parts of a cohort together and write its table and its quality page.
 
     Parameters
     ----------
@@ -42,6 +42,8 @@ def collect(output: Path | str, parts: Sequence[Path | str] = ()) -> Collected:
         Folder of the whole cohort; parts that were written into it need not be named.
     parts : sequence of paths
         Output folders of parts elsewhere; their masks and records are copied.
+    page : bool
+        Whether to write the quality page.
 
     Raises
     ------
@@ -67,7 +69,7 @@ def collect(output: Path | str, parts: Sequence[Path | str] = ()) -> Collected:
     missing = tuple(sorted(set(planned) - set(records)))
     began = datetime.now(UTC).isoformat(timespec="seconds")
     facts = {"began": began, "planned": sorted(set(planned) | set(records)), "parts": len(manifests)}
-    write_tables(output, list(records.values()), facts)
+    write_tables(output, list(records.values()), facts, page)
     return Collected(tuple(records.values()), missing)
 
 
@@ -94,6 +96,13 @@ def _copy(record: Record, source: Path, output: Path) -> None:
         if record.state == "done":
             mask = mask_path(source, record.case)
             for path in (mask, side_file(mask)):
-                with atomic_path(output / path.name, overwrite=True) as temporary:
-                    shutil.copyfile(path, temporary)
+                _copy_file(path, output / path.name)
+            picture = picture_path(source, record.case)
+            if picture.is_file():
+                _copy_file(picture, picture_path(output, record.case))
         write_text(record_path(output, record.case), record.to_json(), overwrite=True)
+
+
+def _copy_file(path: Path, target: Path) -> None:
+    with atomic_path(target, overwrite=True) as temporary:
+        shutil.copyfile(path, temporary)

@@ -11,6 +11,7 @@ from typing import Any
 
 from napari_tumorseg._version import __version__
 from napari_tumorseg.cohorts.planning import CohortPlan
+from napari_tumorseg.cohorts.quality import quality_page
 from napari_tumorseg.cohorts.record import Record, record_path
 from napari_tumorseg.cohorts.settings import Part
 from napari_tumorseg.cohorts.table import dictionary, to_parquet, to_text
@@ -19,6 +20,7 @@ from napari_tumorseg.io.output_set import output_set
 from napari_tumorseg.notice import RESEARCH_USE
 
 TABLE = "cohort.csv"
+PAGE = "cohort_quality.html"
 MANIFEST = "cohort_manifest.json"
 _PARTS = "cohort_manifest_part_*.json"
 
@@ -38,19 +40,27 @@ def write_outputs(planned: CohortPlan, began: str) -> None:
     if planned.part.total > 1:
         write_manifest(planned.output / _part_name(planned.part), records, facts)
     else:
-        write_tables(planned.output, records, facts)
+        write_tables(planned.output, records, facts, planned.settings.page)
 
 
-def write_tables(output: Path, records: Sequence[Record], facts: dict[str, Any]) -> None:
-    """Write CSV, TSV, Parquet if pyarrow is there, the data dictionary, and the manifest, as one set."""
+def write_tables(output: Path, records: Sequence[Record], facts: dict[str, Any], page: bool = True) -> None:
+    """Write CSV, TSV, Parquet if pyarrow is there, the data dictionary, the quality page and the manifest.
+
+    They are one set. Without `page` an earlier quality page is removed: it would be out of date.
+    """
     parquet = to_parquet(records)
-    with output_set():
+    with output_set() as files:
         write_text(output / TABLE, to_text(records), overwrite=True)
         write_text(output / "cohort.tsv", to_text(records, "\t"), overwrite=True)
         write_text(output / "cohort_columns.json", dictionary(), overwrite=True)
         if parquet is not None:
             with atomic_path(output / "cohort.parquet", overwrite=True) as temporary:
                 temporary.write_bytes(parquet)
+        if page:
+            missing = len(set(facts["planned"]) - {record.case for record in records})
+            write_text(output / PAGE, quality_page(records, output, missing), overwrite=True)
+        else:
+            files.remove(output / PAGE)
         write_manifest(output / MANIFEST, records, facts)
 
 

@@ -118,6 +118,11 @@ def record_path(output: Path, case: str) -> Path:
     return output / FOLDER / f"{file_name(case)}.json"
 
 
+def picture_path(output: Path, case: str) -> Path:
+    """Return the file of a case's thumbnail."""
+    return output / FOLDER / f"{file_name(case)}.webp"
+
+
 def mask_path(output: Path, case: str) -> Path:
     """Return the file of a case's mask, where the worklist looks for it."""
     return output / f"{file_name(case)}_seg.nii.gz"

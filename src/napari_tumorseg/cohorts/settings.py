@@ -33,6 +33,8 @@ class CohortSettings:
     bids : bool
         Write results as a BIDS derivative data set, with probabilities if the runs return them. Its tables
         are a matter of the group level: the table of the cohort is not written.
+    page : bool
+        Whether each case gets a thumbnail and the cohort a quality page; there is none of BIDS results.
     """
 
     model: str | None = None
@@ -41,6 +43,7 @@ class CohortSettings:
     same_voxels: bool = False
     prepare: bool = True
     bids: bool = False
+    page: bool = True
 
     def to_dict(self) -> dict[str, Any]:
         """Return what decides on results, fit for JSON: neither the device nor the size of batches does."""

@@ -15,7 +15,14 @@ from typing import Any
 from napari_tumorseg.cohorts.fingerprint import hash_of_series, hashes, signature
 from napari_tumorseg.cohorts.flags import CORRECTED, ELSEWHERE, FEWER_ROLES, FLAGS, NO_SIZE, flags_of
 from napari_tumorseg.cohorts.models import LoadedModels
-from napari_tumorseg.cohorts.record import FOLDER, MADE_BY, Record, mask_path, record_path
+from napari_tumorseg.cohorts.record import (
+    FOLDER,
+    MADE_BY,
+    Record,
+    mask_path,
+    picture_path,
+    record_path,
+)
 from napari_tumorseg.cohorts.settings import CohortSettings, weights_digest
 from napari_tumorseg.errors import (
     GeometryError,
@@ -27,17 +34,18 @@ from napari_tumorseg.errors import (
 )
 from napari_tumorseg.inference.run import segment
 from napari_tumorseg.inference.run_plan import RunPlan, plan_run
-from napari_tumorseg.io.atomic import make_folder, write_text
+from napari_tumorseg.io.atomic import atomic_path, make_folder, write_text
 from napari_tumorseg.io.bids.dataset import ensure_dataset, ignore
 from napari_tumorseg.io.bids.writing import DerivativeFiles, write_bids
 from napari_tumorseg.io.case import Case
 from napari_tumorseg.io.dataset import CaseRef
-from napari_tumorseg.io.output_set import output_set
+from napari_tumorseg.io.output_set import OutputSet, output_set
 from napari_tumorseg.io.reading import read_mask
 from napari_tumorseg.io.side_files import input_files, series_files
 from napari_tumorseg.io.writing import write_mask
 from napari_tumorseg.measurement import find_midline, laterality, measure
 from napari_tumorseg.models.store import Model
+from napari_tumorseg.report.thumbnail import thumbnail
 from napari_tumorseg.scan import Role, Scan, Segmentation
 
 EXPECTED = (TumorSegError, MemoryError, OSError)
@@ -84,7 +92,8 @@ class Unit:
         )
         facts = {"measurements": measurements.to_dict(), MADE_BY: record.settings}
         seg = replace(found, name=self.ref.name, provenance={**found.provenance, **facts})
-        return Result(seg, record, self.started, self.scan if settings.bids else None)
+        picture = thumbnail(self.scan, found) if settings.page and not settings.bids else None
+        return Result(seg, record, self.started, self.scan if settings.bids else None, picture)
 
 
 @dataclass(frozen=True, eq=False)
@@ -101,15 +110,18 @@ class Result:
         When the case was begun, as `time.perf_counter` tells it.
     scan : Scan or None
         For BIDS, whose files are named by the images.
+    picture : bytes or None
+        Thumbnail, for the quality page.
     """
 
     seg: Segmentation
     record: Record
     started: float
     scan: Scan | None = None
+    picture: bytes | None = None
 
     def write(self, output: Path) -> Record:
-        """Write mask, side file and record as one set; return the record.
+        """Write mask, side file, record and thumbnail as one set; return the record.
 
         Raises
         ------
@@ -119,13 +131,22 @@ class Result:
         record = stamped(self.record, self.started)
         if self.scan is not None:
             _make_dataset(self.scan, output)
-        with output_set():
+        with output_set() as files:
             if self.scan is None:
                 write_mask(self.seg, output / record.mask, overwrite=True)
             else:
                 write_bids(self.seg, self.scan, output, overwrite=True)
             write_text(record_path(output, record.case), record.to_json(), overwrite=True)
+            self._write_picture(picture_path(output, record.case), files)
         return record
+
+    def _write_picture(self, path: Path, files: OutputSet) -> None:
+        """Write the thumbnail; without one, remove that of an earlier mask."""
+        if self.picture is None:
+            files.remove(path)
+            return
+        with atomic_path(path, overwrite=True) as temporary:
+            temporary.write_bytes(self.picture)
 
 
 def _make_dataset(scan: Scan, output: Path) -> None:

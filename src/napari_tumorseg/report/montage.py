@@ -18,7 +18,7 @@ from skimage import measure as skmeasure
 from napari_tumorseg.errors import GeometryError, InputError
 from napari_tumorseg.geometry import Array
 from napari_tumorseg.regions import region_mask
-from napari_tumorseg.report.slices import Frame, Grey, chosen, columns
+from napari_tumorseg.report.slices import MOST, Frame, Grey, chosen, columns
 from napari_tumorseg.scan import MODALITIES, Scan, Segmentation
 from napari_tumorseg.scan import Image as Channel
 
@@ -90,6 +90,8 @@ def draw_tiles(
     reference: Segmentation | None = None,
     channel: str | None = None,
     text: int = 17,
+    most: int = MOST,
+    side: int | None = None,
 ) -> Tiles:
     """Draw slices of a scan with the outlines of a segmentation.
 
@@ -98,15 +100,19 @@ def draw_tiles(
     scan, seg, slices, reference, channel
         As in `napari_tumorseg.report.overlay`, errors too.
     text : int
-        Height of the letters, in pixels of a tile.
+        Height of the letters, in pixels of a tile; 0 for none.
+    most : int
+        Number of slices at most, where `slices` does not name them.
+    side : int, optional
+        Longer side of a tile in pixels; by default one that suits a page.
     """
     for mask in (seg, reference):
         if mask is not None and not mask.grid.same_space(scan.grid):
             raise GeometryError(f"the mask {mask.name or ''} does not lie on the grid of {scan.case}")
     shown = _channel(scan, channel)
     grey = Grey.of(shown.data, scan.brain_mask)
-    indices = chosen(seg, reference, grey, slices)
-    frame = Frame.enclosing(grey, indices, seg, scan.grid.spacing)
+    indices = chosen(seg, reference, grey, slices, most)
+    frame = Frame.enclosing(grey, indices, seg, scan.grid.spacing, side)
     images = tuple(_tile(grey, seg, reference, index, frame, text) for index in indices)
     return Tiles(images, _about(scan, shown), _remark(scan))
 
@@ -164,7 +170,8 @@ def _tile(
             for dash in _dashes(line):
                 draw.line(dash, fill="white", width=_FINE + 2)
     tile = tile.reduce(_FINE)
-    _marks(ImageDraw.Draw(tile), tile.size, index, text)
+    if text:
+        _marks(ImageDraw.Draw(tile), tile.size, index, text)
     return tile
 
 

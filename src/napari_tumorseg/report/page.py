@@ -1,6 +1,7 @@
 """HTML pages and SVG figures from the templates of this package.
 
-Pages hold everything themselves, run no script and load nothing from the network. All text is escaped by the
+Pages hold everything themselves and load nothing from the network. The only scripts are files of this
+package; a policy in the page names them by hash, so that a browser runs no other. All text is escaped by the
 template engine; templates are the only source of markup.
 """
 
@@ -47,20 +48,30 @@ class Section(NamedTuple):
     note: str = ""
 
 
-def render(template: str, style: str, **content: Any) -> str:
+def render(template: str, style: str, script: str | None = None, **content: Any) -> str:
     """Return a page.
 
     Parameters
     ----------
     template, style : str
         Names of the template and the style sheet.
+    script : str, optional
+        Name of the script, for a template that has one.
     **content
         Variables of the template.
     """
     css = _environment().get_template(style).render()
-    digest = base64.b64encode(hashlib.sha256(css.encode()).digest()).decode("ascii")
-    policy = Markup(f"default-src 'none'; img-src data:; style-src 'sha256-{digest}'")
-    return _environment().get_template(template).render(style=Markup(css), policy=policy, **content)
+    policy = f"default-src 'none'; img-src data:; style-src '{_hash(css)}'"
+    if script is not None:
+        code = _environment().get_template(script).render()
+        policy += f"; script-src '{_hash(code)}'"
+        content["script"] = Markup(code)
+    return _environment().get_template(template).render(style=Markup(css), policy=Markup(policy), **content)
+
+
+def _hash(text: str) -> str:
+    """Return the hash of a style sheet or script as a policy names it."""
+    return f"sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode('ascii')}"
 
 
 def svg(template: str, **content: Any) -> Markup:

@@ -15,7 +15,8 @@ from napari_tumorseg.scan import Segmentation
 _WIDTH = 1280
 """Approximate width of all columns together, in pixels; none gets more than `_LARGEST`."""
 _LARGEST = 900
-_MOST = 9
+MOST = 9
+"""Number of slices in a picture, unless another one is asked for."""
 _SAMPLES = 1_000_000
 _NOISE, _AIR = 0.01, 0.12
 """Shares of the window: margin above the intensity of the borders, and upper limit of air."""
@@ -77,16 +78,21 @@ class Frame:
 
     @classmethod
     def enclosing(
-        cls, grey: Grey, indices: Sequence[int], seg: Segmentation, spacing: tuple[float, float, float]
+        cls,
+        grey: Grey,
+        indices: Sequence[int],
+        seg: Segmentation,
+        spacing: tuple[float, float, float],
+        side: int | None = None,
     ) -> Frame:
-        """Return the frame that holds the head and the tumour in all of the slices."""
+        """Return the frame that holds the head and the tumour in all of the slices, `side` pixels long."""
         seen: Array = np.zeros(seg.labels.shape[1:], dtype=bool)
         for index in indices:
             seen |= grey.body(index) | (seg.labels[index] > 0)
         box = bounding_box(seen) or (slice(0, seen.shape[0]), slice(0, seen.shape[1]))
         rect = _padded(box[0], seen.shape[0]), _padded(box[1], seen.shape[1])
         high, wide = ((s.stop - s.start) * step for s, step in zip(rect, spacing[1:], strict=True))
-        scale = min(_WIDTH // columns(len(indices)), _LARGEST) / max(high, wide)
+        scale = (side or min(_WIDTH // columns(len(indices)), _LARGEST)) / max(high, wide)
         return cls(rect, (max(1, round(wide * scale)), max(1, round(high * scale))))
 
 
@@ -113,7 +119,11 @@ def _commonest(values: Array) -> float:
 
 
 def chosen(
-    seg: Segmentation, reference: Segmentation | None, grey: Grey, wanted: Sequence[int] | None
+    seg: Segmentation,
+    reference: Segmentation | None,
+    grey: Grey,
+    wanted: Sequence[int] | None,
+    most: int = MOST,
 ) -> list[int]:
     """Return the slices to show, from the feet upwards."""
     count = seg.labels.shape[0]
@@ -126,7 +136,7 @@ def chosen(
     if not weight.any():
         weight = _head_area(grey, count)
     hit = np.flatnonzero(weight) if weight.any() else np.arange(count)
-    return spread(int(hit[0]), int(hit[-1]), int(weight.argmax()))
+    return spread(int(hit[0]), int(hit[-1]), int(weight.argmax()), most)
 
 
 def _tumour_area(seg: Segmentation, reference: Segmentation | None) -> Array:
@@ -140,7 +150,7 @@ def _head_area(grey: Grey, count: int) -> Array:
     return np.asarray(area * (area > 0.2 * area.max()))
 
 
-def spread(first: int, last: int, best: int, most: int = _MOST) -> list[int]:
+def spread(first: int, last: int, best: int, most: int = MOST) -> list[int]:
     """Return indices in the middle of `most` equal parts, the closest one moved to the best slice.
 
     All of them where there are no more than that.
