@@ -109,7 +109,7 @@ def test_tables_for_other_modalities_are_kept(model: Model, tmp_path: Path) -> N
     [
         (["a,a,yes,,region,WT,300,100,0.1,"], "a was trained on"),
         (["a,a,no,,region,WT,many,100,0.1,"], "the row of a holds no numbers"),
-        ([], "no table of an evaluation"),
+        ([], "not a table of an evaluation"),
     ],
 )
 def test_tables_that_prove_nothing_are_refused(

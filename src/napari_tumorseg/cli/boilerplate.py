@@ -1,4 +1,4 @@
-"""Paragraph for the methods of a paper, with the versions and citations of what a run uses."""
+"""Paragraph for the methods of a paper, with versions and citations."""
 
 from __future__ import annotations
 

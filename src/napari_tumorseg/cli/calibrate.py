@@ -22,7 +22,7 @@ def calibrate(
     evaluations: Annotated[
         list[Path],
         typer.Argument(
-            help="Folders that `evaluate` has written, of models that had not seen the cases.",
+            help="Folders that `evaluate` has written, of models that were not trained on the cases.",
             show_default=False,
         ),
     ],
@@ -40,7 +40,7 @@ def calibrate(
     ] = None,
     as_json: options.AsJson = False,
 ) -> None:
-    """Write into a model's card how wrong its volumes were on patients it had not seen.
+    """Write a model's errors of volumes on patients it was not trained on into its card.
 
     From then on, `segment`, the panel and the reports give each volume an interval. Evaluate the folds of a
     cross-validation, or an ensemble of folds with --unseen-members.

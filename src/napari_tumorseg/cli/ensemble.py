@@ -1,4 +1,4 @@
-"""``tumorseg ensemble``: one model of several trained ones."""
+"""``tumorseg ensemble``: several trained models combined into one."""
 
 from __future__ import annotations
 
@@ -32,11 +32,11 @@ def ensemble(
     ] = "",
     overwrite: options.Overwrite = False,
 ) -> None:
-    """Make one model of several that were trained alike, such as on other folds or with other seeds.
+    """Combine models that were trained alike, such as on other folds or with other seeds, into one.
 
-    Its probabilities are the mean of theirs, and their disagreement is its uncertainty. The card lists which
-    cases each member has not seen, so that `evaluate --unseen-members` can score every case with members
-    that were not trained on its patient.
+    Its probabilities are the mean of theirs, and their disagreement is its uncertainty. The card lists the
+    cases that each member was not trained on, so that `evaluate --unseen-members` can score every case with
+    members that were not trained on its patient.
     """
     from napari_tumorseg.models.merge import merge_models
 
@@ -46,7 +46,7 @@ def ensemble(
             check_file(output / f"{new}{ending}", overwrite)
     made = merge_models([_model(each) for each in models], output, new, title, overwrite)
     if not made.card.about.trained_on:
-        show_warnings([f"no card lists training cases, so {made.name} cannot say what its members have seen"])
+        show_warnings([f"no card lists training cases, and neither does that of {made.name}"])
     screen = console()
     screen.print(f"{made.name}: {len(made.card.members)} members. {RESEARCH_USE}", markup=False)
     screen.print(f"wrote {made.weights}", markup=False)
@@ -54,7 +54,7 @@ def ensemble(
 
 
 def _model(name_or_path: str) -> Model:
-    """Return a model; of the folder of a training, the one in it."""
+    """Return a model by name, by path, or by the folder of its training."""
     from napari_tumorseg.models import get_model
 
     inside = Path(name_or_path) / "model"

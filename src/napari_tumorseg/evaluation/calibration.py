@@ -24,7 +24,7 @@ _NEEDED = ("case", "region", "voxels", "reference_voxels")
 
 @dataclass(frozen=True)
 class VolumePair:
-    """Size of a region of one case, as predicted by a model that had not seen the patient, and in truth.
+    """Predicted and reference size of a region of one case, by a model not trained on the patient.
 
     Attributes
     ----------
@@ -61,7 +61,7 @@ def read_pairs(tables: Sequence[Path]) -> list[VolumePair]:
     ----------
     tables : sequence of Path
         Folders that ``tumorseg evaluate`` has written, or tables with the columns case, region, voxels and
-        reference_voxels. Rows of labels, and cases that failed, are passed over.
+        reference_voxels. Rows of labels and failed cases are skipped.
 
     Raises
     ------
@@ -74,7 +74,7 @@ def read_pairs(tables: Sequence[Path]) -> list[VolumePair]:
 def intervals_of(
     pairs: Sequence[VolumePair], source: str = "", roles: Sequence[Role] = (), by_doubt: bool | None = None
 ) -> tuple[Intervals, ...]:
-    """Return the tables of a card, a region each.
+    """Return the tables of a card, one per region.
 
     Parameters
     ----------
@@ -82,7 +82,7 @@ def intervals_of(
         From `read_pairs`. Where the model found nothing there is no interval and no residual. A patient with
         several rows (scans, seeds) counts once, by the largest residual.
     source : str
-        Origin of the figures, for people.
+        Origin of the figures.
     roles : sequence of Role
         Modalities that the patients had; all of the model's if empty.
     by_doubt : bool, optional
@@ -154,13 +154,13 @@ def _pairs(path: Path) -> Iterator[VolumePair]:
         raise InputError(f"{path} cannot be read as the table of an evaluation: {error}") from error
     lacking = [name for name in _NEEDED if not rows or name not in rows[0]]
     if lacking:
-        raise InputError(f"{path} is no table of an evaluation: it has no {' and no '.join(lacking)}")
+        raise InputError(f"{path} is not a table of an evaluation: it has no {' and no '.join(lacking)}")
     for row in rows:
         if row.get("error") or row.get("kind", "region") != "region":
             continue
         if row.get("trained_on") == "yes":
             raise InputError(
-                f"{path}: {row['case']} was trained on, so its error says nothing of other patients"
+                f"{path}: {row['case']} was trained on, so its error does not hold for other patients"
             )
         yield _pair(row, path)
 
@@ -172,7 +172,7 @@ def _pair(row: dict[str, str], path: Path) -> VolumePair:
         doubt = float(row["doubt"]) if row.get("doubt") else None
     except ValueError as problem:
         raise InputError(f"{path}: the row of {row['case']} holds no numbers: {problem}") from problem
-    # without a difference the residual is 0 whatever the size of a voxel
+    # without a difference the residual is 0 for any size of a voxel
     known = error == error and predicted != reference
     voxel = 1000 * error / (predicted - reference) if known else None
     patient = row.get("patient") or patient_of(row["case"])

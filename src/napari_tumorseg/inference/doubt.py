@@ -1,8 +1,9 @@
-"""Doubt of a model about each region: how much its size depends on the threshold.
+"""Doubt of a model about each region: the dependence of its size on the threshold.
 
 For each region the voxels are counted whose probability is above 0.2 and above 0.8. The doubt is
-``log((n(0.2) + floor) / (n(0.8) + floor)) + 0.1``, with the floor of the intervals of volumes; the last
-number keeps a case without any doubt from an interval without any width. Post-processing has no part in it.
+``log((n(0.2) + floor) / (n(0.8) + floor)) + 0.1``, with the floor of the intervals of volumes; with the
+last term, a case without any doubt has an interval of more than zero width. Post-processing does not
+affect it.
 """
 
 from __future__ import annotations
@@ -38,21 +39,21 @@ class DoubtCounter:
         }
         self._counts = {name: np.zeros(2, dtype=np.int64) for name in self._outputs}
 
-    def add(self, logits: Array, may: Array | None = None) -> None:
-        """Count a slice, where labels may be.
+    def add(self, logits: Array, allowed: Array | None = None) -> None:
+        """Count the voxels of a slice where labels are allowed.
 
         Parameters
         ----------
         logits : (outputs, rows, columns) array
             Of the slice.
-        may : (rows, columns) array of bool, optional
-            Where the model may put a label.
+        allowed : (rows, columns) array of bool, optional
+            Pixels that may have a label; all by default.
         """
         chances = special.softmax(logits, axis=0) if self._softmax else logits
         limits = (LOW, HIGH) if self._softmax else special.logit((LOW, HIGH))
         for name, indices in self._outputs.items():
             values = chances[indices[0]] if len(indices) == 1 else chances[indices].sum(axis=0)
-            inside = values if may is None else values[may]
+            inside = values if allowed is None else values[allowed]
             self._counts[name] += [np.count_nonzero(inside > limit) for limit in limits]
 
     def doubts(self, floor: float) -> dict[str, float]:
@@ -64,10 +65,10 @@ class DoubtCounter:
 
 
 def region_outputs(region: str, labels: tuple[int, ...], output: Output) -> tuple[str, ...]:
-    """Return the model's outputs whose probabilities add up to that of a region; none if it has none.
+    """Return the model's outputs whose probabilities add up to that of a region; empty if there are none.
 
-    A softmax class counts for every region that its label is in; a sigmoid output only for the one it is
-    named after (or for the whole, where there is but one), since it may be painted over by the next.
+    A softmax class counts for every region that contains its label. A sigmoid output counts only for the
+    region that it is named after (a single output for the whole tumour), since later outputs overwrite it.
     """
     if output.activation == "softmax":
         pairs = zip(output.names, output.labels, strict=True)

@@ -23,11 +23,11 @@ def volume_intervals(
     Parameters
     ----------
     card : ModelCard
-        Of the model.
+        Card of the model.
     labels : (Z, Y, X) array of uint8
         The mask, after post-processing.
     grid : Grid
-        Where it lies.
+        Grid of the mask.
     doubts : mapping of str to float
         The model's doubt about each region.
     tables : tuple of Intervals
@@ -55,8 +55,8 @@ def tables_for(
 ) -> tuple[Intervals, ...]:
     """Return the tables of a card that apply to a run.
 
-    None if the run is not as the card has it: other threshold, post-processing or flip, only some slices, or
-    a scan with a skull for a model of scans without one, or the other way round. A table applies to the
+    Empty if the run differs from the conditions of the card: another threshold, post-processing or flip, only
+    some slices, or a scan with a skull for a model that expects none, or the reverse. A table applies to the
     modalities and the weights that it names.
     """
     usual = (

@@ -1,4 +1,4 @@
-"""Networks as they are run: folded, and in float32 or bfloat16."""
+"""Conversion of networks for inference: folded, in float32 or bfloat16."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from torch import Tensor, nn
 from napari_tumorseg.models.slice_network import SliceNetwork
 
 Conversion: TypeAlias = Callable[[SliceNetwork], nn.Module]
-"""Makes a network that is run from one in eval mode, which stays as it is; both take and give float32."""
+"""Converts a copy of a network in eval mode for inference; inputs and outputs stay float32."""
 
 
 def as_float32(net: SliceNetwork) -> nn.Module:
-    """Return a folded copy in the memory layout that convolutions are fastest in."""
+    """Return a folded copy in the memory layout in which convolutions are fastest."""
     folded: nn.Module = net.folded().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     return folded
 
@@ -48,7 +48,7 @@ class _Bfloat16(nn.Module):
 
 
 class _Float32(nn.Module):
-    """A layer that autocast leaves alone."""
+    """A layer that is excluded from autocast."""
 
     def __init__(self, layer: nn.Module) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""Precision in which a network runs: as asked for, or bfloat16 where it is as good and faster here."""
+"""Precision in which a network runs: the requested one, or bfloat16 if it is as good and faster here."""
 
 from __future__ import annotations
 
@@ -21,23 +21,36 @@ NATIVE = ("avx512_bf16", "amx_bf16", "avx10_2", "arm_bf16", "bf16")
 """Names that torch has for instructions in bfloat16; without them it is emulated, many times slower."""
 
 Samples = Callable[[int], list[Array]]
-"""Gives up to so many inputs (C, H, W) of the network, from the scan that is run."""
+"""Returns up to that number of inputs (C, H, W) of the network, from the scan of the run."""
 
 
 @dataclass(frozen=True)
 class Choice:
-    """A precision, why it was chosen, how a network comes to run in it, and what the user should know."""
+    """A precision, the reason for it, and the conversion of networks.
+
+    Attributes
+    ----------
+    precision : {"float32", "bfloat16", "int8"}
+        The precision.
+    reason : str
+        Reason of the choice.
+    convert : callable
+        Converts a network.
+    calibration : list of str
+        Source of each calibration; filled when networks are converted.
+    notes : tuple of str
+        Warnings for the user.
+    """
 
     precision: Precision
     reason: str
     convert: Conversion
     calibration: list[str] = field(default_factory=list)
-    """Filled when networks are made: what each was calibrated on."""
     notes: tuple[str, ...] = ()
 
     @property
-    def told(self) -> str:
-        """The reason, and what networks were calibrated on."""
+    def explanation(self) -> str:
+        """The reason, and the sources of calibrations."""
         return "; ".join((self.reason, *dict.fromkeys(self.calibration)))
 
 
@@ -47,8 +60,8 @@ def choose(wanted: Precision, model: Model, net: SliceNetwork, device: str, samp
     Parameters
     ----------
     wanted : {"auto", "float32", "bfloat16", "int8"}
-        ``"auto"``: bfloat16 if the card shows that masks stay as good, the processor has instructions for
-        it, and this network was measured to be faster in it; else float32.
+        ``"auto"`` is bfloat16 if the card shows that masks stay as good, the processor has instructions for
+        it, and a measurement of this network shows that it is faster; else float32.
     model : Model
         The model.
     net : SliceNetwork
@@ -56,7 +69,7 @@ def choose(wanted: Precision, model: Model, net: SliceNetwork, device: str, samp
     device : str
         Device that it runs on.
     samples : callable
-        Inputs to measure or calibrate with, made only if they are needed.
+        Returns inputs for a measurement or a calibration; called only if they are needed.
 
     Raises
     ------
@@ -77,7 +90,7 @@ def _int8(model: Model, device: str, samples: Samples) -> Choice:
 
     found = model.card.agreement.get("int8")
     known = found is not None and found.sha256 == model_hash(model)
-    figures = f": {found.as_text()}" if found and known else ", and its card does not say by how much"
+    figures = f": {found.as_text()}" if found and known else ", and its card has no figures for that"
     calibration: list[str] = []
     convert = conversion(partial(samples, SLICES), calibration)
     note = f"masks in int8 differ from those in float32{figures}"
@@ -91,12 +104,14 @@ def _automatic(model: Model, net: SliceNetwork, device: str, samples: Samples) -
     share = relative_time(net, model_hash(model), partial(samples, 1))
     if share is None:
         return Choice("float32", "there is no slice to measure bfloat16 with", as_float32)
-    told = f"measured here, bfloat16 takes {share:.2f} of float32's time"
-    return Choice("bfloat16", told, as_bfloat16) if share <= WORTH_IT else Choice("float32", told, as_float32)
+    reason = f"measured here, bfloat16 takes {share:.2f} of float32's time"
+    if share > WORTH_IT:
+        return Choice("float32", reason, as_float32)
+    return Choice("bfloat16", reason, as_bfloat16)
 
 
 def _obstacle(model: Model, device: str) -> str:
-    """Return why bfloat16 is out of the question, or nothing."""
+    """Return the reason against bfloat16; empty if there is none."""
     found = model.card.agreement.get("bfloat16")
     if found is None:
         return "the card has no figures for bfloat16"
@@ -112,7 +127,7 @@ def _obstacle(model: Model, device: str) -> str:
 
 
 def has_native_bfloat16() -> bool:
-    """Tell whether the processor computes in bfloat16 itself."""
+    """Return whether the processor has instructions for bfloat16."""
     known: Any = getattr(torch.cpu, "get_capabilities", dict)()  # older torch has no such list
     return any(known.get(name) for name in NATIVE)
 

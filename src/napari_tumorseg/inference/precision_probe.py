@@ -1,4 +1,4 @@
-"""Measurement of a network in bfloat16 beside float32, once for each machine, model and torch version."""
+"""Comparison of a network's time in bfloat16 and float32, once for each machine, model and torch version."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from napari_tumorseg.models.ensemble import members_of
 from napari_tumorseg.models.slice_network import SliceNetwork
 
 WORTH_IT = 0.9
-"""Share of float32's time above which bfloat16 saves less than it changes."""
+"""Largest share of float32's time for which bfloat16 is used."""
 
 _ROUNDS = 5
 _MOST_KEPT = 200
@@ -39,7 +39,7 @@ def relative_time(
     samples: Callable[[], list[Array]],
     clock: Callable[[], float] = time.perf_counter,
 ) -> float | None:
-    """Return the time of bfloat16 as a share of float32's, measured now or remembered.
+    """Return the time of bfloat16 as a share of float32's, measured or read from the cache.
 
     Parameters
     ----------
@@ -48,9 +48,9 @@ def relative_time(
     weights : str
         Hash of its weights.
     samples : callable
-        Gives inputs (C, H, W); the first is measured with. None is measured if there is none.
+        Returns inputs (C, H, W), of which the first is used. Without any, the result is None.
     clock : callable
-        Seconds.
+        Returns seconds.
     """
     path, key = cache_folder() / "precision.json", machine_key(weights)
     known = _read(path)
@@ -68,14 +68,14 @@ def relative_time(
 
 
 def machine_key(weights: str) -> str:
-    """Return a name for what a measurement depends on: weights, processor, threads and torch."""
+    """Return a key of the conditions of a measurement: weights, processor, threads and torch."""
     processor = f"{_processor_name()}, {os.cpu_count()} cores, {torch.get_num_threads()} threads"
-    told = f"{platform.machine()} {processor} {torch.__version__} {weights}"
-    return hashlib.sha256(told.encode()).hexdigest()
+    text = f"{platform.machine()} {processor} {torch.__version__} {weights}"
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def _processor_name() -> str:
-    """Return the processor's model; Linux tells it only in a file."""
+    """Return the processor's model, which Linux states only in a file."""
     with suppress(OSError):
         lines = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines()
         return next((line for line in lines if line.startswith("model name")), platform.processor())
@@ -100,7 +100,7 @@ def _seconds(network: nn.Module, x: Tensor, clock: Callable[[], float]) -> float
 
 
 def _read(path: Path) -> dict[str, float]:
-    """Return the measurements of a file; none if it is not there or not readable."""
+    """Return the measurements in a file; empty if it does not exist or cannot be read."""
     try:
         content: Any = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):

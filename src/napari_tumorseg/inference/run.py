@@ -308,7 +308,7 @@ def _finish(scan: Scan, model: Model, settings: Settings, canvas: _Canvas, ran: 
         post,
         device=ran.device,
         flip=ran.flip,
-        precision=(ran.choice.precision, ran.choice.told),
+        precision=(ran.choice.precision, ran.choice.explanation),
         warnings=warnings,
     )
     doubts = canvas.doubt.doubts(floor_voxels(FLOOR_MM3, scan.grid.voxel_volume_mm3))

@@ -2,14 +2,14 @@
 
 Split-conformal prediction (Papadopoulos et al. 2002; Lei et al. 2018). For each patient of a
 cross-validation the residual is ``log((reference + floor) / (predicted + floor))``: a ratio, since errors
-grow with the tumour, with a floor, so that tiny volumes do not rule it. Where the model's doubt about the
+grow with the tumour, with a floor, so that tiny volumes do not dominate. Where the model's doubt about the
 region is known, the residual is divided by it, so that an easy case has a narrow interval and a hard one a
-wide one. Of n residuals the one of rank ``ceil((n + 1) * coverage)`` by size is taken: the volume of another
-such patient lies inside with at least that probability, whatever the distribution of the residuals. n
-patients can attain ``n / (n + 1)`` at most.
+wide one. Of n residuals, sorted by size, the one of rank ``ceil((n + 1) * coverage)`` gives the
+width: the volume of another such patient lies inside with at least that probability, for any distribution of
+the residuals. With n patients the largest attainable coverage is ``n / (n + 1)``.
 
 The statement holds over patients like those of the cross-validation, not for each kind of tumour, and only
-where the model found something: a patient in whom it found nothing has no residual.
+for regions that the model found: a patient without a predicted region has no residual.
 """
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ from dataclasses import asdict, dataclass
 from typing import Any, Self
 
 FLOOR_MM3 = 100.0
-"""Volume that is added to both sides of a ratio. A voxel of unknown size is taken for 1 mm3."""
+"""Volume that is added to both sides of a ratio. A voxel of unknown size counts as 1 mm3."""
 
 COVERAGE = 0.9
 """Coverage of the intervals of a run."""
 
 LEAST_COVERAGE = 0.8
-"""An interval of a lower coverage is not given; four patients attain 0.8."""
+"""An interval of a lower coverage is omitted; four patients attain 0.8."""
 
 WIDE = 4.0
 """An interval whose upper end is more than this times the lower is wide: a factor of two either way."""
@@ -39,9 +39,9 @@ class Calibration:
     Attributes
     ----------
     residuals : tuple of float
-        One a patient, from `residual`.
+        One per patient, from `residual`.
     floor_mm3 : float
-        Floor that they were taken with.
+        Floor used for them.
     by_doubt : bool
         Whether they are divided by the model's doubt.
     """
@@ -121,7 +121,7 @@ class VolumeInterval:
     coverage : float
         Share of patients whose reference lies inside.
     patients : int
-        Number of patients whose residuals it rests on.
+        Number of patients whose residuals it is based on.
     """
 
     voxels: int
@@ -158,13 +158,13 @@ def residual(reference: float, predicted: float, floor: float, doubt: float = 1.
     reference, predicted, floor : float
         In voxels.
     doubt : float
-        By which it is divided.
+        Divisor.
     """
     return math.log((reference + floor) / (predicted + floor)) / doubt
 
 
 def floor_voxels(floor_mm3: float, voxel_mm3: float | None) -> float:
-    """Return a floor in voxels; voxels of unknown size are taken for 1 mm3."""
+    """Return a floor in voxels; voxels of unknown size count as 1 mm3."""
     return floor_mm3 / (voxel_mm3 or 1.0)
 
 

@@ -14,19 +14,19 @@ ReducedPrecision: TypeAlias = Literal["bfloat16", "int8"]
 _Dice: TypeAlias = Annotated[float, Field(ge=0, le=1)]
 
 MEAN_DICE, LEAST_DICE, REFERENCE_CHANGE = 0.999, 0.997, 0.001
-"""Limits within which a reduced precision replaces float32 without being asked for."""
+"""Limits within which a reduced precision replaces float32 by default."""
 
 
 class Agreement(TomlTable):
     """Agreement of masks in a reduced precision with those in float32, of the same weights and scans.
 
-    Regions of less than 1 mL in float32 (1,000 voxels of unknown size) count for nothing: a few voxels
-    would decide.
+    Regions of less than 1 mL in float32 (1,000 voxels of unknown size) are excluded, since a few voxels
+    would dominate.
 
     Attributes
     ----------
     sha256 : str
-        Of the weights that it was measured with: figures of other weights prove nothing.
+        SHA-256 of the measured weights; the figures do not apply to other weights.
     scans : int
         Scans that were segmented in both precisions.
     mean, least : float
@@ -54,21 +54,21 @@ class Agreement(TomlTable):
 
     @property
     def sufficient(self) -> bool:
-        """True if the precision may replace float32 without being asked for."""
+        """True if the precision may replace float32 by default."""
         if self.dice is None or self.dice_float32 is None:
             return False
         change = round(abs(self.dice - self.dice_float32), 6)  # figures are stored to a few digits
         return self.mean >= MEAN_DICE and self.least >= LEAST_DICE and change <= REFERENCE_CHANGE
 
     def as_text(self) -> str:
-        """Return one sentence for people."""
-        told = (
+        """Return the figures as one sentence."""
+        text = (
             f"Dice with float32's masks mean {self.mean:.4f}, least {self.least:.4f} on {self.scans} scans, "
             f"volumes differ by {self.volume_percent:.2f} %, at most {self.volume_percent_most:.2f} %"
         )
         if self.dice is None or self.dice_float32 is None:
-            return told
+            return text
         return (
-            f"{told}; Dice against {self.references} references {self.dice:.4f} instead of "
+            f"{text}; Dice against {self.references} references {self.dice:.4f} instead of "
             f"{self.dice_float32:.4f}"
         )

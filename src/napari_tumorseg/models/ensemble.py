@@ -65,7 +65,7 @@ def mean_logits(logits: Tensor, activation: Activation) -> Tensor:
     Returns
     -------
     (..., outputs, height, width) Tensor
-        Those of a single member unchanged.
+        Logits; those of a single member are unchanged.
     """
     if len(logits) == 1:
         return logits[0]
@@ -78,8 +78,8 @@ def mean_logits(logits: Tensor, activation: Activation) -> Tensor:
 def disagreement(logits: Tensor, activation: Activation) -> Tensor:
     """Return the disagreement between members at each pixel, from 0 (none) to 1.
 
-    The standard deviation of their probabilities, of all outputs the largest, as a share of the most that
-    it can be: 0.5, where half of the members say 0 and half say 1.
+    The largest standard deviation of their probabilities over the outputs, relative to its maximum of 0.5,
+    which is reached if half of the members predict 0 and half predict 1.
 
     Parameters
     ----------

@@ -25,7 +25,7 @@ _ALIKE = {
     "output": "outputs or labels",
     "postprocessing": "post-processing",
 }
-"""Tables of the card that members share, and what these hold."""
+"""Tables of the card that members share, with a description of each."""
 
 
 def merge_models(
@@ -36,14 +36,14 @@ def merge_models(
     Parameters
     ----------
     models : sequence of Model
-        Models with the same input, output and post-processing, and networks of the same stride. Those of an
-        ensemble are taken one by one.
+        Models with the same input, output and post-processing, and networks of the same stride. An
+        ensemble contributes each of its members.
     folder : Path
         Created if it does not exist.
     name : str
-        Of the new model; the folder's by default.
+        Name of the new model; by default that of the folder.
     title : str
-        Of the new model; the first one's by default.
+        Title of the new model; by default that of the first one.
     overwrite : bool
         Whether a model of that name in the folder may be replaced.
 
@@ -82,13 +82,13 @@ def merge_models(
 
 
 def _check_alike(models: Sequence[Model]) -> None:
-    """Raise `ModelError` if the cards cannot be one."""
+    """Raise `ModelError` if the cards cannot be merged."""
     first = models[0] if models else None
     for other in models[1:]:
         assert first is not None
-        for table, what in _ALIKE.items():
+        for table, contents in _ALIKE.items():
             if getattr(first.card, table) != getattr(other.card, table):
-                raise ModelError(f"{_named(first)} and {_named(other)} differ in their {what}")
+                raise ModelError(f"{_named(first)} and {_named(other)} differ in their {contents}")
         if bool(first.card.about.trained_on) != bool(other.card.about.trained_on):
             silent = other if first.card.about.trained_on else first
             raise ModelError(
@@ -98,7 +98,7 @@ def _check_alike(models: Sequence[Model]) -> None:
 
 
 def _check_networks(models: Sequence[Model], nets: Sequence[Sequence[SliceNetwork]]) -> None:
-    """Raise `ModelError` if networks are unlike, or two are the same."""
+    """Raise `ModelError` if networks do not fit together, or two are the same."""
     from napari_tumorseg.models.weights import fit_together
 
     seen: list[tuple[Model, SliceNetwork]] = []
@@ -162,7 +162,7 @@ def _card(
 
 
 def _members(model: Model, cases: Sequence[str]) -> Iterator[Member]:
-    """Yield the members that a model brings, with the cases (of all) that each has not seen."""
+    """Yield the members of a model, each with those of `cases` that it was not trained on."""
     for member in model.card.members or (Member(),):
         known = {patient_of(case) for case in model.card.about.trained_on if case not in member.unseen}
         unseen = (case for case in cases if patient_of(case) not in known)
@@ -185,7 +185,7 @@ def _with_networks(members: Sequence[Member], networks: Sequence[Network]) -> li
 
 
 def _run_name(model: Model) -> str:
-    """Return the name of the training that made a model, by which members of one name can be told apart."""
+    """Return the name of the training that made a model; it distinguishes members of one name."""
     folder = model.weights.resolve().parent
     return folder.parent.name if folder.name == "model" else model.name
 

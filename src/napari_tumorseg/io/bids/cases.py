@@ -1,4 +1,4 @@
-"""Sessions of BIDS data sets as cases: their anatomy, and the masks that pipelines have left for them.
+"""Sessions of BIDS data sets as cases: their anatomy, and the masks that pipelines made for them.
 
 A data set may lie in a folder ``rawdata`` beside its ``derivatives``, and a derivative data set, such as the
 results of this program, may be opened by itself.
@@ -63,7 +63,7 @@ def _sessions(subject: Path) -> list[Path]:
 
 
 def anatomy_of(session: Path) -> list[Path]:
-    """Return the files of ``anat``, or those of the session itself, that are named as BIDS has it."""
+    """Return the files of ``anat``, or those of the session itself, whose names follow BIDS."""
     inside = Folder.of(session)
     anatomy = next((Folder.of(d) for d in inside.folders if d.name == "anat"), inside)
     named = (path for path in anatomy.nifti if path.name.startswith("sub-"))
@@ -71,7 +71,7 @@ def anatomy_of(session: Path) -> list[Path]:
 
 
 def _derived_masks(subject: Path, session: Path) -> list[Path]:
-    """Return the tumour and brain masks that pipelines have left for a session, in its own space."""
+    """Return the tumour and brain masks that pipelines made for a session, in its own space."""
     inside = session.relative_to(subject.parent)
     places = (place / inside for place in _pipelines(subject.parent))
     files = (path for place in places if place.is_dir() for path in nifti_below(place))
@@ -87,15 +87,15 @@ def _pipelines(root: Path) -> Iterator[Path]:
 
 
 def _guess(path: Path) -> RoleGuess:
-    """Return the role that a name tells; an atlas is neither brain nor tumour."""
+    """Return the role that a name states; an atlas is neither brain nor tumour."""
     return RoleGuess(Role.OTHER) if "_atlas-" in path.name else guess(stem(path))
 
 
 def _read_session(images: Sequence[Path], derived: Sequence[Path], name: str) -> Case:
     files = _without_regions([*images, *derived])
     paths = [p for p in files if not (_guess(p).role is Role.TUMOUR_MASK and _is_other_anatomy(p))]
-    sources = _named_apart(paths)
-    # the name of a pipeline says nothing of a file's role
+    sources = _unique_names(paths)
+    # the name of a pipeline does not state the role of a file
     known = {s: _guess(s.path) for s in sources if s.name != stem(s.path)}
     return read_case(sources, name, "BIDS", known=known)
 
@@ -108,15 +108,15 @@ def _without_regions(paths: Sequence[Path]) -> list[Path]:
 
 
 def _is_other_anatomy(mask: Path) -> bool:
-    """Tell whether labels are those of tissues or of a parcellation rather than of a tumour."""
+    """Return whether labels are those of tissues or of a parcellation, not of a tumour."""
     if names_no_tumour(mask):
         return True
     beside = (stem(path) for path in mask.parent.glob("*_probseg.nii*"))
     return stem(mask).endswith("_dseg") and any(_OF_TISSUES.search(name) for name in beside)
 
 
-def _named_apart(paths: Sequence[Path]) -> list[Source]:
-    """Return the files with their names; of pipelines that use one name, each has its own name added."""
+def _unique_names(paths: Sequence[Path]) -> list[Source]:
+    """Return the files with unique names: those that pipelines share have the pipeline's name added."""
     counts = Counter(stem(path) for path in paths)
     return [Source(p, stem(p) if counts[stem(p)] < 2 else f"{stem(p)} ({_pipeline_of(p)})") for p in paths]
 

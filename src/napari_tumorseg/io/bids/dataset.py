@@ -29,18 +29,18 @@ Made by napari-tumorseg. {RESEARCH_USE}
 For each session:
 
 * `seg-tumour_dseg.nii.gz`: labels; names are in the `.tsv`, model, settings and versions in the `.json`.
-* `label-WT_mask.nii.gz`, whole tumour; `TC`, tumour core, and `ET`, enhancing tumour, where labels tell them.
-* `label-..._probseg.nii.gz`: probabilities, where they were asked for.
+* `label-WT_mask.nii.gz`, whole tumour; `TC`, tumour core, and `ET`, enhancing tumour, if labels define them.
+* `label-..._probseg.nii.gz`: probabilities, if they were requested.
 
 Voxels are those of the image that `SpatialReference` names.
 """
 
 
 def link_to(source: Path | None, root: Path) -> str:
-    """Return where the source data set lies as seen from a derivative data set.
+    """Return the link from a derivative data set to its source.
 
-    That is a relative path if the derivatives lie inside it. Otherwise nothing is told, since folders can
-    name patients; the address can be put into ``dataset_description.json`` by hand.
+    It is a relative path if the derivatives lie inside the source. Otherwise it is a placeholder, since names
+    of folders can identify patients; the path can be entered in ``dataset_description.json`` by hand.
     """
     inside = source is not None and source.resolve() in root.resolve().parents
     if source is None or not inside:
@@ -50,7 +50,7 @@ def link_to(source: Path | None, root: Path) -> str:
 
 
 def check_dataset(root: Path, source: Path | None) -> None:
-    """Refuse a folder that is no place for results: the source data set, or another program's.
+    """Refuse a folder that is not for results: the source data set, or one of another program.
 
     Raises
     ------
@@ -95,7 +95,7 @@ def ensure_dataset(root: Path, source: Path | None) -> None:
 
 
 def ignore(root: Path, pattern: str) -> None:
-    """Keep validators from files for which BIDS has no place: add a pattern to ``.bidsignore``.
+    """Add a pattern to ``.bidsignore``, for files that BIDS does not define.
 
     Raises
     ------
@@ -133,7 +133,7 @@ def _content(path: Path) -> dict[str, Any] | None:
     except (OSError, ValueError, RecursionError) as error:
         raise OutputError(f"{path} cannot be read ({error}); repair it or choose another folder") from error
     if not isinstance(content, dict):
-        raise OutputError(f"{path} is no description of a data set; choose another folder")
+        raise OutputError(f"{path} is not the description of a data set; choose another folder")
     return content
 
 

@@ -1,7 +1,7 @@
 """Metadata of a BIDS data set: JSON side files and tables of labels, found by the inheritance principle.
 
-A file such as ``T1w.json`` in a folder above holds for all images whose names have its suffix and entities;
-the one nearest to the image wins.
+A file such as ``T1w.json`` in a folder above applies to all images whose names have its suffix and entities;
+the file nearest to the image has priority.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ def side_files_of(path: Path, ending: str) -> list[Path]:
 
 
 def _applicable(folder: Path, name: BidsName, ending: str) -> list[Path]:
-    """Return the side files in one folder that hold for an image, the most general first."""
+    """Return the side files in one folder that apply to an image, the most general first."""
     found = {}
     for path in folder.glob(f"*{name.suffix}{ending}"):
         own = BidsName.parse(path.name.removesuffix(ending))
@@ -55,7 +55,7 @@ def _applicable(folder: Path, name: BidsName, ending: str) -> list[Path]:
 
 
 def metadata_of(path: Path) -> dict[str, Any]:
-    """Return what the JSON side files of an image say together; empty where there are none."""
+    """Return the merged content of an image's JSON side files; empty if there are none."""
     found: dict[str, Any] = {}
     for side in side_files_of(path, ".json"):
         found |= _json(side)
@@ -74,10 +74,10 @@ def roles_by_metadata(sources: Iterable[Source]) -> dict[Source, RoleGuess]:
     """Return the images that are T1c by their side files: T1-weighted by name, with a contrast agent."""
     images = (source for source in sources if source.path.name.startswith("sub-"))
     weighted = (source for source in images if guess(source.name).role is Role.T1)
-    return {source: RoleGuess(Role.T1C) for source in weighted if _tells_agent(metadata_of(source.path))}
+    return {source: RoleGuess(Role.T1C) for source in weighted if _states_agent(metadata_of(source.path))}
 
 
-def _tells_agent(metadata: Mapping[str, Any]) -> bool:
+def _states_agent(metadata: Mapping[str, Any]) -> bool:
     values = (metadata.get(key) for key in _AGENT_KEYS)
     return any(isinstance(v, str) and v.strip().lower() not in _NO_AGENT for v in values)
 
@@ -106,9 +106,9 @@ def _rows(path: Path) -> Iterator[tuple[int, tuple[str, str]]]:
 
 
 def table_convention(mask: Path) -> LabelConvention | None:
-    """Return the label convention that the table of a mask states: a built-in one if that means the same.
+    """Return the label convention that the table of a mask states: a built-in one if it is equivalent.
 
-    None if there is no table, or one of its names is that of no tissue of a tumour.
+    None if there is no table, or if a name in it is not that of a tumour tissue.
     """
     table = label_table(mask)
     tissues = {number: _tissue(*names) for number, names in table.items()}
@@ -119,7 +119,7 @@ def table_convention(mask: Path) -> LabelConvention | None:
 
 
 def names_no_tumour(mask: Path) -> bool:
-    """Tell whether a mask has a table of labels of which none is a part of a tumour."""
+    """Return whether a mask has a table of labels without any part of a tumour."""
     table = label_table(mask)
     return bool(table) and not any(_tissue(*names) for names in table.values())
 
@@ -131,7 +131,7 @@ def _tissue(name: str, abbreviation: str) -> str | None:
 def _own_convention(
     table: Mapping[int, tuple[str, str]], tissues: Mapping[int, str | None], mask: Path
 ) -> LabelConvention | None:
-    """Return a convention that is called by what its labels mean, so that equal tables share one."""
+    """Return a convention named after the tissues of its labels, so that equal tables share one."""
     labels = {
         str(number): {"tissue": tissues[number], "name": name, "short": short or name}
         for number, (name, short) in sorted(table.items())

@@ -31,7 +31,7 @@ class BidsName:
 
     @classmethod
     def parse(cls, stem: str) -> BidsName | None:
-        """Return the parts of a name, None if it is not made as BIDS has it."""
+        """Return the parts of a name; None if it does not follow BIDS."""
         found = _NAME.fullmatch(stem)
         if found is None:
             return None
@@ -39,7 +39,7 @@ class BidsName:
         return cls(dict(pairs), found["suffix"])
 
     def applies_to(self, other: BidsName) -> bool:
-        """Tell whether a side file of this name holds for a file of the other one, by inheritance."""
+        """Return whether a side file of this name applies to a file of the other name, by inheritance."""
         return self.suffix == other.suffix and self.entities.items() <= other.entities.items()
 
     def __str__(self) -> str:
@@ -57,14 +57,14 @@ def shared_entities(names: Iterable[BidsName], keys: Iterable[str]) -> dict[str,
 def entity_value(text: str) -> str:
     """Return a text as the value of an entity, which has letters and digits only.
 
-    A text that has neither, in the Latin alphabet, is replaced by a part of its hash.
+    A text without Latin letters and digits is replaced by a part of its hash.
     """
     plain = re.sub(r"[^a-zA-Z0-9]", "", unicodedata.normalize("NFKD", text))
     return plain or f"case{hashlib.sha256(text.encode()).hexdigest()[:8]}"
 
 
 def dataset_root(path: Path) -> Path | None:
-    """Return the folder of the data set that a file of a subject lies in, None if it lies in none."""
+    """Return the root of the data set that contains the file of a subject; None if there is none."""
     above = (folder for folder in path.absolute().parents if folder.name.startswith("sub-"))
     subject = next(above, None)
     return None if subject is None or not path.name.startswith(f"{subject.name}_") else subject.parent

@@ -39,7 +39,7 @@ class BidsFilter:
     ----------
     queries : mapping of str to mapping
         For each suffix the entities that its images must have: a value, one of several, or None for images
-        without the entity. Images of other suffixes are all taken.
+        without the entity. All images of other suffixes are taken.
     """
 
     queries: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
@@ -51,7 +51,7 @@ class BidsFilter:
         Raises
         ------
         InputError
-            If it is none, or has a key that is not known.
+            If it is not a filter file, or has an unknown key.
         """
         try:
             content = json.loads(path.read_text(encoding="utf-8"))
@@ -61,7 +61,7 @@ class BidsFilter:
         return cls({_suffix(name, query): _entities(query, path) for name, query in queries.items()})
 
     def takes(self, path: Path) -> bool:
-        """Tell whether an image meets the conditions on its suffix."""
+        """Return whether an image meets the conditions on its suffix."""
         name = BidsName.parse(stem(path))
         wanted = self.queries.get(name.suffix, {}) if name else {}
         return name is None or all(_fits(name.entities.get(key), value) for key, value in wanted.items())
@@ -139,7 +139,7 @@ def select_sessions(
     sessions: Sequence[str] = (),
     images: BidsFilter | None = None,
 ) -> list[BidsSession]:
-    """Return the sessions of a data set that are wanted, in the order of their names.
+    """Return the selected sessions of a data set, in the order of their names.
 
     Parameters
     ----------
@@ -153,7 +153,7 @@ def select_sessions(
     Raises
     ------
     InputError
-        If a label is not there, or the folder holds no session.
+        If a label does not exist, or the folder holds no session.
     """
     images = images or BidsFilter()
     found = sessions_in(Folder.of(root))

@@ -83,7 +83,7 @@ class DerivativeFiles:
         return self._file({"label": entity_value(name)}, "probseg")
 
     def masks(self, convention: LabelConvention) -> list[Path]:
-        """Return the labels and the masks of all regions that a convention tells."""
+        """Return the labels and the masks of all regions that a convention defines."""
         return [self.labels, *map(self.region, convention.regions)]
 
     def all(self, convention: LabelConvention, outputs: Iterable[str] = ()) -> list[Path]:
@@ -124,7 +124,7 @@ def check_bids(files: DerivativeFiles, case: str) -> None:
 
 
 def _refuse_other_case(files: DerivativeFiles, case: str) -> None:
-    """Raise if the session is there as the result of a case of another name: ``P-01`` and ``P01`` are one."""
+    """Raise if the session is the result of another case: ``P-01`` and ``P01`` have the same name in BIDS."""
     content = read_side_file(side_file(files.labels)) or {}
     if content.get("case", case) != case:
         raise OutputError(f"{files.labels} belongs to the case {content['case']}; rename one of the cases")
@@ -153,8 +153,8 @@ def write_bids(seg: Segmentation, scan: Scan, folder: Path | str, *, overwrite: 
     Raises
     ------
     OutputError
-        If a file exists or cannot be written, or the folder holds something else. No file of the session is
-        written then.
+        If a file exists or cannot be written, or the folder holds something else. Then no file of the
+        session is written.
 
     Examples
     --------
@@ -212,7 +212,7 @@ def _write_json(path: Path, content: Mapping[str, Any], overwrite: bool) -> None
 
 
 def _references(scan: Scan, seg: Segmentation, files: DerivativeFiles) -> dict[str, Any]:
-    """Return the images that a result was made from and lies on, as BIDS URIs; none outside of BIDS."""
+    """Return the source images and the reference of a result as BIDS URIs; empty outside of BIDS."""
     if files.source is None:
         return {}
     uris = [uri for image in _inputs(scan, seg) if (uri := _uri(image, files.source))]
@@ -220,7 +220,7 @@ def _references(scan: Scan, seg: Segmentation, files: DerivativeFiles) -> dict[s
 
 
 def _inputs(scan: Scan, seg: Segmentation) -> list[Image]:
-    """Return the images that the model took, as the provenance tells, else all of a known modality."""
+    """Return the inputs of the model by the provenance, else all images of a known modality."""
     roles = {entry.get("role") for entry in seg.provenance.get("inputs", ())} or set(MODALITIES)
     return [image for role, image in scan.roles.items() if role in roles] or [scan.reference]
 
