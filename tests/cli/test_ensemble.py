@@ -29,7 +29,7 @@ def test_trainings_become_one_model_that_runs(tumorseg: Run, tmp_path: Path, cas
     assert "three: 3 members" in done.out and "three.safetensors" in done.out and not done.err
     card = json.loads(tumorseg("models", tmp_path / "three", "--json").out)
     assert card["title"] == "Three"
-    assert card["members"][2] == {"name": "run 2", "unseen": ["case 0", "case 1"]}
+    assert card["members"][2] == {"name": "run 2", "unseen": ["case 0", "case 1"], "network": None}
     done = tumorseg("segment", case, "--model", tmp_path / "three", "-o", tmp_path / "out")
     assert done.code == 0, done.err
     mask = read_mask(tmp_path / "out" / "P-01_seg.nii.gz", "binary")
