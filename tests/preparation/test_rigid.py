@@ -11,6 +11,7 @@ from scipy.spatial.transform import Rotation
 from napari_tumorseg.geometry import Affine
 from napari_tumorseg.io.simpleitk import matrix_of, simpleitk, transform_of
 from napari_tumorseg.preparation import Head, SimpleITKRegistration, align
+from napari_tumorseg.preparation.agreement import agreement, similarities
 from napari_tumorseg.scan import Role
 from tests.preparation.phantom import BRAIN, grid_of, head, inside, motion
 from tests.preparation.tools import KnownMotion
@@ -80,6 +81,46 @@ def test_a_slab_of_little_brain_is_not_trusted() -> None:
     slab = Head(replace(whole.image, data=whole.image.data[:12], grid=grid), whole.brain[:12])
     found = align(fixed_head(), slab, KnownMotion())
     assert "it shows only" in found.problem
+
+
+def slab_of(whole: Head, slices: slice) -> Head:
+    """Return some slices of a head."""
+    assert whole.brain is not None
+    grid = whole.image.grid
+    affine = grid.affine.copy()
+    affine[:3, 3] = grid.to_world((slices.start, 0, 0))
+    data = whole.image.data[slices]
+    cut = replace(grid, shape=data.shape, affine=affine)
+    return Head(replace(whole.image, data=data, grid=cut), whole.brain[slices])
+
+
+@pytest.mark.parametrize("shift", [(0, 0, 8), (0, 0, -8), (7, 0, 0), (0, -8, 0)])
+@pytest.mark.parametrize("slices", [slice(0, 33), slice(8, 26)], ids=["whole", "slab"])
+def test_a_result_that_is_wrong_by_7_or_8_mm_is_recognised(slices: slice, shift: tuple[float, ...]) -> None:
+    """The brains overlap by more than 0.9 all the same."""
+    moving = slab_of(moving_head(motion((0, 0, 0), shift)), slices)
+    found = align(fixed_head(), moving, KnownMotion())
+    assert found.after.overlap is not None and found.after.overlap > 0.9
+    assert "fits the reference better when it is moved on by" in found.problem
+    back = align(fixed_head(), moving, KnownMotion({Role.T1C: motion(shift=-np.asarray(shift))}))
+    assert back.problem == ""
+
+
+def test_a_result_that_is_turned_wrong_is_recognised() -> None:
+    found = align(fixed_head(), moving_head(motion((8, 0, 0))), KnownMotion())
+    assert found.after.overlap is not None and found.after.overlap > 0.9
+    assert "fits the reference better when it is turned on by 6 degrees" in found.problem
+
+
+def test_similarities_before_and_after_are_of_the_same_voxels() -> None:
+    """A slab that is moved out of the brain shows less of it, which says nothing of how it fits."""
+    moving = slab_of(moving_head(np.eye(4)), slice(8, 26))
+    out = motion(shift=(0, 0, 30))
+    found = align(fixed_head(), moving, KnownMotion({Role.T1C: out}))
+    (stay, _), common = similarities(fixed_head(), moving, (np.eye(4), out))
+    assert 0.25 < common < found.before.coverage - 0.1
+    assert found.before.similarity == stay != agreement(fixed_head(), moving, np.eye(4)).similarity
+    np.testing.assert_array_equal(found.motion, np.eye(4))
 
 
 def test_transforms_and_matrices() -> None:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
+from scipy import ndimage
 
 from napari_tumorseg.geometry import Affine, Array, Grid, bounding_box
 from napari_tumorseg.io.resample import onto
@@ -50,7 +52,7 @@ def agreement(fixed: Head, moving: Head, motion: Affine) -> HeadAgreement:
         From RAS mm of the moving image to RAS mm of the fixed one.
     """
     grid = fixed.image.grid
-    step = tuple(slice(None, None, max(1, round(_STEP_MM / s))) for s in grid.spacing)
+    step = _step(grid)
     target = _thinned(grid, step)
     source = replace(moving.image.grid, affine=motion @ moving.image.grid.affine)
     covered = onto(_ones(moving.image.grid), source, target) > 0.5
@@ -65,8 +67,48 @@ def agreement(fixed: Head, moving: Head, motion: Affine) -> HeadAgreement:
     return HeadAgreement(similarity, overlap, coverage)
 
 
+def similarities(fixed: Head, moving: Head, motions: Sequence[Affine]) -> tuple[list[float], float]:
+    """Compare two images after each of several motions, all on the same voxels.
+
+    Parameters
+    ----------
+    fixed, moving : Head
+        The images on their own grids.
+    motions : sequence of (4, 4) array
+        From RAS mm of the moving image to RAS mm of the fixed one.
+
+    Returns
+    -------
+    list of float
+        Normalised mutual information after each motion, on the part of the fixed image's brain that the
+        moving image reaches with every one of them.
+    float
+        Share of the brain that this part is.
+    """
+    grid = fixed.image.grid
+    step = _step(grid)
+    inside = fixed.tissue[step]
+    points = _thinned(grid, step).to_world(np.argwhere(inside)).T
+    to_index = np.linalg.inv(moving.image.grid.affine)
+    places = [_mapped(to_index @ np.linalg.inv(motion), points) for motion in motions]
+    last = np.asarray(moving.image.grid.shape)[:, None] - 1
+    common = np.all([((place >= 0) & (place <= last)).all(axis=0) for place in places], axis=0)
+    values = fixed.values[step][inside][common]
+    moved = (ndimage.map_coordinates(moving.values, place[:, common], order=1) for place in places)
+    return [normalised_mutual_information(values, other) for other in moved], float(common.mean())
+
+
+def _mapped(matrix: Affine, points: Affine) -> Affine:
+    """Return points (3, n) after an affine map."""
+    return np.asarray(matrix[:3, :3] @ points + matrix[:3, 3:])
+
+
+def _step(grid: Grid) -> tuple[slice, ...]:
+    return tuple(slice(None, None, max(1, round(_STEP_MM / s))) for s in grid.spacing)
+
+
 def _ones(grid: Grid) -> Array:
-    """Return ones on a grid, zero in its first voxel, which tells what lies outside."""
+    """Return ones on a grid, zero in its first voxel, which shows where the grid ends."""
     found = np.ones(grid.shape, dtype=np.float32)
     found.flat[0] = 0
     return found
