@@ -140,7 +140,7 @@ def _itself(path: Path) -> Iterator[Pair]:
 
 
 def _extracted(image: Image) -> Head:
-    return Head(image, without_specks(DeepBet().extract(image) > 0.5))
+    return Head(image, without_specks(DeepBet().extract(image) > 0.5, image.grid))
 
 
 def _brain_of(image: Image) -> Array:

@@ -33,6 +33,9 @@ _RAS_TO_SPL = np.array([[0, 0, 1, 0], [0, -1, 0, 0], [-1, 0, 0, 0], [0, 0, 0, 1]
 CONNECTED_26 = np.ones((3, 3, 3), dtype=bool)
 """Neighbours by a face, an edge or a corner, as `scipy.ndimage` takes a structuring element."""
 
+_THICK = 1.25
+"""Slices are those of the acquisition if they are thicker than pixels by this factor."""
+
 _SAME_SPACE_TOLERANCE = 0.05
 """Two grids are one space if no corner differs by more than this share of a voxel."""
 
@@ -254,6 +257,19 @@ class Grid:
         inside = np.prod(np.clip(np.minimum(mine[1], theirs[1]) - np.maximum(mine[0], theirs[0]), 0, None))
         smaller = min(np.prod(mine[1] - mine[0]), np.prod(theirs[1] - theirs[0]))
         return float(inside / smaller) if smaller > 0 else 0.0
+
+    @property
+    def slice_axis(self) -> int:
+        """Canonical axis across the slices of the acquisition.
+
+        That of a single slice, else that of the thickest side; 0 where the voxels are about equally long in
+        all directions, or of unknown size.
+        """
+        if 1 in self.shape:
+            return self.shape.index(1)
+        sides = self.spacing_mm or (1.0, 1.0, 1.0)
+        across = max(range(3), key=lambda axis: sides[axis])
+        return across if sides[across] >= _THICK * sorted(sides)[1] else 0
 
     def to_world(self, indices: npt.ArrayLike) -> Affine:
         """Map canonical (..., 3) indices to RAS coordinates."""

@@ -52,9 +52,6 @@ PLANES: dict[Plane, SlicePlane] = {
 }
 """Planes by name."""
 
-_THICK = 1.25
-"""Slices are those of the acquisition if they are thicker than pixels by this factor."""
-
 
 def plane_for(wanted: AnyPlane, grid: Grid) -> Plane:
     """Return the plane in which a scan is sliced.
@@ -69,12 +66,7 @@ def plane_for(wanted: AnyPlane, grid: Grid) -> Plane:
     """
     if wanted != "acquired":
         return wanted
-    sides = grid.shape if 1 in grid.shape else grid.spacing_mm or (1.0, 1.0, 1.0)
-    order = sorted(range(3), key=lambda axis: sides[axis])
-    across = order[0] if 1 in grid.shape else order[2]
-    if 1 not in grid.shape and sides[across] < _THICK * sides[order[1]]:
-        return "axial"
-    return next(plane for plane, found in PLANES.items() if found.axes[0] == across)
+    return next(plane for plane, found in PLANES.items() if found.axes[0] == grid.slice_axis)
 
 
 def slice_plane_for(wanted: AnyPlane, grid: Grid) -> SlicePlane:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from scipy import ndimage
 
-from napari_tumorseg.geometry import Array, bounding_box
+from napari_tumorseg.geometry import Array, Grid, bounding_box
 
 
 def largest_component(mask: Array) -> Array:
@@ -21,18 +21,23 @@ def largest_component(mask: Array) -> Array:
     return kept
 
 
-def without_specks(mask: Array) -> Array:
+def without_specks(mask: Array, grid: Grid) -> Array:
     """Return a brain without detached specks and holes.
 
     Pieces that hang on by a few voxels in the neck or the orbits go with an opening by one voxel in the
-    plane; what it takes from the brain itself is given back.
+    plane of the slices. Voxels at the edge of the brain that the opening removes are restored.
     """
-    core = largest_component(ndimage.binary_opening(mask, _IN_PLANE))
-    near = ndimage.binary_dilation(core, _IN_PLANE) & mask
+    in_plane = _cross(grid.slice_axis)
+    core = largest_component(ndimage.binary_opening(mask, in_plane))
+    near = ndimage.binary_dilation(core, in_plane) & mask
     return np.asarray(_filled(largest_component(near if core.any() else mask)))
 
 
-_IN_PLANE = ndimage.generate_binary_structure(3, 1) & np.array([False, True, False])[:, None, None]
+def _cross(axis: int) -> Array:
+    """Return a voxel and its four neighbours in the plane across an axis."""
+    cross = ndimage.generate_binary_structure(3, 1)
+    np.moveaxis(cross, axis, 0)[[0, 2]] = False
+    return np.asarray(cross)
 
 
 def _filled(mask: Array) -> Array:

@@ -81,31 +81,31 @@ def vote(voters: Sequence[Voter], grid: Grid) -> Brain:
     Raises
     ------
     PreparationError
-        If what was found cannot be a brain.
+        If the region that was found cannot be a brain.
     """
     ranked = sorted(voters, key=lambda voter: BEST_FIRST.index(voter.image.role))
-    kept, mask = ranked, _mask(ranked)
+    kept, mask = ranked, _mask(ranked, grid)
     agreeing = [v for v in ranked if _dice(v.chance > 0.5, mask) >= _AGREEING]
     if len(agreeing) < len(ranked):
         kept = agreeing if len(agreeing) > 1 else ranked[:1]
-        mask = _mask(kept)
+        mask = _mask(kept, grid)
     _refuse_implausible(mask, grid)
     agreements = {str(v.image.role): _dice(v.chance > 0.5, mask) for v in ranked}
     left_out = tuple(str(v.image.role) for v in ranked if v not in kept)
     return Brain(mask, grid.volume_ml(int(np.count_nonzero(mask))), agreements, left_out)
 
 
-def _mask(voters: Sequence[Voter]) -> Array:
-    return without_specks(np.mean([v.chance for v in voters], axis=0) > 0.5)
+def _mask(voters: Sequence[Voter], grid: Grid) -> Array:
+    return without_specks(np.mean([v.chance for v in voters], axis=0) > 0.5, grid)
 
 
 def _refuse_implausible(mask: Array, grid: Grid) -> None:
     voxels = int(np.count_nonzero(mask))
     volume, share = grid.volume_ml(voxels), voxels / mask.size
     if volume is not None and not _PLAUSIBLE_ML[0] <= volume <= _PLAUSIBLE_ML[1]:
-        raise PreparationError(f"what was found as the brain has {volume:.0f} mL, which no brain has")
+        raise PreparationError(f"the region found as the brain has {volume:.0f} mL, which no brain has")
     if volume is None and not _PLAUSIBLE_SHARE[0] <= share <= _PLAUSIBLE_SHARE[1]:
-        raise PreparationError(f"what was found as the brain fills {share:.0%} of the image")
+        raise PreparationError(f"the region found as the brain fills {share:.0%} of the image")
 
 
 def _dice(one: Array, other: Array) -> float:
