@@ -23,6 +23,7 @@ import numpy as np
 
 from napari_tumorseg.geometry import Array
 from napari_tumorseg.inference import missing_roles, plan_run, segment
+from napari_tumorseg.inference.steps import result_of
 from napari_tumorseg.io import Case, open_case
 from napari_tumorseg.io.resample import onto
 from napari_tumorseg.models import Model, get_model
@@ -108,12 +109,8 @@ def _lgg(folder: Path, models: list[Model]) -> Iterator[Row]:
 def _scan(case: Case, model: Model, prepare: bool) -> tuple[Scan, float]:
     """Return the scan, and the seconds that its preparation took."""
     start = time.process_time()
-    steps = plan_run(case, model, prepare=prepare).scan()
-    while True:
-        try:
-            next(steps)
-        except StopIteration as end:
-            return end.value, time.process_time() - start
+    scan = result_of(plan_run(case, model, prepare=prepare).scan())
+    return scan, time.process_time() - start
 
 
 def _run(

@@ -42,7 +42,7 @@ def stripped_model(tmp_path: Path) -> Model:
 
 @pytest.fixture(autouse=True)
 def _known(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(run_plan, "missing_packages", lambda what: "")
+    monkeypatch.setattr(run_plan, "missing_packages", lambda needed: "")
     monkeypatch.setattr(preparation, "default_tools", lambda device: knowing({Role.T1C: MOVED}))
 
 

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from napari_tumorseg.errors import PreparationError, TumorSegError
+from napari_tumorseg.errors import PreparationError, Remedy, TumorSegError
 from napari_tumorseg.geometry import Array
-from napari_tumorseg.inference import RunPlan, plan_run, prepared, segment
+from napari_tumorseg.inference import RunPlan, plan_run, prepared, segment, suitability_warnings
 from napari_tumorseg.inference import run_plan as module
+from napari_tumorseg.inference.steps import result_of
 from napari_tumorseg.io.case import Case
 from napari_tumorseg.models import Model
 from napari_tumorseg.preparation import Tools
@@ -27,7 +29,7 @@ MOVED = motion((0, 0, 8), (9, 0, 0))
 def _packages(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """All packages are there; no models but the built-in ones."""
     monkeypatch.setenv("TUMORSEG_MODELS", str(tmp_path))
-    monkeypatch.setattr(module, "missing_packages", lambda what: "")
+    monkeypatch.setattr(module, "missing_packages", lambda needed: "")
 
 
 def native() -> Case:
@@ -35,13 +37,7 @@ def native() -> Case:
 
 
 def scan_of(plan: RunPlan, tools: Tools) -> Scan:
-    steps = plan.scan(tools)
-    while True:
-        try:
-            next(steps)
-        except StopIteration as end:
-            result: Scan = end.value
-            return result
+    return result_of(plan.scan(tools))
 
 
 @pytest.fixture
@@ -84,7 +80,7 @@ def test_a_model_for_heads_with_skull_needs_no_brain() -> None:
 
 
 def test_without_the_packages_the_scan_is_taken_as_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "missing_packages", lambda what: "install the extra" if what else "")
+    monkeypatch.setattr(module, "missing_packages", lambda needed: "install the extra" if needed else "")
     plan = plan_run(native())
     assert plan.model.name == "lgg-flair"
     assert plan.needs is None
@@ -92,6 +88,27 @@ def test_without_the_packages_the_scan_is_taken_as_it_is(monkeypatch: pytest.Mon
     assert "install the extra" in scan.warnings
     with pytest.raises(TumorSegError, match="install the extra"):
         prepared(native())
+
+
+def test_without_the_packages_a_named_model_for_stripped_scans_is_refused(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(module, "missing_packages", lambda needed: "install the extra" if needed else "")
+    with pytest.raises(PreparationError, match="and install the extra") as refused:
+        plan_run(native(), "brats-regions")
+    assert refused.value.remedy is Remedy.IGNORE_PREPARATION
+    plan = plan_run(native(), "brats-regions", prepare=False)
+    scan = scan_of(plan, knowing())
+    assert any("seems to have its skull" in w for w in suitability_warnings(scan, plan.model.card))
+
+
+def test_without_the_packages_a_model_runs_where_no_skull_is_in_its_way(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(module, "missing_packages", lambda needed: "install the extra" if needed else "")
+    assert plan_run(native(), "lgg-flair").warnings == ("install the extra",)  # for heads with skull
+    given = Image("brain", Role.BRAIN_MASK, inside(BRAIN, grid_of()).astype(np.uint8), grid_of())
+    assert plan_run(replace(native(), brain_mask=given), "brats-regions").warnings == ("install the extra",)
 
 
 def test_the_mask_lies_on_the_native_grid_and_tells_its_preparation(bright: Model) -> None:

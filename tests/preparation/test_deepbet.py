@@ -70,15 +70,15 @@ def test_a_uniform_image_has_no_brain() -> None:
 def test_other_weights_are_not_run(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     forged = tmp_path / "model.pt"
     forged.write_bytes(b"not the weights of deepbet")
-    monkeypatch.setattr(deepbet, "_weights", lambda which: forged)
+    monkeypatch.setattr(deepbet, "_weights", lambda name: forged)
     with pytest.raises(PreparationError, match=r"not that of version 1\.0\.2"):
         DeepBet().extract(head(Role.FLAIR, grid_of()))
 
 
 def test_without_the_package_a_sentence_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(deepbet, "is_installed", lambda: False)
-    what = needs(case_of(head(Role.FLAIR, grid_of())))
-    assert missing_packages(what) == (
+    needed = needs(case_of(head(Role.FLAIR, grid_of())))
+    assert missing_packages(needed) == (
         "head needs brain extraction, and deepbet is not installed: pip install 'napari-tumorseg[native]'"
     )
 

@@ -20,13 +20,13 @@ def native() -> Case:
     return case_of(head(Role.FLAIR, grid_of()), head(Role.T1C, OTHER, MOVED))
 
 
-def run(what: Needs, tools: Tools) -> tuple[Scan, list[Step]]:
-    steps, told = prepare(what, tools), []
+def run(needed: Needs, tools: Tools) -> tuple[Scan, list[Step]]:
+    steps, seen = prepare(needed, tools), []
     while True:
         try:
-            told.append(next(steps))
+            seen.append(next(steps))
         except StopIteration as end:
-            return end.value, told
+            return end.value, seen
 
 
 def test_a_native_case_becomes_a_scan_on_the_grid_of_its_reference() -> None:
@@ -95,11 +95,11 @@ def test_a_given_brain_mask_is_used() -> None:
     with_brain = Case(
         "head", case.images, brain_mask=Image("brain", Role.BRAIN_MASK, given.astype(np.uint8), grid_of())
     )
-    what = needs(with_brain)
-    assert not what.brain
-    assert what.moving == (case.images[1],)
+    needed = needs(with_brain)
+    assert not needed.brain
+    assert needed.moving == (case.images[1],)
     tools = knowing({Role.T1C: MOVED})
-    scan, _ = run(what, tools)
+    scan, _ = run(needed, tools)
     np.testing.assert_array_equal(scan.brain_mask, given)
     assert scan.preparation["brain_extraction"] is None
     assert isinstance(tools.extractor, KnownBrain)
@@ -117,9 +117,9 @@ def test_sequences_on_one_grid_are_not_registered_and_vote() -> None:
 
 def test_only_the_wanted_modalities_are_prepared() -> None:
     case = native()
-    what = needs(case, roles=(Role.FLAIR,))
-    assert what.moving == ()
-    scan, _ = run(what, knowing())
+    needed = needs(case, roles=(Role.FLAIR,))
+    assert needed.moving == ()
+    scan, _ = run(needed, knowing())
     assert list(scan.roles) == [Role.FLAIR]
 
 
@@ -152,6 +152,6 @@ def test_a_brain_that_is_not_there_is_refused() -> None:
         def extract(self, image: Image) -> np.ndarray:
             raise PreparationError("no brain was found in it")
 
-    with pytest.raises(PreparationError) as told:
+    with pytest.raises(PreparationError) as failed:
         run(needs(native()), Tools(Nothing(), knowing().registration))
-    assert told.value.remedy is Remedy.IGNORE_PREPARATION
+    assert failed.value.remedy is Remedy.IGNORE_PREPARATION

@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 
 from napari_tumorseg.inference import plan_run
+from napari_tumorseg.inference.steps import result_of
 from napari_tumorseg.io import open_case
 from napari_tumorseg.preparation import deepbet
-from napari_tumorseg.scan import Role, Scan
+from napari_tumorseg.scan import Role
 from tests.builders import DATA
 
 NATIVE = DATA / "brats" / "TCGA-FG-6692" / "native"
@@ -20,13 +21,7 @@ NATIVE = DATA / "brats" / "TCGA-FG-6692" / "native"
 def test_a_patient_who_moved_between_the_sequences() -> None:
     case = open_case(NATIVE)
     plan = plan_run(case, "brats-regions")
-    steps = plan.scan()
-    while True:
-        try:
-            next(steps)
-        except StopIteration as end:
-            scan: Scan = end.value
-            break
+    scan = result_of(plan.scan())
     assert scan.grid is case.reference().grid
     assert 1400 < scan.preparation["brain_extraction"]["volume_ml"] < 1800
     (moved,) = (m for m in scan.preparation["registration"] if m["role"] == "t1c")

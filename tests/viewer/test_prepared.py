@@ -34,7 +34,7 @@ def nobody_looks(monkeypatch):
 @pytest.fixture
 def tools(monkeypatch) -> Tools:
     found = knowing({Role.T1C: MOVED})
-    monkeypatch.setattr(run_plan, "missing_packages", lambda what: "")
+    monkeypatch.setattr(run_plan, "missing_packages", lambda needed: "")
     monkeypatch.setattr(run_plan, "default_tools", lambda: found)
     return found
 

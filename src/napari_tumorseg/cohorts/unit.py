@@ -34,6 +34,7 @@ from napari_tumorseg.errors import (
 )
 from napari_tumorseg.inference.run import segment
 from napari_tumorseg.inference.run_plan import RunPlan, plan_run
+from napari_tumorseg.inference.steps import result_of
 from napari_tumorseg.io.atomic import atomic_path, make_folder, write_text
 from napari_tumorseg.io.bids.dataset import ensure_dataset, ignore
 from napari_tumorseg.io.bids.writing import DerivativeFiles, write_bids
@@ -288,13 +289,7 @@ def stamped(record: Record, started: float) -> Record:
 
 
 def _scan(planned: RunPlan, settings: CohortSettings) -> Scan:
-    steps = planned.scan()
-    while True:
-        try:
-            next(steps)
-        except StopIteration as end:
-            scan: Scan = end.value
-            break
+    scan = result_of(planned.scan())
     return scan.with_spacing(settings.spacing) if settings.spacing and scan.grid.unit != "mm" else scan
 
 

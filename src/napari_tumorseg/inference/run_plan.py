@@ -14,6 +14,7 @@ from napari_tumorseg.inference.model_selection import (
     suitability_warnings,
 )
 from napari_tumorseg.inference.scan_analysis import ScanAnalysis
+from napari_tumorseg.inference.steps import result_of
 from napari_tumorseg.io.case import Case
 from napari_tumorseg.models.card import ModelCard
 from napari_tumorseg.models.store import Model, get_model
@@ -66,7 +67,7 @@ class RunPlan:
             If the brain cannot be found and the model was asked for; one that was chosen here gives way to
             another.
         """
-        told = list(self.warnings)
+        notes = list(self.warnings)
         if self.needs is None:
             scan = self._as_it_is()
         else:
@@ -76,11 +77,11 @@ class RunPlan:
                 if self.model_is_given:
                     raise
                 scan = self._as_it_is()
-                told.append(f"{scan.case} was not prepared: {error}")
-        return picture_as_expected(replace(scan, warnings=(*scan.warnings, *told)), self.model.card)
+                notes.append(f"{scan.case} was not prepared: {error}")
+        return picture_as_expected(replace(scan, warnings=(*scan.warnings, *notes)), self.model.card)
 
     def model_for(self, scan: Scan) -> Model:
-        """Return the model, or another one where the preparation did not give what it needs."""
+        """Return the model, or another one where the preparation did not find the brain that it needs."""
         if self.model_is_given or self.needs is None:
             return self.model
         return choose_model(scan, self.analysis, prepared=scan.brain_mask is not None)
@@ -97,14 +98,14 @@ def plan_run(
     prepare: bool = True,
     stripped: bool | None = None,
 ) -> RunPlan:
-    """Return what to do with a case.
+    """Choose the model for a case, and the preparation that it needs.
 
     Parameters
     ----------
     case : Case
         From `open_case`.
     model : Model, str or Path, optional
-        A model, its name or its path; chosen by what the case is if left out.
+        A model, its name or its path; chosen to suit the case if left out.
     reference, same_voxels
         As for `Case.scan`.
     prepare : bool
@@ -116,6 +117,9 @@ def plan_run(
     ------
     RoleError
         If no model is given and none can run.
+    PreparationError
+        If the model that is given needs a scan without skull, this one has it, and the packages that find
+        the brain are not installed.
     """
     found = _as_found(case, reference)
     analysis = ScanAnalysis(found, stripped)
@@ -123,10 +127,18 @@ def plan_run(
         chosen = choose_for(found, analysis, prepare, case.brain_mask is not None)
     else:
         chosen = model if isinstance(model, Model) else get_model(model)
-    what = needs_for(case, chosen.card, reference, same_voxels, analysis.stripped) if prepare else None
-    lacking = missing_packages(what) if what else ""
-    wanted, told = (what if what and not lacking else None), (lacking,) if lacking else ()
-    return RunPlan(case, found, chosen, model is not None, wanted, reference, same_voxels, told, analysis)
+    needed = needs_for(case, chosen.card, reference, same_voxels, analysis.stripped) if prepare else None
+    lacking = missing_packages(needed) if needed else ""
+    if needed and lacking and model is not None:
+        _refuse_skull(needed, chosen.card, lacking)
+    steps, notes = (needed if needed and not lacking else None), (lacking,) if lacking else ()
+    return RunPlan(case, found, chosen, model is not None, steps, reference, same_voxels, notes, analysis)
+
+
+def _refuse_skull(needed: Needs, card: ModelCard, lacking: str) -> None:
+    """Raise if a model that somebody named would see a skull that it was not trained on."""
+    if needed.brain and card.input.skull == "stripped":
+        raise PreparationError(f"{card.name} was trained on brain-extracted scans, and {lacking}")
 
 
 def needs_for(
@@ -173,13 +185,13 @@ def choose_for(
     RoleError
         If no model can run.
     """
-    what = needs(Case(found.case, found.images), found.reference.name, stripped=analysis.stripped)
-    worth_it = prepare and bool(what.moving) and not missing_packages(what)
+    needed = needs(Case(found.case, found.images), found.reference.name, stripped=analysis.stripped)
+    worth_it = prepare and bool(needed.moving) and not missing_packages(needed)
     return choose_model(found, analysis, prepared=brain_is_given or worth_it)
 
 
 def notes_before_run(found: Scan, card: ModelCard, analysis: ScanAnalysis, prepare: bool) -> list[str]:
-    """Return what a user should know before a run: its preparation, or how scan and model differ.
+    """Return notes on a run before it starts: its preparation, or the differences of scan and model.
 
     Parameters
     ----------
@@ -193,11 +205,11 @@ def notes_before_run(found: Scan, card: ModelCard, analysis: ScanAnalysis, prepa
         Whether the scan is prepared where that is needed.
     """
     case, base = Case(found.case, found.images), found.reference
-    what = needs_for(case, card, base.name, stripped=analysis.stripped)
+    needed = needs_for(case, card, base.name, stripped=analysis.stripped)
     known = found.brain_mask is not None
-    if not prepare or not (what.moving or (what.brain and not known)):
+    if not prepare or not (needed.moving or (needed.brain and not known)):
         return suitability_warnings(found, card, analysis)
-    steps = replace(what, brain=what.brain and not known)
+    steps = replace(needed, brain=needed.brain and not known)
     return [missing_packages(steps) or f"the run begins with {steps.words()}"]
 
 
@@ -209,7 +221,7 @@ def prepared(case: Case, model: Model | str | Path | None = None, tools: Tools |
     case : Case
         From `open_case`.
     model : Model, str or Path, optional
-        A model, its name or its path; chosen by what the case is if left out.
+        A model, its name or its path; chosen to suit the case if left out.
     tools : Tools, optional
         Brain extractor and registration; deepbet and SimpleITK if left out.
 
@@ -221,13 +233,7 @@ def prepared(case: Case, model: Model | str | Path | None = None, tools: Tools |
     plan = plan_run(case, model)
     if plan.warnings:
         raise TumorSegError(plan.warnings[0])
-    steps = plan.scan(tools)
-    while True:
-        try:
-            next(steps)
-        except StopIteration as end:
-            result: Scan = end.value
-            return result
+    return result_of(plan.scan(tools))
 
 
 def _as_found(case: Case, reference: str | None) -> Scan:

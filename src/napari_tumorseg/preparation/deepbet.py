@@ -88,39 +88,39 @@ class DeepBet:
         found[box] = _sampled(inside, found[box].shape)
         return _to_canonical(found)
 
-    def _run(self, which: str, values: Array) -> Array:
+    def _run(self, name: str, values: Array) -> Array:
         """Return the second output of a network for a cube."""
         import torch
 
         on = "cuda" if self.device in ("auto", "cuda") and torch.cuda.is_available() else "cpu"
         with torch.inference_mode():
             given = torch.from_numpy(values)[None, None].to(on)
-            found: Array = self._network(which, on)(given)[0, 1].float().cpu().numpy()
+            found: Array = self._network(name, on)(given)[0, 1].float().cpu().numpy()
         return found
 
-    def _network(self, which: str, device: str) -> Any:
-        if which not in self._networks:
-            self._networks[which] = _load(which, device)
-        return self._networks[which]
+    def _network(self, name: str, device: str) -> Any:
+        if name not in self._networks:
+            self._networks[name] = _load(name, device)
+        return self._networks[name]
 
 
-def _load(which: str, device: str) -> Any:
+def _load(name: str, device: str) -> Any:
     """Read a network from the bytes that were checked."""
     import torch
 
-    content = _weights(which).read_bytes()
-    if sha256(content).hexdigest() != HASHES[which]:
+    content = _weights(name).read_bytes()
+    if sha256(content).hexdigest() != HASHES[name]:
         raise PreparationError(
-            f"the file {which} of the installed deepbet is not that of version 1.0.2, so it is not run"
+            f"the file {name} of the installed deepbet is not that of version 1.0.2, so it is not run"
         )
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)  # torch recommends its exporter to authors
         return torch.jit.load(io.BytesIO(content), map_location=device).eval()  # type: ignore[no-untyped-call]
 
 
-def _weights(which: str) -> Path:
+def _weights(name: str) -> Path:
     files = {str(f).replace("\\", "/"): f for f in metadata.files("deepbet") or []}
-    return Path(str(files[which].locate()))
+    return Path(str(files[name].locate()))
 
 
 def _to_ras(data: Array) -> Array:

@@ -1,7 +1,7 @@
 """First guess of the motion between two images of a head: the best of many, on a coarse grid.
 
 Optimisation alone finds back from some 15 degrees. Patients turn their heads between sequences, and files can
-tell a wrong orientation.
+state a wrong orientation.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _SMOOTH_MM = 3.0
 def first_guess(fixed: Head, moving: Head) -> Affine:
     """Return the best of some motions (4, 4), from RAS mm of the moving image to those of the fixed one.
 
-    Tried are the place that the files tell, and rotations about the centre of the brain with the centres of
+    Tried are the position in the files, and rotations about the centre of the brain with the centres of
     both brains on each other.
 
     Parameters

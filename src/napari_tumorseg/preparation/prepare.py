@@ -130,7 +130,7 @@ def needs(
     return Needs(case, base, tuple(roles), lacks, moving)
 
 
-def prepare(what: Needs, tools: Tools, same_voxels: bool = False) -> Generator[Step, None, Scan]:
+def prepare(needed: Needs, tools: Tools, same_voxels: bool = False) -> Generator[Step, None, Scan]:
     """Prepare a case, yielding before each step; the scan, on the grid of the reference, is the return value.
 
     A generator: close it to stop between two steps, which leaves nothing behind. A sequence whose
@@ -139,7 +139,7 @@ def prepare(what: Needs, tools: Tools, same_voxels: bool = False) -> Generator[S
 
     Parameters
     ----------
-    what : Needs
+    needed : Needs
         From `needs`.
     tools : Tools
         Brain extractor and registration.
@@ -151,34 +151,34 @@ def prepare(what: Needs, tools: Tools, same_voxels: bool = False) -> Generator[S
     PreparationError
         If the brain cannot be found.
     """
-    work = _Work(what, tools, same_voxels)
-    total = len(work.to_extract) + len(what.moving)
+    work = _Work(needed, tools, same_voxels)
+    total = len(work.to_extract) + len(needed.moving)
     done = 0
     for image in work.to_extract:
         yield Step(f"Finding the brain in {_title(image)}", done, total)
         work.extract(image)
         done += 1
-    for image in what.moving:
-        yield Step(f"Registering {_title(image)} onto {_title(what.base)}", done, total)
+    for image in needed.moving:
+        yield Step(f"Registering {_title(image)} onto {_title(needed.base)}", done, total)
         work.register(image)
         done += 1
     return work.finish()
 
 
 class _Work:
-    """State of a preparation: what was found so far."""
+    """State of a preparation."""
 
-    def __init__(self, what: Needs, tools: Tools, same_voxels: bool) -> None:
-        self._what = what
+    def __init__(self, needed: Needs, tools: Tools, same_voxels: bool) -> None:
+        self._needed = needed
         self._tools = tools
         self._chances: dict[str, Array] = {}
         self._alignments: dict[str, Alignment] = {}
         self._seconds: dict[str, float] = {}
-        refuse_double_roles(what.case)
-        still = [i for i in what.case.images if i not in what.moving and _is_kept(i, what)]
-        self._as_found = {image.name: bring(image, what.base, same_voxels) for image in still}
-        self._given = _given_brain(what, same_voxels)
-        self.to_extract = _to_extract(what, self._given)
+        refuse_double_roles(needed.case)
+        still = [i for i in needed.case.images if i not in needed.moving and _is_kept(i, needed)]
+        self._as_found = {image.name: bring(image, needed.base, same_voxels) for image in still}
+        self._given = _given_brain(needed, same_voxels)
+        self.to_extract = _to_extract(needed, self._given)
 
     def extract(self, image: Image) -> None:
         """Find the brain of one sequence on its own grid."""
@@ -189,32 +189,31 @@ class _Work:
     def register(self, image: Image) -> None:
         """Find where one sequence lies."""
         start = perf_counter()
-        found = align(self._head(self._what.base), self._head(image), self._tools.registration)
+        found = align(self._head(self._needed.base), self._head(image), self._tools.registration)
         self._alignments[image.name] = found
         self._seconds[f"registration of {image.role}"] = perf_counter() - start
 
     def finish(self) -> Scan:
-        """Return the scan with what was found."""
-        what = self._what
+        """Return the scan with the brain and the registered sequences."""
+        needed = self._needed
         brain = self._brain()
-        images, warnings = [what.base], list(what.case.warnings)
-        for image in what.case.images:
-            if image is what.base:
+        images, warnings = [needed.base], list(needed.case.warnings)
+        for image in needed.case.images:
+            if image is needed.base:
                 continue
-            placed, told = self._placed(image)
+            placed, more = self._placed(image)
             images += [placed] if placed is not None else []
-            warnings += told
+            warnings += more
         warnings += role_notices(images)
         if brain and brain.left_out:
             warnings.append(f"the brain found in {' and '.join(brain.left_out)} differs and does not count")
-        case, mask = what.case, brain.mask if brain else self._given
-        return Scan(
-            case.name, tuple(images), mask, case.time_point, case.layout, tuple(warnings), self._told(brain)
-        )
+        case, mask = needed.case, brain.mask if brain else self._given
+        notes, figures = tuple(warnings), self._figures(brain)
+        return Scan(case.name, tuple(images), mask, case.time_point, case.layout, notes, figures)
 
     def _placed(self, image: Image) -> tuple[Image | None, list[str]]:
-        """Return an image on the reference's grid, or None where it is left out, and what to say of it."""
-        base, found = self._what.base, self._alignments.get(image.name)
+        """Return an image on the reference's grid, or None where it is left out, and warnings about it."""
+        base, found = self._needed.base, self._alignments.get(image.name)
         if found is None:
             placed = self._as_found.get(image.name)
             return placed, [f"{_title(image)} was {placed.note}"] if placed and placed.note else []
@@ -225,7 +224,7 @@ class _Work:
         return placed, [f"{_title(image)} was {placed.note}"]
 
     def _head(self, image: Image) -> Head:
-        if image is self._what.base and self._given is not None:
+        if image is self._needed.base and self._given is not None:
             return Head(image, self._given)
         if image.name in self._chances:
             return Head(image, self._chances[image.name] > 0.5)
@@ -234,9 +233,9 @@ class _Work:
         return Head(image)
 
     def _brain(self) -> Brain | None:
-        if not self._what.brain:
+        if not self._needed.brain:
             return None
-        grid = self._what.base.grid
+        grid = self._needed.base.grid
         voters = [v for image in self.to_extract if (v := self._voter(image)) is not None]
         return vote(voters, grid)
 
@@ -246,9 +245,9 @@ class _Work:
             return Voter(image, chance)
         if found.problem:
             return None
-        return Voter(image, onto(chance, found.moved, self._what.base.grid))
+        return Voter(image, onto(chance, found.moved, self._needed.base.grid))
 
-    def _told(self, brain: Brain | None) -> dict[str, Any]:
+    def _figures(self, brain: Brain | None) -> dict[str, Any]:
         extraction = None
         if brain is not None:
             extraction = {"tool": self._tools.extractor.name, **brain.to_dict()}
@@ -259,9 +258,9 @@ class _Work:
         }
 
 
-def _is_kept(image: Image, what: Needs) -> bool:
+def _is_kept(image: Image, needed: Needs) -> bool:
     """Return whether an image that is not registered becomes a part of the scan."""
-    return image.role in what.roles or image.grid.same_space(what.base.grid)
+    return image.role in needed.roles or image.grid.same_space(needed.base.grid)
 
 
 def _lies_elsewhere(image: Image, base: Image, same_voxels: bool) -> bool:
@@ -273,25 +272,25 @@ def _lies_elsewhere(image: Image, base: Image, same_voxels: bool) -> bool:
     return image.grid.overlap(base.grid) >= MIN_OVERLAP
 
 
-def _given_brain(what: Needs, same_voxels: bool) -> Array | None:
+def _given_brain(needed: Needs, same_voxels: bool) -> Array | None:
     """Return the brain mask that came with the case."""
-    given = what.case.brain_mask
+    given = needed.case.brain_mask
     if given is None:
         return None
-    return np.asarray(bring(given, what.base, same_voxels, nearest=True).data > 0.5)
+    return np.asarray(bring(given, needed.base, same_voxels, nearest=True).data > 0.5)
 
 
-def _to_extract(what: Needs, given: Array | None) -> list[Image]:
+def _to_extract(needed: Needs, given: Array | None) -> list[Image]:
     """Return the images in which the brain is looked for: those to register, and the best of the others."""
-    moving = [i for i in what.moving if not looks_stripped(i.data)]
+    moving = [i for i in needed.moving if not looks_stripped(i.data)]
     if given is not None:
         return moving
-    beside = [i for i in what.case.images if i.role in what.roles and i.grid.same_space(what.base.grid)]
-    beside = [i for i in beside if i is not what.base]
-    ranked = sorted([what.base, *beside], key=lambda image: BEST_FIRST.index(image.role))
+    beside = [i for i in needed.case.images if i.role in needed.roles and i.grid.same_space(needed.base.grid)]
+    beside = [i for i in beside if i is not needed.base]
+    ranked = sorted([needed.base, *beside], key=lambda image: BEST_FIRST.index(image.role))
     chosen = ranked[:VOTERS]
-    if moving and what.base not in chosen:
-        chosen = [what.base, *chosen[:-1]]
+    if moving and needed.base not in chosen:
+        chosen = [needed.base, *chosen[:-1]]
     return [*chosen, *moving]
 
 

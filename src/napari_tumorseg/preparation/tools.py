@@ -16,12 +16,12 @@ def default_tools(device: str = "auto") -> Tools:
     return Tools(deepbet.DeepBet(device), SimpleITKRegistration())
 
 
-def missing_packages(what: Needs) -> str:
+def missing_packages(needed: Needs) -> str:
     """Return a sentence on the packages that the steps need and that are not installed; empty if none are."""
     lacking = [] if deepbet.is_installed() else ["deepbet"]
-    if what.moving and find_spec("SimpleITK") is None:
+    if needed.moving and find_spec("SimpleITK") is None:
         lacking.append("SimpleITK")
-    if not what or not lacking:
+    if not needed or not lacking:
         return ""
-    needed = " and ".join(lacking)
-    return f"{what.case.name} needs {what.words()}, and {needed} is not installed: {INSTALL}"
+    names = " and ".join(lacking)
+    return f"{needed.case.name} needs {needed.words()}, and {names} is not installed: {INSTALL}"

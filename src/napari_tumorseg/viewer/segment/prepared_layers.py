@@ -1,4 +1,4 @@
-"""Layers of what a preparation made: the brain mask and the registered sequences."""
+"""Layers made by a preparation: the brain mask and the registered sequences."""
 
 from __future__ import annotations
 
@@ -40,9 +40,8 @@ class PreparedLayers:
 
     @classmethod
     def of(cls, scan: Scan, group: str) -> PreparedLayers:
-        """Return the layers of a scan, as its `preparation` tells."""
-        told = scan.preparation
-        made = scan.brain_mask if told.get("brain_extraction") else None
+        """Return the layers of a scan, as its `preparation` records."""
+        made = scan.brain_mask if scan.preparation.get("brain_extraction") else None
         brain = None if made is None else brain_layer(made, scan.grid, scan.case, group)
         registered = {}
         for role, image in scan.roles.items():

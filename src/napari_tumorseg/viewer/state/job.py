@@ -43,7 +43,7 @@ class Job:
     prepare: bool = False
 
     def scan(self) -> Generator[str, None, Scan]:
-        """Make the scan, yielding what is being done; the scan is the return value."""
+        """Make the scan, yielding each step in words; the scan is the return value."""
         plan = plan_run(self.case, self.model, prepare=self.prepare, stripped=self.stripped)
         steps = plan.scan()
         yield "Preparing the scan…"
