@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
-from napari_tumorseg.inference import PostSettings, Settings, segment
+from napari_tumorseg.inference import PostSettings, ScanAnalysis, Settings, segment
 from napari_tumorseg.inference.doubt import LEAST, DoubtCounter
+from napari_tumorseg.inference.intervals import tables_for, why_none
 from napari_tumorseg.measurement import measure
 from napari_tumorseg.models import Model, ModelCard
 from napari_tumorseg.models.card import Output
@@ -69,6 +71,28 @@ def test_a_card_without_errors_gives_none(tmp_path: Path) -> None:
 def test_a_run_that_is_not_as_the_card_has_it_has_none(tmp_path: Path, settings: Settings) -> None:
     seg = segment(make_scan({"flair": head()}), model_of(tmp_path), settings)
     assert seg.labels.any() and seg.provenance["intervals"] == {}
+
+
+def test_a_scan_that_was_prepared_here_has_none(tmp_path: Path) -> None:
+    """The residuals are of scans that experts prepared."""
+    scan = replace(make_scan({"flair": head()}), preparation={"brain_extraction": {"tool": "known brain 1"}})
+    seg = segment(scan, model_of(tmp_path))
+    assert seg.labels.any() and seg.provenance["intervals"] == {}
+    assert "this one was prepared here" in seg.provenance["no_intervals"]
+
+
+def test_int8_has_none(tmp_path: Path) -> None:
+    model, scan = model_of(tmp_path), make_scan({"flair": head()})
+    card, analysis = model.card, ScanAnalysis(scan)
+    assert tables_for(card, scan, Settings(precision="float32"), analysis)
+    assert not tables_for(card, scan, Settings(precision="int8"), analysis)
+    assert "int8" in why_none(card, scan, Settings(precision="int8"), analysis)
+
+
+def test_no_reason_is_given_where_there_are_intervals_or_no_table(tmp_path: Path) -> None:
+    for tables in ([TABLE], []):
+        seg = segment(make_scan({"flair": head()}), model_of(tmp_path, intervals=tables))
+        assert "no_intervals" not in seg.provenance
 
 
 def test_the_cards_own_settings_named_give_one(tmp_path: Path) -> None:

@@ -53,25 +53,48 @@ def calibration_of(table: Intervals) -> Calibration:
 def tables_for(
     card: ModelCard, scan: Scan, settings: Settings, analysis: ScanAnalysis
 ) -> tuple[Intervals, ...]:
-    """Return the tables of a card that apply to a run.
+    """Return the tables of a card that apply to a run; none if `why_none` has a reason.
 
-    Empty if the run differs from the conditions of the card: another threshold, post-processing or flip, only
-    some slices, or a scan with a skull for a model that expects none, or the reverse. A table applies to the
-    modalities and the weights that it names.
+    A table applies to the modalities and the weights that it names.
     """
-    usual = (
-        settings.threshold in (None, card.output.threshold)
-        and settings.post in (None, card.postprocessing)
-        and settings.slices is None
-        and settings.flip in (None, card.output.flip)
-    )
-    if not card.intervals or not usual or not _skull_fits(card, scan, analysis):
-        return ()
+    return () if why_none(card, scan, settings, analysis) else _matching(card, scan)
+
+
+def why_none(card: ModelCard, scan: Scan, settings: Settings, analysis: ScanAnalysis) -> str:
+    """Return the reason why the errors that a card lists do not apply to a run, as a phrase.
+
+    Empty if they apply, and for a card that lists none.
+    """
+    if not card.intervals:
+        return ""
+    if scan.preparation:
+        return "the model's errors were measured on scans prepared elsewhere, and this one was prepared here"
+    if settings.precision == "int8":
+        return "the model's errors were not measured in int8"
+    if not _is_usual(card, settings):
+        return "the settings of the run are not those that the model's errors were measured with"
+    if not _skull_fits(card, scan, analysis):
+        return "the model's errors were measured on scans that differ in whether the skull is there"
+    if not _matching(card, scan):
+        return "the model's errors were measured with other modalities or weights"
+    return ""
+
+
+def _matching(card: ModelCard, scan: Scan) -> tuple[Intervals, ...]:
     there = set(scan.roles) & set(card.input.roles)
     return tuple(
         table
         for table in card.intervals
         if set(table.roles or card.input.roles) == there and table.sha256 in ("", card.sha256)
+    )
+
+
+def _is_usual(card: ModelCard, settings: Settings) -> bool:
+    return (
+        settings.threshold in (None, card.output.threshold)
+        and settings.post in (None, card.postprocessing)
+        and settings.slices is None
+        and settings.flip in (None, card.output.flip)
     )
 
 

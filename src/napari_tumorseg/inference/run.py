@@ -16,7 +16,7 @@ from napari_tumorseg.geometry import Array
 from napari_tumorseg.inference.confidence import as_dict, find
 from napari_tumorseg.inference.doubt import DoubtCounter
 from napari_tumorseg.inference.evidence import tumour_levels
-from napari_tumorseg.inference.intervals import tables_for, volume_intervals
+from napari_tumorseg.inference.intervals import tables_for, volume_intervals, why_none
 from napari_tumorseg.inference.model_selection import (
     choose_model,
     missing_roles,
@@ -28,6 +28,7 @@ from napari_tumorseg.inference.prepare import Prepared, prepare
 from napari_tumorseg.inference.provenance import provenance_of
 from napari_tumorseg.inference.scan_analysis import ScanAnalysis
 from napari_tumorseg.inference.settings import Progress, Settings
+from napari_tumorseg.inference.steps import result_of
 from napari_tumorseg.measurement.intervals import FLOOR_MM3, floor_voxels
 from napari_tumorseg.models.card import ModelCard, Output
 from napari_tumorseg.models.store import Model, get_model
@@ -67,13 +68,7 @@ def segment(
     TumorSegError
         In one sentence, if it cannot be done.
     """
-    steps = run(scan, model, settings)
-    while True:
-        try:
-            next(steps)
-        except StopIteration as end:
-            result: Segmentation = end.value
-            return result
+    return result_of(run(scan, model, settings))
 
 
 def run(
@@ -316,6 +311,8 @@ def _finish(scan: Scan, model: Model, settings: Settings, canvas: _Canvas, ran: 
     intervals = volume_intervals(card, labels, scan.grid, doubts, tables)
     provenance["doubt"] = doubts
     provenance["intervals"] = {name: interval.to_dict() for name, interval in intervals.items()}
+    if reason := why_none(card, scan, settings, ran.analysis):
+        provenance["no_intervals"] = reason
     if canvas.box is not None:
         found = find(labels, canvas.probabilities, canvas.box, card.output)
         provenance["findings"] = as_dict(found)

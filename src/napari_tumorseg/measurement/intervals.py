@@ -5,8 +5,12 @@ cross-validation the residual is ``log((reference + floor) / (predicted + floor)
 grow with the tumour, with a floor, so that tiny volumes do not dominate. Where the model's doubt about the
 region is known, the residual is divided by it, so that an easy case has a narrow interval and a hard one a
 wide one. Of n residuals, sorted by size, the one of rank ``ceil((n + 1) * coverage)`` gives the
-width: the volume of another such patient lies inside with at least that probability, for any distribution of
-the residuals. With n patients the largest attainable coverage is ``n / (n + 1)``.
+width. With n patients the largest attainable coverage is ``n / (n + 1)``.
+
+Split-conformal prediction guarantees the coverage for one model, fitted without the n patients, and for
+patients that are exchangeable with them. Here it is approximate: the residuals of the k models of a
+cross-validation are pooled, and the model that is shipped is another fit or an ensemble. The coverage is
+checked on folds that were not used for it.
 
 The statement holds over patients like those of the cross-validation, not for each kind of tumour, and only
 for regions that the model found: a patient without a predicted region has no residual.
