@@ -26,9 +26,6 @@ from napari_tumorseg.models.store import Model, get_model
 from napari_tumorseg.regions import region_mask
 from napari_tumorseg.scan import Segmentation
 
-_SMALL_MM3 = 1000
-"""Smaller regions count for nothing: a few voxels would decide."""
-
 
 @dataclass
 class Found:
@@ -42,16 +39,15 @@ class Found:
 
 
 def compare(full: Segmentation, reduced: Segmentation, found: Found) -> None:
-    """Add Dice and difference in volume of each region of at least 1 mL; print those of all."""
-    voxel = full.grid.voxel_volume_mm3 or 1.0
+    """Add and print Dice and difference in volume of each region that is not empty in both."""
     for name, members in full.convention.regions.items():
         one, other = region_mask(full.labels, members), region_mask(reduced.labels, members)
         voxels = np.count_nonzero(one), np.count_nonzero(other)
         if not any(voxels):
             continue
         dice = overlap(one, other)
-        if voxels[0] * voxel >= _SMALL_MM3:
-            found.dice.append(dice)
+        found.dice.append(dice)
+        if voxels[0]:
             found.volume.append(100 * abs(voxels[1] - voxels[0]) / voxels[0])
         print(f"    {name:<4} Dice {dice:.5f}, {voxels[0]} voxels in float32, {voxels[1]} here")
 

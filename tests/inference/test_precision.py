@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 from itertools import cycle
 from pathlib import Path
 
@@ -23,6 +24,8 @@ from napari_tumorseg.models.ensemble import Ensemble
 from napari_tumorseg.models.slice_network import SliceNetwork
 from napari_tumorseg.models.store import Model
 from napari_tumorseg.models.unet import UNet
+from napari_tumorseg.regions import CONVENTIONS
+from napari_tumorseg.scan import Segmentation
 from tests.builders import card_of, head, make_scan, save_model, threshold_net
 
 GOOD = {
@@ -276,3 +279,19 @@ def test_a_cache_that_cannot_be_written_costs_nothing(
 
 def test_nothing_is_measured_without_a_slice() -> None:
     assert precision_probe.relative_time(UNet(1, 1, [4], 8).eval(), "a", list) is None
+
+
+def test_figures_count_regions_of_any_size(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A region of ten voxels of which one differs sets the least Dice."""
+    monkeypatch.syspath_prepend(str(Path(__file__).parents[2] / "benchmarks"))
+    benchmark = importlib.import_module("agreement")
+    grid = make_scan({"flair": head()}).grid
+    full = np.zeros(grid.shape, dtype=np.uint8)
+    full[2, 3, 4:14] = 1
+    reduced = full.copy()
+    reduced[2, 3, 4] = 0
+    found = benchmark.Found()
+    masks = [Segmentation(labels, grid, CONVENTIONS["binary"]) for labels in (full, reduced)]
+    benchmark.compare(*masks, found)
+    assert found.dice == [pytest.approx(18 / 19)]
+    assert found.volume == [pytest.approx(10)]

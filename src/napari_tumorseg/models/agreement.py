@@ -20,8 +20,8 @@ MEAN_DICE, LEAST_DICE, REFERENCE_CHANGE = 0.999, 0.997, 0.001
 class Agreement(TomlTable):
     """Agreement of masks in a reduced precision with those in float32, of the same weights and scans.
 
-    Regions of less than 1 mL in float32 (1,000 voxels of unknown size) are excluded, since a few voxels
-    would dominate.
+    Every region counts that is not empty in both, however small. The differences in volume are of regions
+    that are not empty in float32.
 
     Attributes
     ----------
