@@ -7,6 +7,7 @@ import hashlib
 import io
 import re
 import shutil
+import subprocess
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -173,3 +174,17 @@ def test_cases_without_a_voxel_size_or_a_tumour_have_a_page(tmp_path: Path) -> N
     assert "0 mL: 1 case" in quality_page([unknown, sized(0.0)], tmp_path)
     assert "1 case without a voxel size" in quality_page([unknown, sized(0.0)], tmp_path)
     assert "No case has one." in quality_page([], tmp_path)
+
+
+@pytest.mark.slow
+def test_the_script_runs_in_a_browser_over_a_thousand_cases(tmp_path: Path) -> None:
+    browser = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+    if browser is None:
+        pytest.skip("needs Chromium")
+    path = tmp_path / "page.html"
+    path.write_text(quality_page([sized(n + 0.5, case=f"c{n}") for n in range(1000)], tmp_path), "utf-8")
+    flags = ["--headless", "--no-sandbox", "--disable-gpu", f"--user-data-dir={tmp_path / 'profile'}"]
+    command = [browser, *flags, "--dump-dom", path.as_uri()]
+    shown = subprocess.run(command, capture_output=True, text=True, timeout=120).stdout
+    assert "1000 of 1000 shown" in shown and len(re.findall("<tr data-text", shown)) == 1000
+    assert "hidden" not in next(a for tag, a in Page(shown).elements if a.get("id") == "controls")
