@@ -22,7 +22,7 @@ from napari_tumorseg.models.card import ModelCard
 from napari_tumorseg.models.efficientnet_unet import EfficientNetUNet
 from napari_tumorseg.models.ensemble import Ensemble
 from napari_tumorseg.models.slice_network import SliceNetwork
-from napari_tumorseg.models.store import Model
+from napari_tumorseg.models.store import Model, get_model
 from napari_tumorseg.models.unet import UNet
 from napari_tumorseg.regions import CONVENTIONS
 from napari_tumorseg.scan import Segmentation
@@ -295,3 +295,8 @@ def test_figures_count_regions_of_any_size(monkeypatch: pytest.MonkeyPatch) -> N
     benchmark.compare(*masks, found)
     assert found.dice == [pytest.approx(18 / 19)]
     assert found.volume == [pytest.approx(10)]
+
+
+def test_the_shipped_figures_of_brats_regions_do_not_reach_the_limit() -> None:
+    """The least Dice is that of a region below 1 mL."""
+    assert not get_model("brats-regions").card.agreement["bfloat16"].sufficient
