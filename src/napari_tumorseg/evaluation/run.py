@@ -111,7 +111,7 @@ class Plan:
     def conclude(
         self, results: Sequence[CaseScores | FailedCase], seconds: float, stopped: str = ""
     ) -> Evaluation:
-        """Return the evaluation of what is finished.
+        """Return the evaluation of the finished cases.
 
         Parameters
         ----------
@@ -210,6 +210,11 @@ def evaluate(
         In one sentence, if the model cannot be used or there is no case.
     """
     planned = plan(model, data, settings, cases=cases, split=split, part=part, limit=limit, masks=masks)
+    return _completed(planned, progress)
+
+
+def _completed(planned: Plan, progress: Callable[[Step], None] | None) -> Evaluation:
+    """Run a plan to its end."""
     start, results = time.perf_counter(), []
     for step in planned.run():
         if step.result is not None:

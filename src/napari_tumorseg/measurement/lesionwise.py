@@ -158,16 +158,18 @@ def lesion_wise(
     box = tuple(slice(max(s.start - dilation, 0), s.stop + dilation) for s in edges)
     seg, ref = seg_mask[box].astype(bool), ref_mask[box].astype(bool)
     affine = grid.affine if grid.unit == "mm" else None
-    predicted, dilated = components(seg), components(_dilate(ref, dilation))
-    touching = _touching(dilated, predicted)
-    lesions = tuple(
-        _lesion(*match, affine, min_voxels, penalty_mm)
-        for match in _matched(ref, dilated, predicted, touching)
-    )
-    false_positives = predicted.count - np.unique(touching[1]).size
+    matches, false_positives = _matches(seg, ref, dilation)
+    lesions = tuple(_lesion(*match, affine, min_voxels, penalty_mm) for match in matches)
     dice, hd95_mm = _means(lesions, false_positives, None if affine is None else penalty_mm)
     whole, whole_hd95_mm = _compare(seg, ref, affine, penalty_mm)
     return LesionScores(dice, hd95_mm, whole.dice, whole_hd95_mm, false_positives, lesions, whole.flags)
+
+
+def _matches(seg: Array, ref: Array, dilation: int) -> tuple[Iterator[tuple[Array, Array, int]], int]:
+    """Return the lesions with the components matched to them, as `_matched`, and the false positives."""
+    predicted, dilated = components(seg), components(_dilate(ref, dilation))
+    touching = _touching(dilated, predicted)
+    return _matched(ref, dilated, predicted, touching), predicted.count - np.unique(touching[1]).size
 
 
 def _dilate(mask: Array, times: int) -> Array:

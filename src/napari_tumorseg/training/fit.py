@@ -101,29 +101,37 @@ def train(
     """
     _check_new(run)
     machine.choose()
-    start = Start.of(get_model(start_from)) if start_from else None
-    found = DataSet.find(data, recipe.data.masks)
-    cases = cached(found, recipe, cache or run / "cache", report)
+    card = _Card(Start.of(get_model(start_from)) if start_from else None, case_names)
+    cache = cache or run / "cache"
+    cases = cached(DataSet.find(data, recipe.data.masks), recipe, cache, report)
     recipe = recipe.leaving_out(leave_out) if leave_out else recipe
     data_split = divided(cases, recipe, leave_out, report, groups)
-    if start is not None:
-        _check_start(start, data_split, report)
+    if card.start is not None:
+        _check_start(card.start, data_split, report)
     data_module, module = prepared(recipe, cases, data_split, machine)
     if start_from:
         report(_start_from(module, start_from))
     if is_first():
-        about = {
-            "data": [str(Path(p).resolve()) for p in data],
-            "cache": str((cache or run / "cache").resolve()),
-            "start_from": start_from,
-            "start": start and asdict(start),
-            "case_names": case_names,
-            "versions": {"napari-tumorseg": __version__, "torch": str(torch.__version__)},
-        }
-        write_text(run / "recipe.toml", recipe.to_toml(), overwrite=True)
-        write_text(run / "split.json", data_split.to_json(), overwrite=True)
-        write_text(run / RUN, json.dumps(about, indent=2), overwrite=True)  # last: makes it a training
-    return _fit(data_module, module, data_split, run, machine, _Card(start, case_names), report)
+        _write_settings(run, recipe, data_split, _run_facts(data, cache, start_from, card))
+    return _fit(data_module, module, data_split, run, machine, card, report)
+
+
+def _run_facts(data: Sequence[Path], cache: Path, start_from: str | None, card: _Card) -> dict[str, Any]:
+    """Return the settings that `resume` needs beside recipe and split."""
+    return {
+        "data": [str(Path(p).resolve()) for p in data],
+        "cache": str(cache.resolve()),
+        "start_from": start_from,
+        "start": card.start and asdict(card.start),
+        "case_names": card.case_names,
+        "versions": {"napari-tumorseg": __version__, "torch": str(torch.__version__)},
+    }
+
+
+def _write_settings(run: Path, recipe: Recipe, data_split: DataSplit, facts: dict[str, Any]) -> None:
+    write_text(run / "recipe.toml", recipe.to_toml(), overwrite=True)
+    write_text(run / "split.json", data_split.to_json(), overwrite=True)
+    write_text(run / RUN, json.dumps(facts, indent=2), overwrite=True)  # last: makes it a training
 
 
 def resume(
