@@ -273,7 +273,9 @@ def test_refuses_what_cannot_be_had(lgg: Path, tmp_path: Path) -> None:
 
 def test_trains_without_tensorboard(lgg: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(trainer, "_loggers", lambda run: [])
-    fit.train(tiny(fit={"epochs": 1}), [lgg], tmp_path / "run", machine=QUIET)
+    made = fit.train(tiny(fit={"epochs": 1}), [lgg], tmp_path / "run", machine=QUIET)
+    assert made.weights.is_file()
+    assert not (tmp_path / "run" / "tensorboard").exists()
 
 
 def test_does_not_start_from_a_model_that_has_seen_the_test(lgg: Path, tmp_path: Path) -> None:

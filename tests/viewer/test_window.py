@@ -305,6 +305,7 @@ def test_closing_the_viewer_during_a_run_is_no_crash(open_panel, slow_run, wait)
     run = panel.segment_page.run
     viewer.close()
     wait(lambda: run.is_over, 20)
+    assert not panel.is_running
 
 
 def test_two_viewers_share_nothing(open_panel, slow_run, wait):
@@ -465,6 +466,7 @@ def test_selecting_another_mask_shows_its_numbers(open_panel, wait):
         wait(lambda voxels=voxels: numbers(panel).get("WT", ("", ""))[1] == voxels)
     viewer.layers.pop(1)
     wait(lambda: numbers(panel).get("WT", ("", ""))[1] == "30")
+    assert len(viewer.layers) == 1
 
 
 def test_a_mask_that_cannot_be_measured_says_why(open_panel, wait):
