@@ -240,12 +240,12 @@ class Grid:
         return float(np.degrees(np.arccos(cosines.min())))
 
     def is_parallel(self, other: Grid, degrees: float = 0.1) -> bool:
-        """Tell whether both grids' axes point in the same directions."""
+        """Return whether both grids' axes point in the same directions."""
         cosines = np.sum(self.directions * other.directions, axis=0)
         return bool(np.all(cosines > np.cos(np.radians(degrees))))
 
     def same_space(self, other: Grid) -> bool:
-        """Tell whether both grids have the same voxels at the same places."""
+        """Return whether both grids have the same voxels at the same places."""
         if self.shape != other.shape:
             return False
         apart = np.abs(self._corners() - other._corners()).max()

@@ -121,7 +121,7 @@ def normalise_intensity(data: Array) -> Array:
 
 
 def looks_stripped(data: Array, intensity_range: IntensityRange | None = None) -> bool:
-    """Tell whether the skull seems to be removed: almost no voxel is dim without being background.
+    """Return whether the skull seems to be removed: almost no voxel is dim without being background.
 
     Where tissue lies on both sides of the background, dim voxels prove nothing; then the background must be
     one exact value in more than half of the voxels, as after masking.

@@ -23,7 +23,7 @@ ENHANCING = "enhancing"
 CYST = "cystic"
 CAVITY = "resection cavity"
 ABNORMALITY = "non-enhancing abnormality"
-"""Non-enhancing tumour and oedema that a convention does not tell apart."""
+"""Non-enhancing tumour and oedema that a convention does not distinguish."""
 TUMOUR = "tumour"
 
 COLOURS = {  # from the palette of Okabe and Ito, which colour-blind eyes can distinguish
@@ -99,7 +99,7 @@ class LabelConvention:
 
     @property
     def regions(self) -> Mapping[str, tuple[int, ...]]:
-        """Label numbers of each region that the convention can tell, from the outermost inwards."""
+        """Label numbers of each region that the convention distinguishes, from the outermost inwards."""
         found = {}
         hidden = {"TC"} if any(label.tissue == ABNORMALITY for label in self.labels) else set()
         for region, tissues in _TISSUES_OF_REGION.items():
@@ -229,7 +229,7 @@ def decide_convention(
     where : str
         The file, for the message.
     among : sequence of str
-        Names of the conventions that come into question, where the file's name tells its data set.
+        Names of the conventions that come into question, where the file's name shows its data set.
 
     Raises
     ------

@@ -74,7 +74,7 @@ class Segmentation:
     labels : (Z, Y, X) array of uint8
         Canonical; 0 is background.
     grid : Grid
-        Where it lies; its file layout tells how the source of the scan held its array.
+        Where it lies; its file layout shows how the source of the scan held its array.
     convention : LabelConvention
         What the numbers mean.
     name : str
@@ -138,7 +138,7 @@ class Scan:
     brain_mask : array of bool or None
         (Z, Y, X), where one was given.
     time_point : str
-        As the folder or file names tell it; else empty.
+        As the folder or file names show it; else empty.
     layout : str
         What kind of file or folder it was read from, such as ``"BraTS folder"``.
     warnings : tuple of str
@@ -197,7 +197,7 @@ class Scan:
         Raises
         ------
         InputError
-            If its files tell one already, or it is no spacing.
+            If its files state one already, or it is no spacing.
         """
         refuse_known_spacing(self.grid, self.case)
         grid = self.grid.with_spacing(spacing)
@@ -211,7 +211,7 @@ def _without_spacing_notices(warnings: Sequence[str]) -> tuple[str, ...]:
 
 
 def refuse_known_spacing(grid: Grid, name: str) -> None:
-    """Raise if a spacing that a user states would override the one that a file tells."""
+    """Raise if a spacing that a user states would override the one that a file states."""
     if grid.unit == "mm":
         stored = ", ".join(f"{step:.3g}" for step in grid.spacing)
         raise InputError(f"{name} stores its voxel size ({stored} mm); state one only for files that do not")

@@ -213,7 +213,7 @@ def _apart(mask: Array, box: Box, place: Point | None = None) -> Iterator[Box]:
 
 
 def _cut_off(found: Box, box: Box, shape: Sequence[int]) -> bool:
-    """Tell whether a component touches the border of the box that was searched."""
+    """Return whether a component touches the border of the box that was searched."""
     return any(
         (f.start == b.start and b.start > 0) or (f.stop == b.stop and b.stop < n)
         for f, b, n in zip(found, box, shape, strict=True)

@@ -118,7 +118,7 @@ def _without_passing(mask: Array, axis: int, gap: tuple[int, int]) -> Array:
 
 
 def _lies_between(mask: Array, axis: int, gap: tuple[int, int]) -> bool:
-    """Tell whether a component of the mask lies completely between two slices."""
+    """Return whether a component of the mask lies completely between two slices."""
     numbers, _ = ndimage.label(mask, structure=CONNECTED_26)
     found = (sides[axis] for sides in ndimage.find_objects(numbers))
     return any(gap[0] < side.start and side.stop <= gap[1] for side in found)

@@ -86,8 +86,8 @@ def conversion(samples: Callable[[], Sequence[Array]], notes: list[str]) -> Conv
             notes.append(f"int8 was calibrated on {len(given)} slices of this scan")
             _keep(openvino, model, folder, len(given))
         else:
-            model, told = found
-            notes.append(f"int8 was calibrated on {told}")
+            model, data = found
+            notes.append(f"int8 was calibrated on {data}")
         return Int8(_compiled(openvino, model))
 
     return convert

@@ -40,8 +40,8 @@ def as_expected(scan: Scan, card: ModelCard) -> Scan:
 def picture_as_expected(scan: Scan, card: ModelCard) -> Scan:
     """Return the scan, `as_expected` if it is a single picture.
 
-    A picture, one slice of unknown size, seldom tells its modality, and whoever has named a model that works
-    on one image has told it. For other scans the modality is to be stated.
+    A picture, one slice of unknown size, seldom states its modality, and whoever has named a model that works
+    on one image has stated it. For other scans the modality is to be stated.
     """
     is_picture = scan.grid.shape[0] == 1 and scan.grid.unit == "unknown"
     return as_expected(scan, card) if is_picture else scan
@@ -50,9 +50,10 @@ def picture_as_expected(scan: Scan, card: ModelCard) -> Scan:
 def choose_model(scan: Scan, analysis: ScanAnalysis | None = None, prepared: bool = False) -> Model:
     """Return the model that can run with the scan's roles and expects what the scan looks like.
 
-    Among those, a model that tells more labels goes before one that tells fewer, a built-in one before a
-    user's (a model that somebody has trained for a trial shall not be taken unasked), and one that uses more
-    of the images before one that uses fewer. A model all of whose inputs would be substitutes is not taken.
+    Among those, a model that distinguishes more labels goes before one that distinguishes fewer, a built-in
+    one before a user's (a model that somebody has trained for a trial shall not be taken unasked), and one
+    that uses more of the images before one that uses fewer. A model all of whose inputs would be substitutes
+    is not taken.
 
     Parameters
     ----------

@@ -83,7 +83,7 @@ def postprocess(
 
 @dataclass(frozen=True)
 class _Confidence:
-    """What the model thinks of each voxel, as far as it is known."""
+    """Confidence of the model in each voxel, as far as it is known."""
 
     certain: Array | None = None
     levels: Array | None = None

@@ -120,7 +120,7 @@ def stacking(numbers: Sequence[int], name: str) -> Stacking:
 
 
 def is_mask_name(stem: str) -> bool:
-    """Tell whether a file name says that it is a tumour mask.
+    """Return whether a file name says that it is a tumour mask.
 
     Stricter than `guess_role`: ``brain_tumor_12`` is what a picture of a tumour is called, too.
     """

@@ -371,7 +371,7 @@ def fitting_names(names: Sequence[str], wanted: str) -> list[str]:
 
 
 def _ends_with(name: str, wanted: str) -> bool:
-    """Tell whether the last of the folders and the name that make a case's name are those wanted."""
+    """Return whether the last of the folders and the name that make a case's name are those wanted."""
     parts = name.split("/")
     return any(wanted in ("/".join(parts[i:]), "_".join(parts[i:])) for i in range(1, len(parts)))
 

@@ -11,14 +11,14 @@ from napari_tumorseg.io import role_words as w
 
 @dataclass(frozen=True)
 class Contrast:
-    """Contrast agent as the words tell it.
+    """Contrast agent as the words describe it.
 
     Attributes
     ----------
     given : bool
         Whether it was given.
     word : str
-        The word that tells; empty if none does.
+        The word that decides; empty if none does.
     is_both : bool
         Whether the name says with and without.
     is_doubtful : bool
@@ -32,7 +32,7 @@ class Contrast:
 
 
 def contrast_of(words: Sequence[str]) -> Contrast:
-    """Return what the words tell of contrast agent; plain words win over "post" alone."""
+    """Return the contrast agent that the words describe; plain words win over "post" alone."""
     hint = [c for i in range(len(words)) if (c := _contrast_at(words, i)) is not None]
     strong = [c for c in hint if c.word not in ("pre", "post")]
     if "both" in words and not [c for c in hint if c.word != "both"]:
@@ -79,7 +79,7 @@ def _is_agent(word: str) -> bool:
 
 
 def _is_denied(words: Sequence[str], at: int) -> bool | None:
-    """Tell whether a negation stands right behind an agent; None if it may belong to the word behind it."""
+    """Return whether a negation stands right behind an agent; None if it may belong to the word behind it."""
     word, after = [*words[at + 1 : at + 3], "", ""][:2]
     if word in w.NEGATIONS_BEHIND:
         return True
@@ -93,7 +93,7 @@ def _next(words: Sequence[str], at: int) -> str:
 
 
 def is_time(words: Sequence[str], at: int) -> bool:
-    """Tell whether "pre", "post" or the like tells a time: an operation or a number of months follows."""
+    """Return whether "pre", "post" or the like is a time: an operation or a number of months follows."""
     if at >= len(words) or words[at] not in w.TIMED:
         return False
     after = [*words[at + 1 : at + 3], "", ""]

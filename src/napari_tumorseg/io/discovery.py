@@ -171,7 +171,7 @@ def _files(folder: Folder, form: Format) -> Iterator[Path]:
 
 
 def _has_dicom_only(folder: Folder, levels: int) -> bool:
-    """Tell whether there are DICOM files in a folder or below it, and no scans of other formats."""
+    """Return whether there are DICOM files in a folder or below it, and no scans of other formats."""
     found = [_format_inside(inner) for inner in _with_folders_below(folder, levels)]
     return DICOM in found and all(form is DICOM or form is None or form.incidental for form in found)
 
@@ -187,7 +187,7 @@ def _has_cases_below(folder: Folder) -> bool:
 
 
 def _is_incidental(folder: Folder, form: Format) -> bool:
-    """Tell whether a folder's own files are no case of their own: a logo, or masks, above case folders."""
+    """Return whether a folder's own files are no case of their own: a logo, or masks, above case folders."""
     return form.incidental if form is not NIFTI else _are_results(folder, form)
 
 
@@ -196,7 +196,7 @@ def _are_results(folder: Folder, form: Format) -> bool:
 
 
 def _is_result(path: Path, form: Format) -> bool:
-    """Tell whether a file is a mask or a map of probabilities, by its name and side file."""
+    """Return whether a file is a mask or a map of probabilities, by its name and side file."""
     if form is not NIFTI:
         return is_mask_name(path.stem)
     if guess_role(path.name) is Role.TUMOUR_MASK or side_convention(path) is not None:

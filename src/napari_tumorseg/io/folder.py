@@ -82,7 +82,7 @@ def nifti_below(path: Path, levels: int = _LEVELS) -> list[Path]:
 
 
 def _leads_up(path: Path) -> bool:
-    """Tell whether a folder is a link to one that it lies in."""
+    """Return whether a folder is a link to one that it lies in."""
     if not path.is_symlink():
         return False
     target = path.resolve()

@@ -81,11 +81,11 @@ class Format:
     incidental: bool = False
 
     def matches(self, path: Path) -> bool:
-        """Tell by its name whether a path is a file of this format; hidden files are of none."""
+        """Return whether a path is, by its name, a file of this format; hidden files are of none."""
         return self.has_ending(path.name)
 
     def has_ending(self, name: str) -> bool:
-        """Tell whether a file name has one of the endings; hidden files are of no format."""
+        """Return whether a file name has one of the endings; hidden files are of no format."""
         return name.lower().endswith(self.endings) and not name.startswith(".")
 
     def reader(self) -> Reader:
@@ -148,7 +148,7 @@ def written_format(path: Path) -> Format | None:
 
 
 def looks_like_file(path: Path) -> bool:
-    """Tell by its name whether a path is meant as an image file rather than a folder."""
+    """Return whether a path is, by its name, meant as an image file rather than a folder."""
     return path.name.lower().endswith((*READ_ENDINGS, *_OTHER_ENDINGS))
 
 

@@ -22,7 +22,7 @@ class FoundCase:
     folders : tuple of str
         Folders that become part of its name in results, since its own says too little: PATIENT/native.
     files : tuple of Path
-        All that it is read from, where the layout tells; else empty.
+        All that it is read from, where the layout states it; else empty.
     """
 
     name: str

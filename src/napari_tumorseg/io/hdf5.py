@@ -85,7 +85,7 @@ def stacks(folder: Path) -> dict[str, tuple[set[str], set[str]]]:
 def write_mask(seg: Segmentation, path: Path, overwrite: bool = False) -> None:
     """Write a mask as dataset `mask`, in the order of axes in which the scan's file held its array.
 
-    Attributes tell the label convention and its labels (JSON), the affine of the file's order of axes, its
+    Attributes hold the label convention and its labels (JSON), the affine of the file's order of axes, its
     orientation, and the voxel size in mm where that is known.
     """
     file_layout = seg.grid.file_layout
@@ -216,7 +216,7 @@ def _on(case: Case, mask: Mask) -> Mask:
 
 
 def _is_own(path: Path) -> bool:
-    """Tell whether a file was written by `write_mask`; such a mask is whole in itself."""
+    """Return whether a file was written by `write_mask`; such a mask is whole in itself."""
     try:
         with h5.opened(path) as file:
             found = h5.groups(file, path)

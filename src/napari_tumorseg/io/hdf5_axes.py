@@ -171,7 +171,7 @@ def canonical(grid: Grid, values: Array) -> Array:
 
 
 def is_stack(name: str) -> bool:
-    """Tell whether a dataset of this name holds many images, the first axis counting them."""
+    """Return whether a dataset of this name holds many images, the first axis counting them."""
     return name.lower() in ("images", "imgs", "masks", "labels", "slices")
 
 

@@ -133,7 +133,7 @@ def _check_heaps(path: Path) -> None:
 
 
 def _has_empty_block(content: bytes, start: int) -> bool:
-    """Tell whether a heap that begins at `start` has a free block, which is object 0, of size 0."""
+    """Return whether a heap that begins at `start` has a free block, which is object 0, of size 0."""
     head = content[start + len(_HEAP) : start + _HEAP_HEAD]
     end = min(start + int.from_bytes(head[-8:], "little"), len(content) - _OBJECT.size)
     place = start + _HEAP_HEAD

@@ -41,7 +41,7 @@ _BRATS_LABELS = (1, 2, 4)
 
 
 def is_msd_patch(group: h5.Group) -> bool:
-    """Tell whether a group holds a patch of MSD Task01 as the usual generators write it."""
+    """Return whether a group holds a patch of MSD Task01 as the usual generators write it."""
     x, y = group.datasets.get("x"), group.datasets.get("y")
     if x is None or y is None or len(x.shape) != 4 or len(y.shape) != 4:
         return False
@@ -72,7 +72,7 @@ def _msd_labels(group: h5.Group, grid: Grid) -> Mask:
 
 
 def is_figshare(group: h5.Group) -> bool:
-    """Tell whether a group is the `cjdata` of the Figshare brain tumour data set (MATLAB v7.3)."""
+    """Return whether a group is the `cjdata` of the Figshare brain tumour data set (MATLAB v7.3)."""
     return group.name.rsplit("/", 1)[-1] == "cjdata" and "image" in group.datasets
 
 
@@ -102,7 +102,7 @@ def figshare(group: h5.Group, name: str) -> Case:
 
 
 def is_brats_slice(group: h5.Group) -> bool:
-    """Tell whether a group is a slice of the Kaggle BraTS 2020 set: (H, W, 4), mask (H, W, 3) or none."""
+    """Return whether a group is a slice of the Kaggle BraTS 2020 set: (H, W, 4), mask (H, W, 3) or none."""
     image, mask = group.datasets.get("image"), group.datasets.get("mask")
     if image is None or len(image.shape) != 3 or image.shape[2] != 4:
         return False
@@ -187,7 +187,7 @@ def _brats_labels(group: h5.Group) -> Array:
 
 
 def _channel_order(values: Array, labels: Array | None, name: str) -> tuple[tuple[str, ...], list[str]]:
-    """Tell the two orders in use apart by the oedema: bright on FLAIR and T2, dark on T1 and T1c.
+    """Distinguish the two orders in use by the oedema: bright on FLAIR and T2, dark on T1 and T1c.
 
     (FLAIR, T1, T1ce, T2) and (T1, T1ce, T2, FLAIR) are both in use for this data set. Channels 0 and 2 are
     FLAIR and T1ce in one, T1 and T2 in the other.

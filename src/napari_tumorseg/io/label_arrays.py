@@ -103,7 +103,7 @@ def decode_mask(
 
 
 def is_labels(data: Array, most: int = 255) -> bool:
-    """Tell whether an array could be a label mask: nothing but a few different non-negative near-integers."""
+    """Return whether an array could be a label mask: only a few different non-negative near-integers."""
     if data.dtype.kind == "b":
         return True
     low, high = data.min(), data.max()
@@ -115,7 +115,7 @@ def is_labels(data: Array, most: int = 255) -> bool:
 
 
 def looks_like_mask(array: Array) -> bool:
-    """Tell whether an array holds so few whole numbers that it must be a mask rather than an image."""
+    """Return whether an array holds so few whole numbers that it must be a mask rather than an image."""
     if array.dtype.kind == "b":
         return True
     some = array.ravel()[:: max(1, array.size // 100_000)]
@@ -127,7 +127,7 @@ def looks_like_mask(array: Array) -> bool:
 
 
 def are_binary(channels: Sequence[Array]) -> bool:
-    """Tell whether each of several channels holds only 0 and 1: regions or one-hot classes, no images."""
+    """Return whether each of several channels holds only 0 and 1: regions or one-hot classes, no images."""
     return all(is_labels(channel, 1) for channel in channels)
 
 
@@ -216,7 +216,7 @@ def _refuse_scaled(values: Array, full: float, where: object) -> None:
 
 
 def _fill_areas(values: Array, partial: Array, shares: Array) -> bool:
-    """Tell whether partial values lie away from full ones, or fill an area of more than an edge's width.
+    """Return whether partial values lie away from full ones, or fill an area of more than an edge's width.
 
     Values in equal steps must lie next to full ones to be an edge, and not outnumber them; others may be one
     voxel further out.
@@ -252,7 +252,7 @@ def _decode_channels(channels: Array, where: object, are_classes: bool) -> Label
 
 
 def _is_softmax(channels: Array) -> bool:
-    """Tell whether channels hold probabilities of classes: they add up to 1, and not all are 0 or 1."""
+    """Return whether channels hold probabilities of classes: they add up to 1, and not all are 0 or 1."""
     if not _is_float(channels) or _are_zero_or_one(channels):
         return False
     return bool(np.allclose(channels.sum(axis=0, dtype=np.float32), 1, atol=2 * _NEAR))
@@ -266,7 +266,7 @@ def _one_channel(channel: Array, where: object) -> Array:
 
 
 def _are_one_mask(channels: Array) -> bool:
-    """Tell whether channels hold the same mask, such as a grey picture in three colours.
+    """Return whether channels hold the same mask, such as a grey picture in three colours.
 
     Three equal channels of 0 and 1 are regions: no picture is as dark as that.
     """

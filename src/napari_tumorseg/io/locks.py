@@ -73,7 +73,7 @@ class FileLock:
                 self.path.unlink()
 
     def is_held(self) -> bool:
-        """Tell whether someone, in this process or another, holds the lock."""
+        """Return whether someone, in this process or another, holds the lock."""
         if self._handle is not None:
             return True
         if not self.path.exists():
@@ -86,7 +86,7 @@ class FileLock:
         return not free
 
     def _is_current(self, handle: int) -> bool:
-        """Tell whether the locked file still has its name: the holder before may have removed it."""
+        """Return whether the locked file still has its name: the holder before may have removed it."""
         with suppress(OSError):
             return os.path.samestat(os.fstat(handle), self.path.stat())
         return False

@@ -78,7 +78,7 @@ def _is_bids(name: str) -> bool:
 
 
 def _without_entities(name: str) -> str:
-    """Return a BIDS name without the entities that tell no modality, and with a word for ``ce-``."""
+    """Return a BIDS name without the entities that show no modality, and with a word for ``ce-``."""
 
     def word(match: re.Match[str]) -> str:
         key, value = match.groups()

@@ -277,7 +277,7 @@ def _shape(header: Any, path: Path) -> tuple[tuple[int, ...], int | None]:
 
 
 def _is_channel_first(space: list[int], last: int) -> bool:
-    """Tell whether the first dimension is one of channels: few, and the others are those of a volume."""
+    """Return whether the first dimension is one of channels: few, and the others are those of a volume."""
     few = space[0] <= _FEW_CHANNELS < last and space[0] < min(space[1:])
     return few and last <= _LONGEST_AXIS * max(space[1:])
 

@@ -73,15 +73,15 @@ def read_case(
     Parameters
     ----------
     sources : sequence of Source
-        The files, with the names that tell their roles.
+        The files, with the names that show their roles.
     name : str
         Name of the case.
     layout : str
         What kind of file or folder it is.
     channel_names : sequence of str
-        Names of the channels of a 4-D file, where something tells them.
+        Names of the channels of a 4-D file, where something states them.
     known : mapping of Source to RoleGuess, optional
-        Roles that something else than the names tells.
+        Roles that something else than the names states.
 
     Raises
     ------
@@ -143,7 +143,7 @@ def _without_extras(found: Mapping[Source, Contents]) -> tuple[dict[Source, Cont
 
 
 def _is_twin(one: Source, other: Source) -> bool:
-    """Tell whether two files are called alike but for their endings: ``X.nii`` and ``X.nii.gz``."""
+    """Return whether two files are called alike but for their endings: ``X.nii`` and ``X.nii.gz``."""
     return one.path.parent == other.path.parent and stem(one.path) == stem(other.path)
 
 
@@ -162,7 +162,7 @@ def _is_copy(guess: RoleGuess) -> bool:
 
 
 def is_probability(path: Path) -> bool:
-    """Tell whether a file is named as the probabilities that a run keeps, ``CASE_prob_NAME.nii.gz``."""
+    """Return whether a file is named as the probabilities that a run keeps, ``CASE_prob_NAME.nii.gz``."""
     case, _, name = stem(path).rpartition("_prob_")
     return bool(case and name) and guess_role(name) not in MODALITIES
 

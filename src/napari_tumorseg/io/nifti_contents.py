@@ -20,7 +20,7 @@ from napari_tumorseg.io.side_files import side_convention
 from napari_tumorseg.scan import MODALITIES, Image, Role
 
 _BY_CONTENT_MOST = 8
-"""A file whose name tells nothing is taken as a mask if it holds no other integers than 0 to this."""
+"""A file whose name shows nothing is taken as a mask if it holds no other integers than 0 to this."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,9 +51,9 @@ def read_contents(source: Source, case: str, hint: RoleGuess, channel_names: Seq
     case : str
         Name of the case that it belongs to.
     hint : RoleGuess
-        Role that the names of the case's files tell together.
+        Role that the names of the case's files show together.
     channel_names : sequence of str
-        Names of the channels of a 4-D file, where something tells them.
+        Names of the channels of a 4-D file, where something states them.
     """
     path, name = source.path, source.name
     try:
@@ -113,7 +113,7 @@ def _mask_contents(found: nifti.NiftiFile, source: Source, case: str) -> Content
 
 
 def _is_stated_mask(path: Path, data: np.ndarray) -> bool:
-    """Tell whether the side file says that this is a mask, and the labels are those of its convention."""
+    """Return whether the side file says that this is a mask, and the labels are those of its convention."""
     convention = side_convention(path)
     if convention is None or not is_labels(data):
         return False
@@ -121,7 +121,7 @@ def _is_stated_mask(path: Path, data: np.ndarray) -> bool:
 
 
 def _channels(found: nifti.NiftiFile, path: Path, names: Sequence[str]) -> tuple[Image, ...]:
-    """Return the channels of a 4-D file, with roles where something tells their names."""
+    """Return the channels of a 4-D file, with roles where something states their names."""
     if len(names) != len(found.channels):
         names = [f"channel {c}" for c in range(len(found.channels))]
     return tuple(

@@ -50,14 +50,14 @@ _FAST_PARTS = ("_pveseg", "_pve_0", "_mixeltype", "_seg_0")
 
 @dataclass(frozen=True, order=True)
 class Source:
-    """A file, and the name that tells its role: its own, or that of a folder that it lies in."""
+    """A file, and the name that shows its role: its own, or that of a folder that it lies in."""
 
     path: Path
     name: str
 
 
 def source_of(path: Path, case_folder: Path) -> Source:
-    """Return a file with the name that tells its role; folders are looked at up to the case's own."""
+    """Return a file with the name that shows its role; folders are looked at up to the case's own."""
     own = stem(path)
     for name in _folder_names(path, case_folder):
         if _gives_way(path, guess(name)):
@@ -66,14 +66,14 @@ def source_of(path: Path, case_folder: Path) -> Source:
 
 
 def _folder_names(path: Path, case_folder: Path) -> list[str]:
-    """Return the names of the folders between a file and its case's that tell a role, the nearest first."""
+    """Return the names of the folders between a file and its case's that show a role, the nearest first."""
     inside = [folder for folder in path.parents if case_folder in folder.parents]
     names = [stem(folder) if NIFTI.matches(folder) else folder.name for folder in inside]
     return [name for name in names if guess(name).role is not Role.OTHER]
 
 
 def _gives_way(path: Path, folder: RoleGuess) -> bool:
-    """Tell whether the name of a file says less than that of its folder.
+    """Return whether the name of a file says less than that of its folder.
 
     A contested word yields to a clear modality, unless the folder holds several images of one sequence
     (``t1/T1.nii``, ``t1/T1_post.nii``); a mere ``MASK`` yields to a folder of brain masks.
@@ -89,7 +89,7 @@ def _gives_way(path: Path, folder: RoleGuess) -> bool:
 
 
 def roles_of(sources: Sequence[Source], case: str) -> dict[Source, RoleGuess]:
-    """Return the roles of the files of one case, as their names tell them together.
+    """Return the roles of the files of one case, as their names show them together.
 
     Contested words give way to clear ones, FAST's map of tissues is no tumour, and of an image and its
     processed copy (``T1`` and ``T1_bias``) the one that suits the other images keeps the role.
@@ -104,7 +104,7 @@ def roles_of(sources: Sequence[Source], case: str) -> dict[Source, RoleGuess]:
 
 
 def guess_in_case(name: str, case: str) -> RoleGuess:
-    """Return the role that a file's name tells; the name of the case says nothing about a mask."""
+    """Return the role that a file's name shows; the name of the case says nothing about a mask."""
     own = name.removeprefix(case)
     if own == name or name.startswith("sub-") or not re.match(r"[\W_]", own):
         return guess(name)
@@ -130,7 +130,7 @@ def group_cases(sources: Sequence[Source], folder: str) -> dict[str, list[Source
 
 
 def subject_of(name: str, with_times: bool = False) -> str:
-    """Return the part of a name that tells the patient; on request up to "pre" or "post"."""
+    """Return the part of a name that identifies the patient; on request up to "pre" or "post"."""
     if with_times and (found := re.match(r"(.*?(?:^|[\W_])(?:pre|post))(?=[\W_])", name, re.IGNORECASE)):
         return found.group(1)
     return without_role(name)
@@ -144,7 +144,7 @@ def _parted(sources: Sequence[Source], with_times: bool) -> dict[str, list[Sourc
 
 
 def _are_patients(cases: Mapping[str, Sequence[Source]]) -> bool:
-    """Tell whether groups of files are cases of their own rather than the series of one patient.
+    """Return whether groups of files are cases of their own rather than the series of one patient.
 
     Patients have modalities in common: one that all have, or one that most have where some have several.
     Series that differ by a number or a doubtful word do not.
@@ -173,7 +173,7 @@ def _modalities(sources: Sequence[Source], case: str) -> set[Role]:
 
 
 def _is_ambiguous(sources: Sequence[Source], case: str) -> bool:
-    """Tell whether images of different names claim one role; ``X.nii`` beside ``X.nii.gz`` is one image."""
+    """Return whether images of different names claim one role; ``X.nii`` beside ``X.nii.gz`` is one image."""
     claimed = {(hint.role, s.name) for s, hint in roles_of(sources, case).items() if hint.role in MODALITIES}
     return len(claimed) > len({role for role, _ in claimed})
 
@@ -202,7 +202,7 @@ def _added_words(plain: str, name: str) -> frozenset[str]:
 
 
 def _is_better(extra: frozenset[str], shared: frozenset[str]) -> bool:
-    """Tell whether a copy suits the other images better: registered to them, or prepared as they are."""
+    """Return whether a copy suits the other images better: registered to them, or prepared as they are."""
     if extra & _VARIANT_WORDS:
         return False
     return extra <= _REGISTERED_WORDS or not shared or bool(extra & _PREPARED_WORDS & shared)

@@ -52,12 +52,12 @@ def task_cases(folder: Folder) -> list[FoundCase] | None:
 
 
 def _is_input(folder: Folder) -> bool:
-    """Tell whether nnU-Net's channels lie beside a description, which other layouts may have as well."""
+    """Return whether nnU-Net's channels lie beside a description, which other layouts may have as well."""
     return "dataset.json" in folder.names and any(_CHANNEL.fullmatch(stem(path)) for path in folder.nifti)
 
 
 def is_task_image(path: Path) -> bool:
-    """Tell whether a file lies in the folder of images of a task that is described."""
+    """Return whether a file lies in the folder of images of a task that is described."""
     return path.parent.name in _IMAGE_FOLDERS and described_by(path) is not None
 
 
@@ -173,7 +173,7 @@ def _is_sequence(name: str) -> bool:
 
 
 def _agree(folder: str, source: Source) -> bool:
-    """Tell whether a file may be the sequence that its folder is named by, as far as its own name tells."""
+    """Return whether a file may be the sequence that its folder is named by, as far as its own name shows."""
     if source.name == folder:
         return True
     folder_role, own = guess(folder).role, guess(stem(source.path)).role
@@ -186,7 +186,7 @@ def _agree(folder: str, source: Source) -> bool:
 def paired_cases(folder: Folder) -> list[FoundCase] | None:
     """Return the cases of a folder with one of images and one of masks that are called alike.
 
-    Images that tell their modality are left to other layouts: ``images`` may also hold those of one patient.
+    Images that show their modality are left to other layouts: ``images`` may also hold those of one patient.
     """
     images = _files_of(folder, IMAGE_FOLDER)
     masks = {stem(path): path for path in _files_of(folder, MASK_FOLDER)}

@@ -205,7 +205,7 @@ def remove_abandoned(folder: Path) -> None:
 
 
 def _is_abandoned(entry: os.DirEntry[str]) -> bool:
-    """Tell whether the process that writes a temporary file has ended, or the file is older than a day."""
+    """Return whether the process that writes a temporary file has ended, or the file is older than a day."""
     host, _, rest = entry.name.removeprefix(PART).partition("-")
     number = rest.partition("-")[0]
     if host == _HOST and number.isdigit() and sys.platform != "win32":

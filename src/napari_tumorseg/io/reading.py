@@ -24,7 +24,7 @@ Paths = Path | str | Sequence[Path | str]
 
 
 def readable(path: Path) -> bool:
-    """Tell by its name whether a file is of a format that can be read here."""
+    """Return whether a file is, by its name, of a format that can be read here."""
     return path.is_file() and format_of(path) is not None
 
 
@@ -65,7 +65,7 @@ def open_case(
     case : str, optional
         Which case, where a folder holds several.
     roles : mapping of str to Role, optional
-        What images, by name, are to be taken as, against what their names tell.
+        What images, by name, are to be taken as, against what their names say.
 
     Raises
     ------
@@ -121,7 +121,7 @@ def read_mask(path: Path | str, labels: str | None = None) -> Segmentation:
     path : path
         A mask of any format.
     labels : str, optional
-        Name of its label convention, where neither the file nor its folder tells.
+        Name of its label convention, where neither the file nor its folder states it.
     """
     path = _existing(path)
     found = open_case(path)

@@ -31,7 +31,7 @@ PULSES: dict[str, Role] = {
     **dict.fromkeys(_words("haste ssfse"), Role.T2),
     **dict.fromkeys(_words("tirm fl"), Role.FLAIR),
 }
-"""Pulse sequences; they tell a modality only where no other word does."""
+"""Pulse sequences; they show a modality only where no other word does."""
 
 CONTESTED_PULSES = _words("tirm fl flash haste ssfse")
 """Pulse sequences that make other modalities, too."""
@@ -110,13 +110,13 @@ TIMES = _words(
     "shunt ictal natal mortem partum trauma injury stroke baseline progression recurrence processed "
     "processing process proc day days week weeks month months year years hours"
 )
-"""Behind "pre", "post" and `TIMED` these tell a point in time, as in post-op."""
+"""Behind "pre", "post" and `TIMED` these stand for a point in time, as in post-op."""
 
 TIMED = _words("pre post prae before vor avant prima antes after nach apres dopo despues depois")
-"""Words that tell a time if one of `TIMES` follows."""
+"""Words that stand for a time if one of `TIMES` follows."""
 
 UNITS = _words("d day days w wk wks week weeks m mo mon month months y yr year years h hr hrs hour hours")
-"""Behind a number these tell a time, too: post 3 months."""
+"""Behind a number these stand for a time, too: post 3 months."""
 
 FILLERS = _words(
     "iv i v in the of any de di du del della des da le la w with mit con avec com dose single double "

@@ -30,7 +30,7 @@ _TISSUE_MAP = re.compile(r"^(?:(?:s?m?w|r)?c|s?mwp|wp)[0-6](?=[a-z])|^i?y_", re.
 _INVERSION = re.compile(r"mp2rage.*(?:inv-?[12]|t1[\W_]images)|inv-?[12].*mp2rage", re.IGNORECASE)
 """Parts of an MP2RAGE that are no T1-weighted image: its two inversions and its T1 map."""
 
-_TELLING = frozenset[str]().union(
+_DESCRIBING = frozenset[str]().union(
     w.SEQUENCES, w.PULSES, w.AGENTS, w.PLAIN, w.DERIVED, w.PARCELLATIONS, w.TUMOUR, w.MASKS, ("pre", "post")
 )
 
@@ -42,13 +42,13 @@ class RoleGuess:
     Attributes
     ----------
     role : Role
-        `Role.OTHER` if no word tells.
+        `Role.OTHER` if no word shows it.
     note : str
         The word that it rests on, where others would read that word differently; else empty.
     otherwise : Role or None
         Role without that word.
     is_known : bool
-        Whether words tell it; a map or parcellation is known to be `Role.OTHER`.
+        Whether words show it; a map or parcellation is known to be `Role.OTHER`.
     """
 
     role: Role
@@ -90,8 +90,8 @@ def guess(name: str, masks: bool = True) -> RoleGuess:
 def without_free_text(names: Sequence[str]) -> tuple[str, ...]:
     """Return the names of channels that a header states, without words that say nothing of an image.
 
-    What a name tells beside the modality may be that of a patient, or a date, and names of images are written
-    into results. The order of words stays, and so does the role that they tell.
+    What a name says beside the modality may be that of a patient, or a date, and names of images are written
+    into results. The order of words stays, and so does the role that they show.
     """
     found = []
     for number, name in enumerate(names):
@@ -102,12 +102,12 @@ def without_free_text(names: Sequence[str]) -> tuple[str, ...]:
 
 
 def is_bare_mask(name: str) -> bool:
-    """Tell whether a name says that it is a mask, and nothing more: ``MASK``, ``seg_1``."""
+    """Return whether a name says that it is a mask, and nothing more: ``MASK``, ``seg_1``."""
     return all(word in w.MASKS or word.isdigit() for word in words_of(name))
 
 
 def may_be_mask(name: str) -> bool:
-    """Tell whether the image of a numbered patient might be a numbered mask: ``lesion_1_flair``."""
+    """Return whether the image of a numbered patient might be a numbered mask: ``lesion_1_flair``."""
     return _names_patient(words_of(name))
 
 
@@ -127,7 +127,7 @@ def settle(guesses: Mapping[K, RoleGuess]) -> dict[K, RoleGuess]:
 
 
 def without_role(name: str) -> str:
-    """Return the part of a name that tells the patient and time: what the files of one case have in common.
+    """Return the part of a name that identifies the patient and time, which the files of one case share.
 
     That is everything before the words for an image or mask, or what is left beside them where a name begins
     with those (``flair_7``); of a BIDS name its subject and session.
@@ -136,24 +136,24 @@ def without_role(name: str) -> str:
         return bids.group()
     parts = re.split(r"([\W_]+)", name)
     words, joints = parts[::2], [*parts[1::2], ""]
-    telling = [_tells(word, after) for word, after in zip(words, [*words[1:], ""], strict=True)]
+    describing = [_describes_image(word, after) for word, after in zip(words, [*words[1:], ""], strict=True)]
     if _names_patient(words_of(name)):
-        telling[0] = False
-    kept = list(range(telling.index(True) if True in telling else len(words)))
+        describing[0] = False
+    kept = list(range(describing.index(True) if True in describing else len(words)))
     while kept and words[kept[-1]].lower() in w.TECHNIQUE:
         kept.pop()
     if not any(words[i] for i in kept):
-        kept = [i for i in range(len(words)) if not telling[i] and words[i].lower() not in w.TECHNIQUE]
+        kept = [i for i in range(len(words)) if not describing[i] and words[i].lower() not in w.TECHNIQUE]
     text = "".join(words[i] + joints[i] for i in kept)
     return re.sub(r"[\W_]{2,}", lambda m: m.group()[0], text).strip("-_. ")
 
 
-def _tells(word: str, after: str) -> bool:
-    """Tell whether a word is part of an image's name; "post" before a time belongs to the patient's."""
+def _describes_image(word: str, after: str) -> bool:
+    """Return whether a word is part of an image's name; "post" before a time belongs to the patient's."""
     pieces = words_of(word)
     if pieces and pieces[-1] in ("pre", "post") and after.lower() in w.TIMES:
         return False
-    return any(piece in _TELLING for piece in pieces) and not is_time(pieces, 0)
+    return any(piece in _DESCRIBING for piece in pieces) and not is_time(pieces, 0)
 
 
 def _without_patient(words: Sequence[str]) -> Sequence[str]:
@@ -161,7 +161,7 @@ def _without_patient(words: Sequence[str]) -> Sequence[str]:
 
 
 def _names_patient(words: Sequence[str]) -> bool:
-    """Tell whether a name begins with a tumour and its number as with a patient's: ``tumor_01_flair``.
+    """Return whether a name begins with a tumour and its number as with a patient's: ``tumor_01_flair``.
 
     A mask needs a number of two digits: ``seg_2_t1`` may be the second mask of a T1.
     """
@@ -191,13 +191,13 @@ def _mask(words: Sequence[str]) -> Role | None:
 
 
 def _is_absent(words: Sequence[str], tumour: int) -> bool:
-    """Tell whether the words speak of what is no tumour: ``non_tumor_mask``, ``tumor_free_mask``."""
+    """Return whether the words speak of what is no tumour: ``non_tumor_mask``, ``tumor_free_mask``."""
     before = words[tumour - 1] if tumour else ""
     return before in w.NEGATIONS_OF_TUMOUR or words[tumour + 1 : tumour + 2] == ["free"]
 
 
 def _is_of_brain(words: Sequence[str], mask: int) -> bool:
-    """Tell whether a word for the brain stands before or right behind a word for a mask."""
+    """Return whether a word for the brain stands before or right behind a word for a mask."""
     is_mask = words[mask] in ("mask", "masks")
     tools = w.EXTRACTORS if is_mask else ()
     if mask + 1 < len(words) and words[mask + 1] in w.BRAIN:
@@ -211,7 +211,7 @@ def _is_of_brain(words: Sequence[str], mask: int) -> bool:
 
 
 def _is_derived(words: Sequence[str]) -> bool:
-    """Tell whether the words are those of a map, another kind of scan, or a T2*-weighted image."""
+    """Return whether the words are those of a map, another kind of scan, or a T2*-weighted image."""
     if any(word in w.DERIVED for word in words) or (words and words[-1] in ("sub", "ph")):
         return True
     if any(_is_difference(words, i) for i in range(len(words))):
@@ -222,7 +222,7 @@ def _is_derived(words: Sequence[str]) -> bool:
 
 
 def _is_difference(words: Sequence[str], at: int) -> bool:
-    """Tell whether a word makes a difference of images: ``T1c_minus_T1``, ``delta_T1``, ``dT1``."""
+    """Return whether a word makes a difference of images: ``T1c_minus_T1``, ``delta_T1``, ``dT1``."""
     before, after = (words[at - 1] if at else ""), (words[at + 1] if at + 1 < len(words) else "")
     if words[at] == "delta":
         return before in w.SEQUENCES or after in w.SEQUENCES
@@ -248,7 +248,7 @@ def _modality(words: Sequence[str]) -> RoleGuess:
 
 
 def _is_target(words: Sequence[str], at: int, found: Sequence[tuple[int, Role]]) -> bool:
-    """Tell whether a sequence is only the image that another one was registered to."""
+    """Return whether a sequence is only the image that another one was registered to."""
     before, after = (words[at - 1] if at else ""), tuple(words[at + 1 :])
     if before in w.TARGETS:
         return True
@@ -273,7 +273,7 @@ def _sequence(words: Sequence[str], own: Sequence[tuple[int, Role]]) -> RoleGues
 
 
 def _follows_t1(words: Sequence[str], at: int) -> bool:
-    """Tell whether nothing but planes and techniques stands between a T1 and the word behind it."""
+    """Return whether nothing but planes and techniques stands between a T1 and the word behind it."""
     before = next((x for x in reversed(words[:at]) if x not in w.TECHNIQUE and x not in w.PULSES), "")
     return w.SEQUENCES.get(before) is Role.T1
 

@@ -52,7 +52,7 @@ def read_side_file(path: Path) -> dict[str, Any] | None:
 
 
 def holds_json(path: Path) -> bool:
-    """Tell whether a file holds a JSON object, ours or not."""
+    """Return whether a file holds a JSON object, ours or not."""
     return _json(path) is not None
 
 
@@ -129,14 +129,14 @@ def check_replaceable(path: Path, side: Path | None = None) -> None:
 
 
 def _was_interrupted(mask: Path) -> bool:
-    """Tell whether a mask is of a set whose process was killed before it could name the side file."""
+    """Return whether a mask is of a set whose process was killed before it could name the side file."""
     left = (path for path in abandoned_files(mask.parent) if path.suffix == ".json")
     contents = map(read_side_file, left)
     return any(content is not None and _describes(content, mask) for content in contents)
 
 
 def _describes_at(side: Path, content: Mapping[str, Any], mask: Path) -> bool:
-    """Tell whether a side file describes this very mask.
+    """Return whether a side file describes this very mask.
 
     Side files of earlier versions list no files. One holds for its mask if there is no other of that name:
     of ``a_seg.nii`` and ``a_seg.nii.gz`` either may be the one of another program.
@@ -147,7 +147,7 @@ def _describes_at(side: Path, content: Mapping[str, Any], mask: Path) -> bool:
 
 
 def _is_whole(content: Mapping[str, Any]) -> bool:
-    """Tell whether a side file has all that every version has written."""
+    """Return whether a side file has all that every version has written."""
     return {"case", "scheme", "labels"} <= content.keys()
 
 
@@ -235,7 +235,7 @@ def _files(content: Mapping[str, Any]) -> dict[str, str]:
 
 
 def _describes(content: Mapping[str, Any], mask: Path) -> bool:
-    """Tell whether a side file fits a mask, also one that was renamed together with it."""
+    """Return whether a side file fits a mask, also one that was renamed together with it."""
     files = _files(content)
     if not files:
         return True
@@ -253,5 +253,5 @@ def _checksum(path: Path) -> str:
 
 @lru_cache(maxsize=256)
 def _cached_checksum(path: Path, changed: int, size: int, number: int) -> str:
-    """Return the SHA-256 of a file; the other arguments tell its versions apart."""
+    """Return the SHA-256 of a file; the other arguments distinguish its versions."""
     return sha256(path)

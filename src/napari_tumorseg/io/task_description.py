@@ -56,7 +56,7 @@ def described_by(path: Path) -> Path | None:
 
 
 def channel_names(image: Path) -> tuple[str, ...]:
-    """Return the names of the channels in their order, none if nothing tells them."""
+    """Return the names of the channels in their order, none if nothing states them."""
     content = _content(image)
     named = content.get("modality") or content.get("channel_names") or {}
     try:
@@ -138,6 +138,6 @@ def _by_regions(labels: Mapping[str, tuple[int, ...]]) -> LabelConvention | None
 
 
 def _mean_the_same(convention: LabelConvention, tissues: Mapping[int, str | None]) -> bool:
-    """Tell whether labels have the tissues of a convention, which may merge the parts of a core."""
+    """Return whether labels have the tissues of a convention, which may merge the parts of a core."""
     stated = {label.value: (tissues[label.value], label.tissue) for label in convention.labels}
     return all(one == other or (one in _PARTS_OF_CORE and other == CORE) for one, other in stated.values())

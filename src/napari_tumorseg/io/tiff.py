@@ -111,7 +111,7 @@ def _open_file(path: Path) -> Case:
 
 
 def _is_stated_mask(path: Path) -> bool:
-    """Tell whether a file that is not named as a mask is one: a convention is stated, and its labels fit.
+    """Return whether a file that is not named as a mask is one: a convention is stated, and its labels fit.
 
     They must, since an image may lie beside a NIfTI mask of the same name and its side file.
     """
@@ -126,7 +126,7 @@ def _is_stated_mask(path: Path) -> bool:
 
 
 def _is_lgg_slice(path: Path) -> bool:
-    """Tell whether a file is an LGG slice: three channels, and named so or with a mask beside."""
+    """Return whether a file is an LGG slice: three channels, and named so or with a mask beside."""
     beside = path.with_name(f"{path.stem}_mask{path.suffix}")
     if not (TCGA.match(path.name) or beside.is_file()) or tiff_file.slice_count(path) != 1:
         return False
@@ -170,7 +170,7 @@ class _Numbered:
     masks: dict[int, str] = field(default_factory=dict)
 
     def is_stack(self, folder: Path, prefix: str) -> bool:
-        """Tell whether they are the slices of one volume, by their names and the first of them."""
+        """Return whether they are the slices of one volume, by their names and the first of them."""
         if not self.images:
             return True
         first = folder / self.images[min(self.images)]

@@ -218,7 +218,7 @@ def _check(tif: Any, series: Any, path: Path) -> None:
 
 
 def _chain_is_broken(tif: Any, length: int) -> bool:
-    """Tell whether the last page that was found names a further one beyond the end of the file.
+    """Return whether the last page that was found names a further one beyond the end of the file.
 
     The library then just stops there, and a truncated stack would pass for a shorter one.
     """
@@ -233,7 +233,7 @@ def _chain_is_broken(tif: Any, length: int) -> bool:
 
 
 def _lacks_segments(page: Any) -> bool:
-    """Tell whether a page stores less than its size needs: the library would fill the rest with zeros."""
+    """Return whether a page stores less than its size needs: the library would fill the rest with zeros."""
     form = page.keyframe
     offsets, counts = page.dataoffsets, page.databytecounts
     if min(len(offsets), len(counts)) < math.prod(form.chunked) or not all(counts):

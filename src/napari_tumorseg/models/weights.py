@@ -83,7 +83,7 @@ def load_members(path: Path, kinds: Sequence[Kind]) -> list[SliceNetwork]:
 
 
 def fit_together(one: SliceNetwork, other: SliceNetwork) -> bool:
-    """Tell whether two networks can be members of one ensemble: the same channels and stride."""
+    """Return whether two networks can be members of one ensemble: the same channels and stride."""
     return one.stride == other.stride and all(
         one.arguments[name] == other.arguments[name] for name in ("in_channels", "out_channels")
     )

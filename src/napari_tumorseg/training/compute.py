@@ -65,5 +65,5 @@ HERE = ComputeSettings()
 
 
 def is_first() -> bool:
-    """Tell whether this is the first of several processes started by a launcher."""
+    """Return whether this is the first of several processes started by a launcher."""
     return os.environ.get("RANK", os.environ.get("SLURM_PROCID", "0")) == "0"

@@ -100,7 +100,7 @@ def check_name(name: str, run: Path) -> None:
 
 
 def hides_builtin(name: str) -> bool:
-    """Tell whether a model of that name hides a built-in one."""
+    """Return whether a model of that name hides a built-in one."""
     return any(m.name == name and m.origin == "built-in" for m in list_models())
 
 

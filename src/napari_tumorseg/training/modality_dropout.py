@@ -62,7 +62,7 @@ class Modalities:
                 self._give(image, background, [self._source(c, kept) for c in range(len(self.roles))])
 
     def acquired(self, image: Array) -> list[bool]:
-        """Tell for each role whether an unchanged slice has a channel of its own for it."""
+        """Return for each role whether an unchanged slice has a channel of its own for it."""
         if self.mistaken is None:
             return [bool(image[c].any()) for c in range(len(self.roles))]  # zeros take the place of others
         other = image[self.roles.index(self.mistaken.instead_of)]

@@ -12,7 +12,7 @@ from napari_tumorseg.scan import Segmentation
 
 
 def known_outputs(reference: Segmentation, output: Output) -> tuple[bool, ...]:
-    """Tell which outputs a reference knows: a binary mask knows only the whole tumour.
+    """Return the outputs that a reference knows: a binary mask knows only the whole tumour.
 
     Raises
     ------

@@ -1,6 +1,6 @@
 """Files of a mask and its scan, by which the journal of its edits is found again.
 
-A journal holds no path, since folders can name patients: a file is told by a hash of its path.
+A journal holds no path, since folders can name patients: a file is identified by a hash of its path.
 """
 
 from __future__ import annotations
@@ -56,10 +56,10 @@ def file_of(layer: Layer) -> str:
     return _hash(source) if source else ""
 
 
-def source_among(told: str | None, layers: Iterable[Layer]) -> Path | None:
-    """Return the file whose hash a journal tells, if an open layer comes from it."""
+def source_among(wanted: str | None, layers: Iterable[Layer]) -> Path | None:
+    """Return the file whose hash a journal holds, if an open layer comes from it."""
     sources = (source for layer in layers if (source := source_of(layer)) is not None)
-    return next((source for source in sources if told and _hash(source) == told), None)
+    return next((source for source in sources if wanted and _hash(source) == wanted), None)
 
 
 def _hash(path: Path) -> str:

@@ -89,7 +89,7 @@ def _group(case: Case, seg: Segmentation) -> str:
 
 
 def _provenance(path: Path) -> Mapping[str, Any]:
-    """Return what the JSON beside a mask tells of where it comes from: it is written again with the mask."""
+    """Return the origin of a mask as the JSON beside it states it: it is written again with the mask."""
     try:
         provenance = json.loads(side_file(path).read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError):

@@ -90,7 +90,7 @@ def usable(layer: Layer) -> bool:
 
 
 def guessed_role(layer: ImageLayer) -> Role:
-    """Return the role that a layer's reader or its name tells."""
+    """Return the role that a layer's reader or its name states."""
     origin = origin_of(layer)
     role = origin.role if origin else guess_role(layer.name)
     return role if role in TITLES else Role.OTHER

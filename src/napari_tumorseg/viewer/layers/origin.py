@@ -57,7 +57,7 @@ class Origin:
     provenance : mapping
         Of a model's result.
     fingerprint : int or None
-        Checksum of a model's result, to tell whether it was corrected since.
+        Checksum of a model's result, which shows whether it was corrected since.
     stated_spacing : bool
         Whether the voxel size was typed by the user, who can correct it, and is in no file.
     images : mapping of str to Role
