@@ -19,11 +19,13 @@ import napari
 import nibabel as nib
 import numpy as np
 from napari.layers import Labels
+from native_head import write_native_head
 from PIL import Image
 from qtpy.QtCore import QEventLoop, QTimer
 from qtpy.QtWidgets import QWidget
 
 from napari_tumorseg.samples import sample_path
+from napari_tumorseg.viewer.layers.origin import is_brain
 from napari_tumorseg.viewer.panel import SegmentPanel
 
 FOLDER = Path(__file__).parent / "images"
@@ -55,6 +57,8 @@ def main() -> None:
     viewer.layers.clear()
     same_from_another_file(viewer)
     from_dicom(viewer, panel)
+    viewer.layers.clear()
+    from_scanner(viewer, panel)
     viewer.close()
 
 
@@ -203,6 +207,38 @@ def from_dicom(viewer: napari.Viewer, panel: SegmentPanel) -> None:
         show_largest_slice(viewer, segment(panel))
         viewer.reset_view()
         take(viewer, "dicom")
+
+
+def from_scanner(viewer: napari.Viewer, panel: SegmentPanel) -> None:
+    """Show a scan with the skull on, its brain, its registered sequence, and the mask in thick slices."""
+    with tempfile.TemporaryDirectory() as folder:
+        write_native_head(Path(folder, "My scan"))
+        viewer.open(Path(folder, "My scan"), plugin="napari-tumorseg")
+    viewer.layers.selection.active = viewer.layers[0]
+    open_page(panel, "Segment")
+    mask = segment(panel)
+    brain = next(layer for layer in viewer.layers if is_brain(layer))
+    show_largest_slice(viewer, mask)
+    viewer.reset_view()
+    mask.visible = False
+    take(viewer, "native_brain")
+    brain.visible = False
+    section = panel.segment_page.registration
+    bring_in_sight(panel, section.native)
+    section.board.native.click()
+    take(viewer, "native_registered")
+    section.board.native.click()
+    mask.visible = brain.visible = True
+    show_coronal(viewer, mask)
+    take(viewer, "native_mask")
+    viewer.dims.order = (0, 1, 2)
+
+
+def show_coronal(viewer: napari.Viewer, mask: Labels) -> None:
+    """Turn to the middle of the tumour from the front, where thick slices are seen as such."""
+    viewer.dims.order = (1, 0, 2)
+    viewer.dims.set_current_step(1, int(np.median(np.nonzero(mask.data)[1])))
+    viewer.reset_view()
 
 
 def show_largest_slice(viewer: napari.Viewer, mask: Labels) -> None:
