@@ -45,8 +45,8 @@ def cohort(
     """Segment many cases: a mask and a record for each, one table, and a page to look at them.
 
     Run again, it does the cases that are missing or whose files, model or settings have changed. Exits with 3
-    if a case failed; the others are done all the same. Ctrl-C ends it after the cases in hand, a second
-    one at once.
+    if a case failed; the others are done all the same. Ctrl-C ends it after the cases that are
+    running, a second one at once.
     """
     from napari_tumorseg.cohorts import CohortSettings, Part, plan
     from napari_tumorseg.inference import Settings
@@ -118,7 +118,7 @@ def _go_through(planned: CohortPlan, jobs: int, retry_failed: bool, quiet: bool)
                 if not quiet:
                     bars.console.print(line_of(outcome), markup=False)
             if stop:
-                bars.update(bar, description="stopping after the cases in hand")
+                bars.update(bar, description="stopping after the running cases")
     return records, bool(stop)
 
 
@@ -176,11 +176,11 @@ def _end(planned: CohortPlan, records: list[Record], is_stopped: bool, quiet: bo
             "the same command does the rest"
         )
     if not quiet:
-        _tell_files(planned, records)
+        _print_files(planned, records)
     _raise_failures(records, planned.output)
 
 
-def _tell_files(planned: CohortPlan, records: list[Record]) -> None:
+def _print_files(planned: CohortPlan, records: list[Record]) -> None:
     from napari_tumorseg.cohorts.outputs import PAGE, TABLE
     from napari_tumorseg.report.text import count
 
@@ -220,6 +220,12 @@ def _collect(output: Path, parts: list[Path], page: bool, quiet: bool) -> None:
     if found.missing:
         some = ", ".join(found.missing[:3]) + (", ..." if len(found.missing) > 3 else "")
         show_warnings([f"{count(len(found.missing), 'case')} of the plan not run yet ({some})"])
+    if found.passed_over:
+        show_warnings(
+            [f"{count(len(found.passed_over), 'record')} passed over: the cases are no longer in the data"]
+        )
+    if found.warnings:
+        show_warnings(list(found.warnings))
     if not quiet:
         console().print(f"{count(len(found.records), 'case')}; wrote {output / TABLE}", markup=False)
     _raise_failures(list(found.records), output)

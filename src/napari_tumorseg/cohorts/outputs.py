@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import platform
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -103,10 +104,53 @@ def _part_name(part: Part) -> str:
 
 def part_manifests(output: Path) -> list[dict[str, Any]]:
     """Return the manifests of parts that lie in a folder."""
-    found = []
-    for path in sorted(output.glob(_PARTS)):
-        try:
-            found.append(json.loads(path.read_text(encoding="utf-8")))
-        except (OSError, ValueError):
-            continue
-    return [content for content in found if isinstance(content, dict)]
+    return [content for path in sorted(output.glob(_PARTS)) if (content := _manifest(path)) is not None]
+
+
+def plans_of(cases: Mapping[Path, Sequence[str]]) -> dict[str, list[str]]:
+    """Return the cases of the latest plan of each folder, and of folders that were collected from before.
+
+    Keys are hashes of the folders' paths, which can name patients.
+
+    Parameters
+    ----------
+    cases : mapping of Path to sequence of str
+        Cases with a record, by folder: the plan of a folder that has no manifest.
+    """
+    manifests = {folder: _manifest(folder / MANIFEST) or {} for folder in cases}
+    plans: dict[str, list[str]] = {}
+    for content in manifests.values():
+        earlier = content.get("plans")
+        plans |= {key: _names(names) for key, names in earlier.items()} if isinstance(earlier, dict) else {}
+    for folder, known in cases.items():
+        key = hashlib.sha256(str(folder.resolve()).encode()).hexdigest()[:16]
+        latest = _latest_plan(folder)
+        if latest is not None:
+            plans[key] = latest
+        elif "plans" not in manifests[folder]:
+            plans[key] = _names(manifests[folder].get("planned", list(known)))
+    return plans
+
+
+def _latest_plan(folder: Path) -> list[str] | None:
+    """Return the cases of the newest manifest that a run has written; None if there is none.
+
+    Manifests of parts have the cases of all parts.
+    """
+    paths = [folder / MANIFEST, *sorted(folder.glob(_PARTS))]
+    found = [(path, content) for path in paths if (content := _manifest(path)) and "part" in content]
+    newest = max(found, key=lambda one: (str(one[1].get("began")), one[0].stat().st_mtime_ns), default=None)
+    return _names(newest[1].get("planned")) if newest else None
+
+
+def _names(value: Any) -> list[str]:
+    return [str(name) for name in value] if isinstance(value, list) else []
+
+
+def _manifest(path: Path) -> dict[str, Any] | None:
+    """Return the content of a manifest; None if it is not there or damaged."""
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError):
+        return None
+    return content if isinstance(content, dict) else None

@@ -180,13 +180,13 @@ def _earlier_mask(ref: CaseRef, record: Record | None, output: Path, settings: C
         mask = next(iter(session_labels(output, ref.name)), output)
     else:
         mask = mask_path(output, ref.name)
-    return mask if _is_whole(mask) else None
+    return mask if is_whole(mask) else None
 
 
 def _task_state(
     ref: CaseRef, record: Record | None, mask: Path | None, digest: str, state: State
 ) -> TaskState:
-    if mask is not None and _is_of_a_person(record, state, mask):
+    if mask is not None and is_of_a_person(record, state, mask):
         return TaskState.KEPT
     if record is None:
         return TaskState.NEW
@@ -197,8 +197,8 @@ def _task_state(
     return TaskState.DONE if is_same else TaskState.CHANGED
 
 
-def _is_of_a_person(record: Record | None, state: State, mask: Path) -> bool:
-    """Tell whether a mask is not for a run to replace."""
+def is_of_a_person(record: Record | None, state: State, mask: Path) -> bool:
+    """Return whether a mask is a person's, or of another command, and not for a run to replace."""
     if state in (State.CORRECTED, State.DONE) or is_corrected(mask):
         return True
     if record is None or record.state == "failed":
@@ -207,28 +207,28 @@ def _is_of_a_person(record: Record | None, state: State, mask: Path) -> bool:
 
 
 def _has_same_files(ref: CaseRef, record: Record) -> bool:
-    """Tell whether the input files are those of the record, by names, sizes and times."""
+    """Return whether the input files are those of the record, by names, sizes and times."""
     return signature(ref, record.inputs) == record.signature
 
 
 def is_unchanged(new: Record, old: Record | None, output: Path) -> bool:
-    """Tell whether a case that was read anew has a result that holds: only times of files had changed."""
+    """Return whether a case that was read anew has a result that holds: only times of files had changed."""
     return (
         old is not None
         and old.state == "done"
         and bool(new.inputs)
         and (old.settings, old.inputs, old.roles) == (new.settings, new.inputs, new.roles)
-        and _is_whole(output / old.mask)
+        and is_whole(output / old.mask)
     )
 
 
-def _is_whole(mask: Path) -> bool:
-    """Tell whether mask and side file are there and of one run."""
+def is_whole(mask: Path) -> bool:
+    """Return whether mask and side file are there and of one run."""
     return mask.is_file() and side_file(mask).is_file() and not set_problems(mask)
 
 
 def is_corrected(mask: Path) -> bool:
-    """Tell whether a mask was corrected by hand, as its side file says."""
+    """Return whether a mask was corrected by hand, as its side file says."""
     content = read_side_file(side_file(mask)) or {}
     edits = content.get("edits")
     total = edits.get("total") if isinstance(edits, dict) else None

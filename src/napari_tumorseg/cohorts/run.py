@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
@@ -14,7 +15,7 @@ from napari_tumorseg.cohorts.planning import CohortPlan, Task, TaskState, plan
 from napari_tumorseg.cohorts.processes import run_in_processes
 from napari_tumorseg.cohorts.record import Record
 from napari_tumorseg.cohorts.settings import CohortSettings, Part
-from napari_tumorseg.cohorts.unit import EXPECTED, measured_again, prepare
+from napari_tumorseg.cohorts.unit import failed, measured_again, prepare
 from napari_tumorseg.cohorts.work import Stop, read_case, segment_case, write_case, write_record
 from napari_tumorseg.errors import InputError
 
@@ -46,7 +47,7 @@ def cohort(
 ) -> Iterator[Outcome]:
     """Segment every case of some data, and yield each result as soon as it is written.
 
-    Close the iterator to stop after the case in hand; a later call does the rest. At the end, or when it is
+    Close the iterator to stop after the current case; a later call does the rest. At the end, or when it is
     closed, the tables and the manifest are written.
 
     Parameters
@@ -97,7 +98,7 @@ def run_plan(
     Parameters
     ----------
     stop : callable
-        Asked before each case; if it returns True, those in hand are finished and no other is begun.
+        Asked before each case; if it returns True, those that were begun are finished and no other is.
     threads : int, optional
         Threads of each of several processes; by default they divide the cores.
     """
@@ -108,7 +109,7 @@ def run_plan(
     todo = planned.todo(retry_failed)
     try:
         for task in planned.tasks:
-            if task not in todo and (record := _kept(task, planned.output)) is not None:
+            if task not in todo and (record := _kept(task, planned)) is not None:
                 yield Outcome(record, is_new=False)
         if jobs > 1 and len(todo) > 1:
             records = run_in_processes(planned, todo, jobs, stop, threads)
@@ -141,12 +142,13 @@ def _one_after_the_other(planned: CohortPlan, todo: Sequence[Task], stop: Stop) 
             yield written.result()
 
 
-def _kept(task: Task, output: Path) -> Record | None:
+def _kept(task: Task, planned: CohortPlan) -> Record | None:
     """Return the record that holds; a mask that a person made or changed is measured again."""
     if task.state is not TaskState.KEPT or task.mask is None:
         return task.record
+    started = time.perf_counter()
     try:
-        record = measured_again(task.ref, task.record, task.mask, output)
-    except EXPECTED:
-        return task.record
-    return record if record == task.record else write_record(record, output)
+        record = measured_again(task.name, task.record, task.mask, planned.output, task.ref.patient)
+    except Exception as error:
+        record = task.record or failed(task.ref, error, planned.digest, started)
+    return record if record == task.record else write_record(record, planned.output)

@@ -104,7 +104,8 @@ COLUMNS: Sequence[Column] = (
         "side",
         "string",
         "",
-        "Side of the mid-sagittal plane, the patient's own: left, right or crosses; empty if unknown.",
+        "Side of the mid-sagittal plane, the patient's own: left, right or crosses; empty if unknown, and "
+        "for a mask that was corrected, whose images are not read again.",
         lambda record, row: record.sides.get(row.get("name", "")),
     ),
     Column(
@@ -120,7 +121,7 @@ COLUMNS: Sequence[Column] = (
         "warnings",
         "integer",
         "",
-        "Number of warnings of the run; the side file of the mask has them.",
+        "Number of warnings; the record of the case has them.",
         lambda record, _: len(record.warnings),
     ),
     Column("mask", "string", "", "File of the mask.", _of_case("mask")),

@@ -13,7 +13,15 @@ from pathlib import Path
 from typing import Any
 
 from napari_tumorseg.cohorts.fingerprint import hash_of_series, hashes, signature
-from napari_tumorseg.cohorts.flags import CORRECTED, ELSEWHERE, FEWER_ROLES, FLAGS, NO_SIZE, flags_of
+from napari_tumorseg.cohorts.flags import (
+    CORRECTED,
+    ELSEWHERE,
+    FEWER_ROLES,
+    FLAGS,
+    NO_SIZE,
+    POOR_REGISTRATION,
+    flags_of,
+)
 from napari_tumorseg.cohorts.models import LoadedModels
 from napari_tumorseg.cohorts.record import (
     FOLDER,
@@ -52,6 +60,8 @@ from napari_tumorseg.scan import Role, Scan, Segmentation
 EXPECTED = (TumorSegError, MemoryError, OSError)
 """What can go wrong with a case while the others go on."""
 
+_NO_SIDES = "sides are empty: they depend on the images, which are not read again for a corrected mask"
+
 
 @dataclass(frozen=True, eq=False)
 class Unit:
@@ -68,7 +78,7 @@ class Unit:
     record : Record
         With what is known before the run.
     started : float
-        When it was begun, as `time.perf_counter` tells it.
+        When it was begun, by `time.perf_counter`.
     """
 
     ref: CaseRef
@@ -108,7 +118,7 @@ class Result:
     record : Record
         Its record.
     started : float
-        When the case was begun, as `time.perf_counter` tells it.
+        When the case was begun, by `time.perf_counter`.
     scan : Scan or None
         For BIDS, whose files are named by the images.
     picture : bytes or None
@@ -217,9 +227,7 @@ def about_model(model: Model) -> dict[str, Any]:
     return {**facts, "sha256": weights_digest(model)}
 
 
-def failed(
-    ref: CaseRef, error: TumorSegError | MemoryError | OSError | str, digest: str, started: float
-) -> Record:
+def failed(ref: CaseRef, error: Exception | str, digest: str, started: float) -> Record:
     """Return the record of a case that failed; its sentence names no folder above the data."""
     sentence = error if isinstance(error, str) else reason_of(error, ref)
     remedy = remedy_of(sentence)
@@ -236,10 +244,15 @@ def failed(
     return stamped(record, started)
 
 
-def reason_of(error: TumorSegError | MemoryError | OSError, ref: CaseRef) -> Notice:
-    """Return why a case failed, in a sentence without the folders above the data: they can name patients."""
+def reason_of(error: Exception, ref: CaseRef) -> Notice:
+    """Return why a case failed, in a sentence without the folders above the data: they can name patients.
+
+    Of an unexpected error the type alone is named, since its text can hold anything that is in the files.
+    """
     if isinstance(error, MemoryError):
         return Notice("memory ran out")
+    if not isinstance(error, EXPECTED):
+        return Notice(f"the program met an error that it does not expect ({type(error).__name__})")
     text = " ".join(str(error).split())
     for folder in {ref.path.resolve().parent, ref.path.absolute().parent, ref.path.parent} - {Path()}:
         text = text.replace(f"{folder}/", "")
@@ -258,28 +271,38 @@ def prepare(output: Path) -> None:
     make_folder(record_path(output, "x").parent)
 
 
-def measured_again(ref: CaseRef, record: Record | None, mask: Path, output: Path) -> Record:
+def measured_again(name: str, record: Record | None, mask: Path, output: Path, patient: str = "") -> Record:
     """Return the record of a mask that is kept, with the numbers that it has now.
+
+    Its images are not read again, so the sides of changed regions stay unknown.
 
     Parameters
     ----------
+    name : str
+        Name of the case.
     record : Record or None
         Of the run that made it; None if that was no run of a cohort.
     mask : Path
         The mask.
     output : Path
         Output folder, which the mask lies in.
+    patient : str
+        Patient, where no record has it.
     """
     known = record if record is not None and record.state == "done" else None
     below = mask.relative_to(output).as_posix()
-    base = known or Record(case=ref.name, state="done", mask=below, patient=ref.patient)
-    found = measure(replace(read_mask(mask), name=ref.name)).to_dict()
+    base = known or Record(
+        case=name, state="done", mask=below, patient=patient or getattr(record, "patient", "")
+    )
+    found = measure(replace(read_mask(mask), name=name)).to_dict()
     if known is not None and known.measurements == found:
         return known
-    lasting = [flag for flag in base.flags if flag in (NO_SIZE, FEWER_ROLES, ELSEWHERE)]
+    of_scan = (NO_SIZE, FEWER_ROLES, POOR_REGISTRATION, ELSEWHERE)
+    lasting = [flag for flag in base.flags if flag in of_scan]
     own = [CORRECTED] if known is not None and known.model else [ELSEWHERE]
     flags = tuple(flag for flag in FLAGS if flag in (*lasting, *own))
-    return replace(base, measurements=found, flags=flags, sides={})
+    told = [_NO_SIDES] if base.sides and _NO_SIDES not in base.warnings else []
+    return replace(base, measurements=found, flags=flags, sides={}, warnings=(*base.warnings, *told))
 
 
 def stamped(record: Record, started: float) -> Record:
