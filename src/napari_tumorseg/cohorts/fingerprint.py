@@ -16,7 +16,7 @@ _MOST_FILES = 20_000
 
 
 def root_of(ref: CaseRef) -> Path:
-    """Return the folder that paths of input files are told from."""
+    """Return the folder that paths of input files are relative to."""
     return ref.path if ref.path.is_dir() else ref.path.parent
 
 

@@ -14,6 +14,7 @@ AT_BORDER = "touches the border"
 BOTH_SIDES = "both sides"
 WIDE_BAND = "wide band"
 FEWER_ROLES = "fewer modalities"
+POOR_REGISTRATION = "poor registration"
 NO_SIZE = "voxel size unknown"
 CORRECTED = "corrected by hand"
 ELSEWHERE = "made elsewhere"
@@ -24,6 +25,7 @@ FLAGS: Mapping[str, str] = {
     BOTH_SIDES: "the tumour lies on both sides of the mid-sagittal plane",
     WIDE_BAND: "the interval of the volume is wide",
     FEWER_ROLES: "a modality that the model can use is missing",
+    POOR_REGISTRATION: "a sequence was left out, since its registration cannot be trusted",
     NO_SIZE: "the files store no voxel size, so there are neither mL nor mm",
     ELSEWHERE: "the mask was there before, made by another command or drawn by hand, and was only measured",
     CORRECTED: "the mask was corrected by hand, and the numbers are of the corrected one",
@@ -52,6 +54,8 @@ def _flags(
         yield WIDE_BAND
     if missing_roles(scan, card):
         yield FEWER_ROLES
+    if any(one.get("left_out") for one in scan.preparation.get("registration", ())):
+        yield POOR_REGISTRATION
     if found.unit != "mm":
         yield NO_SIZE
 
@@ -62,7 +66,7 @@ def missing_roles(scan: Scan, card: ModelCard) -> list[Role]:
 
 
 def _at_border(labels: Array) -> bool:
-    """Tell whether labels reach an edge of the volume; an axis of one slice has none."""
+    """Return whether labels reach an edge of the volume; an axis of one slice has none."""
     box = bounding_box(labels)
     sides = zip(box or (), labels.shape, strict=False)
     return any(n > 1 and (side.start == 0 or side.stop == n) for side, n in sides)

@@ -1,6 +1,6 @@
 """Run of a cohort in several processes that divide the threads of the machine.
 
-A process that dies (killed, out of memory) breaks its pool. The cases that were in hand are then run alone,
+A process that dies (killed, out of memory) breaks its pool. The cases that were running are then run alone,
 one by one, so that only the one that breaks a process again is recorded as failed.
 """
 
@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import signal
+import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
@@ -17,7 +18,9 @@ from multiprocessing import get_context
 from napari_tumorseg.cohorts.models import LoadedModels
 from napari_tumorseg.cohorts.planning import CohortPlan, Task
 from napari_tumorseg.cohorts.record import Record
+from napari_tumorseg.cohorts.unit import failed
 from napari_tumorseg.cohorts.work import Stop, lost, run_task, write_record
+from napari_tumorseg.errors import OutputError
 
 _THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 
@@ -34,15 +37,24 @@ def run_in_processes(
     waiting = list(todo)
     while waiting and not stop():
         suspects: list[Task] = []
-        yield from _in_pool(_pool(planned, min(jobs, len(waiting)), threads), waiting, jobs, stop, suspects)
+        yield from _in_pool(
+            planned, _pool(planned, min(jobs, len(waiting)), threads), waiting, jobs, stop, suspects
+        )
         for task in suspects:
+            if stop():
+                return
             yield _alone(planned, task, threads)
 
 
 def _in_pool(
-    workers: ProcessPoolExecutor, waiting: list[Task], jobs: int, stop: Stop, suspects: list[Task]
+    planned: CohortPlan,
+    workers: ProcessPoolExecutor,
+    waiting: list[Task],
+    jobs: int,
+    stop: Stop,
+    suspects: list[Task],
 ) -> Iterator[Record]:
-    """Take cases from `waiting` until it is empty; if the pool breaks, those in hand become suspects."""
+    """Take cases from `waiting` until it is empty; if the pool breaks, running ones become suspects."""
     with workers as pool:
         running: dict[Future[Record], Task] = {}
         while True:
@@ -61,8 +73,10 @@ def _in_pool(
                     record = future.result()
                 except BrokenProcessPool:
                     suspects.append(task)
-                else:
-                    yield record
+                    continue
+                except Exception as error:
+                    record = _unsent(planned, task, error)
+                yield record
 
 
 def _alone(planned: CohortPlan, task: Task, threads: int | None) -> Record:
@@ -72,12 +86,34 @@ def _alone(planned: CohortPlan, task: Task, threads: int | None) -> Record:
             return pool.submit(_do, task).result()
     except BrokenProcessPool:
         return write_record(lost(task.ref, planned), planned.output)
+    except Exception as error:
+        return _unsent(planned, task, error)
+
+
+def _unsent(planned: CohortPlan, task: Task, error: Exception) -> Record:
+    """Return the record of a case whose process could not send one.
+
+    Raises
+    ------
+    OutputError
+        If records cannot be written: no other case's could be, either.
+    """
+    if isinstance(error, OutputError):
+        raise error
+    return write_record(failed(task.ref, error, planned.digest, time.perf_counter()), planned.output)
 
 
 def _pool(planned: CohortPlan, jobs: int, threads: int | None) -> ProcessPoolExecutor:
     bare = replace(planned, tasks=(), names=())  # what a process need not know is not sent to it
-    share = threads or max(1, (os.cpu_count() or 1) // jobs)
+    share = threads or max(1, cores() // jobs)
     return ProcessPoolExecutor(jobs, get_context("spawn"), _prepare, (bare, share))
+
+
+def cores() -> int:
+    """Return the number of cores that this process may use; batch systems allow fewer than there are."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
 
 def _prepare(planned: CohortPlan, threads: int) -> None:

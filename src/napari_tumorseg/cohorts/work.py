@@ -1,4 +1,8 @@
-"""Work on one case: read, segment and write, with every expected failure turned into a record."""
+"""Work on one case: read, segment and write, with every failure turned into a record.
+
+Errors that the program does not expect, too, cost their case alone; an end that the user asks for does not
+count as one.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +14,7 @@ from pathlib import Path
 from napari_tumorseg.cohorts.models import LoadedModels
 from napari_tumorseg.cohorts.planning import CohortPlan, Task, is_unchanged
 from napari_tumorseg.cohorts.record import Record, record_path
-from napari_tumorseg.cohorts.unit import EXPECTED, Result, Unit, failed, open_unit, write_failure
+from napari_tumorseg.cohorts.unit import Result, Unit, failed, open_unit, write_failure
 from napari_tumorseg.io.atomic import write_text
 from napari_tumorseg.io.dataset import CaseRef
 
@@ -28,7 +32,7 @@ def read_case(task: Task, planned: CohortPlan, models: LoadedModels) -> Unit | R
     started = time.perf_counter()
     try:
         unit = open_unit(task.ref, planned.settings, planned.digest, models)
-    except EXPECTED as error:
+    except Exception as error:
         return failed(task.ref, error, planned.digest, started)
     if task.record is not None and is_unchanged(unit.record, task.record, planned.output):
         return replace(task.record, signature=unit.record.signature)
@@ -41,7 +45,7 @@ def segment_case(read: Unit | Record, planned: CohortPlan, models: LoadedModels)
         return read
     try:
         return replace(read, model=models.loaded(read.model)).segment(planned.settings)
-    except EXPECTED as error:
+    except Exception as error:
         return failed(read.ref, error, planned.digest, read.started)
 
 
@@ -56,7 +60,7 @@ def write_case(result: Result | Record, task: Task, planned: CohortPlan) -> Reco
     if isinstance(result, Result):
         try:
             return result.write(planned.output)
-        except EXPECTED as error:
+        except Exception as error:
             result = failed(task.ref, error, planned.digest, result.started)
     return write_record(result, planned.output)
 

@@ -1,0 +1,128 @@
+"""Errors that nobody expects, and processes that are stopped: one case at most is lost."""
+
+from __future__ import annotations
+
+import os
+from concurrent.futures import Future
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from napari_tumorseg.cohorts import CohortSettings, plan, processes, run_plan, unit, work
+from napari_tumorseg.cohorts.planning import Task
+from napari_tumorseg.cohorts.record import Record
+from napari_tumorseg.io import read_mask, write_mask
+from tests.cohorts.conftest import new, run, table
+
+pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
+
+SENTENCE = "the program met an error that it does not expect (ValueError)"
+
+
+def break_case_b(monkeypatch: pytest.MonkeyPatch, place: str, error: BaseException) -> None:
+    """Let a step of case b raise an error."""
+    target: Any = {"open_unit": work, "segment": unit.Unit, "write": unit.Result}[place]
+    real = getattr(target, place)
+
+    def broken(first: Any, *more: Any) -> Any:
+        name = first.record.case if hasattr(first, "record") else first.name
+        if name == "b":
+            raise error
+        return real(first, *more)
+
+    monkeypatch.setattr(target, place, broken)
+
+
+@pytest.mark.parametrize("place", ["open_unit", "segment", "write"])
+def test_unexpected_error_costs_its_case_alone(
+    data: Path, tmp_path: Path, settings: CohortSettings, monkeypatch: pytest.MonkeyPatch, place: str
+) -> None:
+    break_case_b(monkeypatch, place, ValueError("DOE^JANE"))
+    run(data, tmp_path / "out", settings)
+    states = {row[0]: row[3] for row in table(tmp_path / "out")[1:]}
+    assert states == {"a": "done", "b": "failed", "c": "done", "odd": "failed"}
+    text = (tmp_path / "out" / "cohort_records" / "b.json").read_text()
+    assert SENTENCE in text and "JANE" not in text
+
+
+def test_end_that_the_user_asks_for_is_no_failure(
+    data: Path, tmp_path: Path, settings: CohortSettings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    break_case_b(monkeypatch, "segment", KeyboardInterrupt())
+    with pytest.raises(KeyboardInterrupt):
+        run(data, tmp_path / "out", settings)
+    assert not (tmp_path / "out" / "cohort_records" / "b.json").exists()
+
+
+def test_kept_mask_that_cannot_be_measured_is_named(
+    data: Path, tmp_path: Path, settings: CohortSettings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run(data, tmp_path / "made", settings)
+    seg = read_mask(tmp_path / "made" / "a_seg.nii.gz")
+    (tmp_path / "out").mkdir()
+    write_mask(replace(seg, provenance={"corrected_by_hand": True}), tmp_path / "out" / "a_seg.nii.gz")
+
+    def broken(*_: object) -> None:
+        raise ValueError
+
+    monkeypatch.setattr("napari_tumorseg.cohorts.run.measured_again", broken)
+    outcomes = {one.record.case: one.record for one in run(data, tmp_path / "out", settings)}
+    assert outcomes["a"].reason == SENTENCE and outcomes["b"].state == "done"
+
+
+class _Pool:
+    """Stands for a pool whose processes send an error instead of a record for case b."""
+
+    def __enter__(self) -> _Pool:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        pass
+
+    def submit(self, _: object, task: Task) -> Future[Record]:
+        future: Future[Record] = Future()
+        if task.name == "b":
+            future.set_exception(ValueError("DOE^JANE"))
+        else:
+            future.set_result(Record(task.name, "done"))
+        return future
+
+
+def test_process_that_sends_an_error_costs_its_case_alone(
+    data: Path, tmp_path: Path, settings: CohortSettings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(processes, "_pool", lambda *_: _Pool())
+    outcomes = list(run_plan(plan(data, tmp_path / "out", settings), jobs=2))
+    assert sorted(new(outcomes)) == ["a", "b", "c", "odd"]
+    assert {one.record.case: one.record.reason for one in outcomes}["b"] == SENTENCE
+
+
+def test_stop_ends_the_search_for_the_case_that_breaks_processes(
+    data: Path, tmp_path: Path, settings: CohortSettings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    alone: list[str] = []
+
+    def broken_pool(_: object, __: object, waiting: list[Task], *more: Any) -> list[Record]:
+        more[-1].extend(waiting)  # all of them are suspects
+        waiting.clear()
+        return []
+
+    def run_alone(_: object, task: Task, __: object) -> Record:
+        alone.append(task.name)
+        return Record(task.name, "done")
+
+    monkeypatch.setattr(processes, "_pool", lambda *_: None)
+    monkeypatch.setattr(processes, "_in_pool", broken_pool)
+    monkeypatch.setattr(processes, "_alone", run_alone)
+    planned = plan(data, tmp_path / "out", settings)
+    list(processes.run_in_processes(planned, planned.todo(), 2, lambda: bool(alone)))
+    assert alone == ["a"]
+
+
+@pytest.mark.skipif(not hasattr(os, "sched_getaffinity"), reason="this system has no such limit")
+def test_threads_are_shared_among_the_cores_that_may_be_used(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: {3, 5})
+    monkeypatch.setattr(os, "cpu_count", lambda: 64)
+    assert processes.cores() == 2
