@@ -130,3 +130,31 @@ def test_a_run_says_what_it_is(model: Model) -> None:
 def test_an_empty_scan_cannot_calibrate(model: Model) -> None:
     with pytest.raises(InputError, match="calibrated on slices with tissue"):
         segment(make_scan({"flair": np.zeros((3, 16, 16), np.float32)}), model, Settings(precision="int8"))
+
+
+class _OpenVino:
+    """Stands for the library: a model is text, and damaged text cannot be read."""
+
+    def save_model(self, model: str, path: Path, compress_to_fp16: bool) -> None:
+        path.write_text(model, encoding="utf-8")
+
+    def Core(self) -> _OpenVino:  # noqa: N802
+        return self
+
+    def read_model(self, path: Path) -> str:
+        text = path.read_text(encoding="utf-8")
+        if text == "damaged":
+            raise RuntimeError
+        return text
+
+
+def test_first_calibration_of_several_processes_stays(tmp_path: Path) -> None:
+    folder = tmp_path / "int8" / "key"
+    library = _OpenVino()
+    assert int8._keep(library, "first", folder, 3)
+    assert not int8._keep(library, "second", folder, 3)
+    assert int8._kept(library, folder)[0] == "first"  # type: ignore[index]
+    (folder / "model.xml").write_text("damaged", encoding="utf-8")
+    assert int8._keep(library, "third", folder, 3)
+    assert int8._kept(library, folder)[0] == "third"  # type: ignore[index]
+    assert [path.name for path in folder.parent.iterdir()] == ["key"]

@@ -82,12 +82,12 @@ def conversion(samples: Callable[[], Sequence[Array]], notes: list[str]) -> Conv
             given = inputs()
             if not given:
                 raise InputError("int8 is calibrated on slices with tissue, and this scan has none")
-            model = _quantised(openvino, nncf, net, given)
-            notes.append(f"int8 was calibrated on {len(given)} slices of this scan")
-            _keep(openvino, model, folder, len(given))
+            model, source = _quantised(openvino, nncf, net, given), f"{len(given)} slices of this scan"
+            if not _keep(openvino, model, folder, len(given)):
+                model, source = _kept(openvino, folder) or (model, source)  # another process was faster
         else:
-            model, data = found
-            notes.append(f"int8 was calibrated on {data}")
+            model, source = found
+        notes.append(f"int8 was calibrated on {source}")
         return Int8(_compiled(openvino, model))
 
     return convert
@@ -167,21 +167,31 @@ def _kept(openvino: Any, folder: Path) -> tuple[Any, str] | None:
         return None
 
 
-def _keep(openvino: Any, model: Any, folder: Path, slices: int) -> None:
-    """Put a model into the cache, whole or not at all; without a cache it is calibrated again next time."""
+def _keep(openvino: Any, model: Any, folder: Path, slices: int) -> bool:
+    """Put a model into the cache, whole or not at all, and return whether it is the one there now.
+
+    A folder is only ever moved as a whole, and one that another process has put there stays: all processes
+    run the same calibration. Without a cache it is calibrated again next time.
+    """
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
         temporary = Path(tempfile.mkdtemp(dir=folder.parent))
     except OSError:
-        return
+        return False
     try:
-        openvino.save_model(model, temporary / _MODEL, compress_to_fp16=False)
+        made = temporary / "made"
+        made.mkdir()
+        openvino.save_model(model, made / _MODEL, compress_to_fp16=False)
         created = datetime.now(UTC).isoformat(timespec="seconds")
-        (temporary / _ABOUT).write_text(json.dumps({"slices": slices, "created": created}), encoding="utf-8")
-        shutil.rmtree(folder, ignore_errors=True)  # a damaged one
-        os.replace(temporary, folder)  # noqa: PTH105 (a folder)
+        (made / _ABOUT).write_text(json.dumps({"slices": slices, "created": created}), encoding="utf-8")
+        if folder.exists() and _kept(openvino, folder) is None:
+            os.replace(folder, temporary / "damaged")  # noqa: PTH105 (a folder)
+        os.replace(made, folder)  # noqa: PTH105 (fails if there is a folder by now)
     except (OSError, RuntimeError):
+        return False
+    finally:
         shutil.rmtree(temporary, ignore_errors=True)
+    return True
 
 
 @contextlib.contextmanager

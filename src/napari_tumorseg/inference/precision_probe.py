@@ -60,6 +60,9 @@ def relative_time(
     if not inputs:
         return None
     found = _measure(members_of(net)[0], inputs[0], clock)
+    known = _read(path)
+    if key in known:  # another process was faster; all of them choose by one measurement
+        return known[key]
     kept = dict(list(known.items())[1 - _MOST_KEPT :])
     with suppress(OutputError):  # it is measured again next time
         make_folder(path.parent)
