@@ -172,3 +172,16 @@ def test_sides_of_a_corrected_mask_are_left_out_with_a_reason(
     record = next(one for one in collect(out).records if one.case == "a")
     assert not record.sides and [text for text in record.warnings if text.startswith("sides are empty")]
     assert record == next(one for one in collect(out).records if one.case == "a")
+
+
+def test_precision_is_in_the_table_and_different_ones_are_named(
+    two: Path, tmp_path: Path, settings: CohortSettings
+) -> None:
+    out = tmp_path / "out"
+    run(two, out, settings)
+    assert {row["precision"] for row in rows(out).values()} == {"float32"}
+    path = out / "cohort_records" / "a.json"
+    path.write_text(path.read_text().replace('"float32"', '"bfloat16"'))
+    (sentence,) = collect(out).warnings
+    assert "1 in bfloat16 and 1 in float32" in sentence
+    assert [row["precision"] for row in rows(out).values()] == ["bfloat16", "float32"]

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from napari_tumorseg.cohorts.collecting import Collected
     from napari_tumorseg.cohorts.models import LoadedModels
     from napari_tumorseg.cohorts.run import Outcome
+    from napari_tumorseg.inference import PostSettings, Settings
 
 
 def cohort(
@@ -49,27 +50,15 @@ def cohort(
     running, a second one at once.
     """
     from napari_tumorseg.cohorts import CohortSettings, Part, plan
-    from napari_tumorseg.inference import Settings
 
     if collect:
         _collect(output, data or [], not no_page, quiet)
         return
     if not data:
         raise typer.BadParameter("name the files or folders of the cases")
-    settings = CohortSettings(
-        model=model,
-        inference=Settings(
-            device=device,
-            flip=flip,
-            threshold=threshold,
-            post=_post(post, model),
-            precision=parse_precision(precision),
-        ),
-        spacing=parse_spacing(spacing),
-        same_voxels=same_voxels,
-        prepare=not no_prepare,
-        page=not no_page,
-    )
+    inference = _inference(device, precision, flip, threshold, _post(post, model))
+    steps = {"same_voxels": same_voxels, "prepare": not no_prepare, "page": not no_page}
+    settings = CohortSettings(model, inference, parse_spacing(spacing), **steps)
     planned = plan(data, output, settings, part=Part.parse(part) if part else None)
     if dry_run:
         _dry_run(planned, settings, retry_failed)
@@ -77,6 +66,15 @@ def cohort(
     _check_device(device)
     records, is_stopped = _go_through(planned, jobs, retry_failed, quiet)
     _end(planned, records, is_stopped, quiet)
+
+
+def _inference(
+    device: str, precision: str, flip: bool | None, threshold: float | None, post: PostSettings | None
+) -> Settings:
+    from napari_tumorseg.inference import Settings
+
+    wanted = parse_precision(precision)
+    return Settings(device=device, flip=flip, threshold=threshold, post=post, precision=wanted)
 
 
 def _post(texts: list[str] | None, model: str | None) -> Any:
@@ -167,6 +165,7 @@ def _reason(record: Record) -> str:
 
 def _end(planned: CohortPlan, records: list[Record], is_stopped: bool, quiet: bool) -> None:
     """Say what is written; raise an error if the run was stopped or cases failed."""
+    from napari_tumorseg.cohorts.record import mixed_precisions
     from napari_tumorseg.errors import CancelledError
     from napari_tumorseg.report.text import count
 
@@ -175,6 +174,8 @@ def _end(planned: CohortPlan, records: list[Record], is_stopped: bool, quiet: bo
             f"stopped after {len(records)} of {count(len(planned.tasks), 'case')}; "
             "the same command does the rest"
         )
+    if mixed := mixed_precisions(records):
+        show_warnings([mixed])
     if not quiet:
         _print_files(planned, records)
     _raise_failures(records, planned.output)
@@ -249,11 +250,11 @@ def _dry_run(planned: CohortPlan, settings: CohortSettings, retry_failed: bool) 
 def _prospect(planned: CohortPlan, task: Task, models: LoadedModels) -> tuple[str, str]:
     """Return the modalities of a case, and the model that would run or why it is refused."""
     from napari_tumorseg.cli.wording import worded
-    from napari_tumorseg.cohorts.unit import EXPECTED, plan_unit, reason_of
+    from napari_tumorseg.cohorts.unit import plan_unit, reason_of
 
     try:
         case, made = plan_unit(task.ref, planned.settings, models)
-    except EXPECTED as error:
+    except Exception as error:
         return "", worded(reason_of(error, task.ref))
     prepared = ", after preparation" if made.needs else ""
     return " ".join(sorted(str(image.role) for image in case.images)), f"{made.model.name}{prepared}"

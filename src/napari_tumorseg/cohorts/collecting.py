@@ -14,7 +14,14 @@ import numpy as np
 
 from napari_tumorseg.cohorts.outputs import part_manifests, plans_of, write_tables
 from napari_tumorseg.cohorts.planning import is_of_a_person, is_whole
-from napari_tumorseg.cohorts.record import Record, mask_path, picture_path, read_records, record_path
+from napari_tumorseg.cohorts.record import (
+    Record,
+    mask_path,
+    mixed_precisions,
+    picture_path,
+    read_records,
+    record_path,
+)
 from napari_tumorseg.cohorts.unit import EXPECTED, measured_again, prepare
 from napari_tumorseg.errors import InputError, OutputError
 from napari_tumorseg.io.atomic import atomic_path, write_text
@@ -39,7 +46,7 @@ class Collected:
     passed_over : tuple of str
         Cases with a record that are in no plan any more.
     warnings : tuple of str
-        Sentences on masks that contradict each other.
+        Sentences on masks that contradict each other, and on precisions that differ.
     """
 
     records: tuple[Record, ...]
@@ -95,6 +102,7 @@ def collect(output: Path | str, parts: Sequence[Path | str] = (), *, page: bool 
     records = [_taken(_best(some, output), output) for some in candidates.values()]
     facts = {"planned": sorted(planned), "plans": plans, "parts": sum(map(len, map(part_manifests, found)))}
     write_tables(output, records, {"began": datetime.now(UTC).isoformat(timespec="seconds"), **facts}, page)
+    warnings += [mixed] if (mixed := mixed_precisions(records)) else []
     missing, gone = sorted(planned - candidates.keys()), sorted(every - planned)
     return Collected(tuple(records), tuple(missing), tuple(gone), tuple(warnings))
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any, Literal
@@ -51,6 +52,8 @@ class Record:
         Modalities that it has.
     model : mapping
         Name, version and SHA-256 of the model.
+    precision : str
+        Precision in which the network ran, as chosen or asked for.
     measurements : mapping
         From `Measurements.to_dict`; None if the case failed.
     sides : mapping of str to str
@@ -81,6 +84,7 @@ class Record:
     layout: str = ""
     roles: tuple[str, ...] = ()
     model: Mapping[str, Any] = field(default_factory=dict)
+    precision: str = ""
     measurements: Mapping[str, Any] | None = None
     sides: Mapping[str, str] = field(default_factory=dict)
     flags: tuple[str, ...] = ()
@@ -111,6 +115,15 @@ class Record:
             return cls(**{k: v for k, v in content.items() if k in known} | lists)
         except (OSError, ValueError, RecursionError, KeyError, TypeError, AttributeError):
             return None
+
+
+def mixed_precisions(records: Iterable[Record]) -> str:
+    """Return a sentence if networks ran in more than one precision; else nothing."""
+    counts = Counter(record.precision for record in records if record.precision)
+    if len(counts) < 2:
+        return ""
+    some = " and ".join(f"{number} in {name}" for name, number in sorted(counts.items()))
+    return f"cases were run in different precisions ({some}); ask for one to run all alike"
 
 
 def record_path(output: Path, case: str) -> Path:

@@ -124,6 +124,7 @@ COLUMNS: Sequence[Column] = (
         "Number of warnings; the record of the case has them.",
         lambda record, _: len(record.warnings),
     ),
+    Column("precision", "string", "", "Precision in which the network ran.", _of_case("precision")),
     Column("mask", "string", "", "File of the mask.", _of_case("mask")),
 )
 

@@ -98,6 +98,7 @@ class Unit:
             measurements=measurements.to_dict(),
             sides=sides,
             flags=flags,
+            precision=found.provenance["settings"]["precision"],
             warnings=tuple(found.provenance["warnings"]),
             versions=found.provenance["versions"],
         )
