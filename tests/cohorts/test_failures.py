@@ -8,12 +8,18 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from napari_tumorseg.cohorts import CohortSettings, plan, processes, run_plan, unit, work
+from napari_tumorseg.cohorts.flags import flags_of
 from napari_tumorseg.cohorts.planning import Task
 from napari_tumorseg.cohorts.record import Record
 from napari_tumorseg.io import read_mask, write_mask
+from napari_tumorseg.measurement import measure
+from napari_tumorseg.regions import CONVENTIONS
+from napari_tumorseg.scan import Segmentation
+from tests.builders import card_of, head, make_scan
 from tests.cohorts.conftest import new, run, table
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
@@ -126,3 +132,12 @@ def test_threads_are_shared_among_the_cores_that_may_be_used(monkeypatch: pytest
     monkeypatch.setattr(os, "sched_getaffinity", lambda _: {3, 5})
     monkeypatch.setattr(os, "cpu_count", lambda: 64)
     assert processes.cores() == 2
+
+
+@pytest.mark.parametrize(("reason", "flags"), [(None, False), ("the shift is implausible", True)])
+def test_sequence_that_was_left_out_is_flagged(reason: str | None, flags: bool) -> None:
+    scan = make_scan({"flair": head()})
+    scan = replace(scan, preparation={"registration": [{"role": "t2", "left_out": reason}]})
+    seg = Segmentation(np.zeros(scan.grid.shape, np.uint8), scan.grid, CONVENTIONS["binary"], "a")
+    found = flags_of(seg, scan, card_of(), measure(seg), {})
+    assert ("poor registration" in found) == flags
