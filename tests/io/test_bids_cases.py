@@ -143,6 +143,18 @@ def test_a_table_of_labels_states_the_convention(
     assert 0 not in label_table(mask)
 
 
+@pytest.mark.parametrize(
+    ("row", "expected"),
+    [("9" * 5000 + "\ttumour", [1]), ("3\t" + "x" * 200_000, []), ("3\tWT\tx\ty\tz", [1, 3])],
+    ids=["an endless number", "an endless name", "too many fields"],
+)
+def test_a_row_of_a_table_that_cannot_be_meant(tmp_path: Path, row: str, expected: list[int]) -> None:
+    describe(tmp_path)
+    mask = labels(tmp_path / "sub-01" / "anat" / "sub-01_dseg.nii.gz")
+    mask.with_name("sub-01_dseg.tsv").write_text(f"index\tname\n1\tedema\n{row}\n")
+    assert sorted(label_table(mask)) == expected
+
+
 def test_a_table_with_an_unknown_name_states_nothing(tmp_path: Path) -> None:
     write_session(tmp_path, "01")
     mask = labels(derived(tmp_path, "seg-tumor_dseg"))

@@ -25,6 +25,8 @@ from napari_tumorseg.scan import Role
 _AGENT_KEYS = ("ContrastBolusIngredient", "ContrastBolusAgent")
 _NO_AGENT = ("", "none", "no", "n/a", "unknown")
 _LONGEST_TABLE = 1 << 20
+_LONGEST_INDEX = 9
+"""Digits of a label; what is longer is none."""
 
 
 def side_files_of(path: Path, ending: str) -> list[Path]:
@@ -99,9 +101,14 @@ def _rows(path: Path) -> Iterator[tuple[int, tuple[str, str]]]:
             text = file.read(_LONGEST_TABLE)
     except (OSError, UnicodeError):
         return
-    for row in csv.DictReader(text.splitlines(), delimiter="\t", quoting=csv.QUOTE_NONE):
+    rows = csv.DictReader(text.splitlines(), delimiter="\t", quoting=csv.QUOTE_NONE)
+    try:
+        listed = list(rows)
+    except csv.Error:  # a field of more than 128 KiB
+        return
+    for row in listed:
         index, name = (row.get("index") or "").strip(), (row.get("name") or "").strip()
-        if index.isdecimal() and int(index) and name:
+        if index.isdecimal() and len(index) <= _LONGEST_INDEX and int(index) and name:
             yield int(index), (name, (row.get("abbreviation") or "").strip())
 
 
