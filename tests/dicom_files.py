@@ -14,6 +14,8 @@ from pydicom.uid import ExplicitVRLittleEndian, generate_uid
 
 MR = "1.2.840.10008.5.1.4.1.1.4"
 ENHANCED_MR = "1.2.840.10008.5.1.4.1.1.4.1"
+SEGMENTATION = "1.2.840.10008.5.1.4.1.1.66.4"
+LABEL_MAP = "1.2.840.10008.5.1.4.1.1.66.7"
 LPS_TO_RAS = np.diag([-1.0, -1.0, 1.0, 1.0])
 
 SIEMENS = {
@@ -181,6 +183,57 @@ def write_enhanced(
     set_pixels(data, np.stack([array[:, :, k].T for k in order]))
     path.parent.mkdir(parents=True, exist_ok=True)
     return save(path, data)
+
+
+def write_segmentation(
+    path: Path,
+    frames: NDArray[np.generic],
+    places: Sequence[float],
+    segments: Mapping[int, str],
+    numbers: Sequence[int] = (),
+) -> Path:
+    """Write a segmentation object without the checks of highdicom.
+
+    Parameters
+    ----------
+    path : Path
+        The file.
+    frames : (N, rows, columns) array
+        0 and 1 for a segment, numbers of segments for a label map.
+    places : sequence of float
+        Distance of each frame from the first, in mm.
+    segments : mapping
+        Number and description of each segment.
+    numbers : sequence of int
+        Segment of each frame; empty for a label map.
+    """
+    affine = np.diag([-1.0, -1.0, 1.0, 1.0])
+    data = header(frames[0].T, affine @ [0, 0, 0, 1], affine, 9)
+    data.SOPClassUID, data.Modality = SEGMENTATION if numbers else LABEL_MAP, "SEG"
+    data.SegmentationType, data.MaximumFractionalValue = "FRACTIONAL" if numbers else "LABELMAP", 1
+    data.SeriesInstanceUID, data.InstanceNumber = generate_uid(), 1
+    data.SegmentSequence = [_segment(number, text) for number, text in segments.items()]
+    groups = []
+    for n, place in enumerate(places):
+        group = _frame(affine @ np.array([[1, 0, 0, 0], [0, 1, 0, 0], [0, 0, 1, place], [0, 0, 0, 1]]), 0, n)
+        measures, orientation, segment = Dataset(), Dataset(), Dataset()
+        measures.PixelSpacing, measures.SliceThickness = data.PixelSpacing, data.SliceThickness
+        orientation.ImageOrientationPatient = data.ImageOrientationPatient
+        group.PixelMeasuresSequence, group.PlaneOrientationSequence = [measures], [orientation]
+        if numbers:
+            segment.ReferencedSegmentNumber = numbers[n]
+            group.SegmentIdentificationSequence = [segment]
+        groups.append(group)
+    data.PerFrameFunctionalGroupsSequence, data.NumberOfFrames = groups, len(groups)
+    set_pixels(data, frames)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    return save(path, data)
+
+
+def _segment(number: int, description: str) -> Dataset:
+    segment = Dataset()
+    segment.SegmentNumber, segment.SegmentDescription = number, description
+    return segment
 
 
 def _frame(affine: NDArray[np.float64], k: int, index: int) -> Dataset:

@@ -20,8 +20,10 @@ from napari_tumorseg import io
 from napari_tumorseg.errors import ChoiceNeededError, InputError, Remedy, remedy_of
 from napari_tumorseg.geometry import Grid, SliceFile
 from napari_tumorseg.io import nifti
+from napari_tumorseg.io.dicom import files
+from napari_tumorseg.io.dicom.facts import Header
 from napari_tumorseg.io.dicom.headers import read_header
-from napari_tumorseg.io.dicom.pixels import read_volume
+from napari_tumorseg.io.dicom.pixels import has_same_pixels, read_volume
 from napari_tumorseg.io.dicom.series import contents_of
 from napari_tumorseg.io.dicom.stacks import Plane, sort_planes
 from napari_tumorseg.io.side_files import input_files
@@ -45,7 +47,7 @@ def converted(folder: Path, out: Path, pattern: str = "%s") -> None:
     subprocess.run(command, check=True, capture_output=True, timeout=60)
 
 
-def agree(grid: Grid, data: np.ndarray, file: Path) -> None:
+def assert_agreement(grid: Grid, data: np.ndarray, file: Path) -> None:
     """Assert that voxels are those of dcm2niix's file, and their places to a hundredth of a millimetre."""
     theirs = nifti.read_file(file)
     np.testing.assert_allclose(theirs.channels[0], data, atol=1e-3)
@@ -54,6 +56,21 @@ def agree(grid: Grid, data: np.ndarray, file: Path) -> None:
 
 
 # --- geometry --------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("change", ["nothing", "a voxel", "a place"])
+def test_agreement_is_of_voxels_and_places(tmp_path: Path, change: str) -> None:
+    affine = affine_of(("L", "P", "S"), (1, 1, 4))
+    nib.save(nib.Nifti1Image(values(), affine), tmp_path / "theirs.nii")
+    data = Grid.from_file(SHAPE, affine).file_layout.axis_order.apply(values()).copy()
+    data[-1, -1, -1] += change == "a voxel"
+    affine[2, 3] += 0.02 * (change == "a place")
+    grid = Grid.from_file(SHAPE, affine)
+    if change == "nothing":
+        assert_agreement(grid, data, tmp_path / "theirs.nii")
+        return
+    with pytest.raises(AssertionError):
+        assert_agreement(grid, data, tmp_path / "theirs.nii")
 
 
 @pytest.mark.parametrize("vendor", range(3), ids=["Siemens 3-D", "GE", "Philips"])
@@ -66,7 +83,7 @@ def test_every_orientation_lies_where_dcm2niix_puts_it(tmp_path: Path, vendor: i
     converted(tmp_path / "in", tmp_path / "out")
     for number in range(1, 17):
         case = io.open_case(tmp_path / "in" / f"{number:03}")
-        agree(case.images[0].grid, case.images[0].data, tmp_path / "out" / f"{number}.nii")
+        assert_agreement(case.images[0].grid, case.images[0].data, tmp_path / "out" / f"{number}.nii")
 
 
 def test_a_mask_is_written_index_for_index_as_dcm2niix_writes_the_scan(tmp_path: Path) -> None:
@@ -87,9 +104,12 @@ def test_a_real_mosaic_and_a_real_enhanced_object(tmp_path: Path, name: str) -> 
     (tmp_path / "in" / "x.dcm").write_bytes(gzip.decompress((NICOM / name).read_bytes()))
     converted(tmp_path / "in", tmp_path / "out")
     header = read_header(SliceFile(tmp_path / "in" / "x.dcm"))
-    (stack,) = sort_planes([Plane(header, frame) for frame in header.frames]).stacks
+    planes = [Plane(header, frame) for frame in header.frames]
+    (stack,) = sort_planes(planes, has_same_pixels).stacks
     grid = Grid.from_file(stack.shape, stack.affine)
-    agree(grid, grid.file_layout.axis_order.apply(read_volume(stack)), next((tmp_path / "out").glob("*.nii")))
+    assert_agreement(
+        grid, grid.file_layout.axis_order.apply(read_volume(stack)), next((tmp_path / "out").glob("*.nii"))
+    )
 
 
 @pytest.mark.parametrize(
@@ -185,6 +205,48 @@ def test_a_time_series_is_no_scan(tmp_path: Path) -> None:
     assert "series-2 is left out: it holds 3 volumes at one place, as a time series does" in case.warnings
 
 
+def test_two_volumes_of_one_number_are_no_copies(tmp_path: Path) -> None:
+    affine = affine_of(("L", "P", "S"), (1, 1, 4))
+    paths = write_series(tmp_path / "in", values(), affine, 1, "FLAIR")
+    later = values()
+    later[..., 1:] += 1  # the first slice is empty in both, as it may be
+    uid = read_header(SliceFile(paths[0])).series
+    for path in write_series(tmp_path / "in", later, affine, 1, "FLAIR", "B{}"):
+        _change(path, SeriesInstanceUID=uid)
+    with pytest.raises(InputError, match=r"series-1 is left out: it holds 2 volumes at one place"):
+        io.open_case(tmp_path / "in")
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "volumes"), [(109.994, 109.996, 1), (109.996, 110.004, 1), (20.0, 80.0, 2)]
+)
+def test_echo_times_may_be_rounded_differently(
+    tmp_path: Path, one: float, other: float, volumes: int
+) -> None:
+    affine = affine_of(("L", "P", "S"), (1, 1, 4))
+    for n, path in enumerate(write_series(tmp_path / "in", values(), affine, 1, "FLAIR")):
+        _change(path, EchoTime=other if n % 2 else one)
+    assert len(io.open_case(tmp_path / "in").images) == volumes
+
+
+def test_pixel_sizes_may_be_rounded_differently(tmp_path: Path) -> None:
+    affine = affine_of(("L", "P", "S"), (1, 1, 4))
+    for n, path in enumerate(write_series(tmp_path / "in", values(), affine, 1, "FLAIR")):
+        _change(path, PixelSpacing=["0.93749", "0.93749"] if n % 2 else ["0.93751", "0.93751"])
+    assert [image.data.shape for image in io.open_case(tmp_path / "in").images] == [(6, 10, 12)]
+
+
+def test_the_work_for_an_enhanced_object_grows_with_its_frames_only(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The hash of a header goes through all frames, so a hash for each frame would grow as their square."""
+    write_enhanced(tmp_path / "a.dcm", values(), affine_of(("L", "P", "S")), 1, "FLAIR")
+    hashed: list[Header] = []
+    monkeypatch.setattr(Header, "__hash__", lambda header: hashed.append(header) or 1)
+    assert len(io.open_case(tmp_path).images) == 1
+    assert hashed == []
+
+
 def test_a_localiser_in_three_directions_is_left_out(tmp_path: Path) -> None:
     write_series(tmp_path / "in", values(), affine_of(("L", "P", "S"), (1, 1, 4)), 2, "FLAIR")
     directions = [("L", "P", "S"), ("P", "I", "R"), ("L", "I", "A")]
@@ -196,6 +258,16 @@ def test_a_localiser_in_three_directions_is_left_out(tmp_path: Path) -> None:
     case = io.open_case(tmp_path / "in")
     assert [i.name for i in case.images] == ["series-2_flair"]
     assert any("few slices in each of 3 directions, as a localiser" in w for w in case.warnings)
+
+
+def test_inverted_grey_values_are_left_out_in_words(tmp_path: Path) -> None:
+    affine = affine_of(("L", "P", "S"), (1, 1, 4))
+    write_series(tmp_path / "in", values(), affine, 1, "FLAIR")
+    for path in write_series(tmp_path / "in", values(), affine, 2, "T1", "B{}"):
+        _change(path, PhotometricInterpretation="MONOCHROME1")
+    case = io.open_case(tmp_path / "in")
+    assert [image.role for image in case.images] == [Role.FLAIR]
+    assert any("series-2 is left out" in w and "save it as MONOCHROME2" in w for w in case.warnings)
 
 
 def test_rescaled_values_are_those_of_the_header(tmp_path: Path) -> None:
@@ -247,7 +319,7 @@ def test_the_modality_of_a_series(
 
 
 @pytest.mark.parametrize(
-    ("description", "elements", "told"),
+    ("description", "elements", "sentence"),
     [
         ("ep2d_diff_ADC", SIEMENS, "map, a localiser or another kind of scan"),
         ("resolve", {"ImageType": ["DERIVED", "PRIMARY", "DIFFUSION", "ADC"]}, "diffusion"),
@@ -260,15 +332,15 @@ def test_the_modality_of_a_series(
         ("AX T1", {"Modality": "CT"}, "CT, not MR"),
     ],
 )
-def test_what_is_no_scan_is_left_out_in_words(
-    tmp_path: Path, description: str, elements: dict[str, Any], told: str
+def test_other_kinds_of_series_are_left_out_in_words(
+    tmp_path: Path, description: str, elements: dict[str, Any], sentence: str
 ) -> None:
     affine = affine_of(("L", "P", "S"))
     write_series(tmp_path / "in", values(), affine, 1, "FLAIR")
     write_series(tmp_path / "in", values(), affine, 2, description, "B{}", **elements)
     case = io.open_case(tmp_path / "in")
     assert [i.role for i in case.images] == [Role.FLAIR]
-    assert any(w.startswith("series-2 is left out: ") and told in w for w in case.warnings)
+    assert any(w.startswith("series-2 is left out: ") and sentence in w for w in case.warnings)
 
 
 def test_of_several_series_of_a_modality_the_finest_is_used(tmp_path: Path) -> None:
@@ -314,6 +386,31 @@ def test_examinations_in_folders_of_their_own_are_called_by_these(tmp_path: Path
     )
     case = io.open_case(tmp_path / "x", io.list_cases(tmp_path / "x")[1])
     assert case.time_point == "2"
+
+
+@pytest.mark.parametrize(
+    "folder", ["DOE_JANE_19700101", "1.2.840.113619.2", "1970-01-01", "7.3.2021", "B20210307", "Doe, Jane"]
+)
+def test_folders_that_name_a_person_or_an_examination_name_no_case(tmp_path: Path, folder: str) -> None:
+    affine = affine_of(("L", "P", "S"), (1, 1, 4))
+    for patient in ("P1", "P2"):
+        elements = study(patient, PatientName="DOE^JANE")
+        write_series(tmp_path / "x" / f"{folder}{patient}", values(), affine, 1, "FLAIR", **elements)
+        write_series(tmp_path / "y" / patient / folder, values(), affine, 1, "FLAIR", **elements)
+    assert io.list_cases(tmp_path / "x") == ["patient-1", "patient-2"]
+    assert io.list_cases(tmp_path / "y") == ["P1", "P2"]
+    inside = tmp_path / "y" / "P1" / folder
+    assert io.list_cases(inside) == [folder]  # the user named it
+    assert io.list_cases(inside / "IM0001") == ["IM0001"]
+    assert io.open_case([inside / "IM0001", inside / "IM0002"]).name == "dicom"
+
+
+def test_a_name_that_only_repeats_the_identifier_is_no_secret(tmp_path: Path) -> None:
+    for patient in ("GBM-00001", "GBM-00002"):
+        elements = study(patient, PatientName=patient)
+        affine = affine_of(("L", "P", "S"), (1, 1, 4))
+        write_series(tmp_path / patient / "11-25-2006-BRAIN", values(), affine, 1, "FLAIR", **elements)
+    assert io.list_cases(tmp_path) == ["GBM-00001", "GBM-00002"]
 
 
 def test_examinations_in_one_folder_are_numbered(tmp_path: Path) -> None:
@@ -374,7 +471,22 @@ def test_an_archive_is_read_without_being_unpacked(tmp_path: Path) -> None:
     assert sorted(p.name for p in tmp_path.iterdir()) == ["in", "scans.zip"]
 
 
-def test_a_mask_of_ours_beside_the_series_is_not_what_the_folder_is_about(tmp_path: Path) -> None:
+def test_an_archive_is_opened_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_study(tmp_path / "in", "A", "20200101")
+    archive = shutil.make_archive(str(tmp_path / "scans"), "zip", tmp_path / "in")
+    opened: list[Path] = []
+
+    def counted(path: Path) -> zipfile.ZipFile:
+        opened.append(path)
+        return zipfile.ZipFile(path)
+
+    monkeypatch.setattr(files, "_opened", counted)
+    assert io.open_case(Path(archive)).images[0].data.shape == (6, 10, 12)
+    assert opened in ([Path(archive)], [Path(archive)] * 2)  # perhaps once more to recognise its format
+    Path(archive).unlink()  # and closed again, or Windows would not allow this
+
+
+def test_a_mask_of_ours_beside_the_series_leaves_the_folder_a_dicom_case(tmp_path: Path) -> None:
     write_study(tmp_path / "x" / "SE1", "P1", "20200101")
     scan = io.read(tmp_path / "x")
     seg = Segmentation(np.zeros(scan.grid.shape, np.uint8), scan.grid, CONVENTIONS["binary"], "x")
@@ -391,9 +503,9 @@ def test_nothing_of_the_header_is_in_names_or_warnings(tmp_path: Path) -> None:
     paths[2].unlink()
     write_series(tmp_path / "in", values(), affine, 2, "CANARY gadCANARY T1", "B{}", **shared)
     case = io.open_case(tmp_path / "in")
-    told = " ".join([case.name, *case.warnings, *(f"{i.name} {i.note} {i.role_note}" for i in case.images)])
-    assert "canary" not in told.lower()
-    assert "1999" not in told
+    shown = " ".join([case.name, *case.warnings, *(f"{i.name} {i.note} {i.role_note}" for i in case.images)])
+    assert "canary" not in shown.lower()
+    assert "1999" not in shown
 
 
 def test_a_series_is_named_by_its_number_and_known_words(tmp_path: Path) -> None:

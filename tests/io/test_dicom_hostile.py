@@ -21,7 +21,7 @@ from napari_tumorseg.io.dicom import library
 from napari_tumorseg.io.dicom.headers import read_header
 from napari_tumorseg.io.dicom.pixels import read_frames
 from napari_tumorseg.io.limits import LIMIT_VARIABLE
-from tests.dicom_files import write_enhanced, write_series
+from tests.dicom_files import write_enhanced, write_segmentation, write_series
 from tests.nifti_files import affine_of
 
 SHAPE = (16, 12, 6)
@@ -114,7 +114,7 @@ def test_a_compressed_image_of_another_size_is_not_decoded(series: list[Path]) -
 
 
 @pytest.mark.parametrize(
-    ("elements", "told"),
+    ("elements", "sentence"),
     [
         ({"ImagePositionPatient": None}, "has no positions of slices"),
         ({"ImageOrientationPatient": None}, "has no positions of slices"),
@@ -135,11 +135,11 @@ def test_a_compressed_image_of_another_size_is_not_decoded(series: list[Path]) -
     ],
 )
 def test_a_header_that_lies_or_lacks_something(
-    series: list[Path], elements: dict[str, Any], told: str
+    series: list[Path], elements: dict[str, Any], sentence: str
 ) -> None:
     for path in series:
         change(path, **elements)
-    with pytest.raises(InputError, match=told):
+    with pytest.raises(InputError, match=sentence):
         io.open_case(series[0].parent)
 
 
@@ -198,6 +198,67 @@ def test_a_deflated_bomb(series: list[Path], monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setenv(LIMIT_VARIABLE, "0.05")
     with pytest.raises(TooLargeError, match="is deflated and unpacks to more than the limit"):
         read_header(SliceFile(series[0]))
+
+
+# --- segmentation objects --------------------------------------------------------------------
+
+
+def boxes(count: int, dtype: type = np.uint8) -> np.ndarray:
+    """Return frames of 12 x 16 with a box of ones."""
+    frames = np.zeros((count, 12, 16), dtype)
+    frames[:, 2:6, 3:9] = 1
+    return frames
+
+
+@pytest.mark.parametrize("value", [0, 256, 999])
+def test_a_segment_whose_words_claim_an_impossible_label_keeps_its_number(tmp_path: Path, value: int) -> None:
+    path = write_segmentation(
+        tmp_path / "a.dcm", boxes(2), [0, 3], {4: f"label {value} of foo"}, numbers=[4, 4]
+    )
+    (mask,) = io.open_case(path).masks
+    assert np.unique(mask.labels).tolist() == [0, 4]
+
+
+def test_a_label_that_its_words_may_claim_is_kept(tmp_path: Path) -> None:
+    path = write_segmentation(tmp_path / "a.dcm", boxes(2), [0, 3], {4: "label 255 of foo"}, numbers=[4, 4])
+    assert np.unique(io.open_case(path).masks[0].labels).tolist() == [0, 255]
+
+
+def test_frames_that_lie_a_kilometre_apart(tmp_path: Path) -> None:
+    path = write_segmentation(tmp_path / "a.dcm", boxes(3), [0, 0.01, 1e6], {1: "x"}, numbers=[1, 1, 1])
+    with pytest.raises(InputError, match=r"a\.dcm has slices at uneven distances, 0\.01 to 1e\+06 mm"):
+        io.open_case(path)
+
+
+def test_a_grid_of_frames_that_takes_too_much(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(LIMIT_VARIABLE, "0.0005")
+    path = write_segmentation(tmp_path / "a.dcm", boxes(3), [0, 1, 3000], {1: "x"}, numbers=[1, 1, 1])
+    with pytest.raises(TooLargeError, match="16 x 12 x 3001 voxels"):
+        io.open_case(path)
+
+
+def test_frames_over_more_than_a_head_have_no_volumes_in_ml(tmp_path: Path) -> None:
+    path = write_segmentation(tmp_path / "a.dcm", boxes(3), [0, 1, 3000], {1: "x"}, numbers=[1, 1, 1])
+    case = io.open_case(path)
+    assert case.masks[0].grid.unit == "unknown"
+    assert any("cannot be those of a head" in warning for warning in case.warnings)
+
+
+@pytest.mark.parametrize(("number", "dtype"), [(65_536, np.uint32), (2**32 - 1, np.uint32), (-1, np.int16)])
+def test_a_label_map_of_impossible_numbers(tmp_path: Path, number: int, dtype: type) -> None:
+    frames = boxes(2, dtype)
+    frames[1, 0, 0] = number
+    path = write_segmentation(tmp_path / "a.dcm", frames, [0, 3], {1: "x"})
+    with pytest.raises(InputError, match="label map holds numbers that no segment can have"):
+        io.open_case(path)
+
+
+def test_a_label_map_of_32_bits_is_read(tmp_path: Path) -> None:
+    frames = boxes(2, np.uint32) * np.uint32(65_535)
+    path = write_segmentation(tmp_path / "a.dcm", frames, [0, 3], {65_535: "label 3 of foo"})
+    (mask,) = io.open_case(path).masks
+    assert np.unique(mask.labels, return_counts=True)[1].tolist() == [336, 48]
+    assert mask.labels.max() == 3
 
 
 # --- archives --------------------------------------------------------------------------------

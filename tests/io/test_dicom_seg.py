@@ -17,7 +17,7 @@ from napari_tumorseg import io
 from napari_tumorseg.errors import InputError, OutputError
 from napari_tumorseg.geometry import Grid
 from napari_tumorseg.io import nifti
-from napari_tumorseg.io.dicom import library
+from napari_tumorseg.io.dicom import files, library
 from napari_tumorseg.regions import CONVENTIONS
 from napari_tumorseg.scan import Scan, Segmentation
 from tests.dicom_files import GE, LPS_TO_RAS, SEQUENCES, study, write_enhanced, write_series
@@ -135,10 +135,21 @@ def test_an_archive_is_a_source_too(tmp_path: Path) -> None:
     np.testing.assert_array_equal(io.open_case(tmp_path / "x_seg.dcm").masks[0].labels, labels_on(scan))
 
 
+def test_an_archive_is_opened_once_for_all_slices(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    scan_of(tmp_path / "in", affine_of(("L", "P", "S")))
+    shutil.make_archive(str(tmp_path / "scan"), "zip", tmp_path / "in")
+    scan = io.read(tmp_path / "scan.zip")
+    opened: list[Path] = []
+    open_archive = files._opened
+    monkeypatch.setattr(files, "_opened", lambda path: opened.append(path) or open_archive(path))
+    io.write_mask(seg_on(scan), tmp_path / "x_seg.dcm")
+    assert opened == [tmp_path / "scan.zip"]
+
+
 # --- content ---------------------------------------------------------------------------------
 
 
-def test_the_object_refers_to_the_series_and_says_what_made_it(tmp_path: Path) -> None:
+def test_the_object_refers_to_the_series_and_names_the_model(tmp_path: Path) -> None:
     scan = scan_of(tmp_path / "in", affine_of(("L", "P", "S")))
     io.write_mask(seg_on(scan, provenance={"model": MODEL}), tmp_path / "x_seg.dcm")
     data, source = pydicom.dcmread(tmp_path / "x_seg.dcm"), pydicom.dcmread(tmp_path / "in" / "IM0001")
@@ -219,7 +230,7 @@ def test_without_highdicom_the_sentence_says_so(tmp_path: Path, monkeypatch: pyt
         io.write_mask(seg_on(scan), tmp_path / "x_seg.dcm")
 
 
-def test_a_series_without_frame_of_reference_is_told(tmp_path: Path) -> None:
+def test_a_series_without_frame_of_reference_is_refused_in_a_sentence(tmp_path: Path) -> None:
     elements = {k: v for k, v in study().items() if k != "FrameOfReferenceUID"}
     paths = write_series(tmp_path / "in", values(), affine_of(("L", "P", "S")), 1, "FLAIR", **elements)
     for path in paths:
@@ -234,13 +245,16 @@ def test_a_series_without_frame_of_reference_is_told(tmp_path: Path) -> None:
 # --- objects of other programs ---------------------------------------------------------------
 
 
-def foreign(tmp_path: Path, codes: list[tuple[str, str]], **arguments: Any) -> tuple[Path, np.ndarray, Scan]:
-    """Write overlapping segments as another program would, without the words of this one."""
+def foreign(
+    tmp_path: Path, codes: list[tuple[str, str]], order: tuple[int, ...] = (), **arguments: Any
+) -> tuple[Path, np.ndarray, Scan]:
+    """Write segments inside each other as another program would, the largest first or in another order."""
     scan = scan_of(tmp_path / "in", affine_of(("L", "P", "S"), (1, 1, 3)))
     sources = [pydicom.dcmread(path) for path in sorted((tmp_path / "in").iterdir())]
     masks = np.zeros((len(sources), 10, 12, len(codes)), np.uint8)
     for n in range(len(codes)):
-        masks[1:4, 2 : 8 - n, 3 : 9 - n, n] = 1
+        inset = order[n] if order else n
+        masks[1:4, 2 : 8 - inset, 3 : 9 - inset, n] = 1
     segments = [
         hd.seg.SegmentDescription(
             n + 1,
@@ -258,7 +272,7 @@ def foreign(tmp_path: Path, codes: list[tuple[str, str]], **arguments: Any) -> t
     return path, masks, scan
 
 
-def test_coded_types_tell_the_convention(tmp_path: Path) -> None:
+def test_coded_types_state_the_convention(tmp_path: Path) -> None:
     path, masks, scan = foreign(tmp_path, [("79654002", "SCT"), ("6574001", "SCT"), ("C113842", "NCIt")])
     (mask,) = io.open_case(tmp_path / "in").masks
     assert mask.convention is CONVENTIONS["brats-2023"]
@@ -270,6 +284,37 @@ def test_coded_types_tell_the_convention(tmp_path: Path) -> None:
     assert mask.grid.same_space(scan.grid)
     alone = io.open_case(path).masks[0]
     assert alone.labels.shape == (3, 10, 12)  # without the scan, from the first frame to the last
+
+
+@pytest.mark.parametrize("order", [(0, 1, 2), (2, 1, 0), (1, 0, 2)])
+def test_regions_inside_each_other_all_stay_visible(tmp_path: Path, order: tuple[int, ...]) -> None:
+    path, masks, _ = foreign(tmp_path, [("1", "99OWN")] * 3, order=order)
+    (mask,) = io.open_case(path).masks
+    sizes = [int(masks[..., n].sum()) for n in range(3)]
+    by_size = sorted(range(3), key=lambda n: sizes[n])  # the numbers of ET, TC and WT, from 0
+    expected = np.diff([0, *sorted(sizes)])
+    assert [np.count_nonzero(mask.labels == n + 1) for n in by_size] == expected.tolist()
+    assert any(f"{sorted(sizes)[1]} voxels lie in several segments" in note for note in mask.notes)
+
+
+def test_segments_apart_are_no_reason_to_warn(tmp_path: Path) -> None:
+    scan = scan_of(tmp_path / "in", affine_of(("L", "P", "S")))
+    io.write_mask(seg_on(scan), tmp_path / "x_seg.dcm")
+    assert io.open_case(tmp_path / "x_seg.dcm").masks[0].notes == ()
+
+
+def test_fractions_of_other_programs_are_masks_whatever_their_name(tmp_path: Path) -> None:
+    path, _, _ = foreign(tmp_path, [("108369006", "SCT")], kind="FRACTIONAL")
+    path.rename(path.with_name("x_prob.dcm"))
+    assert len(io.open_case(tmp_path / "in").masks) == 1
+
+
+def test_own_probabilities_are_no_mask_whatever_their_name(tmp_path: Path) -> None:
+    scan = scan_of(tmp_path / "in", affine_of(("L", "P", "S")))
+    part = np.full(scan.grid.shape, 200, np.uint8)
+    seg = seg_on(scan, probabilities={"WT": part}, probability_box=(slice(None),) * 3)
+    io.write_dicom_probabilities(seg, tmp_path / "in" / "renamed.dcm")
+    assert io.open_case(tmp_path / "in").masks == ()
 
 
 def test_one_neoplasm_is_a_binary_mask(tmp_path: Path) -> None:

@@ -45,7 +45,7 @@ _JPEG_2000_SIZE = b"\xff\x4f\xff\x51"
 
 
 def can_decode(syntax: str) -> bool:
-    """Tell whether pixels of a transfer syntax can be read."""
+    """Return whether pixels of a transfer syntax can be read."""
     return syntax in BY_PYDICOM or syntax in _CODECS
 
 

@@ -1,6 +1,7 @@
 """Facts of DICOM files by which slices become series, volumes and modalities.
 
-Nothing that names the patient is among them but as a key to tell patients apart, which is never shown.
+Nothing that names the patient is among them but keys that distinguish patients and words to avoid; these are
+never shown.
 """
 
 from __future__ import annotations
@@ -58,7 +59,7 @@ class Header:
     file : SliceFile
         The file.
     patient, study, series, instance : str
-        Keys that tell them apart; never shown.
+        Keys that distinguish them; never shown.
     sop_class, modality : str
         Kind of object.
     when : str
@@ -79,6 +80,10 @@ class Header:
         Samples a pixel, and bits of one.
     frames : tuple of Frame
         Its image planes.
+    name_words : frozenset of str
+        Words of the patient's name, lower case, to find them in names of folders; never shown.
+    is_inverted : bool
+        Its large numbers are dark.
     tiles_in_row : int
         Planes beside each other in the image of a Siemens mosaic, of which `shape` is that of one; else 0.
     """
@@ -106,6 +111,8 @@ class Header:
     samples: int
     bits: int
     frames: tuple[Frame, ...]
+    name_words: frozenset[str] = frozenset()
+    is_inverted: bool = False
     tiles_in_row: int = 0
 
     @property

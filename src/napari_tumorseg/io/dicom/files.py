@@ -7,6 +7,7 @@ import zipfile
 import zlib
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from contextvars import ContextVar
 from io import BytesIO
 from pathlib import Path
 from typing import BinaryIO
@@ -33,20 +34,22 @@ _MOST_MEMBERS = 100_000
 _OTHER_ENDINGS = (".txt", ".json", ".csv", ".tsv", ".xml", ".html", ".pdf", ".xlsx", ".py", ".md", ".log")
 _INDEX = "dicomdir"
 _ENCRYPTED = 0x1
+_KEPT: ContextVar[tuple[Path, zipfile.ZipFile] | None] = ContextVar("_KEPT", default=None)
+"""Archive that is kept open, of this thread."""
 
 
 def is_archive(path: Path) -> bool:
-    """Tell by its name whether a file is a zip archive."""
+    """Return whether a file is by its name a zip archive."""
     return path.name.lower().endswith(ARCHIVE_ENDING)
 
 
 def is_index(path: Path) -> bool:
-    """Tell by its name whether a file is a DICOMDIR, the index of the folder that it lies in."""
+    """Return whether a file is by its name a DICOMDIR, the index of the folder that it lies in."""
     return path.name.lower() == _INDEX and path.is_file()
 
 
 def is_dicom(path: Path) -> bool:
-    """Tell by its first bytes whether a file is DICOM; a name that says so allows for a missing preamble."""
+    """Return whether a file is DICOM by its first bytes; with such a name, the preamble may be missing."""
     try:
         with path.open("rb") as file:
             head = file.read(_HEAD_BYTES)
@@ -56,7 +59,7 @@ def is_dicom(path: Path) -> bool:
 
 
 def has_dicom(names: Sequence[str], look: Callable[[str], bool]) -> list[str]:
-    """Return those of the names in one folder that are of DICOM files; `look` opens one to tell."""
+    """Return those of the names in one folder that are of DICOM files; `look` opens one to see."""
     named = [name for name in names if _is_named(name)]
     unknown = [name for name in names if not _is_named(name) and _may_be(name)]
     if not any(look(name) for name in unknown[:_LOOKED_AT]):
@@ -84,7 +87,7 @@ def members_of(path: Path) -> list[SliceFile]:
     TooLargeError
         If it unpacks to more than the limit.
     """
-    with _opened(path) as archive:
+    with _archive(path) as archive:
         entries = [e for e in archive.infolist() if not e.is_dir() and _may_be(e.filename.rpartition("/")[2])]
         if any(e.flag_bits & _ENCRYPTED for e in entries):
             raise InputError(f"{path} needs a password; unpack it and open the folder")
@@ -110,9 +113,40 @@ def opened(file: SliceFile) -> Iterator[BinaryIO]:
         with stream:
             yield stream
         return
-    with _opened(file.path) as archive:
+    with _archive(file.path) as archive:
         content = _content(archive, file)
     yield BytesIO(content)
+
+
+@contextmanager
+def kept_open(path: Path) -> Iterator[None]:
+    """Keep an archive open in the block, so that its index is not read again for each member.
+
+    Other files, and archives that cannot be opened, are left alone: the reading says why.
+    """
+    try:
+        archive = _opened(path) if is_archive(path) and path.is_file() else None
+    except InputError:
+        archive = None
+    if archive is None:
+        yield
+        return
+    token = _KEPT.set((path, archive))
+    try:
+        with archive:
+            yield
+    finally:
+        _KEPT.reset(token)
+
+
+@contextmanager
+def _archive(path: Path) -> Iterator[zipfile.ZipFile]:
+    kept = _KEPT.get()
+    if kept is not None and kept[0] == path:
+        yield kept[1]
+        return
+    with _opened(path) as archive:
+        yield archive
 
 
 def _opened(path: Path) -> zipfile.ZipFile:
@@ -162,12 +196,12 @@ def _is_head(head: bytes, name: str) -> bool:
 
 
 def _is_named(name: str) -> bool:
-    """Tell whether a name is one of a DICOM file; an archive or index is none."""
+    """Return whether a name is one of a DICOM file; an archive or index is none."""
     return DICOM.has_ending(name) and not name.lower().endswith((ARCHIVE_ENDING, _INDEX))
 
 
 def _may_be(name: str) -> bool:
-    """Tell whether a file of this name is worth a look: formats of other kinds and texts are not."""
+    """Return whether a file of this name is worth a look: formats of other kinds and texts are not."""
     if name.startswith(".") or name.lower() == _INDEX:
         return False
     form = format_of(Path(name))
@@ -187,5 +221,5 @@ def unpacked_size(data: bytes, limit: int) -> int:
 
 
 def shown(file: SliceFile) -> str:
-    """Return what to call a file in an error."""
+    """Return the name of a file for an error."""
     return f"{file.path}{os.sep}{file.member}" if file.member else str(file.path)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from functools import lru_cache
 from typing import Any, BinaryIO
 
@@ -21,6 +22,9 @@ _CACHED = 2**14
 _MOSAIC = "MOSAIC"
 _MOST_FRAMES = 20_000
 _META_BYTES = 4096
+_SHORTEST_NAME = 3
+"""Letters of a word that is looked for in names of folders."""
+
 _META_LENGTH_AT = 140
 """Offset of the length of the file's meta information, behind preamble, magic and its element's tag."""
 
@@ -30,8 +34,9 @@ _KEYWORDS = (
     "PulseSequenceName ScanningSequence ImageType EchoTime RepetitionTime InversionTime FlipAngle "
     "ContrastBolusAgent ContrastBolusAgentSequence AcquisitionNumber TemporalPositionIdentifier "
     "InstanceNumber ImagePositionPatient ImageOrientationPatient PixelSpacing SliceThickness "
-    "SpacingBetweenSlices Rows Columns NumberOfFrames SamplesPerPixel BitsAllocated RescaleSlope "
-    "RescaleIntercept DiffusionBValue SharedFunctionalGroupsSequence PerFrameFunctionalGroupsSequence"
+    "SpacingBetweenSlices Rows Columns NumberOfFrames SamplesPerPixel PhotometricInterpretation "
+    "BitsAllocated RescaleSlope RescaleIntercept DiffusionBValue SharedFunctionalGroupsSequence "
+    "PerFrameFunctionalGroupsSequence"
 )
 
 
@@ -89,7 +94,7 @@ def _refuse_bomb(stream: BinaryIO, where: str) -> None:
 
 @lru_cache(_CACHED)
 def _cached_header(file: SliceFile, changed: int, size: int) -> Header:
-    """Return the header of a file; the other arguments tell its versions apart."""
+    """Return the header of a file; the other arguments distinguish its versions."""
     data = read_data(file, _KEYWORDS.split())
     with library.reading(shown(file)):
         header = _header(data, file)
@@ -127,7 +132,17 @@ def _header(data: Any, file: SliceFile) -> Header:
         samples=whole(data, "SamplesPerPixel") or 1,
         bits=whole(data, "BitsAllocated") or 0,
         frames=_frames(data, file),
+        name_words=_name_words(data),
+        is_inverted=text(data, "PhotometricInterpretation") == "MONOCHROME1",
     )
+
+
+def _name_words(data: Any) -> frozenset[str]:
+    """Return the words of the patient's name; none of a name that only repeats the identifier."""
+    name = str(getattr(data, "PatientName", "") or "")
+    if name == text(data, "PatientID"):
+        return frozenset()
+    return frozenset(word for word in re.findall(r"[^\W\d_]+", name.lower()) if len(word) >= _SHORTEST_NAME)
 
 
 # --- enhanced objects, whose facts lie in sequences of their own -----------------------------

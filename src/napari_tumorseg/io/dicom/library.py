@@ -62,7 +62,7 @@ def quiet() -> Iterator[None]:
 
 @contextmanager
 def reading(where: object) -> Iterator[None]:
-    """Turn what pydicom raises in the block into a sentence, and keep its warnings to itself.
+    """Turn the errors of pydicom in the block into a sentence, and keep its warnings to itself.
 
     Both can quote values of the header, such as the name of the patient.
 

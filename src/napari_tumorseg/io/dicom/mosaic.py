@@ -26,7 +26,7 @@ def untiled(header: Header, data: Any) -> Header:
     Raises
     ------
     InputError
-        If the private header does not tell the number of tiles and their direction.
+        If the private header does not state the number of tiles and their direction.
     """
     from nibabel.nicom import csareader
 

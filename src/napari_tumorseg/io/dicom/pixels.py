@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from napari_tumorseg.errors import InputError
+from napari_tumorseg.errors import InputError, TumorSegError
 from napari_tumorseg.geometry import Array, SliceFile
 from napari_tumorseg.io.dicom import library
 from napari_tumorseg.io.dicom.codecs import BY_PYDICOM, as_stored, can_decode, decode
@@ -41,7 +41,7 @@ def read_volume(stack: Stack) -> Array:
     check_array((columns, rows, slices), np.float32, stack.header.file.path)
     rescaled = any((plane.frame.slope, plane.frame.intercept) != (1.0, 0.0) for plane in stack.planes)
     volume: Array | None = None
-    slots = dict(zip(stack.planes, stack.slots, strict=True))
+    slots = {_key(plane): slot for plane, slot in zip(stack.planes, stack.slots, strict=True)}
     ordered = sorted(stack.planes, key=lambda p: (p.header.file, p.frame.index))
     for _, planes in groupby(ordered, key=lambda p: p.header.file):
         for plane, pixels in _planes_of(list(planes)):
@@ -50,9 +50,30 @@ def read_volume(stack: Stack) -> Array:
                 volume = np.zeros((slices, rows, columns), values.dtype)
             elif not np.can_cast(values.dtype, volume.dtype):
                 volume = volume.astype(np.promote_types(values.dtype, volume.dtype))
-            volume[slots[plane]] = values
+            volume[slots[_key(plane)]] = values
     assert volume is not None
-    return volume[:, ::-1, :].transpose(2, 1, 0)
+    return from_frames(volume)
+
+
+def _key(plane: Plane) -> tuple[SliceFile, int]:
+    """Return the file and frame of a plane, quick to hash: a header lists all frames."""
+    return plane.header.file, plane.frame.index
+
+
+def has_same_pixels(one: Plane, other: Plane) -> bool:
+    """Return whether two planes hold the same values; files that cannot be read are left to the reading."""
+    if (one.frame.slope, one.frame.intercept) != (other.frame.slope, other.frame.intercept):
+        return False
+    try:
+        ((_, first),), ((_, second),) = _planes_of([one]), _planes_of([other])
+    except TumorSegError:
+        return True
+    return bool(np.array_equal(first, second))
+
+
+def from_frames(frames: Array) -> Array:
+    """Return (slices, rows, columns) in the order of `read_volume`."""
+    return frames[:, ::-1, :].transpose(2, 1, 0)
 
 
 def as_frames(values: Array) -> Array:
@@ -107,7 +128,7 @@ def _checked(data: Any, where: str) -> str:
     if (whole(data, "SamplesPerPixel") or 1) != 1:
         raise InputError(f"{where} is a picture in colours, no scan")
     if not 0 < (whole(data, "BitsAllocated") or 0) <= _MOST_BITS:
-        raise InputError(f"{where} is damaged: it does not tell the size of its pixels")
+        raise InputError(f"{where} is damaged: its header lacks the size of its pixels")
     syntax = text(getattr(data, "file_meta", None), "TransferSyntaxUID")
     if not syntax:
         syntax = "1.2.840.10008.1.2" if data.original_encoding[0] else "1.2.840.10008.1.2.1"

@@ -17,8 +17,9 @@ from napari_tumorseg.geometry import Grid, SliceFile
 from napari_tumorseg.io.arrays import without_folder
 from napari_tumorseg.io.case import Case, Mask, pick_case
 from napari_tumorseg.io.dicom import library
+from napari_tumorseg.io.dicom.case_names import case_names, name_of_folder, time_points
 from napari_tumorseg.io.dicom.facts import Header
-from napari_tumorseg.io.dicom.files import files_in, is_archive, is_index, members_of
+from napari_tumorseg.io.dicom.files import files_in, is_archive, is_index, kept_open, members_of
 from napari_tumorseg.io.dicom.headers import SEGMENTATION_CLASSES, read_header
 from napari_tumorseg.io.dicom.pixels import read_volume
 from napari_tumorseg.io.dicom.series import Series, contents_of
@@ -27,7 +28,7 @@ from napari_tumorseg.io.plausible_size import plausible
 from napari_tumorseg.scan import MODALITIES, Image
 
 _LAYOUT = "DICOM"
-_REASONS_TOLD = 4
+_MOST_REASONS = 4
 
 
 @dataclass(frozen=True)
@@ -54,7 +55,8 @@ class Study:
 
 def list_cases(path: Path) -> list[str]:
     """Return the names of the cases in a file, a folder and the folders below, or an archive."""
-    return [study.name for study in _studies(path)]
+    with kept_open(path):
+        return [study.name for study in _studies(path)]
 
 
 def open_case(path: Path, case: str | None = None) -> Case:
@@ -67,16 +69,18 @@ def open_case(path: Path, case: str | None = None) -> Case:
     ChoiceNeededError
         If there are several cases and none is named.
     """
-    studies = _studies(path)
-    name = pick_case([study.name for study in studies], case, path)
-    return read_study(next(study for study in studies if study.name == name), path)
+    with kept_open(path):
+        studies = _studies(path)
+        name = pick_case([study.name for study in studies], case, path)
+        return read_study(next(study for study in studies if study.name == name), path)
 
 
 def open_files(paths: Sequence[Path]) -> Case:
     """Read DICOM files that are named one by one, of one examination."""
     folder = Path(os.path.commonpath([path.absolute() for path in paths]))
     folder = folder.parent if folder.is_file() else folder
-    studies = _of_files([SliceFile(path) for path in paths], folder, folder.name)
+    files = [SliceFile(path) for path in paths]
+    studies = _of_files(files, folder, name_of_folder(folder, _readable(files)[0]))
     name = pick_case([study.name for study in studies], None, folder)
     return read_study(next(study for study in studies if study.name == name), folder)
 
@@ -102,7 +106,9 @@ def _series_of(path: Path) -> Study:
         return Study(name, (header,))
     beside = [h for h in _readable(files_in(path.parent, levels=1))[0] if h.series == header.series]
     whole = beside if header in beside else [header]
-    return Study(path.absolute().parent.name if len(whole) > 1 else name, tuple(whole))
+    if len(whole) > 1:
+        name = name_of_folder(path.absolute().parent, whole, otherwise=name)
+    return Study(name, tuple(whole))
 
 
 # --- examinations ----------------------------------------------------------------------------
@@ -116,8 +122,8 @@ def _of_files(files: Sequence[SliceFile], root: Path, name: str) -> list[Study]:
             raise errors[0]
         raise InputError(f"{root} holds no DICOM file")
     groups = _examinations(headers)
-    names = _names(groups, root, name)
-    points = _time_points(groups)
+    names = case_names(groups, root, name)
+    points = time_points(groups)
     return [
         Study(n, tuple(group), len(errors), point)
         for n, group, point in zip(names, groups, points, strict=True)
@@ -143,52 +149,6 @@ def _examinations(headers: Sequence[Header]) -> list[list[Header]]:
         parted[header.patient, header.study].append(header)
     patients = list(dict.fromkeys(patient for patient, _ in parted))
     return sorted(parted.values(), key=lambda g: (patients.index(g[0].patient), min(h.when for h in g)))
-
-
-def _names(groups: Sequence[Sequence[Header]], root: Path, name: str) -> list[str]:
-    """Return the name of each examination: its folder, where it has one of its own, else a number."""
-    if len(groups) == 1:
-        return [name]
-    whose = name if len({group[0].patient for group in groups}) == 1 else ""
-    folders = _below_shared([_folder_of(group, root) for group in groups])
-    patients = list(dict.fromkeys(group[0].patient for group in groups))
-    names: list[str] = []
-    for group, folder, point in zip(groups, folders, _time_points(groups), strict=True):
-        number = whose or f"patient-{patients.index(group[0].patient) + 1}"
-        numbered = "/".join(filter(None, [number, point and f"study-{point}"]))
-        names.append(folder if folder and folders.count(folder) == 1 else numbered)
-    return names
-
-
-def _below_shared(folders: Sequence[str]) -> list[str]:
-    """Return folders without the part that all have in common."""
-    parts = [Path(folder).parts for folder in folders]
-    shared = next((n for n, level in enumerate(zip(*parts, strict=False)) if len(set(level)) > 1), None)
-    return ["/".join(p[shared:]) for p in parts] if shared is not None and all(parts) else list(folders)
-
-
-def _time_points(groups: Sequence[Sequence[Header]]) -> list[str]:
-    """Return the number of each examination among those of its patient; empty where it is the only one."""
-    of_patient: dict[str, list[int]] = defaultdict(list)
-    for index, group in enumerate(groups):
-        of_patient[group[0].patient].append(index)
-    points = [""] * len(groups)
-    for indices in of_patient.values():
-        for n, index in enumerate(indices if len(indices) > 1 else (), start=1):
-            points[index] = str(n)
-    return points
-
-
-def _folder_of(group: Sequence[Header], root: Path) -> str:
-    """Return the folder below the root that all files of a study lie in; empty if it is the root."""
-    places = [Path(h.file.member).parent if h.file.member else h.file.path.parent for h in group]
-    shared = Path(os.path.commonpath([str(place) for place in places])) if len(set(places)) > 1 else places[0]
-    if not group[0].file.member:
-        try:
-            shared = shared.relative_to(root)
-        except ValueError:
-            return ""
-    return "" if shared == Path() else shared.as_posix()
 
 
 # --- one examination -------------------------------------------------------------------------
@@ -217,8 +177,8 @@ def read_study(study: Study, root: Path) -> Case:
             notes.append(f"{series.name} is left out: {without_folder(str(error), root)}")
     masks = _masks(study, images, notes)
     if not images and not masks:
-        more = "; ..." if len(notes) > _REASONS_TOLD else ""
-        why = f" ({'; '.join(notes[:_REASONS_TOLD])}{more})" if notes else ""
+        more = "; ..." if len(notes) > _MOST_REASONS else ""
+        why = f" ({'; '.join(notes[:_MOST_REASONS])}{more})" if notes else ""
         raise InputError(f"{root} holds no DICOM series that can be segmented{why}")
     return Case(study.name, tuple(images), tuple(masks), None, _LAYOUT, study.time_point, tuple(notes))
 
@@ -236,15 +196,15 @@ def _image(series: Series, notes: list[str]) -> Image:
 
 
 def _masks(study: Study, images: Sequence[Image], notes: list[str]) -> list[Mask]:
-    from napari_tumorseg.io.dicom.seg_reading import read_segmentation
+    from napari_tumorseg.io.dicom.seg_reading import is_own_probabilities, read_segmentation
 
     masks = []
     for header in study.headers:
-        is_result = header.file.path.stem.endswith("_prob")  # the fractional ones that this program writes
-        if header.sop_class not in SEGMENTATION_CLASSES or is_result:
+        if header.sop_class not in SEGMENTATION_CLASSES:
             continue
         try:
-            masks.append(read_segmentation(header, images))
+            if not is_own_probabilities(header):
+                masks.append(read_segmentation(header, images))
         except TumorSegError as error:
             if not images and len(study.headers) == 1:
                 raise

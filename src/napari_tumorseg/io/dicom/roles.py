@@ -25,7 +25,7 @@ _DERIVED_KINDS = {
     }.items()
     for value in values
 }
-"""Values of Image Type that make a series another thing than a scan of a modality."""
+"""Values of Image Type of series that are no scan of a modality."""
 
 _REFORMATTED = ("MPR", "REFORMATTED", "CPR", "CURVED")
 
@@ -43,22 +43,24 @@ _NO_AGENT = ("no", "none", "non", "0", "not applicable", "n/a", "na", "unknown",
 
 
 def unsuitable(header: Header) -> str:
-    """Return what a series is instead of a scan of a modality, by its Image Type; empty if it may be one."""
+    """Return the kind of a series that is no scan of a modality; empty if it may be one."""
     kinds = [kind for value in header.image_type if (kind := _DERIVED_KINDS.get(value.upper()))]
     if kinds:
         return kinds[0]
     if any(frame.b_value for frame in header.frames):
         return "diffusion"
+    if header.is_inverted:
+        return "stored with inverted grey values (MONOCHROME1); save it as MONOCHROME2"
     return ""
 
 
 def is_reformatted(header: Header) -> bool:
-    """Tell whether a series was computed from another one, in another plane."""
+    """Return whether a series was computed from another one, in another plane."""
     return any(value.upper() in _REFORMATTED for value in header.image_type)
 
 
 def role_of(header: Header) -> RoleGuess:
-    """Return the modality of a series; `is_known` tells whether anything says it.
+    """Return the modality of a series; `is_known` is False if nothing states it.
 
     The description counts most, then the name of the protocol, then echo, repetition and inversion time.
     A contrast agent in the header makes a T1 a T1c unless the words speak of contrast agent themselves.

@@ -55,7 +55,7 @@ TERMS = MappingProxyType(
 """Type of a segment by its tissue."""
 
 _NEOPLASMS = ("108369006", "372087000", "14799000", "86049000", "52988006", "4147007")
-"""Neoplasm, primary or secondary, lesion, mass: what other programs call a whole tumour."""
+"""Neoplasm, primary or secondary, lesion, mass: terms of other programs for a whole tumour."""
 
 _PREFERRED = ("binary", "brats-2023", "brats-2015", "brats-2024", "hd-glio", "brats-ped")
 

@@ -16,18 +16,24 @@ from napari_tumorseg.io.dicom import library
 from napari_tumorseg.io.dicom.facts import Header
 from napari_tumorseg.io.dicom.files import shown
 from napari_tumorseg.io.dicom.headers import read_data
-from napari_tumorseg.io.dicom.pixels import read_frames
+from napari_tumorseg.io.dicom.pixels import from_frames, read_frames
 from napari_tumorseg.io.dicom.seg_codes import labels_for, tissues_of
+from napari_tumorseg.io.dicom.seg_painting import painted
 from napari_tumorseg.io.dicom.stacks import NoVolumeError, Plane, sparse_stack
 from napari_tumorseg.io.dicom.values import item, text, whole
 from napari_tumorseg.io.formats import stem
 from napari_tumorseg.io.label_arrays import LabelArray
+from napari_tumorseg.io.limits import check_array
+from napari_tumorseg.io.plausible_size import plausible
 from napari_tumorseg.io.side_files import side_convention
 from napari_tumorseg.regions import CONVENTIONS, LabelConvention
 from napari_tumorseg.scan import Image
 
 OWN_LABEL = "label {value} of {convention}"
 """Description of a segment that this program writes."""
+
+MANUFACTURER = "napari-tumorseg developers"
+"""Manufacturer of the objects that this program writes."""
 
 _OWN_LABEL = re.compile(r"label (\d{1,3}) of ([\w.-]+)")
 _ELEMENTS = [
@@ -50,13 +56,16 @@ def read_segmentation(header: Header, images: Sequence[Image] = ()) -> Mask:
     """Read a segmentation object as a mask.
 
     It lies on the grid of that image of its study whose slices its frames are; without such an image on one
-    of its own, from its first to its last frame. Fractions are cut at half; of overlapping segments the later
-    one wins. The convention is the one that this program wrote, or one that has a label for each coded type.
+    of its own, from its first to its last frame. Fractions are cut at half; where segments overlap, as
+    regions inside each other do, the smallest one wins, with a warning. The convention is the one that this
+    program wrote, or one that has a label for each coded type.
 
     Raises
     ------
     InputError
         If it is damaged or its frames lie in no grid.
+    TooLargeError
+        If that grid would take more than the limit.
     """
     where = shown(header.file)
     data = read_data(header.file, list(_ELEMENTS))
@@ -69,9 +78,15 @@ def read_segmentation(header: Header, images: Sequence[Image] = ()) -> Mask:
     convention, values = _meaning(segments)
     stated = side_convention(header.file.path) if not header.file.member else None
     meaning = {segment.number: value for segment, value in zip(segments, values, strict=True)}
-    labels = _painted(frames, numbers, slots, meaning, grid)
-    notes = ["a fractional segmentation, cut at half"] if _is_fractional(data) else []
+    assert grid.file_layout is not None
+    check_array(grid.file_layout.shape, np.uint8, header.file.path)
+    volume, notes = painted(frames, numbers, slots, meaning, grid.file_layout.shape, where)
+    labels = grid.file_layout.axis_order.apply(from_frames(volume))
+    if _is_fractional(data):
+        notes.append("a fractional segmentation, cut at half")
     name = stem(header.file.path) if not header.file.member else "segmentation"
+    grid, implausible = plausible(grid, name)
+    notes += implausible
     return Mask.of(name, LabelArray(labels, tuple(notes)), grid, convention or stated, header.file.path)
 
 
@@ -101,13 +116,14 @@ def _meaning(segments: Sequence[_Segment]) -> tuple[LabelConvention | None, list
     if len(own) == len(segments) and len(named) == 1:
         values = [int(match[1]) for match in own]
         convention = CONVENTIONS.get(named.pop())
-        if convention is None or set(values) <= convention.values:
+        possible = convention.values if convention else frozenset(range(1, _MOST_SEGMENTS + 1))
+        if set(values) <= possible:
             return convention, values
     known = labels_for([segment.tissues for segment in segments])
     return known if known else (None, [min(segment.number, 255) for segment in segments])
 
 
-# --- voxels ----------------------------------------------------------------------------------
+# --- frames ----------------------------------------------------------------------------------
 
 
 def _segment_of(data: Any, frame: int) -> int:
@@ -116,6 +132,19 @@ def _segment_of(data: Any, frame: int) -> int:
     own = item(groups, "SegmentIdentificationSequence")
     shared = item(data, "SharedFunctionalGroupsSequence", "SegmentIdentificationSequence")
     return whole(own, "ReferencedSegmentNumber") or whole(shared, "ReferencedSegmentNumber") or 0
+
+
+def is_own_probabilities(header: Header) -> bool:
+    """Return whether a segmentation object holds probabilities that this program wrote, no mask.
+
+    Raises
+    ------
+    InputError
+        If it is damaged.
+    """
+    data = read_data(header.file, ["Manufacturer", "SegmentationType"])
+    with library.reading(shown(header.file)):
+        return text(data, "Manufacturer") == MANUFACTURER and _is_fractional(data)
 
 
 def _is_fractional(data: Any) -> bool:
@@ -127,25 +156,6 @@ def _decided(frames: Array, data: Any) -> Array:
     if not _is_fractional(data):
         return frames
     return frames * 2.0 > (whole(data, "MaximumFractionalValue") or 255)
-
-
-def _painted(
-    frames: Array, numbers: Sequence[int], slots: Sequence[int], values: dict[int, int], grid: Grid
-) -> Array:
-    """Return the canonical labels."""
-    assert grid.file_layout is not None
-    columns, rows, slices = grid.file_layout.shape
-    volume = np.zeros((slices, rows, columns), np.uint8)
-    order = sorted(range(len(frames)), key=lambda n: numbers[n])
-    for n in order:
-        if numbers[n]:
-            volume[slots[n]][frames[n] != 0] = values.get(numbers[n], 0)
-        else:
-            table = np.zeros(int(frames[n].max()) + 1, np.uint8)
-            for number in values.keys() & range(len(table)):
-                table[number] = values[number]
-            volume[slots[n]] = table[frames[n]]
-    return grid.file_layout.axis_order.apply(volume[:, ::-1, :].transpose(2, 1, 0))
 
 
 def _grid_for(planes: Sequence[Plane], images: Sequence[Image], where: str) -> tuple[Grid, list[int]]:

@@ -17,16 +17,16 @@ from napari_tumorseg.errors import OutputError, TumorSegError
 from napari_tumorseg.geometry import Array, FileLayout, Grid, SliceFile
 from napari_tumorseg.io.atomic import atomic_path
 from napari_tumorseg.io.dicom import library
+from napari_tumorseg.io.dicom.files import kept_open
 from napari_tumorseg.io.dicom.headers import read_data
 from napari_tumorseg.io.dicom.pixels import as_frames
 from napari_tumorseg.io.dicom.seg_codes import ALTERED_STRUCTURE, BRAIN, TERMS, Term
-from napari_tumorseg.io.dicom.seg_reading import OWN_LABEL
+from napari_tumorseg.io.dicom.seg_reading import MANUFACTURER, OWN_LABEL
 from napari_tumorseg.io.label_arrays import present
 from napari_tumorseg.notice import RESEARCH_USE
 from napari_tumorseg.regions import COLOURS, TUMOUR, LabelConvention
 from napari_tumorseg.scan import Segmentation
 
-_MANUFACTURER = "napari-tumorseg developers"
 _PRODUCT = "napari-tumorseg"
 _SERIES_NUMBER = 9000
 """Number of the series of masks; those of probabilities have the next one."""
@@ -176,7 +176,8 @@ def _algorithm(seg: Segmentation, path: Path) -> Any:
 def _write(
     stacked: Array, kind: str, segments: list[Any], layout: FileLayout, path: Path, overwrite: bool
 ) -> None:
-    with atomic_path(path, overwrite) as temporary, library.quiet():
+    archive = layout.slice_files[0].path
+    with atomic_path(path, overwrite) as temporary, library.quiet(), kept_open(archive):
         try:
             found = _object(stacked, kind, segments, layout, path)
         except TumorSegError:
@@ -201,7 +202,7 @@ def _object(stacked: Array, kind: str, segments: list[Any], layout: FileLayout, 
         series_number=_SERIES_NUMBER + (kind == "FRACTIONAL"),
         sop_instance_uid=hd.UID(),
         instance_number=1,
-        manufacturer=_MANUFACTURER,
+        manufacturer=MANUFACTURER,
         manufacturer_model_name=_PRODUCT,
         software_versions=__version__,
         device_serial_number="0",
@@ -214,7 +215,7 @@ def _object(stacked: Array, kind: str, segments: list[Any], layout: FileLayout, 
 
 
 def _source(file: SliceFile) -> Any:
-    """Return the header of a file of the series; what may be empty but not left out is empty."""
+    """Return the header of a file of the series; elements that may be empty but not left out are empty."""
     data = read_data(file)
     for keyword in _MAY_BE_EMPTY:
         if keyword not in data:

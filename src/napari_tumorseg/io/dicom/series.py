@@ -1,4 +1,4 @@
-"""Series of a study: volumes with names and roles, and a sentence for what is left out."""
+"""Series of a study: volumes with names and roles, and a sentence for each that is left out."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import numpy as np
 
 from napari_tumorseg.errors import Notice, Remedy
 from napari_tumorseg.io.dicom.facts import Header
+from napari_tumorseg.io.dicom.pixels import has_same_pixels
 from napari_tumorseg.io.dicom.roles import is_reformatted, role_of, safe_words, unsuitable
 from napari_tumorseg.io.dicom.stacks import Plane, Stack, sort_planes
 from napari_tumorseg.io.roles import RoleGuess, settle
@@ -51,7 +52,7 @@ class Series:
 
 @dataclass(frozen=True)
 class Contents:
-    """Volumes of a study, and sentences on what is left out or doubtful."""
+    """Volumes of a study, and sentences on series that are left out or doubtful."""
 
     series: tuple[Series, ...]
     notes: tuple[str, ...] = ()
@@ -60,8 +61,8 @@ class Contents:
 def contents_of(headers: Sequence[Header]) -> Contents:
     """Return the volumes among the image files of one study, one for each modality.
 
-    What is no scan of a modality (localisers, maps, diffusion, screenshots) is left out. Where several series
-    are of one modality, the finest is used and the others keep no role.
+    Series that are no scan of a modality (localisers, maps, diffusion, screenshots) are left out. Where
+    several series are of one modality, the finest is used and the others keep no role.
     """
     found: list[Series] = []
     notes: list[str] = []
@@ -111,7 +112,8 @@ def _volumes(name: str, headers: Sequence[Header]) -> tuple[list[Series], list[s
     hint = role_of(suitable[0])
     if hint.is_known and hint.role not in MODALITIES:
         return [], ["is left out: its description is that of a map, a localiser or another kind of scan"]
-    result = sort_planes([Plane(header, frame) for header in suitable for frame in header.frames])
+    planes = [Plane(header, frame) for header in suitable for frame in header.frames]
+    result = sort_planes(planes, has_same_pixels)
     stacks, problems = _without_localisers(result.stacks)
     problems += [problem if result.stacks else f"is left out: it {problem}" for problem in result.problems]
     words = "_".join([name, *safe_words(suitable[0])])
@@ -141,8 +143,10 @@ def _without_localisers(stacks: Sequence[Stack]) -> tuple[list[Stack], list[str]
     few = len(stacks) - len(kept)
     if not few:
         return kept, []
-    what = "is left out" if not kept else f"is left out in {few} of {len(stacks)} directions"
-    return kept, [f"{what}: it has few slices in each of {len(directions)} directions, as a localiser has"]
+    left_out = "is left out" if not kept else f"is left out in {few} of {len(stacks)} directions"
+    return kept, [
+        f"{left_out}: it has few slices in each of {len(directions)} directions, as a localiser has"
+    ]
 
 
 # --- one series for each modality ------------------------------------------------------------
@@ -166,7 +170,7 @@ def _one_for_each_role(found: Sequence[Series]) -> tuple[list[Series], list[str]
 
 
 def _suitability(series: Series) -> tuple[bool, bool, bool, float, int]:
-    """Return what makes one of several series of a modality the best: clear, original, whole, fine, late."""
+    """Return the merits of one of several series of a modality: clear, original, whole, fine, late."""
     stack = series.stack
     spacing = np.linalg.norm(stack.affine[:3, :3], axis=0)
     extent = float(min(spacing * stack.shape))

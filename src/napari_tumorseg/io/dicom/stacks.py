@@ -13,6 +13,11 @@ from napari_tumorseg.io.dicom.facts import Frame, Header
 
 _SAME_PLACE_MM = 0.005
 _SAME_DIRECTION = 1e-3
+_SAME_SPACING_MM = 1e-3
+_SAME_ECHO_MS = 0.1
+"""Echo times may be rounded differently from slice to slice; those of two echoes lie further apart."""
+
+_MOST_SLICES = 4096
 _EVEN = 0.1
 """Share of the slice distance by which a slice may lie off its place in an even stack."""
 
@@ -63,7 +68,7 @@ class Stack:
     affine : (4, 4) array
         Maps (column, row from the last one, slice) to RAS mm: the order in which dcm2niix writes.
     notes : tuple of str
-        What a user should know, each without its subject.
+        Remarks for the user, each without its subject.
     """
 
     planes: tuple[Plane, ...]
@@ -91,15 +96,26 @@ class Sorted:
     problems: tuple[str, ...] = ()
 
 
+SamePixels = Callable[[Plane, Plane], bool]
+
+
 class NoVolumeError(Exception):
     """Some planes make no volume; the message says why, without its subject."""
 
 
-def sort_planes(planes: Sequence[Plane]) -> Sorted:
+def sort_planes(planes: Sequence[Plane], has_same_pixels: SamePixels) -> Sorted:
     """Return the volumes that the planes of one series make.
 
-    Slices are parted by what makes them different images: their direction, size, echo, diffusion weighting,
-    kind of image. Copies of a slice count once. Several volumes at one place (a time series) are none.
+    Slices are different images by their direction, size, echo, diffusion weighting or kind of image. Copies
+    of a slice count once. Several volumes at one place (a time series) are none.
+
+    Parameters
+    ----------
+    planes : sequence of Plane
+        All planes of the series, in any order.
+    has_same_pixels : callable
+        Called with two planes of one place and number; copies of a slice have the same pixels, points in
+        time have not.
     """
     problems = []
     usable = [plane for plane in planes if has_place(plane)]
@@ -110,7 +126,7 @@ def sort_planes(planes: Sequence[Plane]) -> Sorted:
     stacks = []
     for group in _of_one_direction(usable):
         try:
-            stacks.append(_stack(group))
+            stacks.append(_stack(group, has_same_pixels))
         except NoVolumeError as error:
             problems.append(str(error))
     return Sorted(tuple(stacks), tuple(dict.fromkeys(problems)))
@@ -134,7 +150,7 @@ def sparse_stack(planes: Sequence[Plane]) -> tuple[Stack, list[int]]:
     if not all(map(has_place, planes)):
         raise NoVolumeError("has frames without a position")
     are_parallel = all(_are_parallel(planes[0], plane) for plane in planes)
-    if len({_kind(plane)[:2] for plane in planes}) > 1 or not are_parallel:
+    if len({kind[:2] for kind in _kinds(planes)}) > 1 or not are_parallel:
         raise NoVolumeError("has frames in several directions or sizes")
     places = _places(planes)
     firsts = [place[0] for place in places]
@@ -144,7 +160,7 @@ def sparse_stack(planes: Sequence[Plane]) -> tuple[Stack, list[int]]:
 
 
 def has_place(plane: Plane) -> bool:
-    """Tell whether a plane's place is stated, its directions are unit vectors, and it has a size."""
+    """Return whether a plane's place is stated, its directions are unit vectors, and it has a size."""
     frame = plane.frame
     if frame.position is None or frame.orientation is None or frame.spacing is None:
         return False
@@ -158,7 +174,7 @@ def has_place(plane: Plane) -> bool:
 def _of_one_direction(planes: Sequence[Plane]) -> list[list[Plane]]:
     """Return planes that are of one kind and point in one direction, which may be rounded differently."""
     groups: list[list[Plane]] = []
-    for alike in _parted(planes, _kind):
+    for alike in _parted(planes, _kinds(planes)):
         found: list[list[Plane]] = []
         for plane in alike:
             group = next((g for g in found if _are_parallel(g[0], plane)), None)
@@ -175,30 +191,45 @@ def _are_parallel(one: Plane, other: Plane) -> bool:
     return bool(np.abs(directions[0] - directions[1]).max() < _SAME_DIRECTION)
 
 
-def _kind(plane: Plane) -> tuple[Hashable, ...]:
-    frame = plane.frame
-    return (
-        plane.header.shape,
-        tuple(round(s, 3) for s in frame.spacing or ()),
-        None if frame.echo is None else round(frame.echo, 2),
-        frame.b_value,
-        tuple(word for word in frame.image_type if not word.isdigit()),
-    )
+def _kinds(planes: Sequence[Plane]) -> list[tuple[Hashable, ...]]:
+    """Return size, pixel size, echo, diffusion weighting and kind of image of each plane."""
+    steps = _levels((step for plane in planes for step in plane.frame.spacing or ()), _SAME_SPACING_MM)
+    echoes = _levels((p.frame.echo for p in planes if p.frame.echo is not None), _SAME_ECHO_MS)
+    return [
+        (
+            plane.header.shape,
+            tuple(steps[step] for step in plane.frame.spacing or ()),
+            None if plane.frame.echo is None else echoes[plane.frame.echo],
+            plane.frame.b_value,
+            tuple(word for word in plane.frame.image_type if not word.isdigit()),
+        )
+        for plane in planes
+    ]
 
 
-def _parted(planes: Iterable[Plane], key: Callable[[Plane], Hashable]) -> list[list[Plane]]:
+def _levels(values: Iterable[float], tolerance: float) -> dict[float, float]:
+    """Return the level of each value: the smallest one that is at most the tolerance below it."""
+    levels: dict[float, float] = {}
+    level = -np.inf
+    for value in sorted(set(values)):
+        level = value if value - level > tolerance else level
+        levels[value] = level
+    return levels
+
+
+def _parted(planes: Iterable[Plane], kinds: Iterable[Hashable]) -> list[list[Plane]]:
     parted: dict[Hashable, list[Plane]] = defaultdict(list)
-    for plane in planes:
-        parted[key(plane)].append(plane)
+    for plane, kind in zip(planes, kinds, strict=True):
+        parted[kind].append(plane)
     return list(parted.values())
 
 
-def _stack(planes: Sequence[Plane]) -> Stack:
+def _stack(planes: Sequence[Plane], has_same_pixels: SamePixels) -> Stack:
     places = _places(planes)
     most = max(len(place) for place in places)
     notes: tuple[str, ...] = ()
     if most > 1:
-        if not _are_copies(places):
+        if not _are_copies(places, has_same_pixels):
             raise NoVolumeError(f"holds {most} volumes at one place, as a time series does")
         notes = (f"has {len(planes) - len(places)} slice(s) twice; one copy of each is used",)
     stack = _even([place[0] for place in places])
@@ -221,9 +252,16 @@ def _places(planes: Sequence[Plane]) -> list[list[Plane]]:
     return places
 
 
-def _are_copies(places: Sequence[Sequence[Plane]]) -> bool:
-    """Tell whether the planes at each place are one image: of one number and one point in time."""
-    return all(len({_identity(plane) for plane in place}) == 1 for place in places)
+def _are_copies(places: Sequence[Sequence[Plane]], has_same_pixels: SamePixels) -> bool:
+    """Return whether the planes at each place are one image: of one number, time and content.
+
+    Pixels are compared at three places: volumes of one number differ all over.
+    """
+    if any(len({_identity(plane) for plane in place}) > 1 for place in places):
+        return False
+    repeated = [place for place in places if len(place) > 1]
+    looked_at = {len(repeated) * quarter // 4 for quarter in (1, 2, 3)}
+    return all(has_same_pixels(repeated[n][0], other) for n in sorted(looked_at) for other in repeated[n][1:])
 
 
 def _identity(plane: Plane) -> Hashable:
@@ -259,15 +297,21 @@ def _slots(distances: Affine, sparse: bool) -> tuple[int, ...]:
     """
     gaps = np.diff(distances)
     usual = float(gaps.min() if sparse else np.median(gaps))
+    if distances[-1] / usual > _MOST_SLICES:
+        raise NoVolumeError(_uneven(gaps))
     counts = np.maximum(np.rint(gaps / usual), 1)
     slots = np.concatenate([[0], np.cumsum(counts)]).astype(int)
     step = distances[-1] / slots[-1]
     off = np.abs(distances - slots * step).max()
     if off > max(_EVEN * step, _LEAST_SLACK_MM):
-        raise NoVolumeError(f"has slices at uneven distances, {gaps.min():.3g} to {gaps.max():.3g} mm")
+        raise NoVolumeError(_uneven(gaps))
     if slots[-1] + 1 > 2 * len(distances) and not sparse:
         raise NoVolumeError("lacks more than half of its slices")
     return tuple(int(n) for n in slots)
+
+
+def _uneven(gaps: Affine) -> str:
+    return f"has slices at uneven distances, {gaps.min():.3g} to {gaps.max():.3g} mm"
 
 
 def _refuse_crooked(origins: Affine, slots: Sequence[int], step: Affine) -> None:
@@ -290,7 +334,7 @@ def _tilt(plane: Plane, step: Affine) -> tuple[str, ...]:
 
 
 def _affine(plane: Plane, step: Affine) -> Affine:
-    """Return the affine of the array whose rows are turned upside down, as in what dcm2niix writes."""
+    """Return the affine of the array whose rows are turned upside down, as in the files of dcm2niix."""
     affine = np.eye(4)
     affine[:3, :2] = plane.axes
     affine[:3, 2] = step

@@ -1,4 +1,4 @@
-"""Values of DICOM headers, read so that what is missing or damaged is None or empty."""
+"""Values of DICOM headers, with None or an empty text for those that are missing or damaged."""
 
 from __future__ import annotations
 
