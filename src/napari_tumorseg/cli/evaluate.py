@@ -15,7 +15,8 @@ from napari_tumorseg.cli.parse import parse_names, parse_post, parse_precision
 
 if TYPE_CHECKING:
     from napari_tumorseg.evaluation import CaseScores, Evaluation, FailedCase, Plan
-    from napari_tumorseg.inference import PostSettings
+    from napari_tumorseg.evaluation.settings import SliceChoice
+    from napari_tumorseg.inference import PostSettings, Settings
     from napari_tumorseg.models import ModelCard
     from napari_tumorseg.report.learning import Learning
 
@@ -54,33 +55,20 @@ def evaluate(
     writes what is finished and exits with 130.
     """
     from napari_tumorseg.evaluation import EvaluationSettings, plan, read_split
-    from napari_tumorseg.inference import Settings
     from napari_tumorseg.models import get_model
 
     _check_choices(slices, part, lesions)
     chosen = get_model(model)
     steps = _post(post, no_post, chosen.card)
-    settings = EvaluationSettings(
-        inference=Settings(
-            device=device,
-            flip=flip,
-            threshold=threshold,
-            post=steps,
-            precision=parse_precision(precision),
-        ),
-        slices="tumour" if slices == "tumour" else "all",
-        at_network_size=at_network_size,
-        labels=labels,
-        same_voxels=same_voxels,
-        lesions=lesions,
-        unseen_members=unseen_members,
-    )
+    inference = _inference(device, precision, flip, threshold, steps)
+    rules = (labels, same_voxels, lesions, unseen_members)
+    settings = EvaluationSettings(inference, _slices(slices), at_network_size, *rules)
     used = read_split(split) if split else None
     learning = _learning(run, chosen.weights)
     names = parse_names(masks)
     planned = plan(chosen, data, settings, cases=case or (), split=used, part=part, limit=limit, masks=names)
     _prepare(planned, output, masks_out, overwrite)
-    _tell_before(planned, part if split else "")
+    _warn_before(planned, part if split else "")
     found, error = _go_through(planned, masks_out, overwrite, quiet or as_json)
     _finish(found, error, output, learning, overwrite)
     _show(found, output, as_json, quiet)
@@ -95,6 +83,18 @@ def _check_choices(slices: str, part: str, lesions: str) -> None:
     for option, value, known in (*choices, ("--lesions", lesions, tuple(LESION_RULES))):
         if value not in known:
             raise typer.BadParameter(f"{option} is one of {', '.join(known)}, not {value!r}")
+
+
+def _slices(choice: str) -> SliceChoice:
+    return "tumour" if choice == "tumour" else "all"
+
+
+def _inference(
+    device: str, precision: str, flip: bool | None, threshold: float | None, post: PostSettings
+) -> Settings:
+    from napari_tumorseg.inference import Settings
+
+    return Settings(device, flip=flip, threshold=threshold, post=post, precision=parse_precision(precision))
 
 
 def _post(texts: list[str] | None, none: bool, card: ModelCard) -> PostSettings:
@@ -144,7 +144,7 @@ def _prepare(planned: Plan, output: Path, masks_out: Path | None, overwrite: boo
         check_replaceable(path)
 
 
-def _tell_before(planned: Plan, part: str) -> None:
+def _warn_before(planned: Plan, part: str) -> None:
     """Warn before the run about scores that prove nothing."""
     from napari_tumorseg.report.text import count
 

@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 
 _EXTRA = ("lightning", "monai")
 
+_KEPT = ("--recipe", "--data", "--set", "--fold", "--leave-out", "--groups", "--start-from", "--cache")
+"""Options that are kept with a training."""
+
 
 def train(
     output: options.Run,
@@ -46,21 +49,16 @@ def train(
     _need_extra()
     from napari_tumorseg.training import fit
     from napari_tumorseg.training.compute import ComputeSettings
-    from napari_tumorseg.training.split import read_groups
 
     report = _say_nothing if quiet else _say
     machine = ComputeSettings(device, devices, nodes, workers, max_steps, not quiet)
     if resume:
-        begun: dict[str, object] = {"--recipe": recipe, "--data": data, "--set": change, "--fold": fold}
-        begun |= {"--leave-out": leave_out, "--groups": groups, "--start-from": start_from, "--cache": cache}
-        _refuse_ignored(begun)
-        if install:
-            _check_name(name or _name_of(output), output, report)
+        _refuse_ignored(recipe, data, change, fold, leave_out, groups, start_from, cache)
+        _check_name((name or _name_of(output)) if install else None, output, report)
         made = fit.resume(output, machine=machine, case_names=not no_case_names, report=report)
     else:
         chosen = _recipe(recipe, data, change, fold, name)
-        if install:
-            _check_name(chosen.name, output, report)
+        _check_name(chosen.name if install else None, output, report)
         made = fit.train(
             chosen,
             data or [],
@@ -69,7 +67,7 @@ def train(
             cache=cache,
             start_from=start_from,
             leave_out=leave_out or (),
-            groups=read_groups(groups) if groups else None,
+            groups=_groups(groups),
             case_names=not no_case_names,
             report=report,
         )
@@ -105,7 +103,7 @@ def _name_of(run: Path) -> str | None:
 
 
 def _check_name(name: str | None, run: Path, report: Report) -> None:
-    """Check before any work is done that the model can have its name."""
+    """Check before any work is done that the model can have its name; None is not checked."""
     from napari_tumorseg.training import export
 
     if name is None:
@@ -124,9 +122,15 @@ def _install(made: Model, run: Path, name: str | None, report: Report) -> None:
         report(f"{put.name} is now in the viewer's list; `tumorseg evaluate --model {put.name}` tests it")
 
 
-def _refuse_ignored(given: dict[str, object]) -> None:
-    """Refuse options that a continued training reads from its folder."""
-    ignored = [option for option, value in given.items() if value not in (None, [])]
+def _groups(path: Path | None) -> dict[str, str] | None:
+    from napari_tumorseg.training.split import read_groups
+
+    return read_groups(path) if path else None
+
+
+def _refuse_ignored(*given: object) -> None:
+    """Refuse options that a continued training reads from its folder, in the order of `_KEPT`."""
+    ignored = [option for option, value in zip(_KEPT, given, strict=True) if value not in (None, [])]
     if ignored:
         raise typer.BadParameter(
             f"{', '.join(ignored)} cannot be given with --resume, which keeps the settings of the training"
