@@ -107,6 +107,7 @@ def test_importing_the_package_imports_neither_torch_nor_simpleitk() -> None:
 @installed
 @pytest.mark.slow
 @pytest.mark.skipif(not DATA.is_dir(), reason="the real scans are not there")
+@pytest.mark.filterwarnings("ignore:.torch.jit.load. is deprecated:DeprecationWarning")  # deepbet's own call
 def test_a_real_head_as_deepbet_itself_extracts_it(monkeypatch: pytest.MonkeyPatch) -> None:
     bet = pytest.importorskip("deepbet.bet")
     monkeypatch.undo()  # the networks' own sizes

@@ -18,7 +18,7 @@ from napari_tumorseg.viewer.widgets import ask
 from tests.viewer.conftest import grid
 from tests.viewer.studies import head_case, mask_on, show_case
 
-NIFTI, TIFF, HDF5 = MASK_FORMATS.split(";;")
+NIFTI, TIFF, HDF5, DICOM = MASK_FORMATS.split(";;")
 
 
 def mask() -> Segmentation:
@@ -32,6 +32,7 @@ def mask() -> Segmentation:
         ("x", NIFTI, "x.nii.gz"),
         ("x", TIFF, "x.tif"),
         ("x", HDF5, "x.h5"),
+        ("x", DICOM, "x.dcm"),
         ("x", "", "x.nii.gz"),
         ("x.nii.gz", TIFF, "x.tif"),  # the suggested name, and then another type
         ("x.nii.tif", TIFF, "x.tif"),
