@@ -13,6 +13,7 @@ from napari_tumorseg.cli import (
     demo,
     ensemble,
     evaluate,
+    import_model,
     info,
     measure,
     models,
@@ -48,6 +49,7 @@ app.command("train")(train.train)
 app.command("ensemble")(ensemble.ensemble)
 app.command("recipes")(recipes.recipes)
 app.command("models")(models.models)
+app.command("import")(import_model.import_model)
 app.command("demo")(demo.demo)
 
 

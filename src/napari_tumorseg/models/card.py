@@ -15,6 +15,7 @@ from pydantic import Field, ValidationError, field_validator, model_validator
 from napari_tumorseg.errors import ModelError
 from napari_tumorseg.models.agreement import Agreement, ReducedPrecision
 from napari_tumorseg.models.architectures import ARCHITECTURES
+from napari_tumorseg.models.origin import Origin
 from napari_tumorseg.notice import RESEARCH_USE
 from napari_tumorseg.post_settings import PostSettings
 from napari_tumorseg.regions import CONVENTIONS
@@ -247,6 +248,8 @@ class ModelCard(TomlTable):
         Sets of weights in the file, for an ensemble; none where the file holds one set.
     intervals : tuple of Intervals
         From which the intervals of volumes follow, by region; none where they are not known.
+    origin : Origin or None
+        Of an imported model: its file, and its agreement with the original.
     """
 
     format: Literal[1] = 1
@@ -263,6 +266,7 @@ class ModelCard(TomlTable):
     about: About = About()
     members: tuple[Member, ...] = Field((), max_length=MAX_MEMBERS)
     intervals: tuple[Intervals, ...] = ()
+    origin: Origin | None = None
 
     @field_validator("members")
     @classmethod
@@ -312,6 +316,7 @@ class ModelCard(TomlTable):
             text = getattr(self.about, key)
             lines += [f"{title}: {text}"] if text else []
         lines += [f"In {name}: {found.as_text()}" for name, found in self.agreement.items()]
+        lines += [self.origin.as_text()] if self.origin else []
         lines.append(f"Licence: {self.about.licence}")
         lines += [f"Cite: {self.about.citation}"] if self.about.citation else []
         lines.append(RESEARCH_USE)

@@ -7,11 +7,12 @@ from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import platformdirs
 
 from napari_tumorseg.errors import ModelError, TumorSegError
+from napari_tumorseg.models.assumed_card import assumed_card
 from napari_tumorseg.models.card import ModelCard
 
 if TYPE_CHECKING:
@@ -170,7 +171,7 @@ def _from_path(path: Path) -> Model:
     if path.suffix.lower() not in _WEIGHTS:
         raise ModelError(f"{path} is neither a model card (.toml) nor weights ({', '.join(_WEIGHTS)})")
     card = path.with_suffix(".toml")
-    return _from_card(card, "file", path) if card.is_file() else Model(_assumed_card(path), path)
+    return _from_card(card, "file", path) if card.is_file() else Model(assumed_card(path), path)
 
 
 def _from_card(card_path: Path, origin: str, weights: Path | None = None) -> Model:
@@ -180,57 +181,3 @@ def _from_card(card_path: Path, origin: str, weights: Path | None = None) -> Mod
     if found is None:
         raise ModelError(f"the model card {card_path} has no weights beside it ({candidates[0].name})")
     return Model(card, found, origin)
-
-
-# What the two published checkpoints in question want, by their number of input channels; see the recipes.
-_ASSUMED_INPUT: dict[int, dict[str, Any]] = {
-    1: {
-        "roles": ["flair"],
-        "normalisation": {"method": "minmax", "scope": "slice", "statistics": "all"},
-        "size": {"canvas": [96, 96], "fit": "stretch"},
-    },
-    3: {
-        "roles": ["t1", "flair", "t1c"],
-        "accepts": [["t1", "flair", "t1c"], ["t1", "flair"], ["flair", "t1c"], ["flair"]],
-        "substitute": {"t1": "flair", "t1c": "flair"},
-        "normalisation": {
-            "method": "zscore",
-            "scope": "volume",
-            "statistics": "all",
-            "percentiles": [10.0, 99.0],
-        },
-        "size": {"canvas": [256, 256], "fit": "pad"},
-    },
-}
-
-
-def _assumed_card(path: Path) -> ModelCard:
-    """Return a card for a checkpoint that came without one, where its shape leaves one reading.
-
-    Raises
-    ------
-    ModelError
-        If the number of its channels leaves inputs or outputs open.
-    """
-    from napari_tumorseg.models.state_dict_keys import infer_unet_arguments
-    from napari_tumorseg.models.weight_files import load_state_dict
-
-    arguments = infer_unet_arguments(load_state_dict(path))
-    given = _ASSUMED_INPUT.get(arguments["in_channels"])
-    if given is None or arguments["out_channels"] != 1:
-        raise ModelError(
-            f"{path} takes {arguments['in_channels']} channels and gives {arguments['out_channels']}, and no "
-            f"card says which: write {path.with_suffix('.toml').name} beside it (see the guide, model cards)"
-        )
-    name = "".join(c if c.isalnum() or c in "._-" else "-" for c in path.stem).lstrip("._-") or "model"
-    return ModelCard.model_validate(
-        {
-            "name": name,
-            "title": f"{path.name} (no card)",
-            "summary": "No card came with these weights: inputs, their order and normalisation are assumed "
-            "from the number of channels. Check the result, and write a card.",
-            "network": {"arguments": arguments},
-            "input": given,
-            "output": {"names": ["WT"], "labels": [1], "scheme": "binary"},
-        }
-    )

@@ -49,7 +49,7 @@ def load_network(
             raise ModelError(
                 "holds several sets of weights, and no card says so; get the card that belongs to it"
             )
-        return _network(state, arguments, architecture)
+        return network_of(state, arguments, architecture)
 
 
 def load_members(path: Path, kinds: Sequence[Kind]) -> list[SliceNetwork]:
@@ -74,7 +74,7 @@ def load_members(path: Path, kinds: Sequence[Kind]) -> list[SliceNetwork]:
         parts = _parts(state, len(kinds))
         for number, (part, (architecture, arguments)) in enumerate(zip(parts, kinds, strict=True)):
             try:
-                networks.append(_network(part, arguments, architecture))
+                networks.append(network_of(part, arguments, architecture))
             except ModelError as error:
                 raise ModelError(f"member {number}: {error}") from error
         if not all(fit_together(networks[0], net) for net in networks):
@@ -103,8 +103,14 @@ def _parts(state: State, count: int) -> list[State]:
     return parts
 
 
-def _network(state: State, arguments: Mapping[str, Any] | None, architecture: str) -> SliceNetwork:
-    """Return the network with these weights."""
+def network_of(state: State, arguments: Mapping[str, Any] | None, architecture: str) -> SliceNetwork:
+    """Return the network with these weights, as `load_network` does.
+
+    Raises
+    ------
+    ModelError
+        If they are not the weights of such a network.
+    """
     network = ARCHITECTURES[architecture].network_class()
     state = network.adapt_state(state)
     net = _skeleton(architecture, network.infer_arguments(state) if arguments is None else arguments)

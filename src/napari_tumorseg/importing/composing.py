@@ -1,0 +1,97 @@
+"""Card of an imported model, from its draft, the user's answers and a preset."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from napari_tumorseg.errors import ModelError
+from napari_tumorseg.importing.answers import Answers
+from napari_tumorseg.importing.draft import Draft
+from napari_tumorseg.importing.outputs import output_table
+from napari_tumorseg.importing.presets import Preset, preset
+from napari_tumorseg.importing.questions import OpenQuestionsError, Question
+from napari_tumorseg.models.card import ModelCard
+from napari_tumorseg.models.origin import Origin
+from napari_tumorseg.toml_table import first_problem
+
+_NEEDED = {
+    "roles": Question.ROLES,
+    "plane": Question.PLANE,
+    "normalisation": Question.NORMALISATION,
+}
+"""Fields of the card's table ``input`` that are asked for where nothing states them."""
+
+
+def compose(draft: Draft, answers: Answers, name: str, path: Path, origin: Origin) -> ModelCard:
+    """Return the card of an imported model, still without the hash of its weights.
+
+    Raises
+    ------
+    OpenQuestionsError
+        If facts are open that the card needs.
+    ModelError
+        If facts contradict each other.
+    """
+    like = preset(answers.like)
+    given = _input(draft, answers, like)
+    output, questions = output_table(draft.outputs, answers, draft.output, like.output)
+    asked = [question for field, question in _NEEDED.items() if field not in given] + questions
+    if asked:
+        details = f"{draft.channels} input channels, {draft.outputs} outputs"
+        raise OpenQuestionsError(path.name, asked, details)
+    title = answers.title or draft.title or like.title or path.name
+    tables = {
+        "name": name,
+        "title": title,
+        "summary": f"Imported from {path.name}.",
+        "network": draft.network,
+        "input": given,
+        "output": output,
+        "about": {**_about(like), **draft.about, **answers.about},
+        "origin": origin,
+        **draft.tables,
+    }
+    try:
+        card = ModelCard.model_validate(tables)
+    except ValidationError as error:
+        raise ModelError(f"{path.name}: the card would be wrong: {first_problem(error)}") from error
+    _check_channels(card, draft, path)
+    return card
+
+
+def _input(draft: Draft, answers: Answers, like: Preset) -> dict[str, Any]:
+    """Return the table ``input``: the preset's fields, replaced by the file's, replaced by the answers."""
+    given = _merged(_merged(like.input, draft.input), answers.input)
+    if answers.roles:  # other roles have other substitutes
+        for field in ("accepts", "substitute"):
+            given.pop(field, None)
+    return given
+
+
+def _merged(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the fields of both tables, those of `above` first; sizes are merged field by field."""
+    merged = {**below, **above}
+    if "size" in below and "size" in above:
+        merged["size"] = {**below["size"], **above["size"]}
+    return merged
+
+
+def _about(like: Preset) -> dict[str, str]:
+    return {"citation": like.citation} if like.citation else {}
+
+
+def _check_channels(card: ModelCard, draft: Draft, path: Path) -> None:
+    if card.input.channels != draft.channels:
+        roles = ", ".join(role.title for role in card.input.roles)
+        raise ModelError(
+            f"{path.name} takes {draft.channels} channels, but {card.input.channels} are stated ({roles})"
+        )
+    if len(card.output.names) != draft.outputs:
+        raise ModelError(
+            f"{path.name} gives {draft.outputs} outputs, but {len(card.output.names)} are stated "
+            f"({', '.join(card.output.names)})"
+        )
