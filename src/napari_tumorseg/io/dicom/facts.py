@@ -66,18 +66,16 @@ class Header:
         Date and time of the study, to sort by; never shown.
     number, instance_number, acquisition : int or None
         Series, instance and acquisition number.
-    description, protocol, sequence : str
+    description, protocol : str
         Words for the series.
     scanning : tuple of str
         Scanning Sequence: SE, GR, IR, EP.
-    repetition, inversion, flip : float or None
-        Times in ms, angle in degrees.
+    repetition, inversion : float or None
+        Times in ms.
     agent : str
         Contrast agent; empty if none is stated.
     shape : tuple of int
         Rows and columns.
-    samples, bits : int
-        Samples a pixel, and bits of one.
     frames : tuple of Frame
         Its image planes.
     name_words : frozenset of str
@@ -101,15 +99,11 @@ class Header:
     acquisition: int | None
     description: str
     protocol: str
-    sequence: str
     scanning: tuple[str, ...]
     repetition: float | None
     inversion: float | None
-    flip: float | None
     agent: str
     shape: tuple[int, int]
-    samples: int
-    bits: int
     frames: tuple[Frame, ...]
     name_words: frozenset[str] = frozenset()
     is_inverted: bool = False

@@ -30,13 +30,12 @@ _META_LENGTH_AT = 140
 
 _KEYWORDS = (
     "SOPClassUID SOPInstanceUID StudyInstanceUID SeriesInstanceUID Modality PatientID PatientName "
-    "PatientBirthDate StudyDate StudyTime SeriesNumber SeriesDescription ProtocolName SequenceName "
-    "PulseSequenceName ScanningSequence ImageType EchoTime RepetitionTime InversionTime FlipAngle "
-    "ContrastBolusAgent ContrastBolusAgentSequence AcquisitionNumber TemporalPositionIdentifier "
-    "InstanceNumber ImagePositionPatient ImageOrientationPatient PixelSpacing SliceThickness "
-    "SpacingBetweenSlices Rows Columns NumberOfFrames SamplesPerPixel PhotometricInterpretation "
-    "BitsAllocated RescaleSlope RescaleIntercept DiffusionBValue SharedFunctionalGroupsSequence "
-    "PerFrameFunctionalGroupsSequence"
+    "PatientBirthDate StudyDate StudyTime SeriesNumber SeriesDescription ProtocolName ScanningSequence "
+    "ImageType EchoTime RepetitionTime InversionTime ContrastBolusAgent ContrastBolusAgentSequence "
+    "AcquisitionNumber TemporalPositionIdentifier InstanceNumber ImagePositionPatient "
+    "ImageOrientationPatient PixelSpacing SliceThickness SpacingBetweenSlices Rows Columns "
+    "NumberOfFrames PhotometricInterpretation RescaleSlope RescaleIntercept DiffusionBValue "
+    "SharedFunctionalGroupsSequence PerFrameFunctionalGroupsSequence"
 )
 
 
@@ -122,15 +121,11 @@ def _header(data: Any, file: SliceFile) -> Header:
         acquisition=whole(data, "AcquisitionNumber"),
         description=text(data, "SeriesDescription"),
         protocol=text(data, "ProtocolName"),
-        sequence=text(data, "SequenceName") or text(data, "PulseSequenceName"),
         scanning=texts(data, "ScanningSequence"),
-        repetition=_timing(data, "RepetitionTime"),
+        repetition=_repetition(data),
         inversion=number(data, "InversionTime") or _inversion(data),
-        flip=_timing(data, "FlipAngle"),
         agent=text(data, "ContrastBolusAgent") or _agent(data),
         shape=(whole(data, "Rows") or 0, whole(data, "Columns") or 0),
-        samples=whole(data, "SamplesPerPixel") or 1,
-        bits=whole(data, "BitsAllocated") or 0,
         frames=_frames(data, file),
         name_words=_name_words(data),
         is_inverted=text(data, "PhotometricInterpretation") == "MONOCHROME1",
@@ -148,11 +143,10 @@ def _name_words(data: Any) -> frozenset[str]:
 # --- enhanced objects, whose facts lie in sequences of their own -----------------------------
 
 
-def _timing(data: Any, keyword: str) -> float | None:
-    own = number(data, keyword)
-    return (
-        own if own is not None else number(_group(data, 0, "MRTimingAndRelatedParametersSequence"), keyword)
-    )
+def _repetition(data: Any) -> float | None:
+    own = number(data, "RepetitionTime")
+    shared = _group(data, 0, "MRTimingAndRelatedParametersSequence")
+    return own if own is not None else number(shared, "RepetitionTime")
 
 
 def _inversion(data: Any) -> float | None:

@@ -22,7 +22,6 @@ _EVEN = 0.1
 """Share of the slice distance by which a slice may lie off its place in an even stack."""
 
 _LEAST_SLACK_MM = 0.05
-_FLAT = 1e-3
 _UNIT_SLACK = 0.01
 _LPS_TO_RAS = np.diag([-1.0, -1.0, 1.0, 1.0])
 _VOXEL_MM = (1e-3, 1e3)
