@@ -31,13 +31,13 @@ _CODECS: dict[str, tuple[str, ...]] = {
 }
 """Transfer syntaxes, and the functions of imagecodecs that are tried in turn."""
 
-BY_PYDICOM = (
-    "1.2.840.10008.1.2",
-    "1.2.840.10008.1.2.1",
-    "1.2.840.10008.1.2.1.99",
-    "1.2.840.10008.1.2.2",
-    "1.2.840.10008.1.2.5",
-)
+IMPLICIT, EXPLICIT = "1.2.840.10008.1.2", "1.2.840.10008.1.2.1"
+"""Transfer syntaxes in little-endian order, without and with the types of elements."""
+
+DEFLATED = "1.2.840.10008.1.2.1.99"
+_BIG_ENDIAN, _RLE = "1.2.840.10008.1.2.2", "1.2.840.10008.1.2.5"
+
+BY_PYDICOM = (IMPLICIT, EXPLICIT, DEFLATED, _BIG_ENDIAN, _RLE)
 """Transfer syntaxes without compression, deflated as a whole, or RLE."""
 
 _START_OF_FRAME = {*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC}

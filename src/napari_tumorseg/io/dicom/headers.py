@@ -9,13 +9,13 @@ from typing import Any, BinaryIO
 from napari_tumorseg.errors import InputError, TooLargeError
 from napari_tumorseg.geometry import SliceFile
 from napari_tumorseg.io.dicom import library
+from napari_tumorseg.io.dicom.codecs import DEFLATED
 from napari_tumorseg.io.dicom.facts import Frame, Header
 from napari_tumorseg.io.dicom.files import opened, shown, unpacked_size
 from napari_tumorseg.io.dicom.mosaic import untiled
 from napari_tumorseg.io.dicom.values import item, number, numbers, text, texts, whole
 from napari_tumorseg.io.limits import max_bytes
 
-DEFLATED = "1.2.840.10008.1.2.1.99"
 SEGMENTATION_CLASSES = ("1.2.840.10008.5.1.4.1.1.66.4", "1.2.840.10008.5.1.4.1.1.66.7")
 
 _CACHED = 2**14
@@ -145,8 +145,8 @@ def _name_words(data: Any) -> frozenset[str]:
 
 def _repetition(data: Any) -> float | None:
     own = number(data, "RepetitionTime")
-    shared = _group(data, 0, "MRTimingAndRelatedParametersSequence")
-    return own if own is not None else number(shared, "RepetitionTime")
+    timing = _group(data, 0, "MRTimingAndRelatedParametersSequence")
+    return own if own is not None else number(timing, "RepetitionTime")
 
 
 def _inversion(data: Any) -> float | None:

@@ -11,7 +11,7 @@ import numpy as np
 from napari_tumorseg.errors import InputError, TumorSegError
 from napari_tumorseg.geometry import Array, SliceFile
 from napari_tumorseg.io.dicom import library
-from napari_tumorseg.io.dicom.codecs import BY_PYDICOM, as_stored, can_decode, decode
+from napari_tumorseg.io.dicom.codecs import BY_PYDICOM, EXPLICIT, IMPLICIT, as_stored, can_decode, decode
 from napari_tumorseg.io.dicom.files import shown
 from napari_tumorseg.io.dicom.headers import read_data
 from napari_tumorseg.io.dicom.stacks import Plane, Stack
@@ -131,7 +131,7 @@ def _checked(data: Any, where: str) -> str:
         raise InputError(f"{where} is damaged: its header lacks the size of its pixels")
     syntax = text(getattr(data, "file_meta", None), "TransferSyntaxUID")
     if not syntax:
-        syntax = "1.2.840.10008.1.2" if data.original_encoding[0] else "1.2.840.10008.1.2.1"
+        syntax = IMPLICIT if data.original_encoding[0] else EXPLICIT
         data.file_meta.TransferSyntaxUID = syntax
     if not can_decode(syntax):
         raise InputError(
