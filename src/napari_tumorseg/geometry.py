@@ -30,6 +30,9 @@ CANONICAL = ("S", "P", "L")
 # RAS mm -> (S, P, L) mm: the world in which the viewer shows layers, one axis per canonical axis
 _RAS_TO_SPL = np.array([[0, 0, 1, 0], [0, -1, 0, 0], [-1, 0, 0, 0], [0, 0, 0, 1]], dtype=float)
 
+LPS_TO_RAS = np.diag([-1.0, -1.0, 1.0, 1.0])
+"""From the world of DICOM and ITK to that of NIfTI and of this package, and back; (4, 4)."""
+
 CONNECTED_26 = np.ones((3, 3, 3), dtype=bool)
 """Neighbours by a face, an edge or a corner, as `scipy.ndimage` takes a structuring element."""
 

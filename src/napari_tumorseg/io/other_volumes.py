@@ -10,7 +10,7 @@ import nibabel as nib
 import numpy as np
 
 from napari_tumorseg.errors import InputError
-from napari_tumorseg.geometry import Affine, Array
+from napari_tumorseg.geometry import LPS_TO_RAS, Affine, Array
 from napari_tumorseg.io.foreign import foreign_kind
 from napari_tumorseg.io.limits import check_array
 
@@ -18,7 +18,6 @@ NIBABEL_ENDINGS = (".mgz", ".mgh", ".img")
 SIMPLEITK_ENDINGS = (".nrrd", ".mha", ".mhd")
 
 _CONVERT = "convert it to NIfTI (.nii.gz), for example with 3D Slicer"
-_LPS_TO_RAS = np.diag([-1.0, -1.0, 1.0, 1.0])
 _HEADER_BYTES = 2**16
 _NO_ORIENTATION = "Analyze files have no orientation; it is taken as left-anterior-superior"
 
@@ -134,4 +133,4 @@ def _affine_of(image: Any) -> Affine:
     affine = np.eye(4)
     affine[:used, :used] = direction * np.asarray(image.GetSpacing())[:used]
     affine[:used, 3] = np.asarray(image.GetOrigin())[:used]
-    return _LPS_TO_RAS @ affine
+    return LPS_TO_RAS @ affine

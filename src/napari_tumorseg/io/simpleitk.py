@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 
 from napari_tumorseg.errors import InputError, TumorSegError
-from napari_tumorseg.geometry import Affine, Array, Grid
+from napari_tumorseg.geometry import LPS_TO_RAS, Affine, Array, Grid
 
-_LPS = np.diag([-1.0, -1.0, 1.0])
+_LPS = LPS_TO_RAS[:3, :3]
 
 
 def simpleitk(purpose: str, extra: str) -> Any:
@@ -55,8 +55,7 @@ def matrix_of(motion: Any) -> Affine:
     matrix[:3, :3] = np.stack([motion.TransformPoint(tuple(axis)) for axis in np.eye(3)], axis=1)
     matrix[:3, :3] -= origin[:, None]
     matrix[:3, 3] = origin
-    flip = np.diag([-1.0, -1.0, 1.0, 1.0])
-    return np.asarray(np.linalg.inv(flip @ matrix @ flip), dtype=np.float64)
+    return np.asarray(np.linalg.inv(LPS_TO_RAS @ matrix @ LPS_TO_RAS), dtype=np.float64)
 
 
 def transform_of(module: Any, matrix: Affine, centre: Affine) -> Any:
@@ -71,8 +70,7 @@ def transform_of(module: Any, matrix: Affine, centre: Affine) -> Any:
     centre : (3,) array
         RAS mm of the fixed image about which it turns.
     """
-    flip = np.diag([-1.0, -1.0, 1.0, 1.0])
-    inverse = flip @ np.linalg.inv(matrix) @ flip
+    inverse = LPS_TO_RAS @ np.linalg.inv(matrix) @ LPS_TO_RAS
     middle = _LPS @ np.asarray(centre, dtype=float)
     found = module.Euler3DTransform()
     found.SetCenter(middle)

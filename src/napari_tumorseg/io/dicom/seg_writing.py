@@ -14,7 +14,7 @@ import numpy as np
 
 from napari_tumorseg._version import __version__
 from napari_tumorseg.errors import OutputError, TumorSegError
-from napari_tumorseg.geometry import Array, FileLayout, Grid, SliceFile
+from napari_tumorseg.geometry import LPS_TO_RAS, Array, FileLayout, Grid, SliceFile
 from napari_tumorseg.io.atomic import atomic_path
 from napari_tumorseg.io.dicom import library
 from napari_tumorseg.io.dicom.files import kept_open
@@ -31,7 +31,6 @@ _PRODUCT = "napari-tumorseg"
 _SERIES_NUMBER = 9000
 """Number of the series of masks; those of probabilities have the next one."""
 
-_LPS_TO_RAS = np.diag([-1.0, -1.0, 1.0, 1.0])
 _LONGEST_LABEL = 64
 _MAY_BE_EMPTY = (
     *("PatientID", "PatientName", "PatientBirthDate", "PatientSex"),
@@ -225,13 +224,13 @@ def _source(file: SliceFile) -> Any:
 
 def _place(layout: FileLayout, hd: Any) -> dict[str, Any]:
     """Return where the frames lie, as highdicom's arguments: they are the scan's own slices."""
-    columns_step, rows_step, step = (_LPS_TO_RAS @ layout.affine)[:3, :3].T
+    columns_step, rows_step, step = (LPS_TO_RAS @ layout.affine)[:3, :3].T
     rows_step = -rows_step  # the array holds the last row first
     sizes = [float(np.linalg.norm(v)) for v in (rows_step, columns_step)]
     directions = [*(columns_step / sizes[1]), *(rows_step / sizes[0])]
     depth = abs(float(step @ np.cross(directions[:3], directions[3:])))
     first = np.array([[0, layout.shape[1] - 1, k, 1] for k in range(layout.shape[2])])
-    origins = (first @ (_LPS_TO_RAS @ layout.affine).T)[:, :3]
+    origins = (first @ (LPS_TO_RAS @ layout.affine).T)[:, :3]
     return {
         "pixel_measures": hd.PixelMeasuresSequence(sizes, depth, depth),
         "plane_orientation": hd.PlaneOrientationSequence("PATIENT", directions),

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from napari_tumorseg.geometry import Affine
+from napari_tumorseg.geometry import LPS_TO_RAS, Affine
 from napari_tumorseg.io.dicom.facts import Frame, Header
 
 _SAME_PLACE_MM = 0.005
@@ -23,7 +23,6 @@ _EVEN = 0.1
 
 _LEAST_SLACK_MM = 0.05
 _UNIT_SLACK = 0.01
-_LPS_TO_RAS = np.diag([-1.0, -1.0, 1.0, 1.0])
 _VOXEL_MM = (1e-3, 1e3)
 
 
@@ -339,4 +338,4 @@ def _affine(plane: Plane, step: Affine) -> Affine:
     affine[:3, 2] = step
     affine[:3, 3] = plane.origin + plane.axes[:, 1] * (plane.header.shape[0] - 1)
     affine[:3, 1] *= -1
-    return np.asarray(_LPS_TO_RAS @ affine)
+    return np.asarray(LPS_TO_RAS @ affine)
