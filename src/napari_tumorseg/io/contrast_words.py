@@ -1,4 +1,4 @@
-"""Grammar of contrast agent in image names: agents, negations before and behind them, and times."""
+"""Grammar of contrast agent in names and headers: agents, negations before and behind them, and times."""
 
 from __future__ import annotations
 
@@ -7,6 +7,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from napari_tumorseg.io import role_words as w
+
+_NO_AGENT = ("", "no", "none", "non", "0", "not applicable", "n/a", "na", "unknown", "without")
+"""Values of a header for the agent of a scan without one."""
 
 
 @dataclass(frozen=True)
@@ -90,6 +93,11 @@ def _is_denied(words: Sequence[str], at: int) -> bool | None:
 
 def _next(words: Sequence[str], at: int) -> str:
     return next((word for word in words[at + 1 :] if word not in w.FILLERS), "")
+
+
+def names_agent(value: str) -> bool:
+    """Return whether the value of a header for the contrast agent is one."""
+    return value.strip().lower() not in _NO_AGENT
 
 
 def is_time(words: Sequence[str], at: int) -> bool:

@@ -15,6 +15,7 @@ from typing import Any
 from napari_tumorseg.conventions import own_convention
 from napari_tumorseg.errors import InputError
 from napari_tumorseg.io.bids.names import BidsName, dataset_root
+from napari_tumorseg.io.contrast_words import names_agent
 from napari_tumorseg.io.formats import stem
 from napari_tumorseg.io.nifti_groups import Source
 from napari_tumorseg.io.roles import RoleGuess, guess
@@ -23,7 +24,6 @@ from napari_tumorseg.regions import LabelConvention
 from napari_tumorseg.scan import Role
 
 _AGENT_KEYS = ("ContrastBolusIngredient", "ContrastBolusAgent")
-_NO_AGENT = ("", "none", "no", "n/a", "unknown")
 _LONGEST_TABLE = 1 << 20
 _LONGEST_INDEX = 9
 """Digits of a label; what is longer is none."""
@@ -81,7 +81,7 @@ def roles_by_metadata(sources: Iterable[Source]) -> dict[Source, RoleGuess]:
 
 def _states_agent(metadata: Mapping[str, Any]) -> bool:
     values = (metadata.get(key) for key in _AGENT_KEYS)
-    return any(isinstance(v, str) and v.strip().lower() not in _NO_AGENT for v in values)
+    return any(isinstance(v, str) and names_agent(v) for v in values)
 
 
 # --- tables of labels ------------------------------------------------------------------------

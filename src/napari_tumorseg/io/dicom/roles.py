@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from napari_tumorseg.io.contrast_words import contrast_of
+from napari_tumorseg.io.contrast_words import contrast_of, names_agent
 from napari_tumorseg.io.dicom.facts import Header
 from napari_tumorseg.io.name_words import words_of
 from napari_tumorseg.io.role_words import VOCABULARY
@@ -38,8 +38,6 @@ _LONG_REPETITION = 2000.0
 _STAR_ECHO = 12.0
 _MPRAGE_INVERSION = (400.0, 1500.0)
 _T1_INVERSION_REPETITION = 4000.0
-
-_NO_AGENT = ("no", "none", "non", "0", "not applicable", "n/a", "na", "unknown", "without")
 
 
 def unsuitable(header: Header) -> str:
@@ -85,14 +83,10 @@ def _with_agent(found: RoleGuess, header: Header, words: str) -> RoleGuess:
     Notes of the grammar quote the words, which may be private, so they are not handed on.
     """
     role, otherwise = found.role, found.otherwise
-    if role is Role.T1 and _has_agent(header) and contrast_of(words_of(words)).word == "":
+    if role is Role.T1 and names_agent(header.agent) and contrast_of(words_of(words)).word == "":
         return RoleGuess(Role.T1C)
     note = f"{role.title} because of one doubtful word of its description" if found.note else ""
     return RoleGuess(role, note, otherwise, found.is_known)
-
-
-def _has_agent(header: Header) -> bool:
-    return bool(header.agent) and header.agent.lower() not in _NO_AGENT
 
 
 def _by_times(header: Header) -> RoleGuess:
