@@ -33,7 +33,7 @@ def bids_cases(folder: Folder) -> list[FoundCase] | None:
     """Return the sessions of a BIDS data set, subject or session, with the masks among its derivatives."""
     found = []
     for subject, session in sessions_in(folder):
-        name = subject.name if session == subject else f"{subject.name}_{session.name}"
+        name = session_name(subject, session)
         images = anatomy_of(session)
         if images:
             read = partial(_read_session, tuple(images), tuple(_derived_masks(subject, session)), name)
@@ -50,6 +50,11 @@ def sessions_in(folder: Folder) -> list[tuple[Path, Path]]:
         return [(path.parent, path)]
     subjects = [path] if path.name.startswith("sub-") else _subjects(folder)
     return [(subject, session) for subject in subjects for session in _sessions(subject)]
+
+
+def session_name(subject: Path, session: Path) -> str:
+    """Return ``sub-01_ses-pre``, or ``sub-01`` where there are no sessions."""
+    return subject.name if session == subject else f"{subject.name}_{session.name}"
 
 
 def _subjects(folder: Folder) -> list[Path]:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from napari_tumorseg.errors import InputError
-from napari_tumorseg.io.bids.cases import anatomy_of, sessions_in
+from napari_tumorseg.io.bids.cases import anatomy_of, session_name, sessions_in
 from napari_tumorseg.io.bids.names import BidsName
 from napari_tumorseg.io.case import Case
 from napari_tumorseg.io.dataset import CaseRef
@@ -171,8 +171,8 @@ def select_sessions(
 
 
 def _session(subject: Path, session: Path, images: BidsFilter) -> BidsSession:
-    name = subject.name if session == subject else f"{subject.name}_{session.name}"
-    return BidsSession(name, tuple(path for path in anatomy_of(session) if images.takes(path)))
+    taken = tuple(path for path in anatomy_of(session) if images.takes(path))
+    return BidsSession(session_name(subject, session), taken)
 
 
 def _is_wanted(name: str, labels: Sequence[str], prefix: str) -> bool:
