@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -43,6 +42,7 @@ def write_group(output: Path) -> list[Path]:
     """
     from napari_tumorseg.io.atomic import write_text
     from napari_tumorseg.io.bids.dataset import ignore
+    from napari_tumorseg.io.json_files import write_json
     from napari_tumorseg.io.output_set import output_set
 
     rows = [_row(side) for side in sorted(output.glob("sub-*/**/*_seg-tumour_dseg.json"))]
@@ -55,7 +55,7 @@ def write_group(output: Path) -> list[Path]:
     with output_set():
         lines = (columns.keys(), *rows)
         write_text(table, "".join("\t".join(line) + "\n" for line in lines), overwrite=True)
-        write_text(table.with_suffix(".json"), json.dumps(described, indent=2) + "\n", overwrite=True)
+        write_json(table.with_suffix(".json"), described, overwrite=True)
     return [table, table.with_suffix(".json")]
 
 

@@ -17,6 +17,7 @@ from napari_tumorseg.cohorts.record import Record, record_path
 from napari_tumorseg.cohorts.settings import Part
 from napari_tumorseg.cohorts.table import dictionary, to_parquet, to_text
 from napari_tumorseg.io.atomic import atomic_path, write_text
+from napari_tumorseg.io.json_files import read_json
 from napari_tumorseg.io.output_set import output_set
 from napari_tumorseg.notice import RESEARCH_USE
 
@@ -104,7 +105,7 @@ def _part_name(part: Part) -> str:
 
 def part_manifests(output: Path) -> list[dict[str, Any]]:
     """Return the manifests of parts that lie in a folder."""
-    return [content for path in sorted(output.glob(_PARTS)) if (content := _manifest(path)) is not None]
+    return [content for path in sorted(output.glob(_PARTS)) if (content := read_json(path)) is not None]
 
 
 def plans_of(cases: Mapping[Path, Sequence[str]]) -> dict[str, list[str]]:
@@ -117,7 +118,7 @@ def plans_of(cases: Mapping[Path, Sequence[str]]) -> dict[str, list[str]]:
     cases : mapping of Path to sequence of str
         Cases with a record, by folder: the plan of a folder that has no manifest.
     """
-    manifests = {folder: _manifest(folder / MANIFEST) or {} for folder in cases}
+    manifests = {folder: read_json(folder / MANIFEST) or {} for folder in cases}
     plans: dict[str, list[str]] = {}
     for content in manifests.values():
         earlier = content.get("plans")
@@ -138,19 +139,10 @@ def _latest_plan(folder: Path) -> list[str] | None:
     Manifests of parts have the cases of all parts.
     """
     paths = [folder / MANIFEST, *sorted(folder.glob(_PARTS))]
-    found = [(path, content) for path in paths if (content := _manifest(path)) and "part" in content]
+    found = [(path, content) for path in paths if (content := read_json(path)) and "part" in content]
     newest = max(found, key=lambda one: (str(one[1].get("began")), one[0].stat().st_mtime_ns), default=None)
     return _names(newest[1].get("planned")) if newest else None
 
 
 def _names(value: Any) -> list[str]:
     return [str(name) for name in value] if isinstance(value, list) else []
-
-
-def _manifest(path: Path) -> dict[str, Any] | None:
-    """Return the content of a manifest; None if it is not there or damaged."""
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError):
-        return None
-    return content if isinstance(content, dict) else None

@@ -7,7 +7,6 @@ list no files and are taken as they are.
 
 from __future__ import annotations
 
-import json
 import os
 import re
 from collections.abc import Iterable, Iterator, Mapping
@@ -19,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 from napari_tumorseg.conventions import own_convention
 from napari_tumorseg.errors import InputError, OutputError
 from napari_tumorseg.io.formats import format_of, side_file, written_format
+from napari_tumorseg.io.json_files import read_json
 from napari_tumorseg.io.output_set import abandoned_files, sha256
 from napari_tumorseg.regions import CONVENTIONS, LabelConvention
 
@@ -47,21 +47,13 @@ def side_convention(mask: Path) -> LabelConvention | None:
 
 def read_side_file(path: Path) -> dict[str, Any] | None:
     """Return the content of a side file; None if it cannot be read or is not one of this program."""
-    content = _json(path)
+    content = read_json(path)
     return content if content is not None and "scheme" in content else None
 
 
 def holds_json(path: Path) -> bool:
     """Return whether a file holds a JSON object, ours or not."""
-    return _json(path) is not None
-
-
-def _json(path: Path) -> dict[str, Any] | None:
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError):
-        return None
-    return content if isinstance(content, dict) else None
+    return read_json(path) is not None
 
 
 def files_of_set(mask: Path) -> list[Path]:

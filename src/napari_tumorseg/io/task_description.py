@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from napari_tumorseg.io.json_files import read_json
 from napari_tumorseg.regions import (
     ABNORMALITY,
     CAVITY,
@@ -100,11 +100,7 @@ def tissue_of(name: str) -> str | None:
 
 def _content(path: Path) -> dict[str, Any]:
     place = described_by(path)
-    try:
-        content = json.loads(place.read_text(encoding="utf-8")) if place else {}
-    except (OSError, ValueError, RecursionError):
-        return {}
-    return content if isinstance(content, dict) else {}
+    return (read_json(place) or {}) if place else {}
 
 
 def _named_numbers(key: str, value: object) -> tuple[str, tuple[int, ...]]:

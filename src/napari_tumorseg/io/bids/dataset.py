@@ -10,6 +10,7 @@ from typing import Any
 from napari_tumorseg._version import __version__
 from napari_tumorseg.errors import OutputError
 from napari_tumorseg.io.atomic import make_folder, write_text
+from napari_tumorseg.io.json_files import write_json
 from napari_tumorseg.io.locks import held
 from napari_tumorseg.notice import RESEARCH_USE
 
@@ -87,9 +88,10 @@ def ensure_dataset(root: Path, source: Path | None) -> None:
         before = _content(path)
         link = link_to(source, root)
         if before is None:
-            _write(path, _description(link))
+            write_json(path, _description(link), overwrite=True)
         elif link and SOURCE not in _links(before):
-            _write(path, {**before, "DatasetLinks": {**_links(before), SOURCE: link}})
+            links = {**_links(before), SOURCE: link}
+            write_json(path, {**before, "DatasetLinks": links}, overwrite=True)
         if not any(root.glob("README*")):
             write_text(root / "README.md", _README)
 
@@ -118,10 +120,6 @@ def _description(link: str) -> dict[str, Any]:
         "GeneratedBy": [about],
         **({"DatasetLinks": {SOURCE: link}} if link else {}),
     }
-
-
-def _write(path: Path, content: Mapping[str, Any]) -> None:
-    write_text(path, json.dumps(content, indent=2) + "\n", overwrite=True)
 
 
 def _content(path: Path) -> dict[str, Any] | None:

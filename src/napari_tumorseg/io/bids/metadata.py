@@ -7,7 +7,6 @@ the file nearest to the image has priority.
 from __future__ import annotations
 
 import csv
-import json
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -17,6 +16,7 @@ from napari_tumorseg.errors import InputError
 from napari_tumorseg.io.bids.names import BidsName, dataset_root
 from napari_tumorseg.io.contrast_words import names_agent
 from napari_tumorseg.io.formats import stem
+from napari_tumorseg.io.json_files import read_json
 from napari_tumorseg.io.nifti_groups import Source
 from napari_tumorseg.io.roles import RoleGuess, guess
 from napari_tumorseg.io.task_description import convention_of, tissue_of
@@ -60,16 +60,8 @@ def metadata_of(path: Path) -> dict[str, Any]:
     """Return the merged content of an image's JSON side files; empty if there are none."""
     found: dict[str, Any] = {}
     for side in side_files_of(path, ".json"):
-        found |= _json(side)
+        found |= read_json(side) or {}
     return found
-
-
-def _json(path: Path) -> dict[str, Any]:
-    try:
-        content = json.loads(path.read_text(encoding="utf-8-sig"))
-    except (OSError, ValueError, RecursionError):
-        return {}
-    return content if isinstance(content, dict) else {}
 
 
 def roles_by_metadata(sources: Iterable[Source]) -> dict[Source, RoleGuess]:

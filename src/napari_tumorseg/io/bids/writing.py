@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -18,6 +17,7 @@ from napari_tumorseg.io.atomic import check_target, make_folder, write_text
 from napari_tumorseg.io.bids.dataset import SOURCE, check_dataset, ensure_dataset
 from napari_tumorseg.io.bids.names import BidsName, dataset_root, entity_value, shared_entities
 from napari_tumorseg.io.formats import side_file, stem
+from napari_tumorseg.io.json_files import write_json
 from napari_tumorseg.io.output_set import output_set
 from napari_tumorseg.io.side_files import files_of_set, read_side_file, set_problems
 from napari_tumorseg.io.writing import check_own, description_of
@@ -197,18 +197,14 @@ def _write_images(
         mask = region_mask(seg.labels, members).astype(np.uint8)
         nifti.write_bytes_as(mask, seg.grid, path, overwrite=overwrite)
         described = {"Description": f"Mask of the {REGION_NAMES[region]}", "Type": "Lesion", **about}
-        _write_json(side_file(path), described, overwrite)
+        write_json(side_file(path), described, overwrite)
     for name, values in seg.probabilities.items():
         path = files.probability(name)
         whole = np.zeros(seg.grid.shape, np.uint8)
         whole[seg.probability_box or ()] = values
         nifti.write_bytes_as(whole, seg.grid, path, slope=1 / 255, overwrite=overwrite)
         described = {"Description": f"Probability of {REGION_NAMES.get(name, name)}", **about}
-        _write_json(side_file(path), described, overwrite)
-
-
-def _write_json(path: Path, content: Mapping[str, Any], overwrite: bool) -> None:
-    write_text(path, json.dumps(content, indent=2) + "\n", overwrite)
+        write_json(side_file(path), described, overwrite)
 
 
 def _references(scan: Scan, seg: Segmentation, files: DerivativeFiles) -> dict[str, Any]:

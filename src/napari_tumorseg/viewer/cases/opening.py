@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -10,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from napari_tumorseg.errors import TumorSegError
 from napari_tumorseg.io import read_mask, side_file
+from napari_tumorseg.io.json_files import read_json
 from napari_tumorseg.scan import Segmentation
 from napari_tumorseg.session import Entry
 from napari_tumorseg.viewer.layers.to_layers import LayerData, group_key, labels_layer
@@ -90,10 +90,5 @@ def _group(case: Case, seg: Segmentation) -> str:
 
 def _provenance(path: Path) -> Mapping[str, Any]:
     """Return the origin of a mask as the JSON beside it states it: it is written again with the mask."""
-    try:
-        provenance = json.loads(side_file(path).read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError):
-        return {}
-    if not isinstance(provenance, dict):
-        return {}
+    provenance = read_json(side_file(path)) or {}
     return {key: value for key, value in provenance.items() if key not in _NOT_PROVENANCE}
