@@ -8,13 +8,13 @@ from typing import Any
 
 from napari_tumorseg.errors import InputError
 from napari_tumorseg.notice import RESEARCH_USE
+from napari_tumorseg.regions import REGION_NAMES
 
 _SESSION = {
     "participant_id": "Participant",
     "session_id": "Session; n/a without sessions",
     "model": "Model that made the segmentation",
 }
-_REGIONS = {"WT": "whole tumour", "TC": "tumour core", "ET": "enhancing tumour"}
 _NUMBERS = {
     "voxels": "Number of voxels",
     "volume_ml": "Volume in mL",
@@ -63,7 +63,7 @@ def _columns() -> dict[str, str]:
     """Return the columns with a description each; n/a stands for a region that the labels do not define."""
     of_regions = {
         f"{region}_{number}": f"{text} of the {title}"
-        for region, title in _REGIONS.items()
+        for region, title in REGION_NAMES.items()
         for number, text in _NUMBERS.items()
     }
     return {**_SESSION, **of_regions}
@@ -81,7 +81,7 @@ def _row(side: Path) -> list[str]:
     model = str((content.get("model") or {}).get("name", _NO_VALUE))
     measured = (content.get("measurements") or {}).get("rows", ())
     found = {row.get("name"): row for row in measured if row.get("kind") == "region"}
-    numbers = [_text(found.get(region, {}).get(key)) for region in _REGIONS for key in _NUMBERS]
+    numbers = [_text(found.get(region, {}).get(key)) for region in REGION_NAMES for key in _NUMBERS]
     return [f"sub-{entities.get('sub')}", session, model, *numbers]
 
 
