@@ -8,6 +8,8 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from napari_tumorseg.errors import InputError, Remedy, remedy_of
 from napari_tumorseg.geometry import Array, Grid
 from napari_tumorseg.regions import LabelConvention, convert
@@ -103,6 +105,12 @@ class Segmentation:
     probability_box: tuple[slice, ...] | None = None
     warnings: tuple[str, ...] = ()
     disagreement: Array | None = None
+
+    def probability_map(self, name: str) -> Array:
+        """Return the probabilities of an output on the whole grid, uint8 (255 = 1.0), 0 outside the box."""
+        found = np.zeros(self.grid.shape, np.uint8)
+        found[self.probability_box or ()] = self.probabilities[name]
+        return found
 
     def with_spacing(self, spacing: tuple[float, float, float]) -> Segmentation:
         """Return the mask with a spacing (Z, Y, X) in mm that the user states, as `Scan.with_spacing`."""

@@ -7,8 +7,6 @@ from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 
-import numpy as np
-
 from napari_tumorseg.errors import InputError, OutputError, TumorSegError
 from napari_tumorseg.io import nifti
 from napari_tumorseg.io.atomic import check_target
@@ -95,9 +93,8 @@ def write_probabilities(seg: Segmentation, folder: Path | str, *, overwrite: boo
     for path in paths.values():
         check_target(path, overwrite)
     for name, path in paths.items():
-        whole = np.zeros(seg.grid.shape, dtype=np.uint8)
-        whole[seg.probability_box or ()] = seg.probabilities[name]
-        nifti.write_bytes_as(whole, seg.grid, path, slope=1 / 255, overwrite=overwrite)
+        values = seg.probability_map(name)
+        nifti.write_bytes_as(values, seg.grid, path, slope=1 / 255, overwrite=overwrite)
     return list(paths.values())
 
 

@@ -198,11 +198,9 @@ def _write_images(
         nifti.write_bytes_as(mask, seg.grid, path, overwrite=overwrite)
         described = {"Description": f"Mask of the {REGION_NAMES[region]}", "Type": "Lesion", **about}
         write_json(side_file(path), described, overwrite)
-    for name, values in seg.probabilities.items():
+    for name in seg.probabilities:
         path = files.probability(name)
-        whole = np.zeros(seg.grid.shape, np.uint8)
-        whole[seg.probability_box or ()] = values
-        nifti.write_bytes_as(whole, seg.grid, path, slope=1 / 255, overwrite=overwrite)
+        nifti.write_bytes_as(seg.probability_map(name), seg.grid, path, slope=1 / 255, overwrite=overwrite)
         described = {"Description": f"Probability of {REGION_NAMES.get(name, name)}", **about}
         write_json(side_file(path), described, overwrite)
 

@@ -67,11 +67,8 @@ def write_fractions(seg: Segmentation, path: Path, overwrite: bool = False) -> N
         As `write_mask`.
     """
     layout = check_source(seg.grid, path)
-    stacked = []
-    for part in seg.probabilities.values():
-        whole = np.zeros(seg.grid.shape, np.uint8)
-        whole[seg.probability_box or ()] = part
-        stacked.append(_frames(whole, layout) / np.float32(255))
+    maps = map(seg.probability_map, seg.probabilities)
+    stacked = [_frames(values, layout) / np.float32(255) for values in maps]
     segments = _output_segments(seg, path)
     _write(np.stack(stacked, axis=-1), "FRACTIONAL", segments, layout, path, overwrite)
 
