@@ -18,7 +18,7 @@ from napari_tumorseg.errors import ChoiceNeededError, OutputError
 from napari_tumorseg.geometry import Grid
 from napari_tumorseg.io import open_case, output_set, read_mask, write_lgg, write_mask
 from napari_tumorseg.io.atomic import atomic_path, write_text
-from napari_tumorseg.io.locks import held
+from napari_tumorseg.io.locks import LOCK, held
 from napari_tumorseg.io.output_set import PART, sha256
 from napari_tumorseg.io.side_files import set_problems
 from napari_tumorseg.regions import CONVENTIONS
@@ -133,7 +133,7 @@ def test_a_folder_that_another_program_writes_to_is_left(
     write_case(tmp_path, 1)
     before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
     with (
-        held(tmp_path / output_set._LOCK),
+        held(tmp_path / LOCK),
         pytest.raises(OutputError, match="another program is writing"),
     ):
         write_case(tmp_path, 2)
@@ -321,7 +321,7 @@ def test_two_processes_do_not_mix_their_sets(tmp_path: Path) -> None:
     try:
         while len(seen) < 10 or len(set(seen)) < 2:
             assert time.monotonic() < until and all(writer.poll() is None for writer in writers)
-            with held(tmp_path / output_set._LOCK):
+            with held(tmp_path / LOCK):
                 assert not is_mixed(tmp_path) and not set_problems(tmp_path / "case_seg.nii.gz")
                 seen.append((tmp_path / "volumes.csv").read_text())
             time.sleep(0.02)

@@ -25,6 +25,10 @@ else:
 
 
 _HELD = {errno.EAGAIN, errno.EWOULDBLOCK, errno.EACCES, errno.EDEADLK}
+
+LOCK = ".tumorseg-lock"
+"""Name of the file that is locked while files of a folder get their names."""
+
 _PAUSE = 0.003  # seconds between two attempts
 
 

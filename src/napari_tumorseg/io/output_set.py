@@ -25,12 +25,11 @@ from pathlib import Path
 from typing import Any
 
 from napari_tumorseg.errors import OutputError
-from napari_tumorseg.io.locks import held
+from napari_tumorseg.io.locks import LOCK, held
 
 PART = ".part-"
 """Beginning of temporary names."""
 
-_LOCK = ".tumorseg-lock"
 _HOST = hashlib.sha256(platform.node().encode()).hexdigest()[:6]
 _OLD = 24 * 3600.0  # seconds after which a temporary file of another computer is taken for abandoned
 
@@ -94,7 +93,7 @@ class OutputSet:
         with ExitStack() as locks:
             if len(self._staged) > 1:
                 for folder in sorted({one.path.parent for one in self._staged}):
-                    locks.enter_context(held(folder / _LOCK))
+                    locks.enter_context(held(folder / LOCK))
             for check in self._checks:
                 check()
             self._name_all()

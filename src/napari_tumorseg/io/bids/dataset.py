@@ -11,14 +11,13 @@ from napari_tumorseg._version import __version__
 from napari_tumorseg.errors import OutputError
 from napari_tumorseg.io.atomic import make_folder, write_text
 from napari_tumorseg.io.json_files import write_json
-from napari_tumorseg.io.locks import held
+from napari_tumorseg.io.locks import LOCK, held
 from napari_tumorseg.notice import RESEARCH_USE
 
 SOURCE = "raw"
 """Name of the source data set in BIDS URIs."""
 
 _DESCRIPTION = "dataset_description.json"
-_LOCK = ".tumorseg-lock"
 _IGNORED = ".bidsignore"
 _GENERATOR = "napari-tumorseg"
 _VERSION = "1.10.0"
@@ -82,7 +81,7 @@ def ensure_dataset(root: Path, source: Path | None) -> None:
         If that cannot be done, or `check_dataset` refuses the folder.
     """
     make_folder(root)
-    with held(root / _LOCK):  # several cases may be written at the same time
+    with held(root / LOCK):  # several cases may be written at the same time
         check_dataset(root, source)
         path = root / _DESCRIPTION
         before = _content(path)
@@ -105,7 +104,7 @@ def ignore(root: Path, pattern: str) -> None:
         If that cannot be done.
     """
     path = root / _IGNORED
-    with held(root / _LOCK):
+    with held(root / LOCK):
         lines = path.read_text(encoding="utf-8").splitlines() if path.is_file() else []
         if pattern not in lines:
             write_text(path, "".join(f"{line}\n" for line in (*lines, pattern)), overwrite=True)
