@@ -279,6 +279,11 @@ class Grid:
         points = np.asarray(indices, dtype=float)
         return np.asarray(points @ self.affine[:3, :3].T + self.affine[:3, 3])
 
+    @property
+    def centre(self) -> Affine:
+        """(3,) middle of the grid in RAS."""
+        return self.to_world((np.asarray(self.shape) - 1) / 2)
+
     def to_file_order(self, array: Array) -> Array:
         """Return the view of a canonical array in the order in which the source file holds it."""
         if array.shape != self.shape:

@@ -69,8 +69,8 @@ class Rigid:
     @property
     def shift_mm(self) -> float:
         """Displacement of the centre of the moving scan."""
-        middle = self.moving.to_world((np.array(self.moving.shape) - 1) / 2)
-        return float(np.linalg.norm(self.to_fixed(middle) - middle))
+        centre = self.moving.centre
+        return float(np.linalg.norm(self.to_fixed(centre) - centre))
 
     def approve(self) -> Rigid:
         """Return the motion as approved by a person who has inspected the preview."""

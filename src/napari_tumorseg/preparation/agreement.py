@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from scipy import ndimage
 
-from napari_tumorseg.geometry import Affine, Array, Grid, bounding_box
+from napari_tumorseg.geometry import Affine, Array, Grid
 from napari_tumorseg.io.resample import onto
 from napari_tumorseg.preparation.protocols import Head
 
@@ -61,7 +61,7 @@ def agreement(fixed: Head, moving: Head, motion: Affine) -> HeadAgreement:
     moved = onto(moving.values, source, target)
     overlap = None
     if fixed.brain is not None and moving.brain is not None:
-        overlap = _dice(seen, covered & (onto(moving.brain.astype(np.float32), source, target) > 0.5))
+        overlap = dice(seen, covered & (onto(moving.brain.astype(np.float32), source, target) > 0.5))
     similarity = normalised_mutual_information(fixed.values[step][seen], moved[seen])
     coverage = int(np.count_nonzero(seen)) / max(int(np.count_nonzero(inside)), 1)
     return HeadAgreement(similarity, overlap, coverage)
@@ -90,7 +90,7 @@ def similarities(fixed: Head, moving: Head, motions: Sequence[Affine]) -> tuple[
     inside = fixed.tissue[step]
     points = _thinned(grid, step).to_world(np.argwhere(inside)).T
     to_index = np.linalg.inv(moving.image.grid.affine)
-    places = [_mapped(to_index @ np.linalg.inv(motion), points) for motion in motions]
+    places = [mapped(to_index @ np.linalg.inv(motion), points) for motion in motions]
     last = np.asarray(moving.image.grid.shape)[:, None] - 1
     common = np.all([((place >= 0) & (place <= last)).all(axis=0) for place in places], axis=0)
     values = fixed.values[step][inside][common]
@@ -98,7 +98,7 @@ def similarities(fixed: Head, moving: Head, motions: Sequence[Affine]) -> tuple[
     return [normalised_mutual_information(values, other) for other in moved], float(common.mean())
 
 
-def _mapped(matrix: Affine, points: Affine) -> Affine:
+def mapped(matrix: Affine, points: Affine) -> Affine:
     """Return points (3, n) after an affine map."""
     return np.asarray(matrix[:3, :3] @ points + matrix[:3, 3:])
 
@@ -134,9 +134,8 @@ def _entropy(counts: Array) -> float:
     return float(-(shares * np.log(shares)).sum())
 
 
-def _dice(one: Array, other: Array) -> float:
-    box = bounding_box(one | other)
-    if box is None:
-        return 0.0
-    both = np.count_nonzero(one[box] & other[box])
-    return float(2 * both / (np.count_nonzero(one[box]) + np.count_nonzero(other[box])))
+def dice(one: Array, other: Array) -> float:
+    """Return the overlap of two brains; 0 of two empty ones, which agree on nothing."""
+    both = int(np.count_nonzero(one & other))
+    total = int(np.count_nonzero(one)) + int(np.count_nonzero(other))
+    return 2 * both / total if total else 0.0

@@ -12,6 +12,7 @@ from scipy.spatial.transform import Rotation
 from napari_tumorseg.errors import PreparationError
 from napari_tumorseg.geometry import Affine, Grid
 from napari_tumorseg.io.resample import onto
+from napari_tumorseg.measurement.registration import Rigid
 from napari_tumorseg.preparation.agreement import HeadAgreement, agreement, similarities
 from napari_tumorseg.preparation.protocols import Head, Registration
 from napari_tumorseg.scan import Image
@@ -131,7 +132,8 @@ def align(fixed: Head, moving: Head, tool: Registration) -> Alignment:
         before, after = replace(before, similarity=at_first), replace(after, similarity=at_last)
         if at_last < at_first - _NO_WORSE:
             motion, after = stay, before
-    degrees, shift = _size(motion, image.grid)
+    found = Rigid(motion, fixed.image.grid, image.grid)
+    degrees, shift = found.rotation_degrees, found.shift_mm
     problem = _problem(after, degrees, shift) or _fits_better(fixed, moving, motion)
     return Alignment(image, motion, before, after, degrees, shift, problem, tool.name)
 
@@ -147,7 +149,7 @@ def _fits_better(fixed: Head, moving: Head, motion: Affine) -> str:
 
 def _nudges(head: Head) -> Iterator[tuple[str, Affine]]:
     """Yield small motions along and about the axes of the body through the middle of an image, in words."""
-    middle = head.image.grid.to_world((np.asarray(head.image.grid.shape) - 1) / 2)
+    middle = head.image.grid.centre
     ways = [*np.eye(3), *-np.eye(3)]
     for way, name in zip(ways, ("right", "front", "top", "left", "back", "bottom"), strict=True):
         for distance in _NUDGES_MM:
@@ -168,14 +170,6 @@ def _problem(found: HeadAgreement, degrees: float, shift: float) -> str:
     if found.overlap is not None and found.overlap < MIN_OVERLAP:
         return f"the brains overlap by only {found.overlap:.0%}"
     return ""
-
-
-def _size(motion: Affine, grid: Grid) -> tuple[float, float]:
-    """Return the angle of a motion in degrees and the displacement of the middle of a grid in mm."""
-    cosine = np.clip((np.trace(motion[:3, :3]) - 1) / 2, -1, 1)
-    middle = grid.to_world((np.asarray(grid.shape) - 1) / 2)
-    shift = np.linalg.norm(motion[:3, :3] @ middle + motion[:3, 3] - middle)
-    return float(np.degrees(np.arccos(cosine))), float(shift)
 
 
 def _overlap_in_words(before: HeadAgreement, after: HeadAgreement) -> str:

@@ -14,7 +14,7 @@ from scipy import ndimage
 from scipy.spatial.transform import Rotation
 
 from napari_tumorseg.geometry import Affine, Array
-from napari_tumorseg.preparation.agreement import normalised_mutual_information
+from napari_tumorseg.preparation.agreement import mapped, normalised_mutual_information
 from napari_tumorseg.preparation.protocols import Head
 
 _DEGREES = (-24, -12, 0, 12, 24)
@@ -40,8 +40,7 @@ def first_guess(fixed: Head, moving: Head) -> Affine:
     to_index = np.linalg.inv(moving.image.grid.affine)
 
     def similarity(motion: Affine) -> float:
-        matrix = to_index @ np.linalg.inv(motion)
-        where = matrix[:3, :3] @ points + matrix[:3, 3:]
+        where = mapped(to_index @ np.linalg.inv(motion), points)
         return normalised_mutual_information(values, ndimage.map_coordinates(content, where, order=1))
 
     return max(_candidates(_centre(fixed), _centre(moving)), key=similarity)
@@ -64,8 +63,7 @@ def _sampled(head: Head) -> tuple[Array, Array]:
     spans = zip(where.min(axis=0), where.max(axis=0) + 1, steps, strict=True)
     place = tuple(slice(int(low), int(high), int(step)) for low, high, step in spans)
     indices = np.reshape(np.mgrid[place], (3, -1))
-    points = grid.affine[:3, :3] @ indices + grid.affine[:3, 3:]
-    return points, _smooth(head)[place].ravel()
+    return mapped(grid.affine, indices), _smooth(head)[place].ravel()
 
 
 def _smooth(head: Head) -> Array:

@@ -61,8 +61,7 @@ class SimpleITKRegistration:
         mask = self._library.Cast(
             to_simpleitk(region.astype(np.uint8), target.grid, ""), self._library.sitkUInt8
         )
-        middle = target.grid.to_world((np.asarray(target.grid.shape) - 1) / 2)
-        start = transform_of(self._library, first_guess(fixed, moving), middle)
+        start = transform_of(self._library, first_guess(fixed, moving), target.grid.centre)
         try:
             method = self._method(mask)
             method.SetInitialTransform(start, inPlace=False)

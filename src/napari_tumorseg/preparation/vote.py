@@ -10,6 +10,7 @@ import numpy as np
 
 from napari_tumorseg.errors import PreparationError
 from napari_tumorseg.geometry import Array, Grid
+from napari_tumorseg.preparation.agreement import dice
 from napari_tumorseg.preparation.components import without_specks
 from napari_tumorseg.scan import Image, Role
 
@@ -85,12 +86,12 @@ def vote(voters: Sequence[Voter], grid: Grid) -> Brain:
     """
     ranked = sorted(voters, key=lambda voter: BEST_FIRST.index(voter.image.role))
     kept, mask = ranked, _mask(ranked, grid)
-    agreeing = [v for v in ranked if _dice(v.chance > 0.5, mask) >= _AGREEING]
+    agreeing = [v for v in ranked if dice(v.chance > 0.5, mask) >= _AGREEING]
     if len(agreeing) < len(ranked):
         kept = agreeing if len(agreeing) > 1 else ranked[:1]
         mask = _mask(kept, grid)
     _refuse_implausible(mask, grid)
-    agreements = {str(v.image.role): _dice(v.chance > 0.5, mask) for v in ranked}
+    agreements = {str(v.image.role): dice(v.chance > 0.5, mask) for v in ranked}
     left_out = tuple(str(v.image.role) for v in ranked if v not in kept)
     return Brain(mask, grid.volume_ml(int(np.count_nonzero(mask))), agreements, left_out)
 
@@ -106,8 +107,3 @@ def _refuse_implausible(mask: Array, grid: Grid) -> None:
         raise PreparationError(f"the region found as the brain has {volume:.0f} mL, which no brain has")
     if volume is None and not _PLAUSIBLE_SHARE[0] <= share <= _PLAUSIBLE_SHARE[1]:
         raise PreparationError(f"the region found as the brain fills {share:.0%} of the image")
-
-
-def _dice(one: Array, other: Array) -> float:
-    total = np.count_nonzero(one) + np.count_nonzero(other)
-    return float(2 * np.count_nonzero(one & other) / total) if total else 0.0
