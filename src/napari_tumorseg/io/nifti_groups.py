@@ -27,19 +27,9 @@ _REGISTERED_WORDS = frozenset({"reg", "registered", "coreg", "coregistered", "al
 
 _PREPARED_WORDS = frozenset(
     {
-        *("brain", "bet", "hdbet", "synthstrip", "skullstrip", "skullstripped", "stripped", "strip", "robex"),
-        *(
-            "deepbet",
-            "extracted",
-            "resampled",
-            "resliced",
-            "mni",
-            "mni152",
-            "space",
-            "warped",
-            "iso",
-            "final",
-        ),
+        *("brain", "bet", "hdbet", "synthstrip", "deepbet", "robex", "extracted"),
+        *("skullstrip", "skullstripped", "stripped", "strip"),
+        *("resampled", "resliced", "mni", "mni152", "space", "warped", "iso", "final"),
     }
 )
 """Words for a copy that suits the other images only if they are prepared likewise."""

@@ -42,7 +42,7 @@ class Study:
     headers : tuple of Header
         Of its files.
     unreadable : int
-        Files of the folder that could not be read; nobody knows of which examination.
+        Files of the folder that could not be read and may be of any examination.
     time_point : str
         Number among the patient's examinations, where there are several.
     """
@@ -70,9 +70,7 @@ def open_case(path: Path, case: str | None = None) -> Case:
         If there are several cases and none is named.
     """
     with kept_open(path):
-        studies = _studies(path)
-        name = pick_case([study.name for study in studies], case, path)
-        return read_study(next(study for study in studies if study.name == name), path)
+        return _open_one(_studies(path), case, path)
 
 
 def open_files(paths: Sequence[Path]) -> Case:
@@ -81,8 +79,12 @@ def open_files(paths: Sequence[Path]) -> Case:
     folder = folder.parent if folder.is_file() else folder
     files = [SliceFile(path) for path in paths]
     studies = _of_files(files, folder, name_of_folder(folder, _readable(files)[0]))
-    name = pick_case([study.name for study in studies], None, folder)
-    return read_study(next(study for study in studies if study.name == name), folder)
+    return _open_one(studies, None, folder)
+
+
+def _open_one(studies: Sequence[Study], case: str | None, root: Path) -> Case:
+    known = {study.name: study for study in studies}
+    return read_study(known[pick_case([study.name for study in studies], case, root)], root)
 
 
 def _studies(path: Path) -> list[Study]:
