@@ -21,7 +21,7 @@ from napari_tumorseg.report.text import (
     compared,
     count,
     flagged,
-    in_interval,
+    interval_cell,
     millilitres,
     number,
     signed,
@@ -48,8 +48,7 @@ def volumes(found: Measurements) -> Section:
 def _volume(row: RegionStats, known: bool, intervals: bool) -> list[str]:
     volume = [NONE if row.volume_ml is None else millilitres(row.volume_ml)] if known else []
     longest = [number(row.longest_diameter_mm)] if known else []
-    cell = NONE if row.interval is None else in_interval(row.interval, unit=False)
-    interval = [cell] if intervals else []
+    interval = [interval_cell(row.interval)] if intervals else []
     sizes = [*volume, *interval, str(row.voxels)] if known else [str(row.voxels), *interval]
     return [titled(row.name, row.title), *sizes, str(row.components), *longest]
 

@@ -17,8 +17,8 @@ _BINS = 5
 """Bins of a decade."""
 _LOWEST = 0.001
 """Smallest volume in mL that has a place of its own on an axis."""
-_ZERO = 36
-"""Width of the place for volumes of 0."""
+_ZERO, _APART = 36, 16
+"""Width of the place for volumes of 0, and of the gap between it and the axis."""
 
 
 class Band(NamedTuple):
@@ -78,10 +78,10 @@ def histogram(volumes: Sequence[float], title: str) -> Markup:
         _bar(axis.at(low), axis.at(high), n, most, f"{millilitres(low)} to {millilitres(high)} mL")
         for low, high, n in zip(edges, edges[1:], counts, strict=False)
     ]
-    bars.append(_bar(_LEFT, _LEFT + _ZERO - 16, none, most, "0 mL"))
+    bars.append(_bar(_LEFT, _LEFT + _ZERO - _APART, none, most, "0 mL"))
     return _chart(
         title,
-        x_ticks=[(_LEFT + (_ZERO - 16) / 2, "0"), *axis.ticks],
+        x_ticks=[(_LEFT + (_ZERO - _APART) / 2, "0"), *axis.ticks],
         x_name="volume, mL",
         y_ticks=[(_BOTTOM, "0"), (_TOP, str(most))],
         bars=bars,

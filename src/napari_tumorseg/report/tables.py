@@ -25,6 +25,7 @@ from napari_tumorseg.report.text import (
     count,
     flagged,
     in_interval,
+    interval_cell,
     millilitres,
     number,
     titled,
@@ -132,7 +133,7 @@ def to_rich(m: Measurements) -> Table:
     last_label = sum(row.kind == "label" for row in m.rows) - 1
     for index, row in enumerate(m.rows):
         name, volume, *others = _texts(row)
-        texts = (name, volume, *([_in_table(row)] if about else []), *others)
+        texts = (name, volume, *([interval_cell(row.interval)] if about else []), *others)
         table.add_row(*map(Text, texts), end_section=index == last_label)
     return table
 
@@ -252,10 +253,6 @@ def cell(value: Any) -> Any:
 
 def _interval_head(m: Measurements) -> str:
     return f"interval ({'mL' if m.unit == 'mm' else 'voxels'})"
-
-
-def _in_table(row: RegionStats) -> str:
-    return NONE if row.interval is None else in_interval(row.interval, unit=False)
 
 
 def _texts(row: RegionStats) -> list[str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Protocol
 
 from napari_tumorseg.measurement.agreement import Agreement
@@ -57,6 +57,11 @@ def percentage(coverage: float) -> str:
     return f"{math.floor(100 * coverage + 1e-9)}\N{NO-BREAK SPACE}%"
 
 
+def interval_cell(found: Interval | None) -> str:
+    """Return an interval for a table whose heading names the unit, or a dash for None."""
+    return NONE if found is None else in_interval(found, unit=False)
+
+
 class Sized(Protocol):
     """A row of a table that may have an interval."""
 
@@ -71,21 +76,24 @@ class Sized(Protocol):
 
 def about_intervals(rows: Iterable[Sized]) -> str:
     """Return the meaning of the intervals of some rows, and which are wide; empty without any."""
-    found = [(row.name, row.interval) for row in rows if row.interval]
-    if not found:
-        return ""
-    wide = ", ".join(name for name, interval in found if interval.wide)
-    return f"{INTERVALS} Wide interval of {wide}: check this case." if wide else INTERVALS
+    found = _named(rows)
+    return f"{INTERVALS}{_on_wide(found)}" if found else ""
 
 
 def intervals_in_words(rows: Iterable[Sized]) -> str:
     """Return the intervals of some rows, and which are wide, in a sentence or two; empty without any."""
-    found = [(row.name, row.interval) for row in rows if row.interval]
-    if not found:
-        return ""
-    listed = "; ".join(f"{name} {in_interval(interval)}" for name, interval in found)
-    wide = ", ".join(name for name, interval in found if interval.wide)
-    return f"{listed}. Wide interval of {wide}: check this case." if wide else f"{listed}."
+    found = _named(rows)
+    listed = "; ".join(f"{name} {in_interval(interval)}" for name, interval in found.items())
+    return f"{listed}.{_on_wide(found)}" if found else ""
+
+
+def _named(rows: Iterable[Sized]) -> dict[str, Interval]:
+    return {row.name: row.interval for row in rows if row.interval}
+
+
+def _on_wide(found: Mapping[str, Interval]) -> str:
+    wide = ", ".join(name for name, interval in found.items() if interval.wide)
+    return f" Wide interval of {wide}: check this case." if wide else ""
 
 
 def number(value: float | None, decimals: int = 1) -> str:
