@@ -123,7 +123,7 @@ def write_dicom_probabilities(seg: Segmentation, path: Path | str, *, overwrite:
 
 
 def check_own(path: Path, side: Path) -> None:
-    """Raise if a file to replace is not ours; files that hold neither an image nor JSON are nobody's."""
+    """Raise if a file to replace is not ours; what holds neither an image nor JSON may be replaced."""
     if holds_json(side) or _holds_image(path):
         check_replaceable(path, side)
 

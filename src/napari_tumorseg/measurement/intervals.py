@@ -136,7 +136,7 @@ class VolumeInterval:
 
     @property
     def is_wide(self) -> bool:
-        """True if the ends are so far apart that somebody should look at the case."""
+        """True if the ends are so far apart that the case should be checked."""
         return self.high > WIDE * self.low
 
     @classmethod

@@ -24,7 +24,7 @@ FORMAT = 1
 
 @dataclass(frozen=True)
 class Interval:
-    """Interval in which the size of a region lies, by what the model got wrong on other patients.
+    """Interval of the size of a region, from the errors of the model on other patients.
 
     Attributes
     ----------
@@ -35,9 +35,9 @@ class Interval:
     low_voxels, high_voxels : int
         Ends in voxels.
     patients : int
-        Number of patients that it rests on.
+        Number of these patients.
     wide : bool
-        Whether it is so wide that somebody should look at the case.
+        Whether it is so wide that the case should be checked.
     """
 
     coverage: float
@@ -94,7 +94,7 @@ class RegionStats:
     longest_diameter_mm : float or None
         Longest 3-D diameter of any one component.
     interval : Interval or None
-        Of the size, where the model that made the mask can give one and nobody has corrected it.
+        Of the size, where the model that made the mask gives one and the mask was not corrected.
     """
 
     name: str

@@ -102,8 +102,8 @@ def needs(
 ) -> Needs:
     """Return the steps that a case needs.
 
-    A scan whose skull is gone has been prepared by somebody, and nothing is done to it; a few slices show too
-    little of a head. Where sequences have to be registered, the brain is found, too: the check of the
+    A scan without a skull has been prepared already, and a scan of a few slices shows too little of a head:
+    both need none. Where sequences have to be registered, the brain is found, too: the check of the
     registration rests on it.
 
     Parameters
