@@ -87,7 +87,7 @@ def test_the_spacing_is_that_of_the_slices_own_axes():
     assert not np.array_equal(as_stated, filled(labels, 1, 1))
 
 
-def test_a_slice_that_only_shows_other_lesions_is_told():
+def test_a_slice_that_only_shows_other_lesions_is_noted():
     labels = np.zeros((9, 9, 9), np.uint8)
     labels[:, 1, 1] = labels[0, 6, 6] = 1
     with pytest.raises(InputError, match="not painted on both"):
@@ -128,7 +128,7 @@ def test_no_gap_to_be_found():
 @pytest.mark.parametrize(
     ("between", "match"), [((2, 3), "no slice between"), ((0, 8), "not on both"), (None, "no gap")]
 )
-def test_what_cannot_be_filled_is_told(between, match):
+def test_what_cannot_be_filled_is_noted(between, match):
     labels = np.zeros((9, 5, 5), np.uint8)
     labels[2:5, 1, 1] = 1
     with pytest.raises(InputError, match=match):

@@ -88,7 +88,7 @@ def test_unknown_spacing_and_odd_lengths_are_refused(step, name):
         step(blob(), 1, 2.0, (1, 0, 1))
 
 
-def test_less_than_a_voxel_is_told():
+def test_less_than_a_voxel_is_noted():
     with pytest.raises(InputError, match="nothing would change"):
         grow(blob(), 1, 0.5, (2, 1, 1))
 

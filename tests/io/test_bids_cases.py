@@ -177,7 +177,7 @@ def test_parcellations_and_tissues_are_no_tumours(tmp_path: Path) -> None:
     assert len(found.images) == 4
 
 
-def test_masks_of_one_name_are_told_apart_by_their_pipelines(tmp_path: Path) -> None:
+def test_masks_of_one_name_are_distinguished_by_their_pipelines(tmp_path: Path) -> None:
     write_session(tmp_path, "01")
     for pipeline in ("brain-tools", "experts"):
         labels(derived(tmp_path, "label-WT_mask", pipeline))

@@ -169,7 +169,7 @@ def test_subject_and_session_of_other_layouts(tmp_path: Path) -> None:
     assert "Sources" not in content(written[0].with_name(written[0].name.replace(".nii.gz", ".json")))
 
 
-def test_folders_of_the_source_are_not_told(dataset: Path, tmp_path: Path) -> None:
+def test_folders_of_the_source_are_not_named(dataset: Path, tmp_path: Path) -> None:
     scan = io.read(dataset, case="sub-02")
     io.write_bids(result(scan), scan, tmp_path / "elsewhere")
     about = (tmp_path / "elsewhere" / "dataset_description.json").read_text()

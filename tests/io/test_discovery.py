@@ -177,7 +177,7 @@ def test_each_sequence_in_its_folder(tmp_path: Path) -> None:
     assert masks(tmp_path / "EGD-0001") == ["MASK"]
 
 
-def test_the_folder_tells_where_the_file_does_not(tmp_path: Path) -> None:
+def test_the_folder_names_the_sequence_where_the_file_does_not(tmp_path: Path) -> None:
     for word in ("AX_T1_POST_GAD", "Sag FLAIR"):
         image(tmp_path / "P7" / word / "image.nii")
     assert roles(tmp_path) == {"AX_T1_POST_GAD": "t1c", "Sag FLAIR": "flair"}
@@ -196,7 +196,7 @@ def test_the_only_image_of_a_folder_is_what_the_folder_says(tmp_path: Path) -> N
     assert sorted(roles(tmp_path).values()) == ["flair", "t1"]
 
 
-def test_two_images_of_a_folder_are_told_apart_by_their_own_names(tmp_path: Path) -> None:
+def test_two_images_of_a_folder_are_distinguished_by_their_own_names(tmp_path: Path) -> None:
     paths = [image(tmp_path / "P8" / "t1" / f"{word}.nii.gz") for word in ("T1", "T1_post")]
     assert [source_of(path, tmp_path / "P8").name for path in paths] == ["T1", "T1_post"]
 

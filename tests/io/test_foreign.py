@@ -34,10 +34,10 @@ KINDS = {
 @pytest.mark.parametrize("ending", [".nii", ".nii.gz", ".h5", ".mat", ".tif", ".png", ".xyz"])
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_file_of_another_kind_under_any_name(tmp_path: Path, kind: str, ending: str) -> None:
-    content, told = KINDS[kind]
+    content, sentence = KINDS[kind]
     path = tmp_path / f"flair{ending}"
     path.write_bytes(content)
-    with pytest.raises(InputError, match=told) as raised:
+    with pytest.raises(InputError, match=sentence) as raised:
         io.open_case(path)
     assert str(path) in str(raised.value)
     assert "holds no file" not in str(raised.value)
@@ -45,14 +45,14 @@ def test_a_file_of_another_kind_under_any_name(tmp_path: Path, kind: str, ending
 
 @pytest.mark.parametrize("kind", ["html", "tar", "dicom"])
 def test_what_is_inside_gzip_is_named(tmp_path: Path, kind: str) -> None:
-    content, told = KINDS[kind]
+    content, sentence = KINDS[kind]
     (tmp_path / "flair.nii.gz").write_bytes(gzip.compress(content))
-    with pytest.raises(InputError, match=told):
+    with pytest.raises(InputError, match=sentence):
         io.open_case(tmp_path / "flair.nii.gz")
 
 
 @pytest.mark.parametrize(
-    ("name", "told"),
+    ("name", "sentence"),
     [
         ("a.nhdr", "NRRD"),
         ("a.hdr", "open the .img"),
@@ -61,9 +61,9 @@ def test_what_is_inside_gzip_is_named(tmp_path: Path, kind: str) -> None:
         ("a.pt", "network"),
     ],
 )
-def test_a_kind_is_known_by_the_ending_too(tmp_path: Path, name: str, told: str) -> None:
+def test_a_kind_is_known_by_the_ending_too(tmp_path: Path, name: str, sentence: str) -> None:
     (tmp_path / name).write_bytes(b"\1\2\3\4" * 100)
-    with pytest.raises(InputError, match=told):
+    with pytest.raises(InputError, match=sentence):
         io.open_case(tmp_path / name)
 
 

@@ -36,7 +36,7 @@ def stamp(path: Path, name: str, **attributes: object) -> Path:
     return path
 
 
-def told(case: object) -> str:
+def notes_of(case: object) -> str:
     return " | ".join(case.warnings)  # type: ignore[attr-defined]
 
 
@@ -79,37 +79,37 @@ def test_brats_slices_are_stacked_in_numeric_order_and_oriented(tmp_path: Path) 
 
 
 @pytest.mark.parametrize(("flair", "first"), [(0, Role.FLAIR), (3, Role.T1)])
-def test_brats_channel_order_is_told_by_the_oedema(tmp_path: Path, flair: int, first: Role) -> None:
+def test_brats_channel_order_is_found_by_the_oedema(tmp_path: Path, flair: int, first: Role) -> None:
     save_slices(tmp_path, [1, 2], flair=flair)
     case = hdf5.open_case(tmp_path)
     assert case.images[0].role is first
     assert case.images[flair].role is Role.FLAIR
-    assert "order of the channels is not stored" in told(case)
+    assert "order of the channels is not stored" in notes_of(case)
 
 
 def test_brats_channel_order_without_a_mask_is_an_assumption(tmp_path: Path) -> None:
     save(tmp_path / "volume_1_slice_3.h5", image=np.random.default_rng(1).random((H, W, 4)))
     case = hdf5.open_case(tmp_path / "volume_1_slice_3.h5")
     assert [i.role for i in case.images] == [Role.T1, Role.T1C, Role.T2, Role.FLAIR]
-    assert "order of the channels is not stored" in told(case)
+    assert "order of the channels is not stored" in notes_of(case)
     assert not case.masks
 
 
-def test_a_missing_slice_is_left_empty_and_told(tmp_path: Path) -> None:
+def test_a_missing_slice_is_left_empty_and_noted(tmp_path: Path) -> None:
     volume = save_slices(tmp_path, [1, 2, 4], "t1,t1c,t2,flair")
     case = hdf5.open_case(tmp_path)
     data = case.images[0].data
     assert data.shape[0] == 4
     assert not data[2].any()
     assert data[3, 5, 3] == np.float32(volume[2, 3, 5, 0])
-    assert "1 slice(s) are missing (number 3)" in told(case)
+    assert "1 slice(s) are missing (number 3)" in notes_of(case)
 
 
 def test_few_slices_far_apart_are_put_together(tmp_path: Path) -> None:
     save_slices(tmp_path, [1, 900_000_000], "t1,t1c,t2,flair")
     case = hdf5.open_case(tmp_path)
     assert case.images[0].data.shape[0] == 2
-    assert "one behind the other" in told(case)
+    assert "one behind the other" in notes_of(case)
 
 
 def test_a_single_brats_slice_is_a_volume_of_one(tmp_path: Path) -> None:
@@ -135,14 +135,14 @@ def test_several_volumes_need_a_choice(tmp_path: Path) -> None:
     assert hdf5.open_case(tmp_path, "volume_10").name == "volume_10"
 
 
-def test_a_slice_without_mask_is_told(tmp_path: Path) -> None:
+def test_a_slice_without_mask_is_noted(tmp_path: Path) -> None:
     save_slices(tmp_path, [1, 2], "t1,t1c,t2,flair")
     with h5py.File(tmp_path / "volume_7_slice_2.h5", "r+") as file:
         del file["mask"]
     case = hdf5.open_case(tmp_path)
     assert case.masks[0].labels[0].any()
     assert not case.masks[0].labels[1].any()
-    assert "1 slice(s) have no mask" in told(case)
+    assert "1 slice(s) have no mask" in notes_of(case)
 
 
 # --- MSD patches -----------------------------------------------------------------------------
@@ -235,7 +235,7 @@ def test_a_volume_is_slices_rows_columns(tmp_path: Path) -> None:
     picture = ramp(14, H, W)
     case = hdf5.open_case(save(tmp_path / "a.h5", image=picture, mask=(picture > 5).astype(np.uint8)))
     np.testing.assert_array_equal(case.images[0].data, picture)
-    assert "its orientation is not stored" in told(case)
+    assert "its orientation is not stored" in notes_of(case)
 
 
 def test_a_volume_whose_last_axis_is_the_odd_one_is_x_y_z(tmp_path: Path) -> None:
@@ -271,7 +271,7 @@ def test_micrometres_and_bad_spacing(tmp_path: Path) -> None:
     path = stamp(save(tmp_path / "b.h5", image=ramp(9, H, W)), "image", spacing=[0.0, 1.0, np.nan])
     case = hdf5.open_case(path)
     assert case.images[0].grid.unit == "unknown"
-    assert "is not valid" in told(case)
+    assert "is not valid" in notes_of(case)
 
 
 def test_stacks_in_two_files_find_each_other(tmp_path: Path) -> None:
@@ -288,7 +288,7 @@ def test_stacks_in_two_files_find_each_other(tmp_path: Path) -> None:
         assert case.masks[0].labels[17, 3, 4] == 1
         assert case.masks[0].grid is case.images[0].grid
     assert case.layout == "HDF5 stack of slices"
-    assert "20 images in one stack" in told(case)
+    assert "20 images in one stack" in notes_of(case)
     assert case.images[0].grid.unit == "unknown"
 
 
@@ -335,7 +335,7 @@ def test_channels_without_names_have_no_roles(tmp_path: Path) -> None:
     case = hdf5.open_case(path)
     assert [i.role for i in case.images] == [Role.OTHER] * 2
     np.testing.assert_array_equal(case.images[1].data, ramp(2, 9, H, W)[1])
-    assert "modality of its 2 channels is not stored" in told(case)
+    assert "modality of its 2 channels is not stored" in notes_of(case)
 
 
 def test_one_hot_mask_of_a_volume(tmp_path: Path) -> None:
@@ -348,15 +348,15 @@ def test_one_hot_mask_of_a_volume(tmp_path: Path) -> None:
 def test_a_bad_mask_is_left_out(tmp_path: Path) -> None:
     case = hdf5.open_case(save(tmp_path / "a.h5", image=ramp(9, H, W), mask=ramp(9, H, W) / 7))
     assert not case.masks
-    assert "the mask is left out" in told(case)
+    assert "the mask is left out" in notes_of(case)
 
 
-def test_nan_voxels_are_kept_and_told(tmp_path: Path) -> None:
+def test_nan_voxels_are_kept_and_noted(tmp_path: Path) -> None:
     picture = ramp(9, H, W)
     picture[0, 0, 0] = np.nan
     case = hdf5.open_case(save(tmp_path / "a.h5", image=picture))
     assert np.isnan(case.images[0].data[0, 0, 0])
-    assert "1 voxel(s) that are NaN" in told(case)
+    assert "1 voxel(s) that are NaN" in notes_of(case)
 
 
 # --- hostile ---------------------------------------------------------------------------------

@@ -27,7 +27,7 @@ def save(path: Path, values: np.ndarray, **options: object) -> Path:
     return path
 
 
-def told(case: object) -> str:
+def notes_of(case: object) -> str:
     return " | ".join(case.warnings)  # type: ignore[attr-defined]
 
 
@@ -60,7 +60,7 @@ def test_colour_becomes_brightness_and_says_so(tmp_path: Path) -> None:
     values[2, 3] = (255, 0, 0)
     case = image2d.open_case(save(tmp_path / "x.png", values))
     assert case.images[0].data[0, 2, 3] == 76  # ITU-R 601
-    assert "is in colour" in told(case)
+    assert "is in colour" in notes_of(case)
 
 
 def test_a_grey_jpeg(tmp_path: Path) -> None:
@@ -106,7 +106,7 @@ def test_a_mask_with_soft_edges_is_cut_at_half(tmp_path: Path) -> None:
     mask[2, 2:6] = (60, 200, 255, 100)
     case = image2d.open_case(save(tmp_path / "x_mask.png", mask))
     assert case.masks[0].labels[0, 2, 2:6].tolist() == [0, 1, 1, 0]
-    assert "between black and white" in told(case)
+    assert "between black and white" in notes_of(case)
 
 
 def test_a_mask_of_another_size_is_left_out(tmp_path: Path) -> None:
@@ -114,15 +114,15 @@ def test_a_mask_of_another_size_is_left_out(tmp_path: Path) -> None:
     save(tmp_path / "x_mask.png", np.zeros((H, W + 1), np.uint8))
     case = image2d.open_case(path)
     assert not case.masks
-    assert "the mask is left out" in told(case)
+    assert "the mask is left out" in notes_of(case)
 
 
-def test_an_exif_orientation_is_told_and_not_applied(tmp_path: Path) -> None:
+def test_an_exif_orientation_is_noted_and_not_applied(tmp_path: Path) -> None:
     exif = Pillow.Exif()
     exif[0x0112] = 6
     case = image2d.open_case(save(tmp_path / "x.png", ramp(), exif=exif))
     np.testing.assert_array_equal(case.images[0].data[0], ramp())
-    assert "read as it is stored" in told(case)
+    assert "read as it is stored" in notes_of(case)
 
 
 def test_metadata_is_never_copied(tmp_path: Path) -> None:

@@ -166,13 +166,13 @@ def test_a_mask_and_its_side_file(tmp_path: Path, ending: str, convention: str) 
     written = io.write_mask(seg, path)
     assert written == [path, tmp_path / "ä b_seg.json"]
     assert sorted(p.name for p in tmp_path.iterdir()) == sorted(["flair.nii", *(p.name for p in written)])
-    told = json.loads(written[1].read_text(encoding="utf-8"))
-    assert told["scheme"] == convention
-    assert told["labels"] == {str(label.value): label.name for label in seg.convention.labels}
-    assert (told["case"], told["unit"], told["model"], told["sha256"]) == ("case", "mm", "m", "0f")
+    stated = json.loads(written[1].read_text(encoding="utf-8"))
+    assert stated["scheme"] == convention
+    assert stated["labels"] == {str(label.value): label.name for label in seg.convention.labels}
+    assert (stated["case"], stated["unit"], stated["model"], stated["sha256"]) == ("case", "mm", "m", "0f")
 
     back = io.read_mask(path)
-    assert back.convention is seg.convention  # the side file tells, so nobody is asked
+    assert back.convention is seg.convention  # the side file states it, so there is no question
     np.testing.assert_array_equal(back.labels, seg.labels)
     assert back.source == path
 
@@ -329,7 +329,7 @@ def test_what_holds_no_mask_or_too_many(tmp_path: Path) -> None:
         io.read_mask(tmp_path / "a_seg.nii", "nonsense")
 
 
-def test_the_mask_alone_tells_its_unit(tmp_path: Path) -> None:
+def test_the_mask_alone_states_its_unit(tmp_path: Path) -> None:
     seg = segmentation(Grid.from_codes(SHAPE))
     _, side = io.write_mask(seg, tmp_path / "a_seg.nii.gz")
     assert json.loads(side.read_text())["unit"] == "unknown"
@@ -469,7 +469,7 @@ def test_a_mask_of_any_name_keeps_its_convention(tmp_path: Path, name: str, conv
         assert [m.convention for m in case.masks] == [CONVENTIONS[convention]]
 
 
-def test_a_tiff_mask_tells_its_convention_itself(tmp_path: Path) -> None:
+def test_a_tiff_mask_states_its_convention_itself(tmp_path: Path) -> None:
     mask, side = io.write_mask(tumour_on(Grid.from_codes(SHAPE), "c", "msd"), tmp_path / "result.tif")
     side.unlink()
     assert io.read_mask(mask).convention.name == "msd"
@@ -546,7 +546,7 @@ def test_slices_and_another_file_are_several_cases(tmp_path: Path) -> None:
     assert io.open_case(sorted(folder.iterdir()), "X").images[0].grid.shape == (2, 9, 10)
 
 
-def test_images_of_one_name_are_told_apart_by_their_folders(tmp_path: Path) -> None:
+def test_images_of_one_name_are_distinguished_by_their_folders(tmp_path: Path) -> None:
     for folder in ("old", "new"):
         (tmp_path / folder).mkdir()
         tifffile.imwrite(tmp_path / folder / "flair.tif", asymmetric((9, 10)))

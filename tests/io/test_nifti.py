@@ -477,13 +477,15 @@ HOSTILE: dict[str, tuple[bytes, str]] = {
 
 
 @pytest.mark.parametrize("packed", [False, True], ids=["plain", "packed"])
-@pytest.mark.parametrize(("content", "told"), HOSTILE.values(), ids=HOSTILE)
-def test_hostile_files_end_in_one_sentence(tmp_path: Path, content: bytes, told: str, packed: bool) -> None:
+@pytest.mark.parametrize(("content", "sentence"), HOSTILE.values(), ids=HOSTILE)
+def test_hostile_files_end_in_one_sentence(
+    tmp_path: Path, content: bytes, sentence: str, packed: bool
+) -> None:
     path = tmp_path / ("scan.nii.gz" if packed else "scan.nii")
     path.write_bytes(gzip.compress(content) if packed and not content.startswith(b"\x1f\x8b") else content)
     tracemalloc.start()
     try:
-        with pytest.raises(InputError, match=told) as raised:
+        with pytest.raises(InputError, match=sentence) as raised:
             nifti.read_file(path)
         assert tracemalloc.get_traced_memory()[1] < 2 * 2**20
     finally:

@@ -260,7 +260,7 @@ def test_values_that_count_as_labels(tmp_path: Path, values: tuple[float, ...], 
 
 
 def test_masks_by_content(tmp_path: Path) -> None:
-    """Names that tell nothing: few small integers are a mask, all else is an image."""
+    """Names that state nothing: few small integers are a mask, all else is an image."""
     save_nifti(tmp_path / "simple.nii", labels_like(SHAPE))
     save_nifti(tmp_path / "whatever.nii", picture(np.uint8) % 200)
     case = io.open_case(tmp_path)
@@ -331,7 +331,7 @@ def test_a_giant_alone(tmp_path: Path) -> None:
         io.open_case(tmp_path / "anything.nii.gz")
 
 
-def test_a_bad_image_of_no_known_role_is_told(tmp_path: Path) -> None:
+def test_a_bad_image_of_no_known_role_is_noted(tmp_path: Path) -> None:
     fill(tmp_path, "whatever", "a_seg")
     truncate(tmp_path / "whatever.nii.gz")
     case = io.open_case(tmp_path)

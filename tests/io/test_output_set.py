@@ -52,8 +52,8 @@ def names(folder: Path) -> list[str]:
 def test_the_description_lists_the_others(tmp_path: Path) -> None:
     write_case(tmp_path)
     assert names(tmp_path) == ["case_seg.json", "case_seg.nii.gz", "overlay.png", "volumes.csv"]
-    told = json.loads((tmp_path / "case_seg.json").read_text())
-    assert told["files"] == {
+    stated = json.loads((tmp_path / "case_seg.json").read_text())
+    assert stated["files"] == {
         name: sha256(tmp_path / name) for name in ("case_seg.nii.gz", "volumes.csv", "overlay.png")
     }
     assert set_problems(tmp_path / "case_seg.nii.gz") == []
@@ -172,9 +172,9 @@ def test_a_set_may_be_renamed(tmp_path: Path) -> None:
 def test_side_files_of_earlier_versions_are_used(tmp_path: Path) -> None:
     write_mask(segmentation(), tmp_path / "a_seg.nii.gz")
     side = tmp_path / "a_seg.json"
-    told = json.loads(side.read_text())
-    del told["files"]
-    side.write_text(json.dumps(told))
+    stated = json.loads(side.read_text())
+    del stated["files"]
+    side.write_text(json.dumps(stated))
     assert read_mask(tmp_path / "a_seg.nii.gz").convention.name == "brats-2021"
     write_mask(segmentation(2), tmp_path / "a_seg.nii.gz", overwrite=True)
     assert read_mask(tmp_path / "a_seg.nii.gz").labels[1, 3, 3] == 2

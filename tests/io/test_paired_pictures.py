@@ -68,7 +68,7 @@ def test_words_for_images_and_masks_do_not_count(tmp_path: Path, image: str, of_
     np.testing.assert_array_equal(case.load()[1].labels[0], expected)
 
 
-def test_a_mask_that_two_pictures_could_have_is_nobodys(tmp_path: Path) -> None:
+def test_a_mask_that_two_pictures_could_have_is_left_out(tmp_path: Path) -> None:
     for name in ("img_7.png", "scan_7.png", "8.png"):
         picture(tmp_path / "images" / name)
     for name in ("7_mask.png", "8.png"):

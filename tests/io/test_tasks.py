@@ -95,7 +95,7 @@ def test_a_foreign_image_is_a_case_of_its_own(tmp_path: Path) -> None:
     assert io.list_cases(folder) == ["A_001", "localiser", "A_002"]
 
 
-def test_cases_of_one_name_are_told_by_their_folders(tmp_path: Path) -> None:
+def test_cases_of_one_name_are_distinguished_by_their_folders(tmp_path: Path) -> None:
     folder = task(tmp_path)
     save_nifti(folder / "imagesTs" / "A_001_0000.nii.gz", asymmetric())
     assert io.list_cases(folder) == ["A_001", "imagesTs/A_001", "A_002"]

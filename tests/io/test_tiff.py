@@ -27,7 +27,7 @@ def ramp(*shape: int, dtype: type = np.uint16) -> np.ndarray:
     return np.arange(np.prod(shape)).reshape(shape).astype(dtype)
 
 
-def told(case: object) -> str:
+def notes_of(case: object) -> str:
     return " | ".join(case.warnings)  # type: ignore[attr-defined]
 
 
@@ -65,7 +65,7 @@ def test_imagej_voxel_size_and_channels(tmp_path: Path) -> None:
     assert [i.name for i in case.images] == ["channel 0", "channel 1"]
     np.testing.assert_array_equal(case.images[1].data, values[:, 1])
     assert case.images[0].grid.spacing_mm == pytest.approx((5.0, 0.5, 0.4))
-    assert "modality of its 2 channels is not stored" in told(case)
+    assert "modality of its 2 channels is not stored" in notes_of(case)
 
 
 def test_imagej_micrometres_and_no_slice_distance(tmp_path: Path) -> None:
@@ -77,7 +77,7 @@ def test_imagej_micrometres_and_no_slice_distance(tmp_path: Path) -> None:
     tifffile.imwrite(tmp_path / "b.tif", ramp(7, H, W), metadata={"axes": "ZYX", "unit": "um"}, **options)
     case = tiff.open_case(tmp_path / "b.tif")
     assert case.images[0].grid.unit == "unknown"
-    assert "not the distance of the slices" in told(case)
+    assert "not the distance of the slices" in notes_of(case)
     tifffile.imwrite(
         tmp_path / "c.tif", ramp(7, H, W), metadata={"axes": "ZYX", "spacing": 2, "unit": "pixel"}, **options
     )
@@ -138,7 +138,7 @@ def test_big_endian_floats_become_native_float32(tmp_path: Path) -> None:
     case = tiff.open_case(tmp_path / "a.tif")
     assert case.images[0].data.dtype == np.dtype(np.float32)
     np.testing.assert_array_equal(case.images[0].data, values.astype(np.float32))
-    assert "NaN" in told(case)
+    assert "NaN" in notes_of(case)
 
 
 def test_a_mask_beside_a_stack(tmp_path: Path) -> None:
@@ -154,7 +154,7 @@ def test_a_mask_beside_a_stack(tmp_path: Path) -> None:
     tifffile.imwrite(tmp_path / "a_seg.tif", mask[1:])
     case = tiff.open_case(tmp_path / "a.tif")
     assert not case.masks
-    assert "the mask is left out" in told(case)
+    assert "the mask is left out" in notes_of(case)
 
 
 # --- slices ----------------------------------------------------------------------------------
@@ -167,7 +167,7 @@ def test_numbered_slices_are_a_stack_in_numeric_order(tmp_path: Path) -> None:
     case = tiff.open_case(tmp_path)
     assert case.layout == "TIFF slices"
     assert case.images[0].data[:, 0, 0].tolist() == [1, 2, 10, 11]
-    assert "7 of 11 slice numbers are missing" in told(case)
+    assert "7 of 11 slice numbers are missing" in notes_of(case)
 
 
 def test_numbered_volumes_are_cases(tmp_path: Path) -> None:
@@ -226,7 +226,7 @@ def test_channels_that_repeat_flair_are_left_out(tmp_path: Path) -> None:
     save_patient(tmp_path / "P", "P", volume, masks)
     case = tiff.open_case(tmp_path / "P")
     assert [i.role for i in case.images] == [Role.T1, Role.FLAIR]
-    assert "the post-contrast channel repeats FLAIR" in told(case)
+    assert "the post-contrast channel repeats FLAIR" in notes_of(case)
     volume[..., 0] = volume[..., 1]
     save_patient(tmp_path / "Q", "Q", volume, masks)
     assert [i.role for i in tiff.open_case(tmp_path / "Q").images] == [Role.FLAIR]
@@ -242,7 +242,7 @@ def test_classes_in_the_colours_of_slices_are_read_together(tmp_path: Path) -> N
     np.testing.assert_array_equal(mask.labels, labels)  # slices 2 and 4 fill one colour only
 
 
-def test_missing_slices_and_masks_are_told(tmp_path: Path) -> None:
+def test_missing_slices_and_masks_are_noted(tmp_path: Path) -> None:
     volume, masks = lgg()
     save_patient(tmp_path / "P", "P", volume, masks)
     (tmp_path / "P" / "P_4.tif").unlink()
@@ -252,8 +252,8 @@ def test_missing_slices_and_masks_are_told(tmp_path: Path) -> None:
     assert not case.images[0].data[3].any()
     np.testing.assert_array_equal(case.images[0].data[10], volume[10, ..., 0])
     assert case.masks[0].labels[10, 2, 3] == 1
-    assert "1 slice(s) are missing (number 4)" in told(case)
-    assert "1 slice(s) have no mask (number 7)" in told(case)
+    assert "1 slice(s) are missing (number 4)" in notes_of(case)
+    assert "1 slice(s) have no mask (number 7)" in notes_of(case)
 
 
 def test_slices_that_differ_are_refused(tmp_path: Path) -> None:
@@ -270,7 +270,7 @@ def test_a_mask_slice_of_another_shape_leaves_the_mask_out(tmp_path: Path) -> No
     tifffile.imwrite(tmp_path / "P" / "P_5_mask.tif", np.zeros((H, W + 1), np.uint8))
     case = tiff.open_case(tmp_path / "P")
     assert not case.masks
-    assert r"P_5_mask.tif" in told(case)
+    assert r"P_5_mask.tif" in notes_of(case)
 
 
 def test_a_single_lgg_slice(tmp_path: Path) -> None:

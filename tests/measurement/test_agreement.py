@@ -263,7 +263,7 @@ def test_regions_do_not_depend_on_the_convention():
     assert mixed.rows[-3:] == same.rows[-3:]
 
 
-def test_a_convention_that_tells_more_is_kept_where_the_other_cannot_hold_it():
+def test_a_convention_that_states_more_is_kept_where_the_other_cannot_hold_it():
     # there is no cavity in BraTS 2023, whether or not this mask has one
     found = agreement(
         case(labelled(1, (1, 2)), convention="brats-2024"), case(labelled(2, ()), convention="brats-2023")
@@ -273,7 +273,7 @@ def test_a_convention_that_tells_more_is_kept_where_the_other_cannot_hold_it():
 
 
 @pytest.mark.parametrize("convention", ["brats-2024", "brats-2015"])
-def test_a_binary_mask_tells_the_whole_tumour_only(convention):
+def test_a_binary_mask_states_the_whole_tumour_only(convention):
     ours, theirs = labelled(1, (1,)), labelled(2, (1, 2, 3, 4))
     found = agreement(case(ours), case(theirs, convention=convention))
     assert names(found) == [("WT", "region")]

@@ -182,6 +182,6 @@ def test_empty_masks():
 def test_it_goes_through_json():
     for rigid in (None, same(BEFORE, AFTER)):
         found = change(BEFORE, AFTER, rigid=rigid, diameters=(rano(BEFORE), rano(AFTER)))
-        told = json.loads(json.dumps(found.to_dict(), allow_nan=False))
-        assert told == found.to_dict()
-        assert told["format"] == 1
+        content = json.loads(json.dumps(found.to_dict(), allow_nan=False))
+        assert content == found.to_dict()
+        assert content["format"] == 1

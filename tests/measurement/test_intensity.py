@@ -121,5 +121,5 @@ def test_another_grid(seg):
 
 
 def test_it_goes_through_json(seg):
-    told = [row.to_dict() for row in intensities(scan_of(noise()), seg)]
-    assert json.loads(json.dumps(told, allow_nan=False)) == told
+    content = [row.to_dict() for row in intensities(scan_of(noise()), seg)]
+    assert json.loads(json.dumps(content, allow_nan=False)) == content

@@ -163,5 +163,5 @@ def test_a_corrected_mask_has_none() -> None:
         {"WT": {**INTERVAL.to_dict(), "coverage": 1.5}},
     ],
 )
-def test_what_is_no_interval_is_passed_over(content: Any) -> None:
+def test_what_is_no_interval_is_ignored(content: Any) -> None:
     assert intervals_in({"intervals": content}) == {}

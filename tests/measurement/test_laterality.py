@@ -94,5 +94,5 @@ def test_units_that_differ():
 
 def test_nothing_there_and_json():
     assert laterality(segmentation(), MIDDLE) == ()
-    told = laterality(segmentation((3, (25, 30))), MIDDLE)[0].to_dict()
-    assert json.loads(json.dumps(told)) == told
+    content = laterality(segmentation((3, (25, 30))), MIDDLE)[0].to_dict()
+    assert json.loads(json.dumps(content)) == content

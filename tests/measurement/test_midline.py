@@ -158,8 +158,8 @@ def test_yaw_and_roll():
 
 def test_it_goes_into_json():
     grid = grid_of((6, 20, 20))
-    told = find_midline(scan_of(np.zeros(grid.shape, np.float32), grid)).to_dict()
-    assert json.loads(json.dumps(told, allow_nan=False)) == told
+    content = find_midline(scan_of(np.zeros(grid.shape, np.float32), grid)).to_dict()
+    assert json.loads(json.dumps(content, allow_nan=False)) == content
 
 
 def turned(image, yaw, roll, pitch, shift):

@@ -144,9 +144,9 @@ def test_unknown_spacing_gives_lines_but_no_lengths():
 def test_it_goes_through_json():
     for spacing in ((1.0, 1.0, 1.0), None):
         found = rano(segmentation(BOXES, spacing=spacing))
-        told = json.loads(json.dumps(found.to_dict(), allow_nan=False))
-        assert Rano.from_dict(told) == found
-        assert told["sum_of_products_mm2"] == found.sum_of_products_mm2
+        content = json.loads(json.dumps(found.to_dict(), allow_nan=False))
+        assert Rano.from_dict(content) == found
+        assert content["sum_of_products_mm2"] == found.sum_of_products_mm2
 
 
 @pytest.mark.parametrize("change", [{"format": 9}, {"lesions": [1]}, {"lesions": [{"number": 1}]}])
@@ -172,7 +172,7 @@ def test_ends_that_were_moved():
     assert new.sum_of_products_mm2 == 0
 
 
-def test_lines_that_are_no_longer_perpendicular_are_told():
+def test_lines_that_are_no_longer_perpendicular_are_noted():
     seg = segmentation(BOXES)
     found = rano(seg)
     assert warn_of_angle(found.lesions[0]) == ""

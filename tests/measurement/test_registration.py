@@ -154,9 +154,9 @@ def test_without_the_extra(monkeypatch):
 
 
 def test_it_goes_into_json():
-    told = Rigid(rigid_matrix(3), FIXED, MOVING, 0.1, 0.4, channel="t1 with t1").approve().to_dict()
-    assert json.loads(json.dumps(told, allow_nan=False)) == told
-    assert told["approved"] is True
+    content = Rigid(rigid_matrix(3), FIXED, MOVING, 0.1, 0.4, channel="t1 with t1").approve().to_dict()
+    assert json.loads(json.dumps(content, allow_nan=False)) == content
+    assert content["approved"] is True
 
 
 def test_a_real_scan(shared_data):

@@ -98,7 +98,7 @@ def test_the_resection_cavity_is_in_no_region():
     assert found.row("WT").voxels == 1
 
 
-def test_unknown_units_tell_voxels_only():
+def test_unknown_units_leave_voxels_only():
     found = measure(case(small(), Grid.from_codes((5, 6, 8), "SPL")))
     row = found.row("WT")
     assert (row.voxels, row.components, row.slices) == (21, 2, (1, 4))

@@ -108,7 +108,7 @@ def full(tmp_path, scan, seg):
     )
 
 
-def test_it_tells_what_was_measured(tmp_path):
+def test_it_states_what_was_measured(tmp_path):
     scan, seg = case(provenance=PROVENANCE, time_point="2024-05", warnings=("T1 was resampled",))
     found = full(tmp_path, scan, seg)
     for text in (
@@ -136,7 +136,7 @@ def test_it_tells_what_was_measured(tmp_path):
         assert text in found.text, text
 
 
-def test_settings_that_are_off_are_told(tmp_path):
+def test_settings_that_are_off_are_noted(tmp_path):
     settings = {"flip": False, "postprocessing": {"closing_mm": 0.0, "fill_holes": False}}
     found = page(tmp_path, *case(provenance={"settings": settings}))
     assert "Settings: flip no, postprocessing none" in found.text
@@ -162,7 +162,7 @@ def test_the_colours_of_the_montage_are_explained(tmp_path):
 @pytest.mark.skipif(CHROMIUM is None, reason="nothing here prints a page")
 @pytest.mark.parametrize("size", [1, 30])
 def test_all_of_it_prints_on_one_page(tmp_path, size):
-    warnings = tuple(f"sentence {n}, as long as what a user is told of a scan mostly is" for n in range(4))
+    warnings = tuple(f"sentence {n}, as long as warnings about a scan mostly are" for n in range(4))
     scan, seg = case(provenance=PROVENANCE, warnings=warnings, time_point="2024-05")
     other = (
         Image("t1", Role.T1, scan.reference.data, scan.grid),

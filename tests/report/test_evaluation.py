@@ -89,7 +89,7 @@ def test_slices_as_csv(found: Evaluation) -> None:
     assert sum(int(row["tp"]) for row in table) == 144 + 72 + 120
 
 
-def test_only_slices_with_tumour_are_told(found: Evaluation) -> None:
+def test_only_slices_with_tumour_are_stated(found: Evaluation) -> None:
     chosen = replace(found, settings=EvaluationSettings(slices="tumour"))
     assert "slicemean_all_dice" not in rows(cases_csv(chosen))[0]
     region = json.loads(summary_json(chosen))["groups"]["all cases"]["regions"][0]

@@ -184,15 +184,15 @@ def test_rich_takes_no_markup_from_names():
 
 
 @pytest.mark.parametrize(
-    ("name", "told"),
+    ("name", "expected"),
     [("P-1", "agreement of P-1 with its reference"), ("R", "agreement of P-1 with the reference R")],
 )
-def test_agreement_names_a_reference_that_has_a_name_of_its_own(name, told):
+def test_agreement_names_a_reference_that_has_a_name_of_its_own(name, expected):
     labels = np.zeros((4, 8, 8), np.uint8)
     labels[1:3, 2:5, 2:5] = 1
     seg = Segmentation(labels, Grid.from_codes(labels.shape), CONVENTIONS["binary"], "P-1")
     title = agreement_table(agreement(seg, replace(seg, name=name))).title
-    assert str(title) == told
+    assert str(title) == expected
 
 
 def test_summary():
@@ -214,7 +214,7 @@ def test_summary_of_unknown_units_and_of_nothing():
     assert summary(replace(nothing, unit="unknown")) == "no tumour found"
 
 
-def test_summary_tells_a_resection_cavity():
+def test_summary_names_a_resection_cavity():
     cavity = {4: slice(5, 15)}
     assert summary(found("brats-2024", fill=cavity)) == "no tumour found; resection cavity 1.20 mL"
     both = summary(found("brats-2024", fill=cavity | {2: slice(20, 25)}))
