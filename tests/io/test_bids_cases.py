@@ -79,7 +79,7 @@ def test_a_contrast_agent_in_a_side_file_makes_a_t1_a_t1c(tmp_path: Path, level:
     assert roles(tmp_path) == {"FLAIR": "flair", "acq-a_T1w": "t1", "acq-b_T1w": "t1c"}
 
 
-@pytest.mark.parametrize("content", ["none", "", None, 3, "{"])
+@pytest.mark.parametrize("content", ["none", " Not applicable", "", None, 3, "{"])
 def test_no_contrast_agent(tmp_path: Path, content: object) -> None:
     write_session(tmp_path, "01", None, ["FLAIR", "T1w"])
     side = write_json(tmp_path / "T1w.json", {"ContrastBolusIngredient": content})

@@ -17,7 +17,10 @@ from napari_tumorseg.io.formats import FORMATS
 
 DICOM = b"\0" * 128 + b"DICM" + b"\0" * 99
 KINDS = {
-    "dicom": (DICOM, "DICOM"),
+    "dicom": (
+        DICOM,
+        "is a DICOM file; give it|is no DICOM object that is read|is DICOM, which needs pydicom",
+    ),
     "lfs": (b"version https://git-lfs.github.com/spec/v1\noid sha256:aa\n", "Git LFS pointer.*git lfs pull"),
     "annex": (b"../../.git/annex/objects/ab/MD5E-s1--1.nii.gz", "git-annex pointer.*datalad get"),
     "html": (b"\n<!DOCTYPE html><html></html>", "web page.*download"),
