@@ -24,7 +24,6 @@ from napari_tumorseg.report.text import (
     compared,
     count,
     flagged,
-    in_interval,
     interval_cell,
     millilitres,
     number,
@@ -126,15 +125,18 @@ def to_rich(m: Measurements) -> Table:
     about = about_intervals(m.rows)
     caption = Text(f"{components}{about}{about and chr(10)}{RESEARCH_USE}{size}")
     table = Table(title=Text(f"{m.case} ({convention})"), caption=caption)
-    table.add_column("region")
-    interval = [_interval_head(m)] if about else []
-    for column in ("mL", *interval, "voxels", "components", "slices", "longest diameter (mm)"):
-        table.add_column(column, justify="right", no_wrap=column in interval)
+    table.add_column("region", overflow="fold")
+    # an interval stands below its volume: a column of its own leaves no room for names in 80 characters
+    volume_head = f"mL\n{_interval_head(m)}" if about else "mL"
+    table.add_column(volume_head, justify="right", no_wrap=True)
+    for column in ("voxels", "components", "slices", "longest diameter (mm)"):
+        table.add_column(column, justify="right", min_width=max(map(len, column.split())))
     last_label = sum(row.kind == "label" for row in m.rows) - 1
     for index, row in enumerate(m.rows):
         name, volume, *others = _texts(row)
-        texts = (name, volume, *([interval_cell(row.interval)] if about else []), *others)
-        table.add_row(*map(Text, texts), end_section=index == last_label)
+        if row.interval is not None:
+            volume += f"\n{interval_cell(row.interval)}"
+        table.add_row(*map(Text, (name, volume, *others)), end_section=index == last_label)
     return table
 
 
