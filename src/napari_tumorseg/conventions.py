@@ -66,7 +66,7 @@ def read_convention(path: Path) -> LabelConvention:
         3 = { tissue = "enhancing", name = "active tumour" }
     """
     try:
-        content = tomllib.loads(path.read_text(encoding="utf-8"))
+        content = tomllib.loads(path.read_text(encoding="utf-8-sig"))
     except (OSError, ValueError, RecursionError) as error:
         raise InputError(f"{path} cannot be read as a label convention: {error}") from error
     return own_convention(content, str(path), path.stem)

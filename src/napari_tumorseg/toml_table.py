@@ -30,7 +30,7 @@ def read_toml(path: Path) -> dict[str, Any]:
         If the file cannot be read; the message continues a sentence that begins with the file's name.
     """
     try:
-        text = path.read_text(encoding="utf-8")
+        text = path.read_text(encoding="utf-8-sig")
     except OSError as error:
         raise ValueError(f"cannot be read: {error.strerror or error}") from error
     except UnicodeDecodeError as error:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -9,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from napari_tumorseg import __version__
+from napari_tumorseg.cli import main
 from napari_tumorseg.cli.exits import EXIT_CODES, code_of
 from napari_tumorseg.errors import (
     CancelledError,
@@ -31,6 +34,27 @@ def python(*arguments: str, **more: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, *arguments], env=environment(**more), capture_output=True, text=True, timeout=60
     )
+
+
+@pytest.mark.parametrize(("encoding", "shown"), [("cp1252", r"\u0141ód\u017a"), ("utf-8", "Łódź")])
+def test_names_that_redirected_output_has_no_code_for(
+    case: Path, monkeypatch: pytest.MonkeyPatch, encoding: str, shown: str
+) -> None:
+    """Redirected output on Windows has the code page of the country."""
+    case = case.rename(case.with_name("Łódź"))
+
+    def run(*arguments: str) -> str:
+        stream = io.TextIOWrapper(io.BytesIO(), encoding=encoding)
+        monkeypatch.setattr(sys, "stdout", stream)
+        monkeypatch.setattr(sys, "argv", ["tumorseg", "info", *arguments, str(case)])
+        with pytest.raises(SystemExit) as end:
+            main()
+        stream.seek(0)
+        assert not end.value.code
+        return stream.read()
+
+    assert run().startswith(f"{shown}: ")
+    assert json.loads(run("--json"))["case"] == "Łódź"
 
 
 def test_help(tumorseg: Run) -> None:

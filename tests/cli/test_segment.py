@@ -257,6 +257,20 @@ def test_memory_that_runs_out_is_told(
     assert "memory ran out" in error_line(done.err)
 
 
+def test_a_folder_that_nobody_may_look_into_is_told(
+    tumorseg: Run, case: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Root, as in containers, may look into any folder, so the refusal is made."""
+
+    def refuse(self: Path) -> bool:
+        raise PermissionError(13, "Permission denied", str(self))
+
+    monkeypatch.setattr(Path, "is_dir", refuse)
+    done = tumorseg("cohort", case, "-o", tmp_path / "out")
+    assert done.code == 3
+    assert f"{case} cannot be used: Permission denied" in error_line(done.err)
+
+
 @pytest.mark.parametrize(
     "wrong",
     [

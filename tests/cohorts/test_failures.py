@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from concurrent.futures import Future
 from dataclasses import replace
 from pathlib import Path
@@ -11,7 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from napari_tumorseg.cohorts import CohortSettings, plan, processes, run_plan, unit, work
+from napari_tumorseg.cohorts import CohortSettings, collect, plan, processes, run_plan, unit, work
 from napari_tumorseg.cohorts.flags import flags_of
 from napari_tumorseg.cohorts.planning import Task
 from napari_tumorseg.cohorts.record import Record
@@ -51,6 +52,20 @@ def test_unexpected_error_costs_its_case_alone(
     assert states == {"a": "done", "b": "failed", "c": "done", "odd": "failed"}
     text = (tmp_path / "out" / "cohort_records" / "b.json").read_text()
     assert SENTENCE in text and "JANE" not in text
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="names of files are Unicode on other systems")
+def test_name_that_is_no_unicode_is_written_with_escapes(
+    data: Path, tmp_path: Path, settings: CohortSettings
+) -> None:
+    """An archive of an old system unpacks to names in its own code page."""
+    for name in ("a", "odd"):
+        (data / name).rename(os.fsdecode(os.fsencode(data / name) + b"\xfc"))
+    run(data, tmp_path / "out", settings)
+    states = {row[0]: row[3] for row in table(tmp_path / "out")[1:]}
+    assert states == {r"a\udcfc": "done", "b": "done", "c": "done", r"odd\udcfc": "failed"}
+    assert new(run(data, tmp_path / "out", settings)) == []
+    assert len(collect(tmp_path / "out").records) == 4
 
 
 def test_end_that_the_user_asks_for_is_no_failure(

@@ -99,6 +99,18 @@ def test_which_case() -> None:
         pick_case(["a", "b"], "c", here)
 
 
+def test_an_accent_of_a_name_may_be_a_character_of_its_own() -> None:
+    """Names that macOS has written are not equal, character by character, to what a keyboard types."""
+    composed, apart = "M\u00fcller", "Mu\u0308ller"
+    for names, wanted in (
+        ([apart, "b"], composed),
+        ([composed, "b"], apart),
+        ([f"x/{apart}", "b"], composed),
+    ):
+        assert pick_case(names, wanted, Path("here")) == names[0]
+    assert pick_case([composed, apart], apart, Path("here")) == apart
+
+
 # --- other grids -------------------------------------------------------------------------------
 
 

@@ -165,6 +165,17 @@ def test_missing_slices_are_left_empty(tmp_path: Path) -> None:
     np.testing.assert_array_equal(case.images[0].data, expected)
 
 
+@pytest.mark.parametrize(("thickness", "unit"), [("4.0", "mm"), (None, "unknown"), ("0", "unknown")])
+def test_a_single_slice_without_its_thickness_has_no_volume(
+    tmp_path: Path, thickness: str | None, unit: str
+) -> None:
+    affine = affine_of(("L", "P", "S"), (0.9, 0.9, 5))
+    write_series(tmp_path, values((12, 10, 1)), affine, 1, "T1 post", **SIEMENS, SliceThickness=thickness)
+    case = io.open_case(tmp_path)
+    assert case.images[0].grid.unit == unit
+    assert any("does not state how thick its slice is" in text for text in case.warnings) == (unit != "mm")
+
+
 def test_uneven_slices_are_refused_in_a_sentence(tmp_path: Path) -> None:
     affine = affine_of(("L", "P", "S"), (1, 1, 4))
     write_series(tmp_path / "in", values()[:, :, :3], affine, 1, "FLAIR")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gzip
+import os
 import zipfile
 import zlib
 from collections.abc import Callable
@@ -9,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import imagecodecs
+import nibabel as nib
 import numpy as np
 import pydicom
 import pytest
@@ -27,6 +30,7 @@ from tests.nifti_files import affine_of
 SHAPE = (16, 12, 6)
 AFFINE = affine_of(("L", "P", "S"), (1, 1, 4))
 JPEG = "1.2.840.10008.1.2.4."
+NICOM = Path(nib.__file__).parent / "nicom" / "tests" / "data"
 
 
 def values() -> np.ndarray:
@@ -183,6 +187,23 @@ def test_a_mosaic_without_its_private_header(series: list[Path]) -> None:
         change(path, ImageType=["ORIGINAL", "PRIMARY", "M", "MOSAIC"])
     with pytest.raises(InputError, match="mosaic without the private header"):
         io.open_case(series[0].parent)
+
+
+def test_a_mosaic_that_does_not_state_the_distance_of_its_slices(tmp_path: Path) -> None:
+    packed = NICOM / "siemens_dwi_0.dcm.gz"
+    (tmp_path / "a.dcm").write_bytes(gzip.decompress(packed.read_bytes()))
+    change(tmp_path / "a.dcm", SpacingBetweenSlices=None, SliceThickness=None)
+    with pytest.raises(InputError, match="does not state how far its slices lie apart"):
+        read_header(SliceFile(tmp_path / "a.dcm"))
+
+
+def test_files_on_different_drives(series: list[Path], monkeypatch: pytest.MonkeyPatch) -> None:
+    def apart(paths: list[Path]) -> str:
+        raise ValueError("Paths don't have the same drive")  # as on Windows
+
+    monkeypatch.setattr(os.path, "commonpath", apart)
+    with pytest.raises(InputError, match="lie on different drives; copy them into one folder"):
+        io.open_case(series)
 
 
 def test_a_deflated_bomb(series: list[Path], monkeypatch: pytest.MonkeyPatch) -> None:

@@ -24,6 +24,13 @@ def task(root: Path, ending: str = ".nii.gz", label_ending: str = "", **descript
     return folder
 
 
+def test_a_description_may_begin_with_the_mark_of_windows_editors(tmp_path: Path) -> None:
+    folder = task(tmp_path, labels={"background": 0, "NCR": 1, "ED": 2, "ET": 3})
+    text = (folder / "dataset.json").read_text()
+    (folder / "dataset.json").write_text(text, encoding="utf-8-sig")
+    assert io.read_mask(folder / "labelsTr" / "A_001.nii.gz").convention.name == "brats-2023"
+
+
 @pytest.mark.parametrize(
     ("labels", "convention"),
     [

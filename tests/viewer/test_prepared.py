@@ -6,13 +6,14 @@ import threading
 
 import numpy as np
 import pytest
+from napari.layers import Layer
 
 from napari_tumorseg.inference import run_plan
 from napari_tumorseg.preparation import Tools
 from napari_tumorseg.scan import Role
 from napari_tumorseg.viewer.layers.from_layers import to_segmentation
 from napari_tumorseg.viewer.layers.origin import is_brain, origin_of
-from napari_tumorseg.viewer.layers.to_layers import case_layers
+from napari_tumorseg.viewer.layers.to_layers import case_layers, image_layer
 from napari_tumorseg.viewer.segment.registration_section import checkerboard
 from napari_tumorseg.viewer.widgets import ask
 from tests.builders import card_of, save_model, threshold_net
@@ -170,6 +171,19 @@ def test_a_registered_sequence_is_flicked_and_shown_in_squares(at_work, wait):
     assert board.data.shape == registered.data.shape
     section.board.changed.emit(True)
     assert board not in viewer.layers
+
+
+def test_squares_are_of_an_image_on_the_same_grid(at_work, wait):
+    """Files that were opened one by one lie on grids of their own, and any may be the lowest."""
+    viewer, panel, _ = at_work
+    group = origin_of(viewer.layers[0]).group
+    other = Layer.create(*image_layer(head(Role.T2, grid_of((6, 6, 6))), "head", group))
+    assert other.data.shape != viewer.layers[0].data.shape
+    ran(panel, wait)
+    viewer.layers.insert(0, other)
+    panel.segment_page.registration.board.changed.emit(True)
+    (board,) = [x for x in viewer.layers if x.name == "checkerboard"]
+    assert board.data.shape == viewer.layers[1].data.shape
 
 
 def test_the_squares_of_a_checkerboard():

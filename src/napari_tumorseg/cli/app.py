@@ -23,8 +23,9 @@ from napari_tumorseg.cli import (
 )
 from napari_tumorseg.cli.exits import EXIT_CODES, code_of
 from napari_tumorseg.cli.options import CommandWithSteps
+from napari_tumorseg.cli.output import escape_unencodable
 from napari_tumorseg.cli.wording import worded
-from napari_tumorseg.errors import DeviceError, TumorSegError
+from napari_tumorseg.errors import DeviceError, InputError, TumorSegError
 from napari_tumorseg.notice import RESEARCH_USE
 
 _CODES = "\n\n".join(f"{code}  {meaning}" for code, meaning in EXIT_CODES.items())
@@ -72,10 +73,15 @@ def _common(
 
 def main() -> None:
     """Run the command line; print errors meant for the user as one line, without a traceback."""
+    escape_unencodable()
     try:
         app()
     except TumorSegError as error:
         _stop(worded(error), code_of(error))
+    except OSError as error:
+        if error.filename is None:  # of no file: a fault of the program
+            raise
+        _stop(f"{error.filename} cannot be used: {error.strerror}", code_of(InputError()))
     except MemoryError:
         _stop("memory ran out; close other programs or take a smaller scan", code_of(DeviceError()))
     except KeyboardInterrupt:

@@ -14,8 +14,9 @@ from typing import NoReturn
 
 from napari_tumorseg._version import __version__
 from napari_tumorseg.cli.exits import EXIT_CODES, code_of
+from napari_tumorseg.cli.output import escape_unencodable
 from napari_tumorseg.cli.wording import worded
-from napari_tumorseg.errors import TumorSegError
+from napari_tumorseg.errors import InputError, TumorSegError
 from napari_tumorseg.notice import RESEARCH_USE
 
 _THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
@@ -62,6 +63,7 @@ def parser() -> argparse.ArgumentParser:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the app; errors meant for the user are one line."""
+    escape_unencodable()
     given = parser().parse_args(arguments)
     if given.omp_nthreads:  # torch, which is not imported yet, and the processes that are started take these
         os.environ.update(dict.fromkeys(_THREADS, str(given.omp_nthreads)))
@@ -69,6 +71,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
         _run(given)
     except TumorSegError as error:
         _stop(worded(error), code_of(error))
+    except OSError as error:
+        if error.filename is None:  # of no file: a fault of the program
+            raise
+        _stop(f"{error.filename} cannot be used: {error.strerror}", code_of(InputError()))
     except KeyboardInterrupt:
         _stop("cancelled; finished sessions are written, and the same command does the rest", 130)
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import io
 import json
+import sys
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
@@ -19,9 +21,20 @@ def console(stderr: bool = False) -> Console:
     return Console(stderr=stderr, highlight=False, soft_wrap=True)
 
 
+def escape_unencodable() -> None:
+    """Print characters that a terminal or pipe has no code for as escapes.
+
+    Redirected output on Windows has the code page of the country, and names of files can be in any script.
+    """
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+
+
 def show_json(content: Any) -> None:
-    """Print JSON, and nothing else, to standard output."""
-    print(json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False))
+    """Print JSON, and nothing else, to standard output; in ASCII where that is not UTF-8."""
+    is_utf8 = (sys.stdout.encoding or "").lower().replace("-", "") == "utf8"
+    print(json.dumps(content, indent=2, ensure_ascii=not is_utf8, allow_nan=False))
 
 
 def show_warnings(sentences: Iterable[str]) -> None:

@@ -47,10 +47,14 @@ def signature(ref: CaseRef, files: Iterable[str] = ()) -> str:
     known = [path for path in named if path.exists()] or list(_files_of(ref))  # a series is no file
     found = hashlib.sha256()
     for path in sorted(known):
-        found.update(f"{_below(path, root)} {_state(path)}\n".encode())
+        found.update(_encoded(f"{_below(path, root)} {_state(path)}\n"))
     for folder in sorted({path.parent for path in known}):
-        found.update("\n".join(_names(folder)).encode())
+        found.update(_encoded("\n".join(_names(folder))))
     return found.hexdigest()
+
+
+def _encoded(names: str) -> bytes:
+    return names.encode(errors="backslashreplace")  # archives of old systems hold names that are no UTF-8
 
 
 def _files_of(ref: CaseRef) -> Iterator[Path]:
@@ -63,7 +67,7 @@ def _files_of(ref: CaseRef) -> Iterator[Path]:
         return
     count = 0
     for folder, _, names in os.walk(place if place.is_dir() else ref.path):
-        for name in sorted(names):
+        for name in sorted(name for name in names if not name.startswith(".")):  # such as .DS_Store
             yield Path(folder, name)
             count += 1
             if count == _MOST_FILES:

@@ -124,7 +124,7 @@ def plans_of(cases: Mapping[Path, Sequence[str]]) -> dict[str, list[str]]:
         earlier = content.get("plans")
         plans |= {key: _names(names) for key, names in earlier.items()} if isinstance(earlier, dict) else {}
     for folder, known in cases.items():
-        key = hashlib.sha256(str(folder.resolve()).encode()).hexdigest()[:16]
+        key = hashlib.sha256(os.fsencode(folder.resolve())).hexdigest()[:16]
         latest = _latest_plan(folder)
         if latest is not None:
             plans[key] = latest

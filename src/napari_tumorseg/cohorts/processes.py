@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
@@ -23,6 +24,9 @@ from napari_tumorseg.cohorts.work import Stop, lost, run_task, write_record
 from napari_tumorseg.errors import OutputError
 
 _THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
+
+_MOST_ON_WINDOWS = 61
+"""Processes that a pool can wait for there."""
 
 _work: tuple[CohortPlan, LoadedModels] | None = None
 
@@ -105,6 +109,7 @@ def _unsent(planned: CohortPlan, task: Task, error: Exception) -> Record:
 
 def _pool(planned: CohortPlan, jobs: int, threads: int | None) -> ProcessPoolExecutor:
     bare = replace(planned, tasks=(), names=())  # what a process need not know is not sent to it
+    jobs = min(jobs, _MOST_ON_WINDOWS) if sys.platform == "win32" else jobs
     share = threads or max(1, cores() // jobs)
     return ProcessPoolExecutor(jobs, get_context("spawn"), _prepare, (bare, share))
 

@@ -133,7 +133,12 @@ def rows(records: Sequence[Record]) -> Iterator[list[Any]]:
     """Yield the cells of each region of each case, by name; a case that failed has one row."""
     for record in sorted(records, key=lambda one: one.case):
         for row in record.regions or [{}]:
-            yield [column.value(record, row) for column in COLUMNS]
+            yield [_encodable(column.value(record, row)) for column in COLUMNS]
+
+
+def _encodable(value: Any) -> Any:
+    """Return text with undecodable bytes of file names, which are no Unicode, as escapes."""
+    return value.encode(errors="backslashreplace").decode() if isinstance(value, str) else value
 
 
 def to_text(records: Sequence[Record], delimiter: str = ",") -> str:

@@ -43,6 +43,7 @@ from napari_tumorseg.errors import (
 from napari_tumorseg.inference.run import segment
 from napari_tumorseg.inference.run_plan import RunPlan, plan_run
 from napari_tumorseg.inference.steps import result_of
+from napari_tumorseg.io.arrays import without_folder
 from napari_tumorseg.io.atomic import atomic_path, make_folder, write_text
 from napari_tumorseg.io.bids.dataset import ensure_dataset, ignore
 from napari_tumorseg.io.bids.writing import DerivativeFiles, write_bids
@@ -256,7 +257,7 @@ def reason_of(error: Exception, ref: CaseRef) -> Notice:
         return Notice(f"the program met an error that it does not expect ({type(error).__name__})")
     text = " ".join(str(error).split())
     for folder in {ref.path.resolve().parent, ref.path.absolute().parent, ref.path.parent} - {Path()}:
-        text = text.replace(f"{folder}/", "")
+        text = without_folder(text, folder)
     return Notice(text, remedy_of(error) if isinstance(error, TumorSegError) else None)
 
 

@@ -149,7 +149,7 @@ def _table(
 
 def _pairs(path: Path) -> Iterator[VolumePair]:
     try:
-        rows = list(csv.DictReader(path.read_text(encoding="utf-8").splitlines()))
+        rows = list(csv.DictReader(path.read_text(encoding="utf-8-sig").splitlines()))
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise InputError(f"{path} cannot be read as the table of an evaluation: {error}") from error
     lacking = [name for name in _NEEDED if not rows or name not in rows[0]]

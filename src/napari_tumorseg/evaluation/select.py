@@ -67,7 +67,7 @@ def read_split(path: Path) -> SavedSplit:
     try:
         if path.stat().st_size > _MOST_BYTES:
             raise InputError(f"{path} is too large to be a split")
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = json.loads(path.read_text(encoding="utf-8-sig"))
     except OSError as error:
         raise InputError(f"the split {path} cannot be read: {error.strerror or error}") from error
     except (ValueError, RecursionError) as error:

@@ -71,6 +71,6 @@ def atomic_path(path: Path, overwrite: bool = False) -> Iterator[Path]:
 
 
 def write_text(path: Path, text: str, overwrite: bool = False) -> None:
-    """Write UTF-8 text atomically."""
+    """Write UTF-8 text atomically; what UTF-8 cannot hold, bytes of undecodable file names, as escapes."""
     with atomic_path(path, overwrite) as temporary:
-        temporary.write_text(text, encoding="utf-8", newline="\n")
+        temporary.write_text(text, encoding="utf-8", errors="backslashreplace", newline="\n")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -365,7 +366,19 @@ def pick_case(names: Sequence[str], wanted: str | None, path: Path) -> str:
 
 
 def fitting_names(names: Sequence[str], wanted: str) -> list[str]:
-    """Return the names of cases that may be meant: by the whole name, else by its last parts."""
+    """Return the names of cases that may be meant: by the whole name, else by its last parts.
+
+    An accent may be a letter with it or a character of its own, as file systems of macOS write it.
+    """
+    found = _named(names, wanted)
+    if found or (wanted.isascii() and all(map(str.isascii, names))):
+        return found
+    composed = {name: unicodedata.normalize("NFC", name) for name in names}
+    fit = _named(list(composed.values()), unicodedata.normalize("NFC", wanted))
+    return [name for name, text in composed.items() if text in fit]
+
+
+def _named(names: Sequence[str], wanted: str) -> list[str]:
     whole = [name for name in names if wanted in (name, name.replace("/", "_"))]
     return whole or [name for name in names if _ends_with(name, wanted)]
 

@@ -24,6 +24,7 @@ from napari_tumorseg.report.text import (
     compared,
     count,
     flagged,
+    in_interval,
     interval_cell,
     millilitres,
     number,

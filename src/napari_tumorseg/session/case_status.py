@@ -38,7 +38,7 @@ def state_of_mask(mask: Path | None) -> State:
     if mask is None:
         return State.NEW
     try:
-        content = json.loads(side_file(mask).read_text(encoding="utf-8"))
+        content = json.loads(side_file(mask).read_text(encoding="utf-8-sig"))
         edits = content.get("edits") or {}
         edited = content.get("corrected_by_hand") or edits.get("total")
     except (OSError, ValueError, RecursionError, AttributeError):

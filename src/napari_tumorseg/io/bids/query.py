@@ -54,7 +54,7 @@ class BidsFilter:
             If it is not a filter file, or has an unknown key.
         """
         try:
-            content = json.loads(path.read_text(encoding="utf-8"))
+            content = json.loads(path.read_text(encoding="utf-8-sig"))
             queries = {name: dict(query) for name, query in content.items()}
         except (OSError, ValueError, TypeError, AttributeError, RecursionError) as error:
             raise InputError(f"{path} cannot be read as a BIDS filter: {error}") from error

@@ -41,9 +41,13 @@ def untiled(header: Header, data: Any) -> Header:
             f"{shown(header.file)} is a Siemens mosaic without the private header that says where its slices "
             "lie"
         )
+    if not frame.depth:
+        raise InputError(
+            f"{shown(header.file)} is a Siemens mosaic that does not state how far its slices lie apart"
+        )
     side = math.ceil(math.sqrt(int(count)))
     rows, columns = (n // side for n in header.shape)
-    step = np.asarray(normal, dtype=float) * (frame.depth or 1.0)
+    step = np.asarray(normal, dtype=float) * frame.depth
     first = _first_tile(position, orientation, spacing, header.shape, (rows, columns))
     places = [tuple(float(c) for c in first + n * step) for n in range(int(count))]
     frames = tuple(replace(frame, index=n, position=place) for n, place in enumerate(places))

@@ -12,8 +12,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from napari_tumorseg.errors import InputError, TumorSegError
-from napari_tumorseg.geometry import Grid, SliceFile
+from napari_tumorseg.errors import InputError, Notice, Remedy, TumorSegError
+from napari_tumorseg.geometry import Grid, SliceFile, Unit
 from napari_tumorseg.io.arrays import without_folder
 from napari_tumorseg.io.case import Case, Mask, pick_case
 from napari_tumorseg.io.dicom import library
@@ -75,8 +75,7 @@ def open_case(path: Path, case: str | None = None) -> Case:
 
 def open_files(paths: Sequence[Path]) -> Case:
     """Read DICOM files that are named one by one, of one examination."""
-    folder = Path(os.path.commonpath([path.absolute() for path in paths]))
-    folder = folder.parent if folder.is_file() else folder
+    folder = _shared_folder(paths)
     files = [SliceFile(path) for path in paths]
     studies = _of_files(files, folder, name_of_folder(folder, _readable(files)[0]))
     return _open_one(studies, None, folder)
@@ -85,6 +84,16 @@ def open_files(paths: Sequence[Path]) -> Case:
 def _open_one(studies: Sequence[Study], case: str | None, root: Path) -> Case:
     known = {study.name: study for study in studies}
     return read_study(known[pick_case([study.name for study in studies], case, root)], root)
+
+
+def _shared_folder(paths: Sequence[Path]) -> Path:
+    try:
+        folder = Path(os.path.commonpath([path.absolute() for path in paths]))
+    except ValueError:  # two drives of Windows
+        raise InputError(
+            f"{paths[0]} and {paths[-1]} lie on different drives; copy them into one folder"
+        ) from None
+    return folder.parent if folder.is_file() else folder
 
 
 def _studies(path: Path) -> list[Study]:
@@ -188,7 +197,12 @@ def read_study(study: Study, root: Path) -> Case:
 def _image(series: Series, notes: list[str]) -> Image:
     stack, guess = series.stack, series.guess
     values = read_volume(stack)
-    grid = Grid.from_file(stack.shape, stack.affine).with_slice_files([p.header.file for p in stack.planes])
+    unit: Unit = "mm" if stack.has_depth else "unknown"
+    grid = Grid.from_file(stack.shape, stack.affine, unit)
+    grid = grid.with_slice_files([p.header.file for p in stack.planes])
+    if not stack.has_depth:
+        text = f"{series.name} does not state how thick its slice is, so volumes in mL are not known"
+        notes.append(Notice(text, Remedy.STATE_SPACING))
     grid, implausible = plausible(grid, series.name)
     notes += implausible
     assert grid.file_layout is not None

@@ -85,6 +85,11 @@ class Stack:
         rows, columns = self.header.shape
         return columns, rows, self.slots[-1] + 1
 
+    @property
+    def has_depth(self) -> bool:
+        """Whether the distance of the slices is known; that of a single one has to be stated."""
+        return len(self.planes) > 1 or bool(self.planes[0].frame.depth)
+
 
 @dataclass(frozen=True)
 class Sorted:

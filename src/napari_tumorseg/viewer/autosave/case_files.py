@@ -6,6 +6,7 @@ A journal holds no path, since folders can name patients: a file is identified b
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
@@ -63,7 +64,7 @@ def source_among(wanted: str | None, layers: Iterable[Layer]) -> Path | None:
 
 
 def _hash(path: Path) -> str:
-    return hashlib.sha256(str(path.resolve()).encode()).hexdigest()
+    return hashlib.sha256(os.fsencode(path.resolve())).hexdigest()
 
 
 def place_of(one: Unfinished, layers: Sequence[Layer]) -> Layer | None:

@@ -76,11 +76,13 @@ class RegistrationSection(Container):  # type: ignore[type-arg]
         mine = origin_of(self.layer) if self.layer is not None else None
         if mine is None:
             return None
-        for layer in self._viewer.layers:
-            origin = origin_of(layer)
-            if isinstance(layer, ImageLayer) and origin and origin.group == mine.group and not origin.note:
-                return layer
-        return None
+        images = [(x, origin_of(x)) for x in self._viewer.layers if isinstance(x, ImageLayer)]
+        found = (
+            layer
+            for layer, origin in images
+            if origin and origin.group == mine.group and not origin.note and origin.grid.same_space(mine.grid)
+        )
+        return next(found, None)
 
     def _choices(self, widget: Any) -> list[str]:
         return [layer.name for layer in registered_layers(self._viewer)]
