@@ -19,7 +19,6 @@ from measuring import about_machine
 from napari_tumorseg.evaluation.case import Loaded
 from napari_tumorseg.evaluation.select import seen
 from napari_tumorseg.inference import Settings, segment
-from napari_tumorseg.inference.precision import model_hash
 from napari_tumorseg.io.dataset import DataSet
 from napari_tumorseg.models.agreement import Agreement, ReducedPrecision
 from napari_tumorseg.models.store import Model, get_model
@@ -109,7 +108,7 @@ def timed(scan: object, model: Model, precision: str) -> tuple[Segmentation, flo
 def figures(model: Model, found: Found, cases: int) -> Agreement:
     """Return what the card states."""
     return Agreement(
-        sha256=model_hash(model),
+        sha256=model.weights_sha256(),
         scans=cases,
         mean=round(statistics.mean(found.dice), 5),
         least=round(min(found.dice), 5),

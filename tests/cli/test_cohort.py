@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from napari_tumorseg.cli.cohort import line_of
+from napari_tumorseg.cohorts.flags import FEWER_ROLES, NOTHING_FOUND
+from napari_tumorseg.cohorts.record import Record
+from napari_tumorseg.cohorts.run import Outcome
 from tests.builders import write_case
 from tests.cli.conftest import Run, files_in
 from tests.cohorts.conftest import brain
@@ -51,6 +56,13 @@ def test_failed_case_is_named_with_advice_and_exit_code(
     done = tumorseg("cohort", study, "-o", tmp_path / "out", "-m", model)
     assert done.code == 3 and "1 of 3 cases failed (odd)" in done.err
     assert "odd: failed:" in done.err and "--roles" in done.err
+
+
+def test_line_of_a_case_says_once_that_nothing_was_found() -> None:
+    record = Record("a", "done", flags=(NOTHING_FOUND, FEWER_ROLES), seconds=1.0)
+    assert line_of(Outcome(record, is_new=True)) == "a: no tumour found (fewer modalities), 1.0 s"
+    alone = replace(record, flags=(NOTHING_FOUND,))
+    assert line_of(Outcome(alone, is_new=True)) == "a: no tumour found, 1.0 s"
 
 
 def test_dry_run_writes_nothing(tumorseg: Run, model: Path, study: Path, tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from concurrent.futures import Future
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -96,6 +97,9 @@ def test_kept_mask_that_cannot_be_measured_is_named(
 class _Pool:
     """Stands for a pool whose processes send an error instead of a record for case b."""
 
+    def __init__(self, error: Exception) -> None:
+        self.error = error
+
     def __enter__(self) -> _Pool:
         return self
 
@@ -105,7 +109,7 @@ class _Pool:
     def submit(self, _: object, task: Task) -> Future[Record]:
         future: Future[Record] = Future()
         if task.name == "b":
-            future.set_exception(ValueError("DOE^JANE"))
+            future.set_exception(self.error)
         else:
             future.set_result(Record(task.name, "done"))
         return future
@@ -114,10 +118,24 @@ class _Pool:
 def test_process_that_sends_an_error_costs_its_case_alone(
     data: Path, tmp_path: Path, settings: CohortSettings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(processes, "_pool", lambda *_: _Pool())
+    monkeypatch.setattr(processes, "_pool", lambda *_: _Pool(ValueError("DOE^JANE")))
     outcomes = list(run_plan(plan(data, tmp_path / "out", settings), jobs=2))
     assert sorted(new(outcomes)) == ["a", "b", "c", "odd"]
     assert {one.record.case: one.record.reason for one in outcomes}["b"] == SENTENCE
+
+
+def test_process_that_ends_costs_the_case_that_ends_it_again(
+    data: Path, tmp_path: Path, settings: CohortSettings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(processes, "_pool", lambda *_: _Pool(BrokenProcessPool()))
+    found = {one.record.case: one.record for one in run_plan(plan(data, tmp_path / "out", settings), jobs=2)}
+    assert {name: record.state for name, record in found.items()} == {
+        "a": "done",
+        "b": "failed",
+        "c": "done",
+        "odd": "done",
+    }
+    assert "its process ended without a word" in found["b"].reason
 
 
 def test_stop_ends_the_search_for_the_case_that_breaks_processes(

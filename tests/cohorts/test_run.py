@@ -304,9 +304,7 @@ def test_killed_between_any_two_files_and_run_again_gives_the_same_table(
 
 
 @pytest.mark.slow
-def test_processes_give_the_same_table_and_a_lost_one_costs_its_case_alone(
-    data: Path, tmp_path: Path, settings: CohortSettings, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_processes_give_the_same_table(data: Path, tmp_path: Path, settings: CohortSettings) -> None:
     alone, both = tmp_path / "alone", tmp_path / "both"
     run(data, alone, settings)
     assert sorted(new(run(data, both, settings, jobs=2))) == ["a", "b", "c", "odd"]

@@ -7,6 +7,8 @@ import io
 import json
 from pathlib import Path
 
+import pytest
+
 from napari_tumorseg.cohorts import CohortSettings, Record
 from napari_tumorseg.cohorts.record import record_path
 from napari_tumorseg.cohorts.table import COLUMNS, dictionary, rows, to_parquet, to_text
@@ -62,11 +64,9 @@ def test_every_column_is_described() -> None:
 
 
 def test_parquet_has_the_same_cells_where_pyarrow_is_there() -> None:
+    parquet = pytest.importorskip("pyarrow.parquet", reason="the parquet extra is not installed")
     content = to_parquet([record()])
-    if content is None:
-        return
-    import pyarrow.parquet as parquet
-
+    assert content is not None
     found = parquet.read_table(io.BytesIO(content)).to_pydict()
     assert found["volume_ml"] == [0.008] and found["voxels"] == [8] and found["reason"] == [None]
 

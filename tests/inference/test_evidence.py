@@ -7,12 +7,7 @@ import pytest
 from scipy import ndimage, special
 
 from napari_tumorseg.geometry import Grid
-from napari_tumorseg.inference.evidence import (
-    component_evidence,
-    greatest_evidence,
-    tumour_levels,
-    voxels_of,
-)
+from napari_tumorseg.inference.evidence import component_evidence, tumour_levels, voxels_of
 from tests.builders import card_of
 
 
@@ -35,7 +30,6 @@ def test_evidence_is_the_mean_log_odds_of_the_surest_voxels(voxels: int) -> None
 def test_no_component_has_no_evidence() -> None:
     nothing = np.zeros((2, 3, 3), dtype=int)
     assert component_evidence(nothing, nothing.astype(np.uint8), 5.0).shape == (0,)
-    assert greatest_evidence(nothing > 0, nothing.astype(np.uint8), Grid.from_codes(nothing.shape)) == 0
 
 
 @pytest.mark.parametrize(

@@ -50,7 +50,7 @@ def _own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def with_figures(model: Model, **changes: object) -> Model:
-    figures = {"sha256": precision.model_hash(model), **GOOD, **DICE, **changes}
+    figures = {"sha256": model.weights_sha256(), **GOOD, **DICE, **changes}
     card = model.card.model_copy(update={"agreement": {"bfloat16": Agreement(**figures)}})  # type: ignore[arg-type]
     return Model(card, model.weights)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import shutil
 import subprocess
@@ -131,6 +132,14 @@ def test_a_file_of_another_kind(tmp_path: Path) -> None:
 
 
 # ---------------------------------------------------------------- loading
+
+
+def test_the_hash_is_the_cards_or_that_of_the_file(tmp_path: Path) -> None:
+    model = save_model(tmp_path, threshold_net([0], [1.0]), card_of())
+    of_file = hashlib.sha256(model.weights.read_bytes()).hexdigest()
+    for stated, expected in (("", of_file), ("0" * 64, "0" * 64)):
+        card = model.card.model_copy(update={"sha256": stated})
+        assert Model(card, model.weights).weights_sha256() == expected
 
 
 def test_weights_that_were_tampered_with(folder: Path) -> None:

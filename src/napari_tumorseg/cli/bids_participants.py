@@ -25,6 +25,7 @@ def run_participants(given: argparse.Namespace) -> None:
         If the output folder is the data set itself, or another program's.
     """
     from napari_tumorseg.cohorts import run_plan
+    from napari_tumorseg.models.messages import some
 
     planned = _plan(given)
     failed = []
@@ -36,7 +37,7 @@ def run_participants(given: argparse.Namespace) -> None:
             if given.stop_on_first_crash:
                 break
     if failed:
-        names = ", ".join(failed[:3]) + (", ..." if len(failed) > 3 else "")
+        names = some(failed, quote=False)
         raise InputError(
             f"{len(failed)} of {len(planned.tasks)} sessions failed ({names}); the others are written"
             if not given.stop_on_first_crash

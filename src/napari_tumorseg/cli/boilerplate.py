@@ -26,8 +26,10 @@ def methods(model: str | None = None) -> str:
     """
     from napari_tumorseg.models import get_model, list_models
 
-    cards = [get_model(model).card] if model else [m.card for m in list_models() if m.origin == "built-in"]
-    names = " or ".join(f"{card.name} (version {card.version}, SHA-256 {card.sha256[:12]})" for card in cards)
+    models = [get_model(model)] if model else [m for m in list_models() if m.origin == "built-in"]
+    names = " or ".join(
+        f"{m.name} (version {m.card.version}, SHA-256 {m.weights_sha256()[:12]})" for m in models
+    )
     chosen = "" if model else ", whichever suited the sequences and the presence of the skull"
     packages = ", ".join(f"{name} {version(name)}" for name in _PACKAGES)
     text = (
@@ -37,4 +39,4 @@ def methods(model: str | None = None) -> str:
         f"times voxel volume. The program ran on Python {platform.python_version()} with {packages}. "
         f"{RESEARCH_USE}"
     )
-    return "\n\n".join([text, *(f"* {card.about.citation}" for card in cards if card.about.citation)])
+    return "\n\n".join([text, *(f"* {m.card.about.citation}" for m in models if m.card.about.citation)])

@@ -12,15 +12,14 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from napari_tumorseg.cli import options
-from napari_tumorseg.cli.output import console, show_warnings
-from napari_tumorseg.cli.parse import parse_post, parse_precision, parse_spacing
+from napari_tumorseg.cli.output import console, progress, show_warnings
+from napari_tumorseg.cli.parse import inference_settings, parse_post, parse_spacing
 
 if TYPE_CHECKING:
     from napari_tumorseg.cohorts import CohortPlan, CohortSettings, Record, Task
     from napari_tumorseg.cohorts.collecting import Collected
     from napari_tumorseg.cohorts.models import LoadedModels
     from napari_tumorseg.cohorts.run import Outcome
-    from napari_tumorseg.inference import PostSettings, Settings
 
 
 def cohort(
@@ -52,11 +51,11 @@ def cohort(
     from napari_tumorseg.cohorts import CohortSettings, Part, plan
 
     if collect:
-        _collect(output, data or [], not no_page, quiet)
+        _collect(output, data or [], page=not no_page, quiet=quiet)
         return
     if not data:
         raise typer.BadParameter("name the files or folders of the cases")
-    inference = _inference(device, precision, flip, threshold, _post(post, model))
+    inference = inference_settings(device, precision, flip, threshold, _post(post, model))
     steps = {"same_voxels": same_voxels, "prepare": not no_prepare, "page": not no_page}
     settings = CohortSettings(model, inference, parse_spacing(spacing), **steps)
     planned = plan(data, output, settings, part=Part.parse(part) if part else None)
@@ -66,15 +65,6 @@ def cohort(
     _check_device(device)
     records, is_stopped = _go_through(planned, jobs, retry_failed, quiet)
     _end(planned, records, is_stopped, quiet)
-
-
-def _inference(
-    device: str, precision: str, flip: bool | None, threshold: float | None, post: PostSettings | None
-) -> Settings:
-    from napari_tumorseg.inference import Settings
-
-    wanted = parse_precision(precision)
-    return Settings(device=device, flip=flip, threshold=threshold, post=post, precision=wanted)
 
 
 def _post(texts: list[str] | None, model: str | None) -> Any:
@@ -95,19 +85,11 @@ def _check_device(device: str) -> None:
 
 def _go_through(planned: CohortPlan, jobs: int, retry_failed: bool, quiet: bool) -> tuple[list[Record], bool]:
     """Run the plan with a bar and a line for each case."""
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
     from napari_tumorseg.cohorts import run_plan
 
-    columns = (TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn())
     todo = len(planned.todo(retry_failed))
     records = []
-    with (
-        _interruptible() as stop,
-        Progress(
-            *columns, TimeRemainingColumn(), console=console(stderr=True), disable=quiet or not todo
-        ) as bars,
-    ):
+    with _interruptible() as stop, progress(disable=quiet or not todo, transient=False) as bars:
         bar = bars.add_task("cases", total=todo)
         for outcome in run_plan(planned, jobs=jobs, retry_failed=retry_failed, stop=lambda: bool(stop)):
             records.append(outcome.record)
@@ -142,12 +124,14 @@ def _interruptible() -> Iterator[list[int]]:
 
 def line_of(outcome: Outcome) -> str:
     """Return the result of a case in one line."""
+    from napari_tumorseg.cohorts.flags import NOTHING_FOUND
+
     record = outcome.record
     if record.state == "failed":
         return f"{record.case}: failed: {_reason(record)}"
-    sizes = ", ".join(_size(row) for row in record.regions if row["voxels"]) or "no tumour found"
-    flags = f" ({'; '.join(record.flags)})" if record.flags else ""
-    return f"{record.case}: {sizes}{flags}, {record.seconds:.1f} s"
+    sizes = ", ".join(_size(row) for row in record.regions if row["voxels"]) or NOTHING_FOUND
+    flags = "; ".join(flag for flag in record.flags if flag != NOTHING_FOUND)
+    return f"{record.case}: {sizes}{f' ({flags})' if flags else ''}, {record.seconds:.1f} s"
 
 
 def _size(row: Mapping[str, Any]) -> str:
@@ -201,26 +185,27 @@ def _print_files(planned: CohortPlan, records: list[Record]) -> None:
 
 def _raise_failures(records: list[Record], output: Path) -> None:
     from napari_tumorseg.errors import InputError
+    from napari_tumorseg.models.messages import some
     from napari_tumorseg.report.text import count
 
     names = [record.case for record in records if record.state == "failed"]
     if names:
-        some = ", ".join(names[:3]) + (", ..." if len(names) > 3 else "")
         raise InputError(
-            f"{len(names)} of {count(len(records), 'case')} failed ({some}); the reasons are in the table in "
-            f"{output}, and --retry-failed runs them again"
+            f"{len(names)} of {count(len(records), 'case')} failed ({some(names, quote=False)}); the reasons "
+            f"are in the table in {output}, and --retry-failed runs them again"
         )
 
 
-def _collect(output: Path, parts: list[Path], page: bool, quiet: bool) -> None:
+def _collect(output: Path, parts: list[Path], *, page: bool, quiet: bool) -> None:
     from napari_tumorseg.cohorts import collect
     from napari_tumorseg.cohorts.outputs import TABLE
+    from napari_tumorseg.models.messages import some
     from napari_tumorseg.report.text import count
 
     found: Collected = collect(output, parts, page=page)
     if found.missing:
-        some = ", ".join(found.missing[:3]) + (", ..." if len(found.missing) > 3 else "")
-        show_warnings([f"{count(len(found.missing), 'case')} of the plan not run yet ({some})"])
+        names = some(found.missing, quote=False)
+        show_warnings([f"{count(len(found.missing), 'case')} of the plan not run yet ({names})"])
     if found.passed_over:
         show_warnings(
             [f"{count(len(found.passed_over), 'record')} passed over: the cases are no longer in the data"]

@@ -32,7 +32,7 @@ def ensemble(
     ] = "",
     overwrite: options.Overwrite = False,
 ) -> None:
-    """Combine models that were trained alike, such as on other folds or with other seeds, into one.
+    """Combine models with the same inputs and outputs, such as those of several folds, into one.
 
     Its probabilities are the mean of theirs, and their disagreement is its uncertainty. The card lists the
     cases that each member was not trained on, so that `evaluate --unseen-members` can score every case with

@@ -10,13 +10,13 @@ import typer
 
 from napari_tumorseg.cli import options
 from napari_tumorseg.cli.files import check_file
-from napari_tumorseg.cli.output import console, show_warnings
-from napari_tumorseg.cli.parse import parse_names, parse_post, parse_precision
+from napari_tumorseg.cli.output import console, progress, show_warnings
+from napari_tumorseg.cli.parse import inference_settings, parse_names, parse_post
 
 if TYPE_CHECKING:
     from napari_tumorseg.evaluation import CaseScores, Evaluation, FailedCase, Plan
     from napari_tumorseg.evaluation.settings import SliceChoice
-    from napari_tumorseg.inference import PostSettings, Settings
+    from napari_tumorseg.inference import PostSettings
     from napari_tumorseg.models import ModelCard
     from napari_tumorseg.report.learning import Learning
 
@@ -59,10 +59,9 @@ def evaluate(
 
     _check_choices(slices, part, lesions)
     chosen = get_model(model)
-    steps = _post(post, no_post, chosen.card)
-    inference = _inference(device, precision, flip, threshold, steps)
-    rules = (labels, same_voxels, lesions, unseen_members)
-    settings = EvaluationSettings(inference, _slices(slices), at_network_size, *rules)
+    inference = inference_settings(device, precision, flip, threshold, _post(post, no_post, chosen.card))
+    rules = {"at_network_size": at_network_size, "same_voxels": same_voxels, "unseen_members": unseen_members}
+    settings = EvaluationSettings(inference, _slices(slices), labels=labels, lesions=lesions, **rules)
     used = read_split(split) if split else None
     learning = _learning(run, chosen.weights)
     names = parse_names(masks)
@@ -89,14 +88,6 @@ def _slices(choice: str) -> SliceChoice:
     return "tumour" if choice == "tumour" else "all"
 
 
-def _inference(
-    device: str, precision: str, flip: bool | None, threshold: float | None, post: PostSettings
-) -> Settings:
-    from napari_tumorseg.inference import Settings
-
-    return Settings(device, flip=flip, threshold=threshold, post=post, precision=parse_precision(precision))
-
-
 def _post(texts: list[str] | None, none: bool, card: ModelCard) -> PostSettings:
     if none and texts:
         raise typer.BadParameter(
@@ -120,20 +111,15 @@ def _learning(run: Path | None, weights: Path) -> Learning | None:
         return None
 
 
-def _mask_path(folder: Path, name: str) -> Path:
-    from napari_tumorseg.io.case import file_name
-
-    return folder / f"{file_name(name)}_seg.nii.gz"
-
-
 def _prepare(planned: Plan, output: Path, masks_out: Path | None, overwrite: bool) -> None:
     """Make the folders; raise before any work if a file could not be written at the end."""
+    from napari_tumorseg.cohorts.record import mask_path
     from napari_tumorseg.io import side_file
     from napari_tumorseg.io.atomic import make_folder
     from napari_tumorseg.io.side_files import check_replaceable
     from napari_tumorseg.report.evaluation_files import FILES
 
-    names = [_mask_path(masks_out, case.name) for case in planned.data.cases] if masks_out else []
+    names = [mask_path(masks_out, case.name) for case in planned.data.cases] if masks_out else []
     files = [output / name for name in FILES]
     for folder in (output, masks_out):
         if folder:
@@ -146,15 +132,16 @@ def _prepare(planned: Plan, output: Path, masks_out: Path | None, overwrite: boo
 
 def _warn_before(planned: Plan, part: str) -> None:
     """Warn before the run about scores that prove nothing."""
+    from napari_tumorseg.models.messages import some
     from napari_tumorseg.report.text import count
 
     total, known = len(planned.data.cases), planned.trained_on
     notes = []
     if known:
-        some = ", ".join(case.name for case in known[:3]) + (", ..." if len(known) > 3 else "")
+        names = some((case.name for case in known), quote=False)
         were = "was" if len(known) == 1 else "were"
         notes.append(
-            f"{len(known)} of {count(total, 'case')} ({some}) {were} trained on: such scores prove nothing"
+            f"{len(known)} of {count(total, 'case')} ({names}) {were} trained on: such scores prove nothing"
         )
     if not planned.model.card.about.trained_on:
         notes.append(
@@ -169,8 +156,7 @@ def _go_through(
     planned: Plan, masks_out: Path | None, overwrite: bool, quiet: bool
 ) -> tuple[Evaluation, Exception | None]:
     """Evaluate case by case with a progress bar; finished cases are kept if the run stops early."""
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
+    from napari_tumorseg.cohorts.record import mask_path
     from napari_tumorseg.evaluation import FailedCase
     from napari_tumorseg.io import write_mask
     from napari_tumorseg.report.text import count
@@ -178,9 +164,7 @@ def _go_through(
     results: list[CaseScores | FailedCase] = []
     start, stopped = time.perf_counter(), ""
     failed: Exception | None = None
-    columns = (TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn())
-    screen = console(stderr=True)
-    with Progress(*columns, TimeRemainingColumn(), console=screen, disable=quiet, transient=True) as bars:
+    with progress(disable=quiet) as bars:
         cases = bars.add_task(planned.model.name, total=len(planned.data.cases))
         slices = bars.add_task("", total=None)
         try:
@@ -189,7 +173,7 @@ def _go_through(
                 if step.result is None:
                     continue
                 if masks_out and step.segmentation is not None:
-                    write_mask(step.segmentation, _mask_path(masks_out, step.name), overwrite=overwrite)
+                    write_mask(step.segmentation, mask_path(masks_out, step.name), overwrite=overwrite)
                 results.append(step.result)
                 bars.update(cases, completed=len(results))
                 if isinstance(step.result, FailedCase):
@@ -247,15 +231,15 @@ def _show(found: Evaluation, output: Path, as_json: bool, quiet: bool) -> None:
 def _end(found: Evaluation, output: Path) -> None:
     """Raise an error if the run was stopped or cases failed."""
     from napari_tumorseg.errors import CancelledError, InputError
+    from napari_tumorseg.models.messages import some
     from napari_tumorseg.report.text import count
 
     if found.stopped:
         raise CancelledError(f"{found.stopped}; those finished are written to {output}")
     failed = found.failed if found.cases else found.failures
     if failed:
-        names = ", ".join(failure.name for failure in failed[:3])
-        more = ", ..." if len(failed) > 3 else ""
+        names = some((failure.name for failure in failed), quote=False)
         raise InputError(
-            f"{len(failed)} of {count(found.planned, 'case')} could not be evaluated ({names}{more}); "
+            f"{len(failed)} of {count(found.planned, 'case')} could not be evaluated ({names}); "
             f"{'the others are' if found.cases else 'why is'} written to {output}"
         )

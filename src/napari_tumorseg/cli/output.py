@@ -12,6 +12,7 @@ from napari_tumorseg.cli.wording import worded
 
 if TYPE_CHECKING:
     from rich.console import Console
+    from rich.progress import Progress
 
 
 def console(stderr: bool = False) -> Console:
@@ -29,6 +30,19 @@ def escape_unencodable() -> None:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
+
+
+def progress(disable: bool, transient: bool = True) -> Progress:
+    """Return progress bars on standard error, with the number of steps and the time left."""
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns = (
+        TextColumn("{task.description}", markup=False),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+    )
+    return Progress(*columns, console=console(stderr=True), disable=disable, transient=transient)
 
 
 def show_json(content: Any) -> None:

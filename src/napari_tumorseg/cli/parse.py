@@ -11,7 +11,7 @@ import typer
 from napari_tumorseg import parsing
 
 if TYPE_CHECKING:
-    from napari_tumorseg.inference.settings import Precision
+    from napari_tumorseg.inference.settings import Precision, Settings
     from napari_tumorseg.io import Case
     from napari_tumorseg.models import ModelCard
     from napari_tumorseg.post_settings import PostSettings, Step
@@ -77,6 +77,15 @@ def parse_precision(text: str) -> Precision:
     if found is None:
         raise typer.BadParameter(f"{text!r} is not one of {', '.join(PRECISIONS)}")
     return found
+
+
+def inference_settings(
+    device: str, precision: str, flip: bool | None, threshold: float | None, post: PostSettings | None = None
+) -> Settings:
+    """Return the settings of a run."""
+    from napari_tumorseg.inference.settings import Settings
+
+    return Settings(device, flip=flip, threshold=threshold, post=post, precision=parse_precision(precision))
 
 
 def parse_slices(text: str | None) -> range | None:

@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING
 import typer
 
 from napari_tumorseg.cli import options
-from napari_tumorseg.cli.output import console, show_json, show_warnings
+from napari_tumorseg.cli.output import console, progress, show_json, show_warnings
 from napari_tumorseg.cli.parse import (
+    inference_settings,
     named_roles,
     parse_post,
-    parse_precision,
     parse_roles,
     parse_slices,
     parse_spacing,
@@ -60,21 +60,22 @@ def segment(
     quiet: options.Quiet = False,
 ) -> None:
     """Segment a case: write the mask on the scan's own grid and print the volumes."""
-    from napari_tumorseg.inference import ScanAnalysis, Settings, plan_run
+    from napari_tumorseg.inference import ScanAnalysis, plan_run
     from napari_tumorseg.io.side_files import input_files
 
-    wanted = OutputOptions.of(output, lgg, bids, picture, csv, dicom_seg, probabilities, labels_out)
+    wanted = OutputOptions.of(
+        output, picture, csv, labels_out, lgg=lgg, bids=bids, dicom_seg=dicom_seg, probabilities=probabilities
+    )
+    settings = inference_settings(device, precision, flip, threshold)
+    # probabilities take few bytes a voxel and show how sure the model is
+    settings = replace(settings, slices=parse_slices(slices), probabilities=True)
     opened = _case(paths, case, roles, output)
-    plan = plan_run(opened, model, reference, same_voxels, not no_prepare)
+    plan = plan_run(opened, model, reference, same_voxels=same_voxels, prepare=not no_prepare)
     targets = Targets.of(plan.found, wanted, plan.model.card.output)
     targets.check(input_files(opened, paths), overwrite)
     scan = _scan(plan, spacing, device, quiet or as_json)
     chosen = plan.model_for(scan)
-    settings = Settings(device, flip=flip, threshold=threshold, post=parse_post(post, chosen.card))
-    # probabilities take few bytes a voxel and show how sure the model is
-    settings = replace(
-        settings, slices=parse_slices(slices), probabilities=True, precision=parse_precision(precision)
-    )
+    settings = replace(settings, post=parse_post(post, chosen.card))
     result = _segmented(scan, chosen, settings, ScanAnalysis(scan, plan.analysis.stripped), quiet or as_json)
     kept, measurements = _to_keep(result, wanted)
     written = save(kept, scan, targets, measurements, overwrite)
@@ -122,19 +123,16 @@ def prepare_with_progress(plan: RunPlan, device: str, quiet: bool) -> Scan:
     """Make the scan of a plan with a progress bar."""
     from rich.progress import Progress
 
+    from napari_tumorseg.inference.steps import Steps
     from napari_tumorseg.preparation import default_tools
 
     tools = default_tools(device) if plan.needs else None
     with Progress(console=console(stderr=True), disable=quiet, transient=True) as bars:
         bar = bars.add_task(plan.case.name, total=None)
-        steps = plan.scan(tools)
-        while True:
-            try:
-                step = next(steps)
-            except StopIteration as end:
-                scan: Scan = end.value
-                return scan
+        steps = Steps(plan.scan(tools))
+        for step in steps:
             bars.update(bar, completed=step.done, total=step.total, description=step.words)
+        return steps.result
 
 
 def _segmented(
@@ -198,28 +196,17 @@ def run_with_progress(
     scan: Scan, model: Model, settings: Settings, quiet: bool, analysis: ScanAnalysis | None = None
 ) -> Segmentation:
     """Run a model with a progress bar."""
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
     from napari_tumorseg.inference import run
+    from napari_tumorseg.inference.steps import Steps
 
-    columns = (
-        TextColumn("{task.description}", markup=False),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeRemainingColumn(),
-    )
-    with Progress(*columns, console=console(stderr=True), disable=quiet, transient=True) as bars:
+    with progress(disable=quiet) as bars:
         bar = bars.add_task(f"{scan.case}: {model.name}", total=None)
-        steps = run(scan, model, settings, analysis)
-        while True:
-            try:
-                step = next(steps)
-            except StopIteration as end:
-                result: Segmentation = end.value
-                return result
+        steps = Steps(run(scan, model, settings, analysis))
+        for step in steps:
             # a note is shown where it matters, and as a warning in the end
             name = step.note or bars.tasks[bar].description
             bars.update(bar, completed=step.done, total=step.total, description=name)
+        return steps.result
 
 
 def show(measurements: Measurements, model: Model, written: list[Path], sure: str = "") -> None:

@@ -40,13 +40,14 @@ class OutputOptions:
     def of(
         cls,
         output: Path,
-        lgg: bool,
-        bids: bool,
         picture: Path | None,
         csv: Path | None,
+        labels: str | None,
+        *,
+        lgg: bool,
+        bids: bool,
         dicom_seg: bool,
         probabilities: bool,
-        labels: str | None,
     ) -> OutputOptions:
         """Return the options; raise if they contradict each other or the label convention is unknown."""
         from napari_tumorseg.conventions import get_convention

@@ -32,6 +32,9 @@ FLAGS: Mapping[str, str] = {
 }
 """Flags and their meanings."""
 
+LASTING = (NO_SIZE, FEWER_ROLES, POOR_REGISTRATION, ELSEWHERE)
+"""Flags that stay when a mask is measured again without its images."""
+
 
 def flags_of(
     seg: Segmentation, scan: Scan, card: ModelCard, found: Measurements, sides: Mapping[str, str]

@@ -67,14 +67,7 @@ class CohortSettings:
 
 def _identity(model: Model) -> str:
     """Return a SHA-256 of a model's card, which names that of its weights."""
-    return digest({"card": model.card.model_dump(mode="json"), "weights": weights_digest(model)})
-
-
-def weights_digest(model: Model) -> str:
-    """Return the SHA-256 of a model's weights."""
-    from napari_tumorseg.models.weight_files import sha256
-
-    return model.card.sha256 or sha256(model.weights)
+    return digest({"card": model.card.model_dump(mode="json"), "weights": model.weights_sha256()})
 
 
 def digest(content: Mapping[str, Any]) -> str:

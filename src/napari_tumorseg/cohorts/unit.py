@@ -13,15 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from napari_tumorseg.cohorts.fingerprint import hash_of_series, hashes, signature
-from napari_tumorseg.cohorts.flags import (
-    CORRECTED,
-    ELSEWHERE,
-    FEWER_ROLES,
-    FLAGS,
-    NO_SIZE,
-    POOR_REGISTRATION,
-    flags_of,
-)
+from napari_tumorseg.cohorts.flags import CORRECTED, ELSEWHERE, FLAGS, LASTING, flags_of
 from napari_tumorseg.cohorts.models import LoadedModels
 from napari_tumorseg.cohorts.record import (
     FOLDER,
@@ -31,7 +23,7 @@ from napari_tumorseg.cohorts.record import (
     picture_path,
     record_path,
 )
-from napari_tumorseg.cohorts.settings import CohortSettings, weights_digest
+from napari_tumorseg.cohorts.settings import CohortSettings
 from napari_tumorseg.errors import (
     GeometryError,
     InputError,
@@ -182,7 +174,7 @@ def plan_unit(ref: CaseRef, settings: CohortSettings, models: LoadedModels) -> t
     lone = case.images[0]
     if len(case.images) == len(models.roles) == 1 and lone.role is Role.OTHER:
         case = case.with_roles({lone.name: models.roles[0]})
-    made = plan_run(case, models.chosen, None, settings.same_voxels, settings.prepare)
+    made = plan_run(case, models.chosen, same_voxels=settings.same_voxels, prepare=settings.prepare)
     return case, made
 
 
@@ -226,7 +218,7 @@ def about_model(model: Model) -> dict[str, Any]:
     """Return name, version, hash and licence of a model."""
     card = model.card
     facts = {"name": card.name, "version": card.version, "licence": card.about.licence}
-    return {**facts, "sha256": weights_digest(model)}
+    return {**facts, "sha256": model.weights_sha256()}
 
 
 def failed(ref: CaseRef, error: Exception | str, digest: str, started: float) -> Record:
@@ -270,7 +262,7 @@ def write_failure(record: Record, output: Path) -> Record:
 
 def prepare(output: Path) -> None:
     """Make the folders of an output."""
-    make_folder(record_path(output, "x").parent)
+    make_folder(output / FOLDER)
 
 
 def measured_again(name: str, record: Record | None, mask: Path, output: Path, patient: str = "") -> Record:
@@ -299,8 +291,7 @@ def measured_again(name: str, record: Record | None, mask: Path, output: Path, p
     found = measure(replace(read_mask(mask), name=name)).to_dict()
     if known is not None and known.measurements == found:
         return known
-    of_scan = (NO_SIZE, FEWER_ROLES, POOR_REGISTRATION, ELSEWHERE)
-    lasting = [flag for flag in base.flags if flag in of_scan]
+    lasting = [flag for flag in base.flags if flag in LASTING]
     own = [CORRECTED] if known is not None and known.model else [ELSEWHERE]
     flags = tuple(flag for flag in FLAGS if flag in (*lasting, *own))
     told = [_NO_SIDES] if base.sides and _NO_SIDES not in base.warnings else []

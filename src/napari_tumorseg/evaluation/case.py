@@ -20,6 +20,7 @@ from napari_tumorseg.geometry import Array
 from napari_tumorseg.inference.model_selection import as_expected
 from napari_tumorseg.inference.run import run
 from napari_tumorseg.inference.slice_plane import plane_for, slice_plane_for
+from napari_tumorseg.inference.steps import Steps
 from napari_tumorseg.io.dataset import CaseRef
 from napari_tumorseg.measurement import LESION_RULES, LesionScores, agreement, lesion_wise
 from napari_tumorseg.models.store import Model
@@ -143,15 +144,12 @@ class CaseScorer:
         return self._networks.get(members)
 
     def _segment(self, scan: Scan, model: Loaded) -> Generator[Done, None, Segmentation]:
-        steps = run(scan, model, replace(self.settings.inference, probabilities=True))
-        while True:
-            try:
-                step = next(steps)
-            except StopIteration as end:
-                seg: Segmentation = end.value
-                self.model.run_facts.update({key: seg.provenance[key] for key in ("settings", "versions")})
-                return seg
+        steps = Steps(run(scan, model, replace(self.settings.inference, probabilities=True)))
+        for step in steps:
             yield step.done, step.total
+        seg = steps.result
+        self.model.run_facts.update({key: seg.provenance[key] for key in ("settings", "versions")})
+        return seg
 
     def _cut(
         self,

@@ -17,6 +17,7 @@ from napari_tumorseg.evaluation.result import Evaluation
 from napari_tumorseg.evaluation.scores import CaseScores, FailedCase, Members
 from napari_tumorseg.evaluation.select import SavedSplit, seen_by_members, select
 from napari_tumorseg.evaluation.settings import EvaluationSettings
+from napari_tumorseg.inference.steps import Steps
 from napari_tumorseg.io.dataset import CaseRef, DataSet, UnlabelledError
 from napari_tumorseg.models.store import Model, get_model
 from napari_tumorseg.scan import Segmentation
@@ -91,19 +92,16 @@ class Plan:
         yield here
         members = self._members(case)
         known = bool(members.trained_on)
-        steps = scorer.score(case, members, self.slices.get(case.name))
-        while True:
-            try:
-                done, slices = next(steps)
-            except StopIteration as end:
-                scores, seg = end.value
-                yield replace(here, result=scores, segmentation=seg)
-                return
-            except (TumorSegError, MemoryError, OSError) as error:
-                unlabelled = isinstance(error, UnlabelledError)
-                yield replace(here, result=FailedCase(case, known, reason(error, case), unlabelled))
-                return
-            yield replace(here, done=done, slices=slices)
+        steps = Steps(scorer.score(case, members, self.slices.get(case.name)))
+        try:
+            for done, slices in steps:
+                yield replace(here, done=done, slices=slices)
+        except (TumorSegError, MemoryError, OSError) as error:
+            unlabelled = isinstance(error, UnlabelledError)
+            yield replace(here, result=FailedCase(case, known, reason(error, case), unlabelled))
+            return
+        scores, seg = steps.result
+        yield replace(here, result=scores, segmentation=seg)
 
     def _members(self, case: CaseRef) -> Members:
         return Members.of(case.patient, self.seen_by_members, self.settings.unseen_members)
@@ -236,15 +234,13 @@ def reason(error: TumorSegError | MemoryError | OSError, case: CaseRef) -> Notic
 
 
 def _about(model: Model) -> dict[str, Any]:
-    from napari_tumorseg.models.weight_files import sha256
-
     card = model.card
     return {
         "name": card.name,
         "title": card.title,
         "version": card.version,
         "origin": model.origin,
-        "sha256": card.sha256 or sha256(model.weights),
+        "sha256": model.weights_sha256(),
         "licence": card.about.licence,
         "trained_on_told": bool(card.about.trained_on),
         "members": len(card.members) or 1,

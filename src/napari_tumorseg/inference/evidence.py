@@ -8,9 +8,9 @@ in its most certain `VOLUME_MM3`. In a smaller component, the missing voxels cou
 from __future__ import annotations
 
 import numpy as np
-from scipy import ndimage, special
+from scipy import special
 
-from napari_tumorseg.geometry import CONNECTED_26, Array, Grid
+from napari_tumorseg.geometry import Array, Grid
 from napari_tumorseg.models.card import Output
 
 VOLUME_MM3 = 100.0
@@ -65,9 +65,3 @@ def component_evidence(parts: Array, levels: Array, voxels: float) -> Array:
     certain_first = np.minimum(np.cumsum(histogram[:, ::-1], axis=1), voxels)
     counted = np.diff(certain_first, axis=1, prepend=0)
     return np.asarray(counted @ _LOG_ODDS[::-1] / voxels)
-
-
-def greatest_evidence(mask: Array, levels: Array, grid: Grid) -> float:
-    """Return the greatest evidence of a component of a mask (Z, Y, X); 0 if it is empty."""
-    parts, _ = ndimage.label(mask, structure=CONNECTED_26)
-    return float(component_evidence(parts, levels, voxels_of(grid)).max(initial=0.0))

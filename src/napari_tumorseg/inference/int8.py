@@ -115,7 +115,7 @@ def _libraries() -> tuple[Any, Any]:
             return import_module("openvino"), import_module("nncf")
     except ImportError:
         raise DeviceError(
-            "int8 needs OpenVINO and NNCF (pip install napari-tumorseg[fast]), which are not installed"
+            "int8 needs OpenVINO and NNCF (pip install 'napari-tumorseg[fast]'), which are not installed"
         ) from None
 
 

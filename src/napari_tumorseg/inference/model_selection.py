@@ -51,7 +51,7 @@ def choose_model(scan: Scan, analysis: ScanAnalysis | None = None, prepared: boo
     """Return the model that can run with the scan's roles and expects what the scan looks like.
 
     Among those, a model that distinguishes more labels goes before one that distinguishes fewer, a built-in
-    one before a user's (a model that somebody has trained for a trial shall not be taken unasked), and one
+    one before a user's (a model that was trained as a trial should not be chosen unasked), and one
     that uses more of the images before one that uses fewer. A model all of whose inputs would be substitutes
     is not taken.
 

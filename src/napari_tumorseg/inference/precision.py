@@ -89,7 +89,7 @@ def _int8(model: Model, device: str, samples: Samples) -> Choice:
     from napari_tumorseg.inference.int8 import SLICES, conversion
 
     found = model.card.agreement.get("int8")
-    known = found is not None and found.sha256 == model_hash(model)
+    known = found is not None and found.sha256 == model.weights_sha256()
     figures = f": {found.as_text()}" if found and known else ", and its card has no figures for that"
     calibration: list[str] = []
     convert = conversion(partial(samples, SLICES), calibration)
@@ -101,7 +101,7 @@ def _automatic(model: Model, net: SliceNetwork, device: str, samples: Samples) -
     obstacle = _obstacle(model, device)
     if obstacle:
         return Choice("float32", obstacle, as_float32)
-    share = relative_time(net, model_hash(model), partial(samples, 1))
+    share = relative_time(net, model.weights_sha256(), partial(samples, 1))
     if share is None:
         return Choice("float32", "there is no slice to measure bfloat16 with", as_float32)
     reason = f"measured here, bfloat16 takes {share:.2f} of float32's time"
@@ -115,7 +115,7 @@ def _obstacle(model: Model, device: str) -> str:
     found = model.card.agreement.get("bfloat16")
     if found is None:
         return "the card has no figures for bfloat16"
-    if found.sha256 != model_hash(model):
+    if found.sha256 != model.weights_sha256():
         return "the card's figures for bfloat16 are of other weights"
     if not found.sufficient:
         return "the card's figures show that bfloat16 changes masks too much"
@@ -130,10 +130,3 @@ def has_native_bfloat16() -> bool:
     """Return whether the processor has instructions for bfloat16."""
     known: Any = getattr(torch.cpu, "get_capabilities", dict)()  # older torch has no such list
     return any(known.get(name) for name in NATIVE)
-
-
-def model_hash(model: Model) -> str:
-    """Return the SHA-256 of a model's weights."""
-    from napari_tumorseg.models.weight_files import sha256
-
-    return model.card.sha256 or sha256(model.weights)

@@ -70,8 +70,6 @@ def provenance_of(
 
 
 def _about_model(model: Model) -> dict[str, Any]:
-    from napari_tumorseg.models.weight_files import sha256
-
     card = model.card
     members = {"members": len(card.members)} if card.members else {}
     return {
@@ -79,7 +77,7 @@ def _about_model(model: Model) -> dict[str, Any]:
         "version": card.version,
         **members,
         "origin": model.origin,
-        "sha256": card.sha256 or sha256(model.weights),
+        "sha256": model.weights_sha256(),
         "licence": card.about.licence,
     }
 

@@ -78,7 +78,7 @@ def _by_simpleitk(path: Path) -> tuple[Array, Affine, list[str]]:
         sitk: Any = import_module("SimpleITK")
     except ImportError:
         raise InputError(
-            f"{path} needs SimpleITK (pip install napari-tumorseg[formats]), which is not installed; or "
+            f"{path} needs SimpleITK (pip install 'napari-tumorseg[formats]'), which is not installed; or "
             f"{_CONVERT}"
         ) from None
     _refuse_other_files(path)

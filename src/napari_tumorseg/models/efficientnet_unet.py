@@ -205,7 +205,7 @@ class _Block(nn.Module):
 
 
 class _Encoder(nn.Module):
-    """The first `levels - 1` resolutions below half of the input's, and that one."""
+    """The encoder down to the `levels`-th resolution; the first is half of the input's."""
 
     def __init__(self, channels_in: int, levels: int) -> None:
         super().__init__()
@@ -250,7 +250,7 @@ def _published_name(name: str) -> str:
 
 
 def _with_channels(weight: Tensor, channels: int) -> Tensor:
-    """Return the (filters, channels, rows, columns) weight of a convolution of as many channels."""
+    """Return the (filters, channels, rows, columns) weight of a first convolution for this input."""
     colours = weight.shape[1]
     if channels == 1:
         return weight.sum(dim=1, keepdim=True)

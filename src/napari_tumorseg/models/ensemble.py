@@ -1,4 +1,4 @@
-"""Several networks of one architecture that act as one: their probabilities are averaged."""
+"""Several networks that act as one: their probabilities are averaged."""
 
 from __future__ import annotations
 
@@ -21,7 +21,8 @@ class Ensemble(SliceNetwork):
     Parameters
     ----------
     members : sequence of SliceNetwork
-        At least one; their arguments are alike.
+        At least one, with the same channels and stride; their architectures may differ. `given` and
+        `arguments` are those of the first.
     activation : {"sigmoid", "softmax"}
         Activation that turns their logits into probabilities.
     """

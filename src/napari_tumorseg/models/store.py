@@ -48,6 +48,12 @@ class Model:
         """The card's name."""
         return self.card.name
 
+    def weights_sha256(self) -> str:
+        """Return the SHA-256 of the weights: the card's, else that of the file."""
+        from napari_tumorseg.models.weight_files import sha256
+
+        return self.card.sha256 or sha256(self.weights)
+
     def load(self) -> SliceNetwork:
         """Return the network with its weights, on the CPU, in eval mode, float32; an `Ensemble` of members.
 

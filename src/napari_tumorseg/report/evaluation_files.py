@@ -7,6 +7,7 @@ from pathlib import Path
 
 from napari_tumorseg.conventions import get_convention
 from napari_tumorseg.errors import TumorSegError
+from napari_tumorseg.evaluation.calibration import TABLE
 from napari_tumorseg.evaluation.result import Evaluation
 from napari_tumorseg.evaluation.run import reason
 from napari_tumorseg.evaluation.scores import CaseScores
@@ -18,7 +19,7 @@ from napari_tumorseg.report.evaluation_tables import cases_csv, slices_csv, summ
 from napari_tumorseg.report.learning import Learning
 from napari_tumorseg.scan import Segmentation
 
-FILES = ("cases.csv", "slices.csv", "summary.json", "report.html")
+FILES = (TABLE, "slices.csv", "summary.json", "report.html")
 """Names of the files in the folder."""
 
 _QUALITY = 85

@@ -12,6 +12,7 @@ from typing import Any
 from napari_tumorseg.errors import OutputError
 from napari_tumorseg.io.atomic import make_folder, write_text
 from napari_tumorseg.io.formats import WRITTEN_ENDINGS, side_file
+from napari_tumorseg.models.messages import some
 
 _FORMAT = 1
 
@@ -75,7 +76,7 @@ def read_states(path: Path) -> tuple[dict[str, Any], list[str]]:
     states = {name: noted for name, noted in cases.items() if name not in wrong}
     if not wrong:
         return states, []
-    names = ", ".join(sorted(wrong)[:3]) + (", ..." if len(wrong) > 3 else "")
+    names = some(sorted(wrong), quote=False)
     return states, [f"{path} has no known state of {names}, so it is taken from the masks"]
 
 

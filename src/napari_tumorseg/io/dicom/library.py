@@ -12,7 +12,7 @@ from typing import Any
 
 from napari_tumorseg.errors import InputError, OutputError, TumorSegError
 
-EXTRA = "pip install napari-tumorseg[dicom]"
+EXTRA = "pip install 'napari-tumorseg[dicom]'"
 
 
 def pydicom(where: object) -> Any:

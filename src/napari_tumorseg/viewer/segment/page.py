@@ -137,8 +137,10 @@ class SegmentPage(QObject):
             probabilities=self.options.probabilities.value,
         )
         used = {str(x.unique_id): role for x, role in self.inputs.chosen.items() if role in INPUT_ROLES}
-        stripped, prepare = self._is_stripped(self.scan()), self.options.prepare.value
-        return Job(case, group.key, used, model, settings, stripped, prepare)
+        stripped = self._is_stripped(self.scan())
+        return Job(
+            case, group.key, used, model, settings, stripped=stripped, prepare=self.options.prepare.value
+        )
 
     def cancel(self, quietly: bool = False) -> None:
         """Stop the run, if one is under way."""

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from napari_tumorseg.inference.run_plan import plan_run
 from napari_tumorseg.inference.settings import Progress, Settings
+from napari_tumorseg.inference.steps import Steps
 from napari_tumorseg.io.case import Case
 from napari_tumorseg.models import Model
 from napari_tumorseg.scan import Role, Scan
@@ -45,15 +46,11 @@ class Job:
     def scan(self) -> Generator[str, None, Scan]:
         """Make the scan, yielding each step in words; the scan is the return value."""
         plan = plan_run(self.case, self.model, prepare=self.prepare, stripped=self.stripped)
-        steps = plan.scan()
+        steps = Steps(plan.scan())
         yield "Preparing the scan…"
-        while True:
-            try:
-                step = next(steps)
-            except StopIteration as end:
-                made: Scan = end.value
-                return made
+        for step in steps:
             yield f"{step.words}… ({step.done + 1} of {step.total})"
+        return steps.result
 
 
 def progress_text(step: Progress) -> str:
