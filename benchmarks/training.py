@@ -3,7 +3,7 @@
     python benchmarks/training.py [DATA]
 
 DATA is a folder in the LGG layout, whose first eight patients are taken; the sample by default. Both
-loaders give batches of 16 patches of the recipe lgg-flair with its flips, turns and bias fields, from one
+loaders give batches of 16 patches of the recipe lgg-flair-unet with its flips, turns and bias fields, from one
 process. MONAI's caches decoded slices in memory (CacheDataset) and keeps the meta data that its transforms
 carry by default.
 """
@@ -42,7 +42,7 @@ def main() -> None:
     """Time both loaders in turns, then a step of the network."""
     torch.set_num_threads(1)
     folder = Path(sys.argv[1]) if len(sys.argv) > 1 else sample_path("lgg")
-    whole = load_recipe("lgg-flair", ["data.without_tumour=1.0"])
+    whole = load_recipe("lgg-flair-unet", ["data.without_tumour=1.0"])
     recipe = whole.model_copy(
         update={"augmentation": tuple(a for a in whole.augmentation if a.kind in GEOMETRY)}
     )

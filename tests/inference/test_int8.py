@@ -35,7 +35,7 @@ def model(tmp_path: Path) -> Model:
 
 def test_missing_libraries_are_named(model: Model, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "openvino", None)
-    with pytest.raises(DeviceError, match=r"pip install 'napari-tumorseg\[fast\]'"):
+    with pytest.raises(DeviceError, match=r'pip install "\.\[fast\]"'):
         segment(make_scan({"flair": head()}), model, Settings(precision="int8"))
 
 

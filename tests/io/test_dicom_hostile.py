@@ -336,5 +336,5 @@ def test_without_pydicom_the_sentence_names_the_extra(
         raise ImportError(name)
 
     monkeypatch.setattr(library, "import_module", missing)
-    with pytest.raises(InputError, match=r"needs pydicom \(pip install 'napari-tumorseg\[dicom\]'\)"):
+    with pytest.raises(InputError, match=r'needs pydicom; it is not installed: pip install "\.\[dicom\]"'):
         io.open_case(series[0].parent)

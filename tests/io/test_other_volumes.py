@@ -114,5 +114,5 @@ def test_without_simpleitk_the_error_says_what_to_install(
 ) -> None:
     path = write(tmp_path / "flair.nrrd", asymmetric(SHAPE).astype(np.int16), OBLIQUE)
     monkeypatch.setitem(sys.modules, "SimpleITK", None)
-    with pytest.raises(InputError, match=r"pip install 'napari-tumorseg\[formats\]'"):
+    with pytest.raises(InputError, match=r'pip install "\.\[formats\]"'):
         io.open_case(path)

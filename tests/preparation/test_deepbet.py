@@ -79,7 +79,7 @@ def test_without_the_package_a_sentence_names_the_extra(monkeypatch: pytest.Monk
     monkeypatch.setattr(deepbet, "is_installed", lambda: False)
     needed = needs(case_of(head(Role.FLAIR, grid_of())))
     assert missing_packages(needed) == (
-        "head needs brain extraction, and deepbet is not installed: pip install 'napari-tumorseg[native]'"
+        'head needs brain extraction, and deepbet is not installed: pip install ".[native]" in a checkout'
     )
 
 

@@ -11,6 +11,7 @@ import typer
 from napari_tumorseg.cli import options
 from napari_tumorseg.cli.output import console
 from napari_tumorseg.cli.wording import worded
+from napari_tumorseg.extras import to_install
 from napari_tumorseg.notice import RESEARCH_USE
 
 if TYPE_CHECKING:
@@ -81,9 +82,7 @@ def _need_extra() -> None:
 
     missing = [package for package in _EXTRA if find_spec(package) is None]
     if missing:
-        raise ModelError(
-            f"training needs {' and '.join(missing)}: pip install 'napari-tumorseg[train]' brings them"
-        )
+        raise ModelError(f"training needs {' and '.join(missing)}; not installed: {to_install('train')}")
 
 
 def _say(sentence: str) -> None:

@@ -24,6 +24,7 @@ import torch
 from torch import Tensor, nn
 
 from napari_tumorseg.errors import DeviceError, InputError
+from napari_tumorseg.extras import to_install
 from napari_tumorseg.geometry import Array
 from napari_tumorseg.inference.networks import Conversion
 from napari_tumorseg.inference.user_cache import cache_folder
@@ -115,7 +116,7 @@ def _libraries() -> tuple[Any, Any]:
             return import_module("openvino"), import_module("nncf")
     except ImportError:
         raise DeviceError(
-            "int8 needs OpenVINO and NNCF (pip install 'napari-tumorseg[fast]'), which are not installed"
+            f"int8 needs OpenVINO and NNCF, which are not installed: {to_install('fast')}"
         ) from None
 
 

@@ -10,6 +10,7 @@ import nibabel as nib
 import numpy as np
 
 from napari_tumorseg.errors import InputError
+from napari_tumorseg.extras import to_install
 from napari_tumorseg.geometry import LPS_TO_RAS, Affine, Array
 from napari_tumorseg.io.foreign import foreign_kind
 from napari_tumorseg.io.limits import check_array
@@ -78,8 +79,7 @@ def _by_simpleitk(path: Path) -> tuple[Array, Affine, list[str]]:
         sitk: Any = import_module("SimpleITK")
     except ImportError:
         raise InputError(
-            f"{path} needs SimpleITK (pip install 'napari-tumorseg[formats]'), which is not installed; or "
-            f"{_CONVERT}"
+            f"{path} needs SimpleITK, which is not installed: {to_install('formats')}; or {_CONVERT}"
         ) from None
     _refuse_other_files(path)
     sitk.ProcessObject.SetGlobalWarningDisplay(False)

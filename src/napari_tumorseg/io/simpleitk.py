@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from napari_tumorseg.errors import InputError, TumorSegError
+from napari_tumorseg.extras import to_install
 from napari_tumorseg.geometry import LPS_TO_RAS, Affine, Array, Grid
 
 _LPS = LPS_TO_RAS[:3, :3]
@@ -24,7 +25,7 @@ def simpleitk(purpose: str, extra: str) -> Any:
         import SimpleITK
     except ImportError as error:
         raise TumorSegError(
-            f"{purpose} needs SimpleITK; install it with: pip install 'napari-tumorseg[{extra}]'"
+            f"{purpose} needs SimpleITK, which is not installed: {to_install(extra)}"
         ) from error
     return SimpleITK
 

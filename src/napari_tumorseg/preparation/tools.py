@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from importlib.util import find_spec
 
+from napari_tumorseg.extras import to_install
 from napari_tumorseg.preparation import deepbet
 from napari_tumorseg.preparation.prepare import Needs, Tools
 from napari_tumorseg.preparation.rigid import SimpleITKRegistration
-
-INSTALL = "pip install 'napari-tumorseg[native]'"
 
 
 def default_tools(device: str = "auto") -> Tools:
@@ -24,4 +23,4 @@ def missing_packages(needed: Needs) -> str:
     if not needed or not lacking:
         return ""
     names = " and ".join(lacking)
-    return f"{needed.case.name} needs {needed.words()}, and {names} is not installed: {INSTALL}"
+    return f"{needed.case.name} needs {needed.words()}, and {names} is not installed: {to_install('native')}"

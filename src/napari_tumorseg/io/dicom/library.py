@@ -11,8 +11,7 @@ from importlib import import_module
 from typing import Any
 
 from napari_tumorseg.errors import InputError, OutputError, TumorSegError
-
-EXTRA = "pip install 'napari-tumorseg[dicom]'"
+from napari_tumorseg.extras import to_install
 
 
 def pydicom(where: object) -> Any:
@@ -26,7 +25,9 @@ def pydicom(where: object) -> Any:
     try:
         return import_module("pydicom")
     except ImportError:
-        raise InputError(f"{where} is DICOM, which needs pydicom ({EXTRA}); it is not installed") from None
+        raise InputError(
+            f"{where} is DICOM, which needs pydicom; it is not installed: {to_install('dicom')}"
+        ) from None
 
 
 def highdicom(where: object) -> Any:
@@ -40,9 +41,8 @@ def highdicom(where: object) -> Any:
     try:
         return import_module("highdicom")
     except ImportError:
-        reason = (
-            "does not exist for Python 3.14 yet" if sys.version_info >= (3, 14) else f"is missing ({EXTRA})"
-        )
+        missing = f"is not installed ({to_install('dicom')})"
+        reason = "does not exist for Python 3.14 yet" if sys.version_info >= (3, 14) else missing
         raise OutputError(f"{where} cannot be written: highdicom {reason}; write NIfTI instead") from None
 
 
