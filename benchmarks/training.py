@@ -3,8 +3,8 @@
     python benchmarks/training.py [DATA]
 
 DATA is a folder in the LGG layout, whose first eight patients are taken; the sample by default. Both
-loaders give batches of 16 patches of the recipe lgg-flair-unet with its flips, turns and bias fields, from one
-process. MONAI's caches decoded slices in memory (CacheDataset) and keeps the meta data that its transforms
+loaders give batches of 16 patches of the recipe lgg-flair-unet with its flips, turns and bias fields, from
+one process. MONAI's caches decoded slices in memory (CacheDataset) and keeps the meta data that its transforms
 carry by default.
 """
 
