@@ -4,8 +4,8 @@
 
 DATA is a folder in the LGG layout, whose first eight patients are taken; the sample by default. Both
 loaders give batches of 16 patches of the recipe lgg-flair-unet with its flips, turns and bias fields, from
-one process. MONAI's caches decoded slices in memory (CacheDataset) and keeps the meta data that its transforms
-carry by default.
+one process. MONAI caches decoded slices in memory (CacheDataset) and keeps the meta data that its
+transforms carry by default.
 """
 
 from __future__ import annotations

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -177,7 +178,8 @@ def test_squares_are_of_an_image_on_the_same_grid(at_work, wait):
     """Files that were opened one by one lie on grids of their own, and any may be the lowest."""
     viewer, panel, _ = at_work
     group = origin_of(viewer.layers[0]).group
-    other = Layer.create(*image_layer(head(Role.T2, grid_of((6, 6, 6))), "head", group))
+    image = replace(head(Role.T1, grid_of((6, 6, 6))), role=Role.T2)
+    other = Layer.create(*image_layer(image, "head", group))
     assert other.data.shape != viewer.layers[0].data.shape
     ran(panel, wait)
     viewer.layers.insert(0, other)
