@@ -1,4 +1,4 @@
-"""What cropping to the tissue costs in agreement: masks of several margins against those of whole slices.
+"""Agreement lost by cropping to the tissue: masks for several margins against those of whole slices.
 
 `brats-regions` without flips or post-processing; a margin counts pixels of the network (2 mm here). The
 window of a slice is otherwise chosen as the engine chooses it.

@@ -1,4 +1,4 @@
-"""What the benchmarks share: taking turns, medians, peak memory, a word on the machine."""
+"""Shared by the benchmarks: runs in turns, medians, peak memory, a description of the machine."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def show(times: Times, against: str) -> None:
 
 
 class PeakMemory:
-    """How far the resident memory of this process rises above what it is now (Linux only)."""
+    """Rise of the resident memory of this process above its present value (Linux only)."""
 
     def __init__(self) -> None:
         Path("/proc/self/clear_refs").write_text("5", encoding="ascii")  # forget earlier peaks

@@ -1,4 +1,4 @@
-"""How long it takes to read a case of four modalities, beside nibabel alone.
+"""Time to read a case of four modalities, beside nibabel alone.
 
 nibabel loads the same files one after the other and hands out the array as stored. `open_case` also
 checks the header and the values, brings the array into canonical order (a view) and builds the grid.

@@ -1,4 +1,4 @@
-"""How long the window keeps a user waiting: from stroke to table, during a run, during autosave.
+"""Waiting times in the window: from stroke to table, during a run, during autosave.
 
 Needs a screen (``xvfb-run -a -s "-screen 0 1600x1000x24" python benchmarks/viewer.py`` where there is none).
 A block is the time between two turns of the window's event loop. Besides the time on the clock, the CPU time

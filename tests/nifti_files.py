@@ -1,4 +1,4 @@
-"""What tests of several modules share: tiny NIfTI files, all ways to store an array."""
+"""Tiny NIfTI files in all orientations, for tests of several modules."""
 
 from __future__ import annotations
 

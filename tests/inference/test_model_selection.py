@@ -1,4 +1,4 @@
-"""Which model suits a scan, and what is said where one does not."""
+"""Selection of the model that suits a scan, and the messages about models that do not."""
 
 from __future__ import annotations
 

@@ -156,7 +156,7 @@ def test_a_brain_mask_takes_the_skull_away() -> None:
 
 
 def test_the_padding_is_background() -> None:
-    """What lies outside the slice looks as the background does, also where that is not 0."""
+    """The padding has the value of the background, also if that is not 0."""
     data = head(background=-5.0)
     wanted = {"method": "zscore", "background": "keep"}
     ready = prepared(data, normalisation=wanted, size={"canvas": [64, 64], "fit": "pad"})

@@ -53,7 +53,7 @@ def test_stretch_is_torchs_antialiased_bilinear(shape: tuple[int, int], canvas: 
 @pytest.mark.parametrize("ratio", [0.9, 0.45, 2.0])
 @pytest.mark.parametrize("length", [100, 180, 200])
 def test_spacing_is_resampling_then_padding(ratio: float, length: int) -> None:
-    """Where the new length is a whole number, it is torch's resize with zeros around it."""
+    """For new lengths that are whole numbers, it is torch's resize with zeros around it."""
     new = length * ratio
     assert new == int(new)
     size = Size(spacing=1.0, canvas=(512, 512))

@@ -1,4 +1,4 @@
-"""What a header may claim."""
+"""Limits on the sizes that a header states."""
 
 from __future__ import annotations
 

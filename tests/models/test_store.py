@@ -1,4 +1,4 @@
-"""Where models are found."""
+"""Built-in, user and single-file models: search, order and errors."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a run kept of its probabilities, written down and read again."""
+"""Probabilities kept by a run, written to the journal and read again."""
 
 from __future__ import annotations
 

@@ -103,7 +103,7 @@ def new_panel(open_panel, monkeypatch):
 
 @pytest.fixture
 def complaints(monkeypatch) -> list[str]:
-    """What the user was told went wrong."""
+    """Return the list that receives each error message shown to the user."""
     from napari_tumorseg.viewer import panel
 
     told: list[str] = []

@@ -125,7 +125,7 @@ def stroke(at, label: int, *points, mode: str = "paint", size: int = 3) -> None:
 
 
 def assert_one_step(at, before: np.ndarray, after: np.ndarray) -> None:
-    """What is there is as expected, was told of, is undone by one undo and done again by one redo."""
+    """Check that the mask is as expected, was announced, and is undone and redone by one step each."""
     np.testing.assert_array_equal(at.layer.data, after)
     assert at.told
     np.testing.assert_array_equal(at.panel.active_mask.counts.labels, after)
@@ -686,7 +686,7 @@ def test_what_the_docs_call_a_button_is_called_so(ran):
 
 
 def at_button(at, action: str) -> str:
-    """What is written on an action's button, without its key."""
+    """Return the text of an action's button, without its key."""
     return at.page.tools.buttons[action].text().split("  [")[0]
 
 

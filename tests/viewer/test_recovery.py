@@ -1,4 +1,4 @@
-"""What comes back after a crash beside the strokes: marks, probability maps, and plain words."""
+"""Recovery after a crash, beyond strokes: marks, probability maps and messages."""
 
 from __future__ import annotations
 

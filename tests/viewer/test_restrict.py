@@ -1,4 +1,4 @@
-"""Where strokes may go: the rule stays what the user made it, whatever happens to other layers."""
+"""Limits on strokes stay as the user set them, whatever happens to other layers."""
 
 from __future__ import annotations
 

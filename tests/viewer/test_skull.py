@@ -1,4 +1,4 @@
-"""What is known of the skull of a scan is known of that scan alone."""
+"""The answer about the skull of a scan holds for that scan alone."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What went wrong is told for a while and does not stay for ever, in a real window."""
+"""Error messages in a real window disappear after a while."""
 
 from __future__ import annotations
 
