@@ -35,6 +35,17 @@ def read_toml(path: Path) -> dict[str, Any]:
         raise ValueError(f"cannot be read: {error.strerror or error}") from error
     except UnicodeDecodeError as error:
         raise ValueError(f"is not valid TOML: {error}") from error
+    return parse_toml(text)
+
+
+def parse_toml(text: str) -> dict[str, Any]:
+    """Return the content of TOML.
+
+    Raises
+    ------
+    ValueError
+        If it cannot be read; the message continues a sentence that begins with its name.
+    """
     if _DEEP_KEY.search(text):
         raise ValueError(_NESTED)
     try:

@@ -125,7 +125,7 @@ def test_a_folder_with_no_card_or_two(tmp_path: Path) -> None:
 
 
 def test_a_file_of_another_kind(tmp_path: Path) -> None:
-    path = tmp_path / "model.onnx"
+    path = tmp_path / "model.keras"
     path.touch()
     with pytest.raises(ModelError, match=r"neither a model card \(\.toml\) nor weights"):
         get_model(path)

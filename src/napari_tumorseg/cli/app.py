@@ -13,6 +13,7 @@ from napari_tumorseg.cli import (
     demo,
     ensemble,
     evaluate,
+    export,
     import_model,
     info,
     measure,
@@ -48,6 +49,7 @@ app.command("evaluate")(evaluate.evaluate)
 app.command("calibrate")(calibrate.calibrate)
 app.command("train")(train.train)
 app.command("ensemble")(ensemble.ensemble)
+app.command("export")(export.export)
 app.command("recipes")(recipes.recipes)
 app.command("models")(models.models)
 app.command("import")(import_model.import_model)

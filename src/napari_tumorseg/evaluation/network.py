@@ -61,7 +61,7 @@ class NetworkSize:
         if settings.precision == "int8":
             raise InputError("figures at the network's size are not computed in int8")
         convert = networks.as_bfloat16 if settings.precision == "bfloat16" else networks.as_float32
-        device = predict.choose_device(settings.device)
+        device = predict.device_for(net, settings.device)
         self._runner = predict.Runner(net, device, flip, settings.batch, convert)
 
     def counts(

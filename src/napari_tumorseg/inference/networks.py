@@ -8,6 +8,7 @@ from typing import TypeAlias
 import torch
 from torch import Tensor, nn
 
+from napari_tumorseg.errors import DeviceError
 from napari_tumorseg.models.slice_network import SliceNetwork
 
 Conversion: TypeAlias = Callable[[SliceNetwork], nn.Module]
@@ -24,7 +25,14 @@ def as_bfloat16(net: SliceNetwork) -> nn.Module:
     """Return a folded copy whose convolutions run in bfloat16, but for the network's sensitive ones.
 
     Batch norms are folded in float32. Sums are accumulated in float32 by the libraries below torch.
+
+    Raises
+    ------
+    DeviceError
+        If another library than torch runs the network.
     """
+    if net.runtime:
+        raise DeviceError(f"bfloat16 is for networks that torch runs; {net.runtime} runs this one in float32")
     return _Bfloat16(as_float32(net))
 
 

@@ -76,11 +76,20 @@ def choose(wanted: Precision, model: Model, net: SliceNetwork, device: str, samp
     DeviceError
         If the precision is not available on the device.
     """
+    if net.runtime:
+        return _of_runtime(wanted, net.runtime)
     if wanted == "auto":
         return _automatic(model, net, device, samples)
     if wanted == "int8":
         return _int8(model, device, samples)
     return Choice(wanted, "as asked for", as_float32 if wanted == "float32" else as_bfloat16)
+
+
+def _of_runtime(wanted: Precision, runtime: str) -> Choice:
+    """Return the precision of a network that another library runs as its file states it."""
+    if wanted not in ("auto", "float32"):
+        raise DeviceError(f"{wanted} is for networks that torch runs; {runtime} runs this one in float32")
+    return Choice("float32", f"{runtime} runs the network as its file states it", as_float32)
 
 
 def _int8(model: Model, device: str, samples: Samples) -> Choice:

@@ -54,6 +54,21 @@ def choose_device(wanted: str) -> str:
     return wanted
 
 
+def device_for(net: SliceNetwork, wanted: str) -> str:
+    """Return the device to run a network on.
+
+    Raises
+    ------
+    DeviceError
+        If the one wanted is not there, or is not the CPU and another library than torch runs the network.
+    """
+    if not net.runtime:
+        return choose_device(wanted)
+    if wanted.lower() not in ("auto", "cpu"):
+        raise DeviceError(f"{net.runtime} runs this network on the CPU, not on {wanted}")
+    return "cpu"
+
+
 class Runner:
     """A network on a device, which steps down when memory runs out.
 

@@ -6,6 +6,7 @@ import hashlib
 import platform
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -65,7 +66,7 @@ def provenance_of(
         "inputs": _about_inputs(scan, model.card),
         **({"preparation": dict(scan.preparation)} if scan.preparation else {}),
         "warnings": list(warnings),
-        "versions": _versions(),
+        "versions": _versions(model.card),
     }
 
 
@@ -142,12 +143,14 @@ def _voxels_sha256(data: Array) -> str:
     return found.hexdigest()
 
 
-def _versions() -> Mapping[str, str]:
+def _versions(card: ModelCard) -> Mapping[str, str]:
     import torch
 
+    runs_onnx = card.network.architecture == "onnx"
     return {
         "napari-tumorseg": __version__,
         "torch": str(torch.__version__),
+        **({"onnxruntime": metadata.version("onnxruntime")} if runs_onnx else {}),
         "numpy": np.__version__,
         "python": platform.python_version(),
     }

@@ -92,8 +92,8 @@ def run(
         raise RoleError(f"{scan.case}: {lacking}")
     from napari_tumorseg.inference import precision, predict  # torch
 
-    device = predict.choose_device(settings.device_wanted)
     net = chosen.load()
+    device = predict.device_for(net, settings.device_wanted)
     prepared = prepare(scan, card, net.stride, analysis=analysis)
     wants_flip = card.output.flip if settings.flip is None else settings.flip
     flip = wants_flip and prepared.slice_plane.left_right

@@ -6,6 +6,7 @@ A new architecture is a `SliceNetwork` in a module of its own, and its arguments
 
 from __future__ import annotations
 
+import math
 from abc import abstractmethod
 from collections.abc import Mapping
 from importlib import import_module
@@ -23,7 +24,11 @@ MAX_CHANNELS = 65536
 
 MAX_LEVELS = 12
 
+TENSOR_ENDINGS = (".safetensors", ".pt", ".pth")
+"""Endings of files that hold tensors by name."""
+
 Channels: TypeAlias = Annotated[int, Field(strict=True, ge=1, le=MAX_CHANNELS)]
+Side: TypeAlias = Annotated[int, Field(strict=True, ge=1, le=4096)]
 Probability: TypeAlias = Annotated[float, Field(strict=True, ge=0, le=1)]
 
 Order: TypeAlias = Literal["conv-norm-relu", "conv-relu-norm", "conv-relu"]
@@ -62,6 +67,11 @@ class NetworkArguments(TomlTable):
     def pretrainable(self) -> bool:
         """True if the encoder can start from weights trained on photographs."""
         return False
+
+    @property
+    def trainable(self) -> bool:
+        """True if recipes can name it."""
+        return True
 
     @classmethod
     def of(cls, arguments: Mapping[str, Any]) -> Self:
@@ -162,11 +172,54 @@ class EfficientNetUNetArguments(NetworkArguments):
         return True
 
 
+class OnnxArguments(NetworkArguments):
+    """Arguments of `OnnxNetwork`: what an ONNX file does not say, or what it must agree with.
+
+    Attributes
+    ----------
+    sides : tuple of int or None
+        Sides of an image (height, width), where the file takes one size only.
+    multiple : int
+        Number of which the sides must be multiples where they are free.
+    activation : {"none", "sigmoid", "softmax"}
+        Activation that the file ends with; it is taken back, since a network gives logits.
+    channels_last : bool
+        Whether the channels are the last axis, as Keras has them.
+    output : str
+        Name of the result to take, where there are several.
+    """
+
+    sides: Annotated[list[Side], Field(min_length=2, max_length=2)] | None = None
+    multiple: int = Field(1, strict=True, ge=1, le=1024)
+    activation: Literal["none", "sigmoid", "softmax"] = "none"
+    channels_last: StrictBool = False
+    output: Annotated[str, Field(max_length=200)] = ""
+
+    @property
+    def stride(self) -> int:
+        """The least common multiple of fixed sides, or `multiple`."""
+        return math.lcm(*self.sides) if self.sides else self.multiple
+
+    @property
+    def normalised(self) -> bool:
+        """Its layers are not known."""
+        return True
+
+    @property
+    def trainable(self) -> bool:
+        """Its weights are not torch's."""
+        return False
+
+
 class Architecture(NamedTuple):
-    """A network's arguments, and where its class is: ``module:class``, imported when one is made."""
+    """A network's arguments, and where its class is: ``module:class``, imported when one is made.
+
+    `endings` are those of its files of weights.
+    """
 
     arguments: type[NetworkArguments]
     network: str
+    endings: tuple[str, ...] = TENSOR_ENDINGS
 
     def network_class(self) -> type[SliceNetwork]:
         """Return the class (imports torch)."""
@@ -180,6 +233,7 @@ ARCHITECTURES: dict[str, Architecture] = {
     "efficientnet-unet": Architecture(
         EfficientNetUNetArguments, "napari_tumorseg.models.efficientnet_unet:EfficientNetUNet"
     ),
+    "onnx": Architecture(OnnxArguments, "napari_tumorseg.models.onnx.network:OnnxNetwork", (".onnx",)),
 }
 """Architectures by the name that `network.architecture` of a card or recipe holds."""
 

@@ -105,6 +105,8 @@ def _check_networks(models: Sequence[Model], nets: Sequence[Sequence[SliceNetwor
     for model, members in zip(models, nets, strict=True):
         for net in members:
             for other, known in seen:
+                if net.runtime:
+                    raise ModelError(f"{_named(model)} is run by {net.runtime}, and members are torch's")
                 if not fit_together(known, net):
                     raise ModelError(
                         f"{_named(other)} and {_named(model)} differ in their channels or stride"

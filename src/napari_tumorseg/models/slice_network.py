@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Iterator, Mapping
-from typing import Any, Self
+from pathlib import Path
+from typing import Any, ClassVar, Self
 
 import torch
 from torch import Tensor, nn
@@ -34,7 +35,11 @@ class SliceNetwork(nn.Module):
         Channels of the input.
     stride : int
         Number of which both sides of an input must be multiples.
+    runtime : str
+        Library that runs it where that is not torch: it stays on the CPU and in float32 then.
     """
+
+    runtime: ClassVar[str] = ""
 
     def __init__(self, given: NetworkArguments) -> None:
         super().__init__()
@@ -42,6 +47,17 @@ class SliceNetwork(nn.Module):
         self.arguments: dict[str, Any] = given.model_dump()
         self.in_channels = given.in_channels
         self.stride = given.stride
+
+    @classmethod
+    def from_file(cls, path: Path, arguments: Mapping[str, Any] | None) -> Self | None:
+        """Return the network that a file holds; None where the file holds tensors, as most do.
+
+        Raises
+        ------
+        ModelError
+            If it cannot be run; one sentence that names the file.
+        """
+        return None
 
     @classmethod
     def adapt_state(cls, state: Mapping[str, Tensor]) -> State:

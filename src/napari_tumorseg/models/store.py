@@ -12,8 +12,10 @@ from typing import TYPE_CHECKING
 import platformdirs
 
 from napari_tumorseg.errors import ModelError, TumorSegError
+from napari_tumorseg.models.architectures import ARCHITECTURES
 from napari_tumorseg.models.assumed_card import assumed_card
 from napari_tumorseg.models.card import ModelCard
+from napari_tumorseg.models.onnx.card import stored_card
 
 if TYPE_CHECKING:
     from napari_tumorseg.models.slice_network import SliceNetwork
@@ -22,7 +24,6 @@ FOLDER_VARIABLE = "TUMORSEG_MODELS"
 """Environment variable that names another folder of user models."""
 
 _BUILTIN = Path(__file__).parent / "builtin"
-_WEIGHTS = (".safetensors", ".pt", ".pth")
 
 
 @dataclass(frozen=True)
@@ -34,7 +35,7 @@ class Model:
     card : ModelCard
         Inputs, outputs and settings of the model.
     weights : Path
-        ``.safetensors``, ``.pt`` or ``.pth``.
+        ``.safetensors``, ``.pt`` or ``.pth``; ``.onnx`` for the architecture of that name.
     origin : str
         ``"built-in"``, ``"user"`` or ``"file"``.
     """
@@ -174,16 +175,25 @@ def _from_path(path: Path) -> Model:
         return _from_card(cards[0], "file")
     if path.suffix.lower() == ".toml":
         return _from_card(path, "file")
-    if path.suffix.lower() not in _WEIGHTS:
-        raise ModelError(f"{path} is neither a model card (.toml) nor weights ({', '.join(_WEIGHTS)})")
+    endings = dict.fromkeys(ending for known in ARCHITECTURES.values() for ending in known.endings)
+    if path.suffix.lower() not in endings:
+        raise ModelError(f"{path} is neither a model card (.toml) nor weights ({', '.join(endings)})")
     card = path.with_suffix(".toml")
-    return _from_card(card, "file", path) if card.is_file() else Model(assumed_card(path), path)
+    if card.is_file():
+        return _from_card(card, "file", path)
+    return Model(stored_card(path) if path.suffix.lower() == ".onnx" else assumed_card(path), path)
 
 
 def _from_card(card_path: Path, origin: str, weights: Path | None = None) -> Model:
     card = ModelCard.from_toml(card_path)
-    candidates = [card_path.with_suffix(ending) for ending in _WEIGHTS]
+    endings = ARCHITECTURES[card.network.architecture].endings
+    candidates = [card_path.with_suffix(ending) for ending in endings]
     found = weights or next((p for p in candidates if p.is_file()), None)
     if found is None:
         raise ModelError(f"the model card {card_path} has no weights beside it ({candidates[0].name})")
+    if found.suffix.lower() not in endings:
+        raise ModelError(
+            f"the card of {card.name} states the architecture {card.network.architecture}, whose weights are "
+            f"{' or '.join(endings)} files, not {found.name}"
+        )
     return Model(card, found, origin)

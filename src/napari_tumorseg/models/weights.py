@@ -31,7 +31,7 @@ def load_network(
     Parameters
     ----------
     path : Path
-        Weights in any naming that the architecture knows.
+        Weights in any naming that the architecture knows, or a file that holds the network, too.
     arguments : mapping, optional
         Those of the network, from a model card; by default those that its weights show.
     architecture : str
@@ -43,6 +43,9 @@ def load_network(
         If the file cannot be read safely or its weights are not those of the network, name for name
         and shape for shape; the sentence has the file's name and the first mismatches.
     """
+    whole = ARCHITECTURES[architecture].network_class().from_file(path, arguments)
+    if whole is not None:
+        return whole.eval()
     state = load_state_dict(path)
     with about(path):
         if all(_MEMBER.match(name) for name in state):

@@ -85,6 +85,8 @@ class Recipe(TomlTable):
 
     @model_validator(mode="after")
     def _check(self) -> Self:
+        if not self._network_arguments.trainable:
+            raise ValueError(f"networks of the architecture {self.network.architecture} are not trained here")
         if any(t.name == "cross-entropy" for t in self.loss) != (self.output.activation == "softmax"):
             raise ValueError("cross-entropy goes with softmax, the other losses with sigmoid")
         if self.optimiser.name == "muon" and not self._network_arguments.normalised:
