@@ -89,6 +89,23 @@ def test_a_model_that_uses_more_of_the_images_goes_first(no_user_models: Path) -
     assert choose_model(both, ScanAnalysis(both, stripped=True)).name == "two"
 
 
+def test_a_fallback_is_chosen_only_where_no_other_model_suits(no_user_models: Path) -> None:
+    four = {"roles": ["flair", "t1c", "t1", "t2"], "accepts": [["flair"], ["t1c"]], "skull": "stripped"}
+    weights = threshold_net([0], [1.0], 4)
+    save_model(no_user_models, weights, card_of(name="some", fallback=True, input=four))
+    both = make_scan({"flair": head(), "t1c": head()})
+    assert choose_model(both, ScanAnalysis(both, stripped=True)).name == "brats-regions"
+    alone = make_scan({"flair": head()})
+    assert choose_model(alone, ScanAnalysis(alone, stripped=True)).name == "some"
+    assert choose_model(alone, ScanAnalysis(alone, stripped=False)).name == "lgg-flair"
+
+
+def test_all_missing_modalities_are_in_one_sentence() -> None:
+    card = card_of(input={"roles": ["flair", "t1c", "t1"], "accepts": [["flair"]]})
+    told = suitability_warnings(make_scan({"flair": head()}), card)
+    assert told == ["case has no T1c and no T1; zeros take their places"]
+
+
 def test_a_model_whose_inputs_would_all_be_substitutes_is_not_taken_unasked(no_user_models: Path) -> None:
     given = {"roles": ["t2"], "accepts": [["t2"], ["t1"]], "substitute": {"t2": "t1"}}
     model = save_model(no_user_models, threshold_net([0], [1.0]), card_of(name="mine", input=given))

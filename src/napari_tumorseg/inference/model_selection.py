@@ -50,10 +50,10 @@ def picture_as_expected(scan: Scan, card: ModelCard) -> Scan:
 def choose_model(scan: Scan, analysis: ScanAnalysis | None = None, prepared: bool = False) -> Model:
     """Return the model that can run with the scan's roles and expects what the scan looks like.
 
-    Among those, a model that distinguishes more labels goes before one that distinguishes fewer, a built-in
-    one before a user's (a model that was trained as a trial should not be chosen unasked), and one
-    that uses more of the images before one that uses fewer. A model all of whose inputs would be substitutes
-    is not taken.
+    Among those, a fallback goes after all others, a model that distinguishes more labels before one that
+    distinguishes fewer, a built-in one before a user's (a model that was trained as a trial should not be
+    chosen unasked), and one that uses more of the images before one that uses fewer. A model all of whose
+    inputs would be substitutes is not taken.
 
     Parameters
     ----------
@@ -81,9 +81,9 @@ def choose_model(scan: Scan, analysis: ScanAnalysis | None = None, prepared: boo
     return max(suited, key=lambda m: _preference(m, present))
 
 
-def _preference(model: Model, present: Collection[Role]) -> tuple[int, bool, int]:
+def _preference(model: Model, present: Collection[Role]) -> tuple[bool, int, bool, int]:
     labels = len(set(model.card.output.labels) - {0})
-    return labels, model.origin == "built-in", _used(model.card, present)
+    return not model.card.fallback, labels, model.origin == "built-in", _used(model.card, present)
 
 
 def _used(card: ModelCard, present: Collection[Role]) -> int:
@@ -132,12 +132,17 @@ def _resampled_warning(scan: Scan, card: ModelCard) -> list[str]:
 
 
 def _missing_warnings(scan: Scan, card: ModelCard) -> list[str]:
-    found = []
-    for role in card.input.roles:
-        if role not in scan.roles:
-            stand_in = card.input.substitute.get(role)
-            what = f"{stand_in.title} takes" if stand_in and stand_in in scan.roles else "zeros take"
-            found.append(f"{scan.case} has no {role.title}; {what} its place")
+    absent = [role for role in card.input.roles if role not in scan.roles]
+    stand_ins = {role: card.input.substitute.get(role) for role in absent}
+    zeros = [role.title for role in absent if stand_ins[role] not in scan.roles]
+    found = [
+        f"{scan.case} has no {role.title}; {stand_in.title} takes its place"
+        for role, stand_in in stand_ins.items()
+        if stand_in is not None and stand_in in scan.roles
+    ]
+    if zeros:
+        places = "its place" if len(zeros) == 1 else "their places"
+        found.append(f"{scan.case} has no {' and no '.join(zeros)}; zeros take {places}")
     return found
 
 

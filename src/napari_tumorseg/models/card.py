@@ -240,6 +240,8 @@ class ModelCard(TomlTable):
         Names, version, and one sentence on what it does.
     network, input, output, postprocessing, about
         Its tables.
+    fallback : bool
+        Whether the model is for scans that lack what others need, and is chosen only where no other suits.
     sha256 : str
         Of the weights file; checked on loading where given.
     agreement : dict
@@ -257,6 +259,7 @@ class ModelCard(TomlTable):
     title: str = ""
     version: str = "1"
     summary: str = ""
+    fallback: bool = False
     sha256: str = Field("", pattern=r"^([0-9a-f]{64})?$")
     network: Network = Network()
     input: Input
