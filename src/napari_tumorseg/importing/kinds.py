@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_tumorseg.errors import ModelError
-from napari_tumorseg.importing import torch_layouts
+from napari_tumorseg.importing import keras, torch_layouts
 from napari_tumorseg.importing.answers import Answers
 from napari_tumorseg.importing.draft import Draft
 
@@ -67,6 +67,7 @@ KINDS: tuple[Kind, ...] = (
         torch_layouts.read,
         torch_layouts.original,
     ),
+    Kind("keras", "Keras model", keras.recognise, keras.read, keras.original),
 )
 """Kinds in the order in which they are tried."""
 

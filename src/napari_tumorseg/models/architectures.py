@@ -7,29 +7,22 @@ A new architecture is a `SliceNetwork` in a module of its own, and its arguments
 from __future__ import annotations
 
 import math
-from abc import abstractmethod
 from collections.abc import Mapping
 from importlib import import_module
-from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple, Self, TypeAlias
+from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple, TypeAlias
 
-from pydantic import Field, StrictBool, ValidationError
+from pydantic import Field, StrictBool
 
-from napari_tumorseg.toml_table import TomlTable, first_problem
+from napari_tumorseg.models.graph_arguments import GraphArguments
+from napari_tumorseg.models.network_arguments import MAX_LEVELS, Channels, NetworkArguments, Probability
 
 if TYPE_CHECKING:
     from napari_tumorseg.models.slice_network import SliceNetwork
 
-MAX_CHANNELS = 65536
-"""More channels than this in a layer is a mistake in a card, not a network."""
-
-MAX_LEVELS = 12
-
 TENSOR_ENDINGS = (".safetensors", ".pt", ".pth")
 """Endings of files that hold tensors by name."""
 
-Channels: TypeAlias = Annotated[int, Field(strict=True, ge=1, le=MAX_CHANNELS)]
 Side: TypeAlias = Annotated[int, Field(strict=True, ge=1, le=4096)]
-Probability: TypeAlias = Annotated[float, Field(strict=True, ge=0, le=1)]
 
 Order: TypeAlias = Literal["conv-norm-relu", "conv-relu-norm", "conv-relu"]
 """Order of the layers of a block."""
@@ -39,57 +32,6 @@ Norms: TypeAlias = Literal["both", "first", "none"]
 
 Upsampling: TypeAlias = Literal["transposed", "bilinear"]
 """A learnt 2x2 transposed convolution, or interpolation with aligned corners."""
-
-
-class NetworkArguments(TomlTable):
-    """Arguments of a network; those without a default must be in every recipe.
-
-    Attributes
-    ----------
-    in_channels, out_channels : int
-        Channels of the input and of the logits; in a recipe they follow from its input and output.
-    """
-
-    in_channels: Channels
-    out_channels: Channels
-
-    @property
-    @abstractmethod
-    def stride(self) -> int:
-        """Number of which both sides of an input must be multiples."""
-
-    @property
-    @abstractmethod
-    def normalised(self) -> bool:
-        """True if convolutions are followed by a norm."""
-
-    @property
-    def pretrainable(self) -> bool:
-        """True if the encoder can start from weights trained on photographs."""
-        return False
-
-    @property
-    def trainable(self) -> bool:
-        """True if recipes can name it."""
-        return True
-
-    @classmethod
-    def of(cls, arguments: Mapping[str, Any]) -> Self:
-        """Return checked arguments.
-
-        Raises
-        ------
-        ValueError
-            If one is missing, unknown or wrong; one line that begins with its name.
-        """
-        try:
-            return cls.model_validate(arguments)
-        except ValidationError as error:
-            field, _, problem = first_problem(error).partition(": ")
-            name, _, _ = field.partition(".")
-            for subject in ("Input should", "List should"):
-                problem = problem.replace(subject, "must")
-            raise ValueError(f"{name} {problem[:1].lower()}{problem[1:]}") from error
 
 
 class UNetArguments(NetworkArguments):
@@ -234,6 +176,7 @@ ARCHITECTURES: dict[str, Architecture] = {
         EfficientNetUNetArguments, "napari_tumorseg.models.efficientnet_unet:EfficientNetUNet"
     ),
     "onnx": Architecture(OnnxArguments, "napari_tumorseg.models.onnx.network:OnnxNetwork", (".onnx",)),
+    "graph": Architecture(GraphArguments, "napari_tumorseg.models.graph:GraphNetwork"),
 }
 """Architectures by the name that `network.architecture` of a card or recipe holds."""
 
