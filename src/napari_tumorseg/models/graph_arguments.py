@@ -223,7 +223,7 @@ class GraphArguments(NetworkArguments):
     def _check(self) -> Self:
         if not any(isinstance(layer, Conv | ConvTranspose) for layer in self.layers):
             raise ValueError("layers hold no convolution")
-        if self.scales[-1] != (1, 1):
+        if self.scales[-1] != (Fraction(1), Fraction(1)):
             raise ValueError("layers give an output of another size than their input")
         if self.stride > MAX_STRIDE:
             raise ValueError(f"layers reduce the sides by {self.stride}, more than {MAX_STRIDE}")

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from napari_tumorseg.errors import ModelError
-from napari_tumorseg.models.architectures import NetworkArguments
+from napari_tumorseg.models.network_arguments import NetworkArguments
 from napari_tumorseg.models.weight_files import State
 
 
