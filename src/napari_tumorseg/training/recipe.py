@@ -15,7 +15,7 @@ import tomli_w
 from pydantic import Field, ValidationError, field_validator, model_validator
 
 from napari_tumorseg.errors import InputError
-from napari_tumorseg.models.architectures import ARCHITECTURES, NetworkArguments
+from napari_tumorseg.models.architectures import ARCHITECTURES
 from napari_tumorseg.models.card import (
     About,
     Input,
@@ -23,6 +23,7 @@ from napari_tumorseg.models.card import (
     Network,
     Output,
 )
+from napari_tumorseg.models.network_arguments import NetworkArguments
 from napari_tumorseg.post_settings import PostSettings
 from napari_tumorseg.toml_table import TomlTable, first_problem, read_toml
 from napari_tumorseg.training.augment_config import Augmentation
