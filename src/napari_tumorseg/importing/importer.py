@@ -19,7 +19,10 @@ from napari_tumorseg.io.atomic import atomic_path, make_folder, write_text
 from napari_tumorseg.io.output_set import output_set
 from napari_tumorseg.models.assumed_card import name_from
 from napari_tumorseg.models.card import ModelCard
+from napari_tumorseg.models.onnx.file import check_onnx
+from napari_tumorseg.models.onnx.network import OnnxNetwork
 from napari_tumorseg.models.origin import Origin
+from napari_tumorseg.models.slice_network import SliceNetwork
 from napari_tumorseg.models.store import Model, get_model, list_models, user_folder
 from napari_tumorseg.models.weight_files import sha256
 from napari_tumorseg.models.weights import network_of
@@ -101,10 +104,10 @@ def _certified(kind: Kind, path: Path, draft: Draft, card: ModelCard) -> ModelCa
     ModelError
         If the weights do not fit the network, or it differs from the original.
     """
-    if isinstance(draft.weights, bytes) or card.members:
+    if card.members:
         return card
     try:
-        net = network_of(dict(draft.weights), card.network.arguments, card.network.architecture)
+        net = _network(draft, card, path)
         original = kind.original(path, draft)
         found = certify(net, card, original) if original else None
     except ModelError as error:
@@ -112,6 +115,13 @@ def _certified(kind: Kind, path: Path, draft: Draft, card: ModelCard) -> ModelCa
     if found is None or card.origin is None:
         return card
     return card.model_copy(update={"origin": card.origin.model_copy(update={"certificate": found})})
+
+
+def _network(draft: Draft, card: ModelCard, path: Path) -> SliceNetwork:
+    """Return the imported network."""
+    if isinstance(draft.weights, bytes):
+        return OnnxNetwork.of(check_onnx(draft.weights, path.name), card.network.arguments, path.name)
+    return network_of(dict(draft.weights), card.network.arguments, card.network.architecture)
 
 
 def _write(draft: Draft, card: ModelCard, target: Path) -> None:

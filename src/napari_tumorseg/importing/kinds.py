@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_tumorseg.errors import ModelError
-from napari_tumorseg.importing import keras, torch_layouts
+from napari_tumorseg.importing import bioimageio, keras, onnx, torch_layouts
 from napari_tumorseg.importing.answers import Answers
 from napari_tumorseg.importing.draft import Draft
 
@@ -29,11 +29,14 @@ class Original(NamedTuple):
         Takes inputs to outputs.
     probabilities : bool
         Whether these outputs are probabilities rather than logits.
+    inputs : array or None
+        The only inputs that it can be run on; None for any.
     """
 
     framework: str
     run: Run
     probabilities: bool
+    inputs: NDArray[np.float32] | None = None
 
 
 class Kind(NamedTuple):
@@ -68,6 +71,8 @@ KINDS: tuple[Kind, ...] = (
         torch_layouts.original,
     ),
     Kind("keras", "Keras model", keras.recognise, keras.read, keras.original),
+    Kind("bioimageio", "BioImage.IO package", bioimageio.recognise, bioimageio.read, bioimageio.original),
+    Kind("onnx", "ONNX file", onnx.recognise, onnx.read, onnx.original),
 )
 """Kinds in the order in which they are tried."""
 

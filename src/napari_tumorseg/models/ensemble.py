@@ -1,4 +1,4 @@
-"""Several networks that act as one: their probabilities or logits are averaged."""
+"""Several networks that act as one: their probabilities are averaged."""
 
 from __future__ import annotations
 
@@ -10,63 +10,51 @@ import torch
 from torch import Tensor
 from torch.nn import ModuleList, functional
 
-from napari_tumorseg.models.segmentation_network import SegmentationNetwork
+from napari_tumorseg.models.slice_network import SliceNetwork
 
 Activation: TypeAlias = Literal["sigmoid", "softmax"]
-Mean: TypeAlias = Literal["probabilities", "logits"]
 
 
-class Ensemble(SegmentationNetwork):
-    """Networks whose probabilities or logits are averaged.
+class Ensemble(SliceNetwork):
+    """Networks whose probabilities are averaged.
 
     Parameters
     ----------
-    members : sequence of SegmentationNetwork
+    members : sequence of SliceNetwork
         At least one, with the same channels and stride; their architectures may differ. `given` and
         `arguments` are those of the first.
     activation : {"sigmoid", "softmax"}
         Activation that turns their logits into probabilities.
-    mean : {"probabilities", "logits"}
-        Values that are averaged.
     """
 
-    def __init__(
-        self,
-        members: Sequence[SegmentationNetwork],
-        activation: Activation,
-        mean: Mean = "probabilities",
-    ) -> None:
+    def __init__(self, members: Sequence[SliceNetwork], activation: Activation) -> None:
         super().__init__(members[0].given)
         self.members = ModuleList(members)
         self.activation: Activation = activation
-        self.mean: Mean = mean
 
     def forward(self, x: Tensor) -> Tensor:
-        """Return the logits (batch, outputs, ...) of the mean."""
-        logits = torch.stack([member(x) for member in self.members])
-        flat = mean_logits(logits.flatten(3, -2), self.activation, self.mean)
-        return flat.reshape(logits.shape[1:])
+        """Return the logits (batch, outputs, height, width) of the mean probabilities."""
+        return mean_logits(torch.stack([member(x) for member in self.members]), self.activation)
 
     def folded(self) -> Self:
         """Return a copy for inference, each member folded."""
-        members = [member.folded() for member in members_of(self)]
-        return type(self)(members, self.activation, self.mean).eval()
+        return type(self)([member.folded() for member in members_of(self)], self.activation).eval()
 
     def part(self, indices: Sequence[int]) -> Ensemble:
         """Return the ensemble of some members."""
         members = members_of(self)
-        return Ensemble([members[index] for index in indices], self.activation, self.mean)
+        return Ensemble([members[index] for index in indices], self.activation)
 
 
-def members_of(net: SegmentationNetwork) -> tuple[SegmentationNetwork, ...]:
+def members_of(net: SliceNetwork) -> tuple[SliceNetwork, ...]:
     """Return the members of an ensemble, or the network itself."""
     return tuple(net.members) if isinstance(net, Ensemble) else (net,)  # type: ignore[arg-type]
 
 
-def mean_logits(logits: Tensor, activation: Activation, mean: Mean = "probabilities") -> Tensor:
-    """Return the mean of logits, or the logits of the mean of probabilities.
+def mean_logits(logits: Tensor, activation: Activation) -> Tensor:
+    """Return the logits of the mean of probabilities.
 
-    The latter are computed from logarithms of probabilities, so that those near 0 and 1 keep their precision.
+    Computed from logarithms of probabilities, so that those near 0 and 1 keep their precision.
 
     Parameters
     ----------
@@ -74,8 +62,6 @@ def mean_logits(logits: Tensor, activation: Activation, mean: Mean = "probabilit
         Of each member.
     activation : {"sigmoid", "softmax"}
         Activation that turns logits into probabilities.
-    mean : {"probabilities", "logits"}
-        Values that are averaged.
 
     Returns
     -------
@@ -84,8 +70,6 @@ def mean_logits(logits: Tensor, activation: Activation, mean: Mean = "probabilit
     """
     if len(logits) == 1:
         return logits[0]
-    if mean == "logits":
-        return logits.mean(dim=0)
     if activation == "softmax":
         return functional.log_softmax(logits, dim=-3).logsumexp(dim=0) - math.log(len(logits))
     yes, no = functional.logsigmoid(logits), functional.logsigmoid(-logits)

@@ -40,6 +40,8 @@ class OnnxFile:
         Images that go in (without the weights, which old files list as inputs, too) and results.
     operators : frozenset of str
         Operators of its graph.
+    last : dict of str to str
+        By output, the last operator that computes something.
     opset : int
         Version of ONNX' own operators.
     metadata : dict of str to str
@@ -52,6 +54,7 @@ class OnnxFile:
     inputs: tuple[Port, ...]
     outputs: tuple[Port, ...]
     operators: frozenset[str]
+    last: Mapping[str, str]
     opset: int
     metadata: Mapping[str, str] = field(default_factory=dict)
     producer: str = ""
@@ -108,6 +111,7 @@ class _Reader:
         self._content = content
         self._metadata: dict[str, str] = {}
         self._operators: set[str] = set()
+        self._made_by: dict[str, tuple[str, str]] = {}  # operator and first input, by result
         self._weights: set[str] = set()
         self._ports: dict[int, list[Port]] = {_GRAPH_INPUT: [], _GRAPH_OUTPUT: []}
         self._nodes = self._opset = self._graphs = 0
@@ -124,10 +128,20 @@ class _Reader:
             inputs,
             tuple(self._ports[_GRAPH_OUTPUT]),
             frozenset(self._operators),
+            {port.name: self._last(port.name) for port in self._ports[_GRAPH_OUTPUT]},
             self._opset,
             self._metadata,
             self._producer,
         )
+
+    def _last(self, name: str) -> str:
+        """Return the operator that computes a result; those that only pass it on are gone through."""
+        operator = ""
+        for _ in range(_MOST_PASSES):
+            operator, name = self._made_by.get(name, ("", ""))
+            if operator not in _PASSING:
+                break
+        return operator
 
     @staticmethod
     def _each(message: View, readers: Mapping[int, Callable[[Field], None]]) -> None:
@@ -183,8 +197,11 @@ class _Reader:
         if self._nodes > MAX_NODES:
             raise ModelError(f"has more than {MAX_NODES} operators; it is damaged or hostile")
         operator = domain = ""
+        names: dict[int, list[str]] = {_NODE_INPUT: [], _NODE_OUTPUT: []}
         for part in fields(message):
-            if part.number == 4:
+            if part.number in names:
+                names[part.number].append(part.text)
+            elif part.number == 4:
                 operator = part.text
             elif part.number == 7:
                 domain = part.text
@@ -197,10 +214,17 @@ class _Reader:
         if operator not in OPERATORS:
             raise ModelError(f"needs the operator {quoted(operator)}, which is not one of those that are run")
         self._operators.add(operator)
+        given = (*names[_NODE_INPUT], "")[0]
+        self._made_by.update((result, (operator, given)) for result in names[_NODE_OUTPUT])
 
 
 _STANDARD = ("", "ai.onnx")
 _GRAPH_INPUT, _GRAPH_OUTPUT = 11, 12
+_NODE_INPUT, _NODE_OUTPUT = 1, 2
+
+_PASSING = ("Identity", "Transpose", "Cast")
+_MOST_PASSES = 10
+"""A cycle of such operators is left after this many."""
 
 
 def _refusal(reason: str) -> Callable[[Field], None]:

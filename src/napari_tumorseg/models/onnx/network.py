@@ -76,14 +76,33 @@ class OnnxNetwork(SliceNetwork):
         ModelError
             If it cannot be run; one sentence that names the file.
         """
-        found = read_onnx(path)
+        return cls.of(read_onnx(path), arguments, path.name)
+
+    @classmethod
+    def of(cls, found: OnnxFile, arguments: Mapping[str, Any] | None, name: str) -> Self:
+        """Return the network in a file that was read.
+
+        Parameters
+        ----------
+        found : OnnxFile
+            The file.
+        arguments : mapping or None
+            Arguments from a card; by default those that the file shows.
+        name : str
+            Name of the file, for messages.
+
+        Raises
+        ------
+        ModelError
+            If it cannot be run; one sentence that names the file.
+        """
         try:
             given = OnnxArguments.of(arguments_of(found) if arguments is None else arguments)
             return cls(found, given)
         except ValueError as error:
-            raise ModelError(f"{path.name}: its card does not fit: {error}") from error
+            raise ModelError(f"{name}: its card does not fit: {error}") from error
         except ModelError as error:
-            raise ModelError(f"{path.name}: {error}") from error
+            raise ModelError(f"{name}: {error}") from error
 
     def forward(self, x: Tensor) -> Tensor:
         """Return logits of shape (batch, out_channels, height, width), on the device of the input.
@@ -235,7 +254,13 @@ def need_runtime() -> Any:
 
 
 def _session(content: bytes) -> Any:
-    """Return a session on the CPU: threads as torch has them, that sleep while they wait."""
+    """Return a session on the CPU: threads as torch has them, that sleep while they wait.
+
+    Raises
+    ------
+    ModelError
+        If ONNX Runtime is not installed or does not accept the content.
+    """
     runtime = need_runtime()
     _limit_memory(runtime)
     options = runtime.SessionOptions()

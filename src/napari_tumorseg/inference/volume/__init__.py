@@ -1,1 +1,0 @@
-"""Segmentation of a volume in overlapping windows."""
