@@ -191,6 +191,8 @@ def test_the_batch_changes_nothing() -> None:
 class Hungry(nn.Module):
     """Stands for a network on a device: memory runs out above `most` slices, or always off the CPU."""
 
+    dimensions, strides = 2, (1, 1)
+
     def __init__(
         self, most: int, device_works: bool = True, error: type[BaseException] | None = None
     ) -> None:
@@ -332,7 +334,7 @@ def test_no_numbers_are_no_empty_mask() -> None:
 
 def test_the_time_left() -> None:
     ticks = iter([10.0, 12.0, 16.0])
-    left = stopwatch(4, clock=lambda: next(ticks))
-    assert left(0) is None
-    assert left(1) == pytest.approx(6)
-    assert left(3) == pytest.approx(2)
+    left = stopwatch(clock=lambda: next(ticks))
+    assert left(0, 4) is None
+    assert left(1, 4) == pytest.approx(6)
+    assert left(3, 4) == pytest.approx(2)

@@ -28,6 +28,7 @@ def full() -> dict[str, Any]:
         "version": "2",
         "summary": "Line one.\nLine two, with \\ and Umlaut: Ödem.",
         "sha256": "0" * 64,
+        "fallback": True,
         "network": {
             "architecture": "unet",
             "arguments": {"in_channels": 2, "widths": [4, 8], "dropout": 0.4},
@@ -60,6 +61,7 @@ def full() -> dict[str, Any]:
             "certain": 0.9,
             "inside_foreground_of": "flair",
             "flip": True,
+            "mean": "logits",
         },
         "postprocessing": {
             "min_component_mm3": 10.0,
@@ -144,6 +146,10 @@ def test_round_trip_of_a_card_that_leaves_much_unset(tmp_path: Path) -> None:
         ("input.accepts", [[]], "input: accepts"),
         ("input.substitute", {"t1": "other"}, "input: other is not a modality"),
         ("input.plane", "oblique", "input.plane: "),
+        ("input.plane", "volume", "input: plane volume needs a table windows"),
+        ("input.windows", {"patch": [8, 8, 8]}, "input: a table windows needs plane volume"),
+        ("input.foreground.rule", "any-channel", "input: foreground.rule any-channel needs plane volume"),
+        ("input.normalisation.statistics", "box", "input: normalisation.statistics box needs plane volume"),
         ("input.foreground.tolerance", -1.0, "input.foreground.tolerance: "),
         ("input.foreground.fraction", 10.0, "input.foreground.fraction: "),
         (

@@ -28,7 +28,7 @@ from napari_tumorseg.regions import region_mask
 from napari_tumorseg.scan import Scan, Segmentation
 
 if TYPE_CHECKING:
-    from napari_tumorseg.models.slice_network import SliceNetwork
+    from napari_tumorseg.models.segmentation_network import SegmentationNetwork
 
 Done = tuple[int, int]
 """Number of slices that are done, and to do."""
@@ -40,13 +40,13 @@ class Loaded(Model):
 
     Attributes
     ----------
-    net : SliceNetwork or None
+    net : SegmentationNetwork or None
         The network.
     run_facts : dict
         Settings and versions of its last run, from the provenance of the mask.
     """
 
-    net: SliceNetwork | None = None
+    net: SegmentationNetwork | None = None
     run_facts: dict[str, Any] = field(default_factory=dict)
 
     @classmethod
@@ -54,7 +54,7 @@ class Loaded(Model):
         """Load a model."""
         return cls(model.card, model.weights, model.origin, model.load())
 
-    def load(self) -> SliceNetwork:
+    def load(self) -> SegmentationNetwork:
         """Return the network."""
         if self.net is None:
             raise ModelError(f"the network of {self.name} is not loaded")

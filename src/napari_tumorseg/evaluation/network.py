@@ -25,7 +25,7 @@ from napari_tumorseg.regions import region_mask
 from napari_tumorseg.scan import Scan, Segmentation
 
 if TYPE_CHECKING:
-    from napari_tumorseg.models.slice_network import SliceNetwork
+    from napari_tumorseg.models.segmentation_network import SegmentationNetwork
 
 _WHOLE = 1 << 20
 """A margin larger than any slice: the window is the whole canvas."""
@@ -39,7 +39,7 @@ class NetworkSize:
 
     Parameters
     ----------
-    net : SliceNetwork
+    net : SegmentationNetwork
         In eval mode.
     card : ModelCard
         Its card.
@@ -49,12 +49,14 @@ class NetworkSize:
     Raises
     ------
     InputError
-        If int8 is asked for.
+        If the network works on volumes, or int8 is asked for.
     """
 
-    def __init__(self, net: SliceNetwork, card: ModelCard, settings: Settings) -> None:
+    def __init__(self, net: SegmentationNetwork, card: ModelCard, settings: Settings) -> None:
         from napari_tumorseg.inference import networks, predict  # torch
 
+        if card.input.plane == "volume":
+            raise InputError(f"{card.name} works on volumes: figures at the network's size are for slices")
         wants_flip = card.output.flip if settings.flip is None else settings.flip
         flip = wants_flip and (card.input.plane == "acquired" or PLANES[card.input.plane].left_right)
         self.card, self.settings, self.stride = card, settings, net.stride

@@ -10,7 +10,7 @@ from napari_tumorseg.errors import ModelError
 from napari_tumorseg.importing.kinds import Original
 from napari_tumorseg.models.card import ModelCard
 from napari_tumorseg.models.origin import Certificate
-from napari_tumorseg.models.slice_network import SliceNetwork
+from napari_tumorseg.models.segmentation_network import SegmentationNetwork
 
 SEED = 0
 INPUTS = 2
@@ -18,10 +18,11 @@ INPUTS = 2
 TOLERANCE = 1e-3
 """Difference above which an import fails, relative to the original's largest value if that exceeds 1."""
 
-_SIDE = 64
+_SIDE, _SHORT_SIDE = 64, 32
+"""Sides of inputs where a card states none: of a slice, and of a window of a volume."""
 
 
-def certify(net: SliceNetwork, card: ModelCard, original: Original) -> Certificate:
+def certify(net: SegmentationNetwork, card: ModelCard, original: Original) -> Certificate:
     """Return the agreement of a network with the original on random inputs.
 
     Raises
@@ -50,15 +51,20 @@ def certify(net: SliceNetwork, card: ModelCard, original: Original) -> Certifica
     )
 
 
-def random_inputs(net: SliceNetwork, card: ModelCard) -> NDArray[np.float32]:
-    """Return inputs (batch, channels, height, width) from the standard normal distribution."""
-    canvas = card.input.size.canvas or (_SIDE, _SIDE)
-    sides = [-(-side // net.stride) * net.stride for side in canvas]
+def random_inputs(net: SegmentationNetwork, card: ModelCard) -> NDArray[np.float32]:
+    """Return inputs (batch, channels, ...) from the standard normal distribution."""
+    if net.dimensions == 3:
+        canvas: tuple[int, ...] = (_SHORT_SIDE,) * 3
+    else:
+        canvas = card.input.size.canvas or (_SIDE, _SIDE)
+    sides = [-(-side // step) * step for side, step in zip(canvas, net.strides, strict=True)]
     shape = (INPUTS, net.in_channels, *sides)
     return np.random.default_rng(SEED).standard_normal(shape, dtype=np.float32)
 
 
-def outputs_of(net: SliceNetwork, inputs: NDArray[np.float32], activation: str | None) -> NDArray[np.float32]:
+def outputs_of(
+    net: SegmentationNetwork, inputs: NDArray[np.float32], activation: str | None
+) -> NDArray[np.float32]:
     """Return the outputs of a network, as probabilities if an activation is given."""
     with torch.inference_mode():
         logits = net(torch.from_numpy(inputs))

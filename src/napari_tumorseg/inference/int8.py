@@ -28,7 +28,7 @@ from napari_tumorseg.extras import to_install
 from napari_tumorseg.geometry import Array
 from napari_tumorseg.inference.networks import Conversion
 from napari_tumorseg.inference.user_cache import cache_folder
-from napari_tumorseg.models.slice_network import SliceNetwork
+from napari_tumorseg.models.segmentation_network import SegmentationNetwork
 
 SLICES = 32
 """Slices that a network is calibrated on."""
@@ -76,7 +76,7 @@ def conversion(samples: Callable[[], Sequence[Array]], notes: list[str]) -> Conv
     openvino, nncf = _libraries()
     inputs = cache(samples)  # members of an ensemble are calibrated on the same ones
 
-    def convert(net: SliceNetwork) -> nn.Module:
+    def convert(net: SegmentationNetwork) -> nn.Module:
         folder = cache_folder() / "int8" / network_key(net)
         found = _kept(openvino, folder)
         if found is None:
@@ -94,7 +94,7 @@ def conversion(samples: Callable[[], Sequence[Array]], notes: list[str]) -> Conv
     return convert
 
 
-def network_key(net: SliceNetwork) -> str:
+def network_key(net: SegmentationNetwork) -> str:
     """Return a name for what a calibration depends on: architecture, weights and versions."""
     found = hashlib.sha256()
     versions = [metadata.version(name) for name in ("openvino", "nncf")]
@@ -120,7 +120,7 @@ def _libraries() -> tuple[Any, Any]:
         ) from None
 
 
-def _quantised(openvino: Any, nncf: Any, net: SliceNetwork, samples: Sequence[Array]) -> Any:
+def _quantised(openvino: Any, nncf: Any, net: SegmentationNetwork, samples: Sequence[Array]) -> Any:
     """Return the network as an OpenVINO model whose convolutions are int8, but for its sensitive ones."""
     inputs = [np.ascontiguousarray(sample[np.newaxis], dtype=np.float32) for sample in samples]
     folded = net.folded()
@@ -140,7 +140,7 @@ def _quantised(openvino: Any, nncf: Any, net: SliceNetwork, samples: Sequence[Ar
         )
 
 
-def _sensitive(net: SliceNetwork, model: Any) -> list[str]:
+def _sensitive(net: SegmentationNetwork, model: Any) -> list[str]:
     """Return the names of a network's sensitive layers in the OpenVINO model."""
     layers = net.sensitive_layers()
     paths = {f"__module.{name}" for name, m in net.named_modules() if any(m is layer for layer in layers)}

@@ -9,19 +9,26 @@ import torch
 from torch import Tensor, nn
 
 from napari_tumorseg.errors import DeviceError
-from napari_tumorseg.models.slice_network import SliceNetwork
+from napari_tumorseg.models.segmentation_network import CONVOLUTIONS, SegmentationNetwork
 
-Conversion: TypeAlias = Callable[[SliceNetwork], nn.Module]
+Conversion: TypeAlias = Callable[[SegmentationNetwork], nn.Module]
 """Converts a copy of a network in eval mode for inference; inputs and outputs stay float32."""
 
 
-def as_float32(net: SliceNetwork) -> nn.Module:
+def as_float32(net: SegmentationNetwork) -> nn.Module:
     """Return a folded copy in the memory layout in which convolutions are fastest."""
-    folded: nn.Module = net.folded().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    folded: nn.Module = net.folded()
+    if net.dimensions == 2:
+        folded.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     return folded
 
 
-def as_bfloat16(net: SliceNetwork) -> nn.Module:
+def memory_format(dimensions: int) -> torch.memory_format:
+    """Return the layout of inputs in which a network of slices or of volumes is fastest."""
+    return torch.channels_last if dimensions == 2 else torch.contiguous_format
+
+
+def as_bfloat16(net: SegmentationNetwork) -> nn.Module:
     """Return a folded copy whose convolutions run in bfloat16, but for the network's sensitive ones.
 
     Batch norms are folded in float32. Sums are accumulated in float32 by the libraries below torch.
@@ -41,11 +48,11 @@ class _Bfloat16(nn.Module):
 
     def __init__(self, net: nn.Module) -> None:
         super().__init__()
-        sensitive = net.sensitive_layers() if isinstance(net, SliceNetwork) else ()
+        sensitive = net.sensitive_layers() if isinstance(net, SegmentationNetwork) else ()
         for name, layer in list(net.named_modules()):
             if any(layer is other for other in sensitive):
                 net.set_submodule(name, _Float32(layer))
-            elif isinstance(layer, nn.Conv2d | nn.ConvTranspose2d):
+            elif isinstance(layer, CONVOLUTIONS):
                 layer.to(torch.bfloat16)
         self._net = net
 

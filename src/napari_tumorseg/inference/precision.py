@@ -14,7 +14,7 @@ from napari_tumorseg.geometry import Array
 from napari_tumorseg.inference.networks import Conversion, as_bfloat16, as_float32
 from napari_tumorseg.inference.precision_probe import WORTH_IT, relative_time
 from napari_tumorseg.inference.settings import Precision
-from napari_tumorseg.models.slice_network import SliceNetwork
+from napari_tumorseg.models.segmentation_network import SegmentationNetwork
 from napari_tumorseg.models.store import Model
 
 NATIVE = ("avx512_bf16", "amx_bf16", "avx10_2", "arm_bf16", "bf16")
@@ -54,7 +54,9 @@ class Choice:
         return "; ".join((self.reason, *dict.fromkeys(self.calibration)))
 
 
-def choose(wanted: Precision, model: Model, net: SliceNetwork, device: str, samples: Samples) -> Choice:
+def choose(
+    wanted: Precision, model: Model, net: SegmentationNetwork, device: str, samples: Samples
+) -> Choice:
     """Return the precision to run in.
 
     Parameters
@@ -64,7 +66,7 @@ def choose(wanted: Precision, model: Model, net: SliceNetwork, device: str, samp
         it, and a measurement of this network shows that it is faster; else float32.
     model : Model
         The model.
-    net : SliceNetwork
+    net : SegmentationNetwork
         Its network.
     device : str
         Device that it runs on.
@@ -81,6 +83,8 @@ def choose(wanted: Precision, model: Model, net: SliceNetwork, device: str, samp
     if wanted == "auto":
         return _automatic(model, net, device, samples)
     if wanted == "int8":
+        if net.dimensions == 3:
+            raise DeviceError(f"int8 is for networks that work on slices, and {model.name} works on volumes")
         return _int8(model, device, samples)
     return Choice(wanted, "as asked for", as_float32 if wanted == "float32" else as_bfloat16)
 
@@ -106,7 +110,7 @@ def _int8(model: Model, device: str, samples: Samples) -> Choice:
     return Choice("int8", "as asked for", convert, calibration, (note,))
 
 
-def _automatic(model: Model, net: SliceNetwork, device: str, samples: Samples) -> Choice:
+def _automatic(model: Model, net: SegmentationNetwork, device: str, samples: Samples) -> Choice:
     obstacle = _obstacle(model, device)
     if obstacle:
         return Choice("float32", obstacle, as_float32)

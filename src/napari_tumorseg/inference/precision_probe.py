@@ -19,11 +19,11 @@ from torch import Tensor, nn
 
 from napari_tumorseg.errors import OutputError
 from napari_tumorseg.geometry import Array
-from napari_tumorseg.inference.networks import as_bfloat16, as_float32
+from napari_tumorseg.inference.networks import as_bfloat16, as_float32, memory_format
 from napari_tumorseg.inference.user_cache import cache_folder
 from napari_tumorseg.io.atomic import make_folder, write_text
 from napari_tumorseg.models.ensemble import members_of
-from napari_tumorseg.models.slice_network import SliceNetwork
+from napari_tumorseg.models.segmentation_network import SegmentationNetwork
 
 WORTH_IT = 0.9
 """Largest share of float32's time for which bfloat16 is used."""
@@ -34,7 +34,7 @@ _MOST_KEPT = 200
 
 
 def relative_time(
-    net: SliceNetwork,
+    net: SegmentationNetwork,
     weights: str,
     samples: Callable[[], list[Array]],
     clock: Callable[[], float] = time.perf_counter,
@@ -43,7 +43,7 @@ def relative_time(
 
     Parameters
     ----------
-    net : SliceNetwork
+    net : SegmentationNetwork
         The network; of an ensemble one member is measured.
     weights : str
         Hash of its weights.
@@ -85,9 +85,9 @@ def _processor_name() -> str:
     return platform.processor()
 
 
-def _measure(net: SliceNetwork, sample: Array, clock: Callable[[], float]) -> float:
+def _measure(net: SegmentationNetwork, sample: Array, clock: Callable[[], float]) -> float:
     """Return the median over rounds of the ratio; both take turns, so that a busy machine slows both."""
-    x = torch.from_numpy(sample[np.newaxis]).to(memory_format=torch.channels_last)
+    x = torch.from_numpy(sample[np.newaxis]).to(memory_format=memory_format(net.dimensions))
     full, reduced = as_float32(net), as_bfloat16(net)
     with torch.inference_mode():
         for network in (full, reduced):  # the first run of a shape prepares it

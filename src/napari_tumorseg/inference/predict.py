@@ -1,4 +1,4 @@
-"""The network, slice by slice: devices, batches and handling of memory that runs out."""
+"""The network, slice by slice or in windows: devices, batches and handling of memory that runs out."""
 
 from __future__ import annotations
 
@@ -14,13 +14,16 @@ from torch import Tensor, nn
 
 from napari_tumorseg.errors import DeviceError, ModelError
 from napari_tumorseg.geometry import Array
-from napari_tumorseg.inference.networks import Conversion, as_float32
+from napari_tumorseg.inference.networks import Conversion, as_float32, memory_format
 from napari_tumorseg.inference.prepare import Prepared
+from napari_tumorseg.inference.volume import sliding
+from napari_tumorseg.inference.volume.prepare import PreparedVolume
+from napari_tumorseg.models.card import ModelCard
 from napari_tumorseg.models.ensemble import Ensemble, disagreement, mean_logits, members_of
-from napari_tumorseg.models.slice_network import SliceNetwork
+from napari_tumorseg.models.segmentation_network import SegmentationNetwork
 
 _GPU_BATCH, _CPU_BATCH = 16, 4
-_CPU_PIXELS = 4 * 128 * 128
+_CPU_PIXELS, _GPU_VOXELS = 4 * 128 * 128, 128**3
 """Pixels of a batch beyond which the CPU gains nothing; below, a slice alone does not keep its cores busy."""
 _MEMORY_SIGNS = ("out of memory", "can't allocate memory", "not enough memory", "alloc_cpu", "alloc_failed")
 """Words of back ends that have no exception of their own for a lack of memory."""
@@ -54,7 +57,7 @@ def choose_device(wanted: str) -> str:
     return wanted
 
 
-def device_for(net: SliceNetwork, wanted: str) -> str:
+def device_for(net: SegmentationNetwork, wanted: str) -> str:
     """Return the device to run a network on.
 
     Raises
@@ -72,36 +75,43 @@ def device_for(net: SliceNetwork, wanted: str) -> str:
 class Runner:
     """A network on a device, which steps down when memory runs out.
 
-    The batch halves until it is one slice; then the CPU takes over.
+    The batch halves until it is one slice or window; then the CPU takes over.
 
     Parameters
     ----------
-    net : SliceNetwork
+    net : SegmentationNetwork
         In eval mode; a copy is run. Members of an ensemble run one after another.
     device : str
         As `choose_device` gives it.
     flip : bool
-        Average the logits with those of the left-right flipped slice.
+        Average the logits with those of flipped copies.
     batch : int or None
-        Slices at a time, where they have equal windows.
+        Slices at a time, where they have equal windows, or windows of a volume.
     convert : callable
         Makes the copy that is run, such as one in bfloat16.
+    mirrors : sequence of tuple of int
+        Sets of axes, counted from the last one (-1); logits are averaged with those of a copy that is flipped
+        along each set, if `flip` is set. By default the last axis alone.
     """
 
     def __init__(
         self,
-        net: SliceNetwork,
+        net: SegmentationNetwork,
         device: str,
         flip: bool = False,
         batch: int | None = None,
         convert: Conversion = as_float32,
+        mirrors: Sequence[tuple[int, ...]] = ((-1,),),
     ) -> None:
         self.device = device
-        self.flip = flip
+        self.mirrors = tuple(mirrors) if flip else ()
+        self.dimensions, self.strides = net.dimensions, net.strides
         self.batch = batch or (_CPU_BATCH if device == "cpu" else _GPU_BATCH)
-        self._pixels = _CPU_PIXELS if device == "cpu" and batch is None else None
+        self._pixels = None if batch is not None else _most_pixels(device, net.dimensions)
         self.notes: list[str] = []
         self._activation = net.activation if isinstance(net, Ensemble) else "sigmoid"
+        self._mean = net.mean if isinstance(net, Ensemble) else "probabilities"
+        self._part = "slice" if net.dimensions == 2 else "window"
         self._nets = [convert(member) for member in members_of(net)]
         try:
             self._move(device)
@@ -109,8 +119,8 @@ class Runner:
             self.batch = 1  # a smaller batch would not make the weights fit
             self._step_down(error)
 
-    def batch_for(self, window: tuple[int, int]) -> int:
-        """Return how many slices of this size are best run at a time."""
+    def batch_for(self, window: Sequence[int]) -> int:
+        """Return how many slices or windows of this size are best run at a time."""
         if self._pixels is None:
             return self.batch
         return max(1, min(self.batch, self._pixels // math.prod(window)))
@@ -124,7 +134,7 @@ class Runner:
             If memory runs out on the CPU, too.
         """
         for found in self.member_logits(batch):
-            yield mean_logits(torch.from_numpy(found), self._activation).numpy()
+            yield mean_logits(torch.from_numpy(found), self._activation, self._mean).numpy()
 
     def member_logits(self, batch: Sequence[Array]) -> Iterator[Array]:
         """Yield (M, O, H, W) logits of each member for each (C, H, W) input, in order.
@@ -147,13 +157,15 @@ class Runner:
 
     def _forward(self, inputs: Array) -> Array:
         with torch.inference_mode():
-            x = torch.from_numpy(inputs).to(self.device, memory_format=torch.channels_last)
+            x = torch.from_numpy(inputs).to(self.device, memory_format=memory_format(self.dimensions))
             return np.stack([self._run(net, x) for net in self._nets], axis=1)
 
     def _run(self, net: nn.Module, x: Tensor) -> Array:
         out = net(x)
-        if self.flip:
-            out = (out + net(x.flip(-1)).flip(-1)) / 2
+        for axes in self.mirrors:
+            out = out + net(x.flip(axes)).flip(axes)
+        if self.mirrors:
+            out = out / (len(self.mirrors) + 1)
         return np.asarray(out.float().cpu().numpy())
 
     def _move(self, device: str) -> None:
@@ -166,17 +178,27 @@ class Runner:
             raise error
         if self.batch > 1:
             self.batch //= 2
-            self.notes.append(f"memory ran out on {self.device}; going on with {self.batch} slices at a time")
+            self.notes.append(
+                f"memory ran out on {self.device}; going on with {self.batch} {self._part}s at a time"
+            )
         elif self.device != "cpu":
             self.notes.append(f"memory ran out on {self.device}; going on with the CPU")
             self.device = "cpu"
             self._move("cpu")
         else:
             raise DeviceError(
-                "memory ran out on the CPU with a single slice; close other programs or take a smaller model"
+                f"memory ran out on the CPU with a single {self._part}; close other programs or take a "
+                "smaller model"
             ) from error
         if torch.cuda.is_available():
             torch.cuda.empty_cache()
+
+
+def _most_pixels(device: str, dimensions: int) -> int | None:
+    """Return the pixels of a batch beyond which there is nothing to gain; None for no such limit."""
+    if device == "cpu":
+        return _CPU_PIXELS
+    return _GPU_VOXELS if dimensions == 3 else None
 
 
 def _about_memory(error: BaseException) -> bool:
@@ -225,21 +247,97 @@ def slices(prepared: Prepared, runner: Runner, todo: Sequence[int]) -> Iterator[
                     f"the model {prepared.card.name} gives values that are no numbers on slice {index}; "
                     "its weights or its card are wrong"
                 )
-            yield _result(prepared, index, window)
+            members = np.stack([prepared.to_slice(index, logits) for logits in window])
+            yield _result(prepared.card, index, members)
         position += len(chunk)
 
 
-def _result(prepared: Prepared, index: int, window: Array) -> SliceResult:
-    """Return the result of a slice from its members' logits (M, O, H, W) in the network's window.
+def _result(card: ModelCard, index: int, members: Array) -> SliceResult:
+    """Return the result of a slice from its members' logits (M, O, H, W) on its own pixels.
 
-    Members are averaged on the slice's own pixels, so that the result is the mean of their runs.
+    Members are averaged there, so that the result is the mean of their runs.
     """
-    members = np.stack([prepared.to_slice(index, logits) for logits in window])
     if len(members) == 1:
         return SliceResult(index, members[0])
-    logits, activation = torch.from_numpy(members), prepared.card.output.activation
-    levels = (disagreement(logits, activation) * 255).round().to(torch.uint8)
-    return SliceResult(index, mean_logits(logits, activation).numpy(), levels.numpy())
+    logits, output = torch.from_numpy(members), card.output
+    levels = (disagreement(logits, output.activation) * 255).round().to(torch.uint8)
+    return SliceResult(index, mean_logits(logits, output.activation, output.mean).numpy(), levels.numpy())
+
+
+@dataclass(frozen=True, eq=False)
+class Step:
+    """State after a slice or a window.
+
+    Attributes
+    ----------
+    done, total : int
+        Slices or windows.
+    finished : list of SliceResult
+        Slices that are final now; none after a window that others overlap.
+    preview : SliceResult or None
+        A slice as it is so far, where none is final.
+    """
+
+    done: int
+    total: int
+    finished: list[SliceResult]
+    preview: SliceResult | None = None
+
+
+def steps(prepared: Prepared | PreparedVolume, runner: Runner, todo: Sequence[int]) -> Iterator[Step]:
+    """Yield a step after each slice, or after each window of a volume.
+
+    Raises
+    ------
+    ModelError
+        As `slices`.
+    DeviceError
+        If memory runs out on the CPU, too.
+    """
+    if isinstance(prepared, PreparedVolume):
+        yield from _volume_steps(prepared, runner, todo)
+        return
+    for done, result in enumerate(slices(prepared, runner, todo), start=1):
+        yield Step(done, len(todo), [result])
+
+
+def _volume_steps(prepared: PreparedVolume, runner: Runner, todo: Sequence[int]) -> Iterator[Step]:
+    """Run the windows of a volume, in smaller ones if memory does not suffice for any of them."""
+    begun = False
+    try:
+        for step in _window_steps(prepared, runner, todo):
+            begun = begun or bool(step.finished)
+            yield step
+        return
+    except DeviceError:
+        smaller = prepared.with_smaller_windows(runner.strides)
+        if begun or smaller is None:
+            raise
+    sides = " x ".join(str(side) for side in smaller.windows.patch)
+    runner.notes.append(
+        f"memory ran out with a single window; going on with windows of {sides} voxels, whose results differ "
+        "a little from those of larger ones"
+    )
+    yield from _volume_steps(smaller, runner, todo)
+
+
+def _window_steps(prepared: PreparedVolume, runner: Runner, todo: Sequence[int]) -> Iterator[Step]:
+    card, flat = prepared.card, runner.dimensions == 2
+
+    def run(inputs: Sequence[Array]) -> Iterator[Array]:
+        for logits in runner.member_logits([x[:, 0] if flat else x for x in inputs]):
+            if not np.isfinite(logits).all():
+                raise ModelError(
+                    f"the model {card.name} gives values that are no numbers; its weights or its card are "
+                    "wrong"
+                )
+            yield logits[:, :, np.newaxis] if flat else logits
+
+    for step in sliding.steps(prepared, todo, run, runner.batch_for(prepared.windows.patch)):
+        finished = [_result(card, one.index, one.logits) for one in step.finished]
+        seen = step.preview
+        preview = None if seen is None else _result(card, seen.index, seen.logits)
+        yield Step(step.done, step.total, finished, preview)
 
 
 def chunk_of(prepared: Prepared, runner: Runner, todo: Sequence[int]) -> Sequence[int]:
@@ -249,11 +347,11 @@ def chunk_of(prepared: Prepared, runner: Runner, todo: Sequence[int]) -> Sequenc
     return list(alike)
 
 
-def stopwatch(total: int, clock: Callable[[], float] = time.perf_counter) -> Callable[[int], float | None]:
-    """Return a function that estimates the seconds left from the number of slices done."""
+def stopwatch(clock: Callable[[], float] = time.perf_counter) -> Callable[[int, int], float | None]:
+    """Return a function that estimates the seconds left from the steps done and their total."""
     start = clock()
 
-    def left(done: int) -> float | None:
+    def left(done: int, total: int) -> float | None:
         return (clock() - start) / done * (total - done) if done else None
 
     return left

@@ -67,7 +67,13 @@ class Channel:
 
     def slice(self, index: int) -> Array:
         """Return a slice, what is not a number replaced by the background."""
-        values: Array = self.data[index]
+        return self._finite(self.data[index])
+
+    def volume(self) -> Array:
+        """Return all slices, what is not a number replaced by the background."""
+        return self._finite(self.data)
+
+    def _finite(self, values: Array) -> Array:
         if self.finite:
             return values
         return np.where(
@@ -147,6 +153,17 @@ class Prepared:
             self._recent[key] = out
         return out
 
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """Sentences for the user; none."""
+        return ()
+
+    def samples(self, count: int) -> list[Array]:
+        """Return up to `count` inputs of the network, evenly spread over all slices with tissue."""
+        todo = self.todo
+        count = min(count, len(todo))
+        return [self.network_input(todo[(2 * n + 1) * len(todo) // (2 * count)]) for n in range(count)]
+
     def window(self, index: int) -> tuple[int, int]:
         """Return the size of the network's window on a slice."""
         rows, columns = self.windows[index]
@@ -218,10 +235,10 @@ def prepare(
         Of the scan, if there is one already.
     """
     slice_plane = slice_plane_for(card.input.plane, scan.grid)
-    channels = _channels(scan, card, slice_plane)
+    channels = channels_of(scan, card, slice_plane)
     given = [c for c in channels if c is not None]
     shape = given[0].data.shape
-    brain = _brain(scan, card, slice_plane, analysis or ScanAnalysis(scan))
+    brain = brain_of(scan, card, slice_plane, analysis or ScanAnalysis(scan))
     surveys = {id(c): _survey(c, card, brain) for c in given}
     normalisation = card.input.normalisation
     statistics = tuple(
@@ -243,7 +260,7 @@ def prepare(
     )
 
 
-def _channels(scan: Scan, card: ModelCard, slice_plane: SlicePlane) -> tuple[Channel | None, ...]:
+def channels_of(scan: Scan, card: ModelCard, slice_plane: SlicePlane) -> tuple[Channel | None, ...]:
     """Return a channel for each role; one that stands in for another is made only once."""
     made: dict[Role, Channel] = {}
     channels: list[Channel | None] = []
@@ -258,7 +275,7 @@ def _channels(scan: Scan, card: ModelCard, slice_plane: SlicePlane) -> tuple[Cha
     return tuple(channels)
 
 
-def _brain(scan: Scan, card: ModelCard, slice_plane: SlicePlane, analysis: ScanAnalysis) -> Array | None:
+def brain_of(scan: Scan, card: ModelCard, slice_plane: SlicePlane, analysis: ScanAnalysis) -> Array | None:
     """Return the brain mask that takes the skull away for a model that wants it gone."""
     if card.input.skull != "stripped" or scan.brain_mask is None or analysis.stripped:
         return None

@@ -17,6 +17,7 @@ from napari_tumorseg.geometry import Array
 from napari_tumorseg.inference.settings import Settings
 from napari_tumorseg.models.card import ModelCard
 from napari_tumorseg.models.store import Model
+from napari_tumorseg.models.windows import Windows
 from napari_tumorseg.notice import RESEARCH_USE
 from napari_tumorseg.post_settings import PostSettings
 from napari_tumorseg.scan import Image, Scan
@@ -92,7 +93,16 @@ def _about_settings(
         "flip": flip,
         "threshold": (settings.threshold or output.threshold) if output.activation == "sigmoid" else None,
         "slices": None if slices is None else {"first": slices[0], "last": slices[-1]},
+        **({"windows": _about_windows(card.input.windows, flip)} if card.input.windows else {}),
         "postprocessing": post.model_dump(),
+    }
+
+
+def _about_windows(windows: Windows, flip: bool) -> dict[str, Any]:
+    """Return the windows of a volume and the number of copies, flipped and not, that were averaged."""
+    return {
+        **windows.model_dump(mode="json", include={"patch", "axes", "spacing", "overlap", "weights"}),
+        "copies": 2 ** len(windows.flipped) if flip else 1,
     }
 
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass, field
-from functools import partial
+from itertools import combinations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -29,6 +29,7 @@ from napari_tumorseg.inference.provenance import provenance_of
 from napari_tumorseg.inference.scan_analysis import ScanAnalysis
 from napari_tumorseg.inference.settings import Progress, Settings
 from napari_tumorseg.inference.steps import result_of
+from napari_tumorseg.inference.volume.prepare import PreparedVolume, prepare_volume
 from napari_tumorseg.measurement.intervals import FLOOR_MM3, floor_voxels
 from napari_tumorseg.models.card import ModelCard, Output
 from napari_tumorseg.models.store import Model, get_model
@@ -38,7 +39,7 @@ from napari_tumorseg.scan import Scan, Segmentation
 
 if TYPE_CHECKING:
     from napari_tumorseg.inference.precision import Choice
-    from napari_tumorseg.inference.predict import SliceResult
+    from napari_tumorseg.inference.predict import SliceResult, Step
 
 _LEAST_LOGIT = -6.24
 """Logit up to which a probability is stored as 0: 255 times it is below one half."""
@@ -77,9 +78,9 @@ def run(
     settings: Settings | None = None,
     analysis: ScanAnalysis | None = None,
 ) -> Generator[Progress, None, Segmentation]:
-    """Segment a scan, yielding progress after each slice.
+    """Segment a scan, yielding progress after each slice, or after each window of a volume.
 
-    A generator: close it to stop between two slices, which leaves nothing behind. The segmentation is its
+    A generator: close it to stop between two of them, which leaves nothing behind. The segmentation is its
     return value. Parameters are those of `segment`, and `analysis` of the scan, if there is one already.
     """
     settings = settings or Settings()
@@ -94,27 +95,51 @@ def run(
 
     net = chosen.load()
     device = predict.device_for(net, settings.device_wanted)
-    prepared = prepare(scan, card, net.stride, analysis=analysis)
+    prepared = prepared_for(scan, card, net.stride, analysis)
     wants_flip = card.output.flip if settings.flip is None else settings.flip
     flip = wants_flip and prepared.slice_plane.left_right
     todo = _wanted(prepared, settings.slices)
-    samples = partial(some_inputs, prepared)
-    choice = precision.choose(settings.precision, chosen, net, device, samples)
-    runner = predict.Runner(net, device, flip, settings.batch, choice.convert)
+    choice = precision.choose(settings.precision, chosen, net, device, prepared.samples)
+    runner = predict.Runner(net, device, flip, settings.batch, choice.convert, mirrors_of(card))
     canvas = _Canvas(scan, prepared, settings, todo)
-    left = predict.stopwatch(len(todo))
+    axis = prepared.slice_plane.axes[0]
+    left = predict.stopwatch()
     seen = 0
-    for done, result in enumerate(predict.slices(prepared, runner, todo), start=1):
-        labels = canvas.draw(result)
-        note, seen = " ".join(runner.notes[seen:]), len(runner.notes)
-        yield Progress(done, len(todo), prepared.slice_plane.axes[0], result.index, labels, left(done), note)
+    for step in predict.steps(prepared, runner, todo):
+        for index, labels in canvas.draw_step(step):
+            note, seen = " ".join(runner.notes[seen:]), len(runner.notes)
+            remaining = left(step.done, step.total)
+            yield Progress(step.done, step.total, axis, index, labels, remaining, note)
     notes = (
         *suitability_warnings(scan, card, analysis),
+        *prepared.notes,
         *_unused(card, settings, todo),
         *choice.notes,
         *runner.notes,
     )
     return _finish(scan, chosen, settings, canvas, _Ran(runner.device, flip, choice, notes, analysis))
+
+
+def prepared_for(
+    scan: Scan, card: ModelCard, stride: int, analysis: ScanAnalysis
+) -> Prepared | PreparedVolume:
+    """Return a scan ready to be run by slices or by windows, as the card says."""
+    if card.input.windows is not None:
+        return prepare_volume(scan, card, analysis)
+    return prepare(scan, card, stride, analysis=analysis)
+
+
+def mirrors_of(card: ModelCard) -> Sequence[tuple[int, ...]]:
+    """Return the sets of axes along which copies of a slice or window are flipped.
+
+    Axes are counted from the last one (-1). Slices, and windows whose card states no axis, are flipped along
+    the one between left and right.
+    """
+    windows = card.input.windows
+    if windows is None:
+        return ((-1,),)
+    axes = [axis - 3 for axis in windows.flipped]
+    return [some for count in range(1, len(axes) + 1) for some in combinations(axes, count)]
 
 
 @dataclass(eq=False)
@@ -125,7 +150,7 @@ class _Canvas:
     """
 
     scan: Scan
-    prepared: Prepared
+    prepared: Prepared | PreparedVolume
     settings: Settings
     todo: list[int]
     labels: Array = field(init=False)
@@ -159,6 +184,29 @@ class _Canvas:
             if len(self.prepared.card.members) > 1:
                 self.disagreement = np.zeros(shape, dtype=np.uint8)
 
+    def draw_step(self, step: Step) -> Iterator[tuple[int, Array]]:
+        """Draw the slices that a step has finished; yield index and labels of each, or of its preview.
+
+        A preview is not drawn.
+        """
+        for result in step.finished:
+            yield result.index, self.draw(result)
+        if step.preview is not None:
+            yield step.preview.index, self._preview(step.preview)
+        elif not step.finished:
+            yield self.todo[0], self._slice(self.todo[0])
+
+    def _preview(self, result: SliceResult) -> Array:
+        found = decode(result.logits, self.prepared.card.output, self.settings.threshold)
+        labels, place = self._slice(result.index).copy(), self.prepared.covered(result.index)
+        may = self.prepared.allowed(result.index)
+        labels[place] = found if may is None else np.where(may[place], found, np.uint8(0))
+        return labels
+
+    def _slice(self, index: int) -> Array:
+        """Return the labels of a slice in canonical in-plane order."""
+        return np.asarray(np.take(self.labels, index, axis=self.prepared.slice_plane.axes[0]))
+
     def draw(self, result: SliceResult) -> Array:
         """Turn the logits of a slice into labels, in place, and return them in canonical in-plane order."""
         index, logits = result.index, result.logits
@@ -186,7 +234,7 @@ class _Canvas:
             if self.disagreement is not None and result.disagreement is not None:
                 doubt = result.disagreement if may is None else result.disagreement * may
                 slice_plane.apply(self.disagreement)[index - self.todo[0]][inside] = doubt
-        return np.asarray(np.take(self.labels, index, axis=slice_plane.axes[0]))
+        return self._slice(index)
 
     @property
     def _needs_probabilities(self) -> bool:
@@ -246,7 +294,7 @@ def _model(scan: Scan, model: Model | str | Path | None, analysis: ScanAnalysis)
     return model if isinstance(model, Model) else get_model(model)
 
 
-def _wanted(prepared: Prepared, slices: range | None) -> list[int]:
+def _wanted(prepared: Prepared | PreparedVolume, slices: range | None) -> list[int]:
     if slices is None:
         return list(prepared.todo)
     if not slices:
@@ -256,13 +304,6 @@ def _wanted(prepared: Prepared, slices: range | None) -> list[int]:
     if outside is not None:
         raise InputError(f"there is no slice {outside}; the scan has slices 0 to {last}")
     return [i for i in prepared.todo if i in slices]
-
-
-def some_inputs(prepared: Prepared, count: int) -> list[Array]:
-    """Return up to `count` inputs of the network, evenly spread over all slices with tissue."""
-    todo = prepared.todo
-    count = min(count, len(todo))
-    return [prepared.network_input(todo[(2 * n + 1) * len(todo) // (2 * count)]) for n in range(count)]
 
 
 def _unused(card: ModelCard, settings: Settings, todo: list[int]) -> list[str]:

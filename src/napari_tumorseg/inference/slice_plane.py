@@ -58,12 +58,14 @@ def plane_for(wanted: AnyPlane, grid: Grid) -> Plane:
 
     Parameters
     ----------
-    wanted : {"axial", "coronal", "sagittal", "acquired"}
-        As a model's card states it.
+    wanted : {"axial", "coronal", "sagittal", "acquired", "volume"}
+        As a model's card states it. The result of a volume is given as axial slices.
     grid : Grid
         Grid of the scan. With ``acquired``, its only slice or its thickest side decides; a scan whose voxels
         are equally long in all directions, or of unknown size, is sliced axially.
     """
+    if wanted == "volume":
+        return "axial"
     if wanted != "acquired":
         return wanted
     return next(plane for plane, found in PLANES.items() if found.axes[0] == grid.slice_axis)

@@ -1,7 +1,7 @@
 """Networks that cards and recipes can name, with their arguments.
 
-A new architecture is a `SliceNetwork` in a module of its own, and its arguments and a line of
-`ARCHITECTURES` here. Importing this module does not import torch.
+A new architecture is a `SegmentationNetwork` (a `SliceNetwork` if it takes slices) in a module of its own,
+and its arguments and a line of `ARCHITECTURES` here. Importing this module does not import torch.
 """
 
 from __future__ import annotations
@@ -15,9 +15,10 @@ from pydantic import Field, StrictBool
 
 from napari_tumorseg.models.graph_arguments import GraphArguments
 from napari_tumorseg.models.network_arguments import MAX_LEVELS, Channels, NetworkArguments, Probability
+from napari_tumorseg.models.nnunet_arguments import PlainConvUNetArguments, ResidualEncoderUNetArguments
 
 if TYPE_CHECKING:
-    from napari_tumorseg.models.slice_network import SliceNetwork
+    from napari_tumorseg.models.segmentation_network import SegmentationNetwork
 
 TENSOR_ENDINGS = (".safetensors", ".pt", ".pth")
 """Endings of files that hold tensors by name."""
@@ -163,10 +164,10 @@ class Architecture(NamedTuple):
     network: str
     endings: tuple[str, ...] = TENSOR_ENDINGS
 
-    def network_class(self) -> type[SliceNetwork]:
+    def network_class(self) -> type[SegmentationNetwork]:
         """Return the class (imports torch)."""
         module, _, name = self.network.partition(":")
-        found: type[SliceNetwork] = getattr(import_module(module), name)
+        found: type[SegmentationNetwork] = getattr(import_module(module), name)
         return found
 
 
@@ -177,11 +178,15 @@ ARCHITECTURES: dict[str, Architecture] = {
     ),
     "onnx": Architecture(OnnxArguments, "napari_tumorseg.models.onnx.network:OnnxNetwork", (".onnx",)),
     "graph": Architecture(GraphArguments, "napari_tumorseg.models.graph:GraphNetwork"),
+    "plain-conv-unet": Architecture(PlainConvUNetArguments, "napari_tumorseg.models.nnunet:PlainConvUNet"),
+    "residual-encoder-unet": Architecture(
+        ResidualEncoderUNetArguments, "napari_tumorseg.models.nnunet:ResidualEncoderUNet"
+    ),
 }
 """Architectures by the name that `network.architecture` of a card or recipe holds."""
 
 
-def make_network(name: str, arguments: Mapping[str, Any]) -> SliceNetwork:
+def make_network(name: str, arguments: Mapping[str, Any]) -> SegmentationNetwork:
     """Return a new network of an architecture (imports torch).
 
     Raises

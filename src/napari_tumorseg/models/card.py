@@ -16,6 +16,7 @@ from napari_tumorseg.errors import ModelError
 from napari_tumorseg.models.agreement import Agreement, ReducedPrecision
 from napari_tumorseg.models.architectures import ARCHITECTURES
 from napari_tumorseg.models.origin import Origin
+from napari_tumorseg.models.windows import Windows
 from napari_tumorseg.notice import RESEARCH_USE
 from napari_tumorseg.post_settings import PostSettings
 from napari_tumorseg.regions import CONVENTIONS
@@ -29,7 +30,8 @@ MAX_RESIDUALS = 10_000
 """More patients than this do not make an interval better."""
 
 Plane = Literal["axial", "coronal", "sagittal"]
-AnyPlane = Literal[Plane, "acquired"]
+AnyPlane = Literal[Plane, "acquired", "volume"]
+Mean = Literal["probabilities", "logits"]
 Positive = Annotated[float, Field(gt=0)]
 Share = Annotated[float, Field(ge=0, le=1)]
 Percentage = Annotated[float, Field(ge=0, le=100)]
@@ -56,10 +58,11 @@ class Foreground(TomlTable):
     ``differs``: those that differ from the background value (the median of the volume's corners) by more
     than `tolerance`. ``fraction-of-max``: those above the background by more than `fraction` of what the
     maximum is above it (the 99.9th percentile where the maximum is a spike); on scans whose tissue lies on
-    both sides of the background (z-scored inside the brain), those that differ from it.
+    both sides of the background (z-scored inside the brain), those that differ from it. ``any-channel``, for
+    volumes: those that differ in any channel, without holes; all channels share them.
     """
 
-    rule: Literal["differs", "fraction-of-max"] = "differs"
+    rule: Literal["differs", "fraction-of-max", "any-channel"] = "differs"
     tolerance: float = Field(1e-3, ge=0)
     fraction: Share = 0.1
 
@@ -68,12 +71,13 @@ class Normalisation(TomlTable):
     """Normalisation of intensities, per channel.
 
     ``zscore``: subtract the mean, divide by the standard deviation. ``minmax``: map minimum and maximum
-    to 0 and 1. ``divide``: divide by `divisor`. ``none``: leave as they are.
+    to 0 and 1. ``divide``: divide by `divisor`. ``none``: leave as they are. Statistics are those of the
+    foreground, of all voxels or, for volumes, of the ``box`` of the foreground of all channels.
     """
 
     method: Literal["zscore", "minmax", "divide", "none"] = "zscore"
     scope: Literal["volume", "slice"] = "volume"
-    statistics: Literal["foreground", "all"] = "foreground"
+    statistics: Literal["foreground", "box", "all"] = "foreground"
     percentiles: tuple[Percentage, Percentage] | None = Field(
         None, description="clip to these percentiles of what the statistics are taken from, before all else"
     )
@@ -117,8 +121,10 @@ class Input(TomlTable):
     )
     plane: AnyPlane = Field(
         "axial",
-        description="acquired: that of the thick slices of a scan, for models that know all three planes",
+        description="acquired: that of the thick slices of a scan, for models that know all three planes; "
+        "volume: windows of the whole volume",
     )
+    windows: Windows | None = Field(None, description="windows of a volume; with plane volume only")
     neighbours: int = Field(
         0, ge=0, le=4, description="slices on each side that come along, as further channels"
     )
@@ -136,6 +142,32 @@ class Input(TomlTable):
             if not accepted or not set(accepted) <= {*self.roles, *self.substitute.values()}:
                 raise ValueError(f"accepts {list(accepted)} is not a part of roles {list(self.roles)}")
         return self
+
+    @model_validator(mode="after")
+    def _check_plane(self) -> Input:
+        problem = self._not_for_volumes() if self.plane == "volume" else self._only_for_volumes()
+        if problem:
+            raise ValueError(problem)
+        return self
+
+    def _not_for_volumes(self) -> str:
+        if self.windows is None:
+            return "plane volume needs a table windows with the patch of the network"
+        if self.neighbours:
+            return "plane volume has no neighbours: a window holds them"
+        if self.normalisation.scope == "slice":
+            return "plane volume is normalised as a whole, so normalisation.scope must be volume"
+        return (
+            "plane volume has no size; windows.spacing states that of voxels" if self.size != Size() else ""
+        )
+
+    def _only_for_volumes(self) -> str:
+        found = {
+            "a table windows": self.windows is not None,
+            "foreground.rule any-channel": self.foreground.rule == "any-channel",
+            "normalisation.statistics box": self.normalisation.statistics == "box",
+        }
+        return next((f"{name} needs plane volume" for name, there in found.items() if there), "")
 
     @property
     def channels(self) -> int:
@@ -170,7 +202,10 @@ class Output(TomlTable):
         0.97, gt=0, lt=1, description="probability of any output that is counted as certain"
     )
     inside_foreground_of: Role | None = Field(None, description="labels only where this input has foreground")
-    flip: bool = Field(False, description="average with the logits of the left-right flipped slice")
+    flip: bool = Field(
+        False, description="average with the logits of the left-right flipped slice, or of mirrored windows"
+    )
+    mean: Mean = Field("probabilities", description="values of an ensemble's members that are averaged")
 
     @model_validator(mode="after")
     def _check(self) -> Output:
@@ -201,7 +236,7 @@ class About(TomlTable):
 
 
 class Member(TomlTable):
-    """One of several sets of weights whose probabilities are averaged.
+    """One of several sets of weights whose probabilities (or logits, as `Output.mean` says) are averaged.
 
     The names of its tensors begin with its place among the members and a dot: ``0.``, ``1.``.
     """
@@ -306,11 +341,11 @@ class ModelCard(TomlTable):
             self.summary,
             "",
             f"Input: {_roles(self.input.roles)}; runs with {_alternatives(self.input)}; "
-            f"{_slices(self.input.plane)}, skull {self.input.skull}",
+            f"{_slices(self.input)}, skull {self.input.skull}",
             f"Output: {', '.join(self.output.names)}, labels of {CONVENTIONS[self.output.scheme].title}",
         ]
         if self.members:
-            lines.append(f"Weights: {len(self.members)} sets, whose probabilities are averaged")
+            lines.append(f"Weights: {len(self.members)} sets, whose {self.output.mean} are averaged")
         if self.intervals:
             known = ", ".join(f"{one.region} ({len(one.residuals)} patients)" for one in self.intervals)
             lines.append(f"Intervals of volumes: {known}")
@@ -330,8 +365,10 @@ def _roles(roles: tuple[Role, ...]) -> str:
     return ", ".join(role.title for role in roles)
 
 
-def _slices(plane: AnyPlane) -> str:
-    return "slices of any plane" if plane == "acquired" else f"{plane} slices"
+def _slices(given: Input) -> str:
+    if given.windows is not None:
+        return given.windows.as_text()
+    return "slices of any plane" if given.plane == "acquired" else f"{given.plane} slices"
 
 
 def _alternatives(given: Input) -> str:

@@ -18,7 +18,7 @@ from napari_tumorseg.toml_table import first_problem
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from napari_tumorseg.models.slice_network import SliceNetwork
+    from napari_tumorseg.models.segmentation_network import SegmentationNetwork
 
 _ALIKE = {
     "input": "inputs, preparation or size",
@@ -97,11 +97,11 @@ def _check_alike(models: Sequence[Model]) -> None:
             )
 
 
-def _check_networks(models: Sequence[Model], nets: Sequence[Sequence[SliceNetwork]]) -> None:
+def _check_networks(models: Sequence[Model], nets: Sequence[Sequence[SegmentationNetwork]]) -> None:
     """Raise `ModelError` if networks do not fit together, or two are the same."""
     from napari_tumorseg.models.weights import fit_together
 
-    seen: list[tuple[Model, SliceNetwork]] = []
+    seen: list[tuple[Model, SegmentationNetwork]] = []
     for model, members in zip(models, nets, strict=True):
         for net in members:
             for other, known in seen:
@@ -116,7 +116,7 @@ def _check_networks(models: Sequence[Model], nets: Sequence[Sequence[SliceNetwor
             seen.append((model, net))
 
 
-def _same(one: SliceNetwork, other: SliceNetwork) -> bool:
+def _same(one: SegmentationNetwork, other: SegmentationNetwork) -> bool:
     if type(one) is not type(other) or one.arguments != other.arguments:
         return False
     pairs = zip(one.state_dict().values(), other.state_dict().values(), strict=True)
@@ -136,7 +136,7 @@ def _smallest(tensor: Tensor) -> Tensor:
 
 
 def _card(
-    models: Sequence[Model], name: str, title: str, nets: Sequence[Sequence[SliceNetwork]]
+    models: Sequence[Model], name: str, title: str, nets: Sequence[Sequence[SegmentationNetwork]]
 ) -> ModelCard:
     """Return the card, still without the hash of the weights."""
     first = models[0].card
@@ -171,7 +171,7 @@ def _members(model: Model, cases: Sequence[str]) -> Iterator[Member]:
         yield Member(name=member.name or _run_name(model), unseen=tuple(unseen))
 
 
-def _network_of(model: Model, place: int, net: SliceNetwork) -> Network:
+def _network_of(model: Model, place: int, net: SegmentationNetwork) -> Network:
     """Return the table ``network`` of a member, with all its arguments."""
     members = model.card.members
     stated = (members[place].network if members else None) or model.card.network

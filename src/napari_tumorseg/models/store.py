@@ -14,11 +14,11 @@ import platformdirs
 from napari_tumorseg.errors import ModelError, TumorSegError
 from napari_tumorseg.models.architectures import ARCHITECTURES
 from napari_tumorseg.models.assumed_card import assumed_card
-from napari_tumorseg.models.card import ModelCard
+from napari_tumorseg.models.card import Input, ModelCard
 from napari_tumorseg.models.onnx.card import stored_card
 
 if TYPE_CHECKING:
-    from napari_tumorseg.models.slice_network import SliceNetwork
+    from napari_tumorseg.models.segmentation_network import SegmentationNetwork
 
 FOLDER_VARIABLE = "TUMORSEG_MODELS"
 """Environment variable that names another folder of user models."""
@@ -55,7 +55,7 @@ class Model:
 
         return self.card.sha256 or sha256(self.weights)
 
-    def load(self) -> SliceNetwork:
+    def load(self) -> SegmentationNetwork:
         """Return the network with its weights, on the CPU, in eval mode, float32; an `Ensemble` of members.
 
         Raises
@@ -78,9 +78,12 @@ class Model:
                 f"{self.weights} takes {given[0]} channels and gives {given[1]}, but the card of {self.name} "
                 f"states {stated[0]} and {stated[1]}"
             )
+        problem = _unfit(self.card.input, net)
+        if problem:
+            raise ModelError(f"the card of {self.name} does not fit {self.weights}: {problem}")
         return net
 
-    def _network(self) -> SliceNetwork:
+    def _network(self) -> SegmentationNetwork:
         from napari_tumorseg.models.ensemble import Ensemble
         from napari_tumorseg.models.weights import load_members, load_network
 
@@ -93,7 +96,21 @@ class Model:
             for m in card.members
         ]
         members = load_members(self.weights, kinds)
-        return Ensemble(members, card.output.activation).eval()
+        return Ensemble(members, card.output.activation, card.output.mean).eval()
+
+
+def _unfit(given: Input, net: SegmentationNetwork) -> str:
+    """Return why a network cannot work on the slices or windows of a card; empty if it can."""
+    windows = given.windows
+    if windows is None:
+        return "a network for volumes needs plane volume and windows" if net.dimensions == 3 else ""
+    if net.dimensions == 2 and windows.patch[0] != 1:
+        return f"a 2-D network takes windows of one slice, and their patch begins with {windows.patch[0]}"
+    sides = windows.patch[-net.dimensions :]
+    if any(side % step for side, step in zip(sides, net.strides, strict=True)):
+        steps = " x ".join(str(step) for step in net.strides)
+        return f"the sides of its patch, {' x '.join(map(str, sides))}, are no multiples of {steps}"
+    return ""
 
 
 def user_folder() -> Path:

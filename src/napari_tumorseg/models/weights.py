@@ -13,7 +13,7 @@ from torch import Tensor
 from napari_tumorseg.errors import ModelError
 from napari_tumorseg.models.architectures import ARCHITECTURES, make_network
 from napari_tumorseg.models.messages import one_line, quoted, some
-from napari_tumorseg.models.slice_network import SliceNetwork
+from napari_tumorseg.models.segmentation_network import SegmentationNetwork
 from napari_tumorseg.models.weight_files import State, about, load_state_dict
 
 Kind: TypeAlias = tuple[str, Mapping[str, Any] | None]
@@ -25,7 +25,7 @@ _MEMBER = re.compile(r"(0|[1-9][0-9]?)\.")
 
 def load_network(
     path: Path, arguments: Mapping[str, Any] | None = None, architecture: str = "unet"
-) -> SliceNetwork:
+) -> SegmentationNetwork:
     """Return the network that a file holds, in eval mode and float32.
 
     Parameters
@@ -55,7 +55,7 @@ def load_network(
         return network_of(state, arguments, architecture)
 
 
-def load_members(path: Path, kinds: Sequence[Kind]) -> list[SliceNetwork]:
+def load_members(path: Path, kinds: Sequence[Kind]) -> list[SegmentationNetwork]:
     """Return the networks that a file holds, each as `load_network` returns one.
 
     Parameters
@@ -85,9 +85,9 @@ def load_members(path: Path, kinds: Sequence[Kind]) -> list[SliceNetwork]:
         return networks
 
 
-def fit_together(one: SliceNetwork, other: SliceNetwork) -> bool:
+def fit_together(one: SegmentationNetwork, other: SegmentationNetwork) -> bool:
     """Return whether two networks can be members of one ensemble: the same channels and stride."""
-    return one.stride == other.stride and all(
+    return one.strides == other.strides and all(
         one.arguments[name] == other.arguments[name] for name in ("in_channels", "out_channels")
     )
 
@@ -106,7 +106,7 @@ def _parts(state: State, count: int) -> list[State]:
     return parts
 
 
-def network_of(state: State, arguments: Mapping[str, Any] | None, architecture: str) -> SliceNetwork:
+def network_of(state: State, arguments: Mapping[str, Any] | None, architecture: str) -> SegmentationNetwork:
     """Return the network with these weights, as `load_network` does.
 
     Raises
@@ -123,7 +123,7 @@ def network_of(state: State, arguments: Mapping[str, Any] | None, architecture: 
     return net.eval()
 
 
-def _skeleton(architecture: str, arguments: Mapping[str, Any]) -> SliceNetwork:
+def _skeleton(architecture: str, arguments: Mapping[str, Any]) -> SegmentationNetwork:
     """Return a network without memory, so that claimed sizes cost nothing until they are checked."""
     try:
         with torch.device("meta"):
@@ -132,14 +132,14 @@ def _skeleton(architecture: str, arguments: Mapping[str, Any]) -> SliceNetwork:
         raise ModelError(f"its arguments make no {architecture} network: {one_line(error)}") from error
 
 
-def _add_batch_counters(state: State, net: SliceNetwork) -> None:
+def _add_batch_counters(state: State, net: SegmentationNetwork) -> None:
     """Add the counters that files of torch < 0.4.1 and Keras lack; inference does not use them."""
     for name in net.state_dict():
         if name.endswith("num_batches_tracked"):
             state.setdefault(name, torch.zeros((), dtype=torch.int64))
 
 
-def _check_fit(state: Mapping[str, Tensor], net: SliceNetwork) -> None:
+def _check_fit(state: Mapping[str, Tensor], net: SegmentationNetwork) -> None:
     wanted = net.state_dict()
     missing = [name for name in wanted if name not in state]
     surplus = [name for name in state if name not in wanted]

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from napari_tumorseg.models.slice_network import SliceNetwork
+from napari_tumorseg.models.segmentation_network import SegmentationNetwork
 
 _COEFFICIENTS = (3.4445, -4.7750, 2.0315)
 """Published coefficients of the quintic iteration that moves singular values towards 1."""
@@ -121,7 +121,7 @@ def orthogonal(matrix: Tensor, iterations: int) -> Tensor:
     return x.T if tall else x
 
 
-def split_parameters(net: SliceNetwork) -> tuple[list[Tensor], list[Tensor], list[Tensor]]:
+def split_parameters(net: SegmentationNetwork) -> tuple[list[Tensor], list[Tensor], list[Tensor]]:
     """Return the weights of 3x3 convolutions, all other parameters, and those of a pretrainable encoder."""
     encoder: list[Tensor] = list(net.encoder_parameters())
     known = {id(weight) for weight in encoder}

@@ -88,6 +88,10 @@ class Recipe(TomlTable):
     def _check(self) -> Self:
         if not self._network_arguments.trainable:
             raise ValueError(f"networks of the architecture {self.network.architecture} are not trained here")
+        if self.input.plane == "volume" or self._network_arguments.dimensions == 3:
+            raise ValueError(
+                "networks that work on volumes are not trained here, only those that work on slices"
+            )
         if any(t.name == "cross-entropy" for t in self.loss) != (self.output.activation == "softmax"):
             raise ValueError("cross-entropy goes with softmax, the other losses with sigmoid")
         if self.optimiser.name == "muon" and not self._network_arguments.normalised:

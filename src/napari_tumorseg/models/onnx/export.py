@@ -23,7 +23,7 @@ from napari_tumorseg.models.card import ModelCard, Network
 from napari_tumorseg.models.messages import one_line
 from napari_tumorseg.models.onnx.card import with_card
 from napari_tumorseg.models.onnx.network import OnnxNetwork, need_runtime
-from napari_tumorseg.models.slice_network import SliceNetwork
+from napari_tumorseg.models.segmentation_network import SegmentationNetwork
 from napari_tumorseg.models.store import Model
 
 INPUT, OUTPUT = "image", "logits"
@@ -109,7 +109,7 @@ def _need_packages() -> None:
         )
 
 
-def _card(card: ModelCard, net: SliceNetwork) -> ModelCard:
+def _card(card: ModelCard, net: SegmentationNetwork) -> ModelCard:
     """Return the card of the exported model: one network; figures of other weights and runtimes left out."""
     arguments = {
         "in_channels": net.in_channels,
@@ -136,7 +136,7 @@ def _notes(card: ModelCard) -> Iterator[str]:
         yield "the average with the mirrored slice is not in the graph; its card asks for it"
 
 
-def _converted(net: SliceNetwork, name: str) -> bytes:
+def _converted(net: SegmentationNetwork, name: str) -> bytes:
     """Return the network as ONNX.
 
     Raises
@@ -165,14 +165,14 @@ def _settings() -> dict[str, Any]:
     return {**names, "dynamo": True, "external_data": False, "dynamic_shapes": free_axes, "verbose": False}
 
 
-def _sample(net: SliceNetwork, batch: int, strides: tuple[int, int]) -> Tensor:
+def _sample(net: SegmentationNetwork, batch: int, strides: tuple[int, int]) -> Tensor:
     """Return normally distributed noise of some strides, the same in every run."""
     generator = torch.Generator().manual_seed(_SEED)
     sides = [count * net.stride for count in strides]
     return torch.randn(batch, net.in_channels, *sides, generator=generator)
 
 
-def _compared(net: SliceNetwork, path: Path, card: ModelCard) -> tuple[tuple[int, ...], float, float]:
+def _compared(net: SegmentationNetwork, path: Path, card: ModelCard) -> tuple[tuple[int, ...], float, float]:
     """Return the shape of an input and the largest differences of logits and of probabilities on it.
 
     Batch and sides differ from those that the network was converted with.

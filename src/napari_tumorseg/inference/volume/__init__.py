@@ -1,0 +1,1 @@
+"""Segmentation of a volume in overlapping windows."""
