@@ -19,6 +19,7 @@ from napari_tumorseg.cli import (
     measure,
     models,
     recipes,
+    refine,
     segment,
     train,
 )
@@ -44,6 +45,7 @@ app = typer.Typer(
 app.command("segment", cls=CommandWithSteps)(segment.segment)
 app.command("cohort", cls=CommandWithSteps)(cohort.cohort)
 app.command("info")(info.info)
+app.command("refine")(refine.refine)
 app.command("measure")(measure.measure)
 app.command("evaluate")(evaluate.evaluate)
 app.command("calibrate")(calibrate.calibrate)

@@ -243,6 +243,35 @@ JsonOutput = Annotated[
     Path | None, typer.Option("--output", "-o", help="Write the measurements to this JSON file.")
 ]
 
+# ---------------------------------------------------------------- refine
+
+Clicks = Annotated[
+    Path,
+    typer.Option("--clicks", help="JSON file of clicks, strokes and boxes.", show_default=False),
+]
+RefinedOutput = Annotated[
+    Path, typer.Option("--output", "-o", help="File for the corrected mask.", show_default=False)
+]
+ScanOfMask = Annotated[
+    list[Path] | None,
+    typer.Option(
+        "--scan",
+        help="Case folder or image files of the scan; repeat the option for several files. By default "
+        "the folder of the mask.",
+        show_default=False,
+    ),
+]
+ModelOfClicks = Annotated[
+    str | None,
+    typer.Option(
+        "--model",
+        "-m",
+        help="Name or path of a model that is run for its probabilities, or none to judge by the images "
+        "alone.",
+        show_default="the one that made the mask",
+    ),
+]
+
 # ---------------------------------------------------------------- evaluate
 
 Model = Annotated[str, typer.Option("--model", "-m", help="Name or path of a model.", show_default=False)]

@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from napari_tumorseg.scan import Image
 
 _NOT_REPLACED = "is not replaced; choose another name or folder"
+_ABOUT_LABELS = ("case", "scheme", "labels", "tissues", "unit", "files")
+"""Keys of a side file that are not of its mask's provenance."""
 _SLICE_MASK = re.compile(r"(.+)_\d+_mask$")
 
 
@@ -49,6 +51,14 @@ def read_side_file(path: Path) -> dict[str, Any] | None:
     """Return the content of a side file; None if it cannot be read or is not one of this program."""
     content = read_json(path)
     return content if content is not None and "scheme" in content else None
+
+
+def provenance_beside(mask: Path) -> dict[str, Any]:
+    """Return the provenance in the side file of a mask; empty without one that fits the mask."""
+    content = read_side_file(side_file(mask))
+    if content is None or not _describes(content, mask):
+        return {}
+    return {key: value for key, value in content.items() if key not in _ABOUT_LABELS}
 
 
 def holds_json(path: Path) -> bool:

@@ -9,6 +9,7 @@ from qtpy.QtCore import QObject
 from qtpy.QtWidgets import QWidget
 
 from napari_tumorseg.edit import Change
+from napari_tumorseg.viewer.correct.clicks_section import ClicksSection
 from napari_tumorseg.viewer.correct.corrector import Corrector, voxels_in
 from napari_tumorseg.viewer.correct.label_section import LabelPicker
 from napari_tumorseg.viewer.correct.pointing import Pointing, Use
@@ -16,6 +17,7 @@ from napari_tumorseg.viewer.correct.rerun_section import RerunSection
 from napari_tumorseg.viewer.correct.restrict_section import RestrictSection
 from napari_tumorseg.viewer.correct.strokes import StrokeGuard
 from napari_tumorseg.viewer.correct.tools import (
+    CLICKS,
     LOCK,
     NEXT_UNCERTAIN,
     RERUN_BOX,
@@ -57,6 +59,7 @@ class CorrectPage(QObject):
         self._report_to_panel = context.report_error
         context = self._context = PanelContext(context.viewer, context.active_mask, self.report_error)
         self.labels = LabelPicker(context.active_mask)
+        self.clicks = ClicksSection(context, self.labels)
         self.tools = ToolsSection()
         self.restrict = RestrictSection(context)
         self.corrector = Corrector(context, self.labels)
@@ -79,6 +82,7 @@ class CorrectPage(QObject):
         return [
             Section("Label", self.labels),
             self.status.native,
+            Section("Clicks", self.clicks),
             Section("Tools", self.tools),
             Section("Uncertainty", self.uncertainty),
             Section("Restrict strokes", self.restrict, is_open=False),
@@ -88,7 +92,8 @@ class CorrectPage(QObject):
     @property
     def is_busy(self) -> bool:
         """Whether anything runs in the background."""
-        return self.corrector.is_busy or self.uncertainty.is_busy or self.rerun.rerun.is_running
+        parts = (self.corrector, self.clicks.clicker, self.uncertainty)
+        return any(part.is_busy for part in parts) or self.rerun.rerun.is_running
 
     def show_status(self, text: str) -> None:
         """Show a status message on this page."""
@@ -105,7 +110,7 @@ class CorrectPage(QObject):
         self._context.active_mask.edited.disconnect(self._on_edited)
         self.pointing.stop()
         self.rerun.rerun.cancel()
-        for part in (self.labels, self.restrict, self.guard, self.uncertainty):
+        for part in (self.labels, self.restrict, self.guard, self.uncertainty, self.clicks):
             part.detach()
 
     def _connect(self) -> None:
@@ -116,7 +121,7 @@ class CorrectPage(QObject):
         self.restrict.edited.connect(self._set_rule)
         self.rerun.wants_click.connect(self._wait)
         self.pointing.given_up.connect(lambda: self.show_status(""))
-        for part in (self.corrector, self.guard, self.rerun, self.uncertainty):
+        for part in (self.corrector, self.guard, self.rerun, self.uncertainty, self.clicks):
             part.reported.connect(self.show_status)
         self._context.active_mask.edited.connect(self._on_edited)
 
@@ -124,6 +129,7 @@ class CorrectPage(QObject):
         actions: dict[Command, Action] = {
             **{command: partial(self._under_cursor, use) for command, use in self._on_component.items()},
             **{tool: partial(self.corrector.run, tool) for tool in TOOLS if not tool.needs_component},
+            CLICKS: self.clicks.toggle,
             RERUN_SLICE: self.rerun.run_slice,
             RERUN_BOX: self.rerun.ask_box,
             NEXT_UNCERTAIN: self.uncertainty.show_next,

@@ -242,11 +242,12 @@ TOOLS = (
 )  # fmt: skip
 """All tools in the order of their buttons."""
 
+CLICKS = Command("clicks", "Click", "Y", "Correct the mask by clicks, scribbles and boxes, or stop")
 RERUN_SLICE = Command("rerun_slice", "This slice", "Shift-R", "Run the model again on the current slice")
 RERUN_BOX = Command("rerun_box", "In a box", "Shift-W", "Run the model again in a box")
 NEXT_UNCERTAIN = Command(
     "next_uncertain", "Next most uncertain slice", "Q", "Go to the next most uncertain slice"
 )
 
-COMMANDS = (LOCK, *TOOLS, RERUN_SLICE, RERUN_BOX, NEXT_UNCERTAIN)
+COMMANDS = (CLICKS, LOCK, *TOOLS, RERUN_SLICE, RERUN_BOX, NEXT_UNCERTAIN)
 """Everything on the page Correct that has a key."""

@@ -11,6 +11,7 @@ from napari.layers import Layer
 from psygnal import Signal
 
 from napari_tumorseg.edit import Change
+from napari_tumorseg.edit.clicks import Click
 from napari_tumorseg.session import EditCounts
 
 EDITS_KEY = "tumorseg-edits"
@@ -24,6 +25,14 @@ class Move:
     change: Change
     before: Mapping[str, float]
     after: Mapping[str, float]
+
+
+@dataclass(frozen=True, eq=False)
+class ClickStep:
+    """A click and its change of the mask; None where it changed nothing."""
+
+    click: Click
+    change: Change | None
 
 
 @dataclass(eq=False)
@@ -44,6 +53,8 @@ class Edits:
         One canonical voxel of each locked component.
     thresholds : dict of str to float
         Of the model's outputs, where they were moved from those of the run; else empty.
+    clicks, undone_clicks : tuple of ClickStep
+        Clicks on the mask, and those that were undone and can come back; the latest last.
     moves, undone_moves : tuple of Move
         Steps that led to them, and those that were undone and can come back; the latest last.
     """
@@ -61,6 +72,8 @@ class Edits:
     at_first: dict[int, int] = field(default_factory=dict)
     locked: tuple[tuple[int, int, int], ...] = ()
     thresholds: dict[str, float] = field(default_factory=dict)
+    clicks: tuple[ClickStep, ...] = ()
+    undone_clicks: tuple[ClickStep, ...] = ()
     moves: tuple[Move, ...] = ()
     undone_moves: tuple[Move, ...] = ()
 
@@ -95,6 +108,20 @@ class Edits:
         *before, move = self.undone_moves
         self.moves, self.undone_moves = (*self.moves, move), tuple(before)
         return move
+
+    def note_click(self, step: ClickStep) -> None:
+        """Take note of a click; what was undone before it cannot come back."""
+        self.clicks, self.undone_clicks = (*self.clicks, step), ()
+
+    def undo_click(self) -> None:
+        """Take note that the latest click was undone."""
+        *before, step = self.clicks
+        self.clicks, self.undone_clicks = tuple(before), (*self.undone_clicks, step)
+
+    def redo_click(self) -> None:
+        """Take note that the click that was undone last came back."""
+        *before, step = self.undone_clicks
+        self.clicks, self.undone_clicks = (*self.clicks, step), tuple(before)
 
     def note_saved(self) -> None:
         """Take note that the mask was saved as it is."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -13,10 +13,11 @@ from napari.layers import Layer
 
 from napari_tumorseg.errors import InputError
 from napari_tumorseg.geometry import Affine, Array, Grid, Unit, bounding_box
+from napari_tumorseg.io.click_files import clicks_to_dict
 from napari_tumorseg.regions import LabelConvention, decide_convention
 from napari_tumorseg.scan import Image, Role, Segmentation
 from napari_tumorseg.viewer.layers.arrays import array_of
-from napari_tumorseg.viewer.layers.edits import edits_of
+from napari_tumorseg.viewer.layers.edits import Edits, edits_of
 from napari_tumorseg.viewer.layers.origin import (
     CONVENTION_KEY,
     METADATA_KEY,
@@ -85,10 +86,21 @@ def to_segmentation(
         scan = same_voxels(layer, beside)
         grid, labels = (scan.grid, labels) if scan else _grid_and_canonical(layer, labels)
         return Segmentation(labels, grid, chosen, scan.case if scan else layer.name, provenance=edited)
-    provenance = {**origin.provenance, **edited}
+    grid = grid_of(layer)
+    provenance = {**origin.provenance, **edited, **_clicked(edits, origin.provenance, grid, chosen)}
     if origin.fingerprint is not None:
         provenance["corrected_by_hand"] = fingerprint(labels) != origin.fingerprint
-    return Segmentation(labels, grid_of(layer), chosen, origin.case, origin.source, provenance)
+    return Segmentation(labels, grid, chosen, origin.case, origin.source, provenance)
+
+
+def _clicked(
+    edits: Edits | None, before: Mapping[str, Any], grid: Grid, convention: LabelConvention
+) -> dict[str, Any]:
+    """Return the clicks on a mask, after those that its file told of."""
+    if edits is None or not edits.clicks:
+        return {}
+    told = clicks_to_dict([step.click for step in edits.clicks], grid, convention)
+    return {"clicks": [*before.get("clicks", ()), told]}
 
 
 def is_any_label_tumour(layer: Layer) -> bool:
