@@ -188,7 +188,9 @@ class TestRefine:
         labels[:, :, 25:32][labels[:, :, 25:32] > 0] = 4
         found = after(labels, refine(labels, evidence, Click(((12, 32, 38),), label=2, region=ANY)))
         assert set(np.unique(found[:, :, 32:])) == {0, 2}
-        np.testing.assert_array_equal(found[:, :, :32], labels[:, :, :32])
+        np.testing.assert_array_equal(found[labels > 0], labels[labels > 0])
+        removed = after(labels, refine(labels, evidence, Click(((12, 32, 29),), adds=False, region=ANY)))
+        assert removed[12, 32, 29] == 0 and labels[12, 32, 29] == 4
 
     def test_a_part_that_is_removed_becomes_what_lies_around_it(self, evidence):
         labels = TUMOUR.astype(np.uint8) * 2

@@ -69,7 +69,7 @@ class Click:
         return np.asarray(np.asarray(self.voxels, dtype=np.intp)[some])
 
     def outline(self) -> Array:
-        """Return eight points just outside a box, around its middle across its shortest side, as (N, 3) int."""
+        """Return eight points just outside a box, in its middle across the shortest side, as (N, 3) int."""
         low, high = np.sort(np.asarray(self.voxels, dtype=np.intp), axis=0)
         middle, flat = (low + high) // 2, int(np.argmin(high - low))
         one, other = (axis for axis in range(3) if axis != flat)
