@@ -92,3 +92,20 @@ def test_a_cycle_of_operators_that_pass_on(tmp_path: Path) -> None:
     nodes = [helper.make_node("Identity", ["y"], ["z"]), helper.make_node("Identity", ["z"], ["y"])]
     with pytest.raises(ModelError, match=r"^net\.onnx: ONNX Runtime does not accept it: .*not acyclic"):
         import_model(save(model_of(nodes), tmp_path / "net.onnx"), answers=FLAIR)
+
+
+def test_volumes(tmp_path: Path) -> None:
+    model = threshold_model(300.0, ("n", 1, "d", "h", "w"))
+    notes: list[str] = []
+    answers = Answers(roles=(Role.FLAIR,), normalisation="none")
+    made = import_model(save(model, tmp_path / "net.onnx"), answers=answers, report=notes.append)
+    assert made.card.input.windows is not None and "input.windows.axes" in notes[0]
+    np.testing.assert_array_equal(segment(make_scan({"flair": head()}), made).labels > 0, head() > 300)
+
+
+def test_volumes_of_a_fixed_size(tmp_path: Path) -> None:
+    model = threshold_model(300.0, (1, 1, 4, 16, 24))
+    answers = Answers(roles=(Role.FLAIR,), normalisation="none")
+    made = import_model(save(model, tmp_path / "net.onnx"), answers=answers)
+    assert made.card.input.windows is not None and made.card.input.windows.patch == (4, 16, 24)
+    np.testing.assert_array_equal(segment(make_scan({"flair": head()}), made).labels > 0, head() > 300)

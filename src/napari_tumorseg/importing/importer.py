@@ -22,7 +22,7 @@ from napari_tumorseg.models.card import ModelCard
 from napari_tumorseg.models.onnx.file import check_onnx
 from napari_tumorseg.models.onnx.network import OnnxNetwork
 from napari_tumorseg.models.origin import Origin
-from napari_tumorseg.models.slice_network import SliceNetwork
+from napari_tumorseg.models.segmentation_network import SegmentationNetwork
 from napari_tumorseg.models.store import Model, get_model, list_models, user_folder
 from napari_tumorseg.models.weight_files import sha256
 from napari_tumorseg.models.weights import network_of
@@ -117,7 +117,7 @@ def _certified(kind: Kind, path: Path, draft: Draft, card: ModelCard) -> ModelCa
     return card.model_copy(update={"origin": card.origin.model_copy(update={"certificate": found})})
 
 
-def _network(draft: Draft, card: ModelCard, path: Path) -> SliceNetwork:
+def _network(draft: Draft, card: ModelCard, path: Path) -> SegmentationNetwork:
     """Return the imported network."""
     if isinstance(draft.weights, bytes):
         return OnnxNetwork.of(check_onnx(draft.weights, path.name), card.network.arguments, path.name)

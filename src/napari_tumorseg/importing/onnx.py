@@ -24,6 +24,14 @@ if TYPE_CHECKING:
 _MOST_CHANNELS = 64
 """An image with more channels than this is taken for one whose channels are another axis."""
 
+_WINDOW = 96
+"""Side of the windows of a network that takes volumes of any size."""
+
+_AXES = (
+    "its axes are taken as towards the head, the back and the left; if they are others, change "
+    "input.windows.axes of the card"
+)
+
 _MULTIPLES = (1, 2, 4, 8, 16, 32, 64, 128)
 _ACTIVATIONS = {"Sigmoid": "sigmoid", "HardSigmoid": "sigmoid", "Softmax": "softmax"}
 
@@ -72,14 +80,27 @@ def draft_of(found: OnnxFile, name: str, output: str = "") -> Draft:
     arguments["activation"] = activation
     if "sides" not in arguments:
         arguments["multiple"] = _multiple(found, arguments, name)
+    volumes = arguments["volumes"]
     return Draft(
         Network(architecture="onnx", arguments=arguments),
         found.content,
         ".onnx",
-        input={"size": {"canvas": arguments["sides"]}} if "sides" in arguments else {},
+        input=_windows(arguments) if volumes else _size(arguments),
         output={} if activation == "none" else {"activation": activation},
         format=_format(found),
+        warnings=(f"{name}: {_AXES}",) if volumes else (),
     )
+
+
+def _size(arguments: dict[str, Any]) -> dict[str, Any]:
+    """Return fields of the card's table ``input`` for slices."""
+    return {"size": {"canvas": arguments["sides"]}} if "sides" in arguments else {}
+
+
+def _windows(arguments: dict[str, Any]) -> dict[str, Any]:
+    """Return fields of the card's table ``input`` for volumes."""
+    side = -(-_WINDOW // arguments.get("multiple", 1)) * arguments.get("multiple", 1)
+    return {"plane": "volume", "windows": {"patch": arguments.get("sides", [side] * 3)}}
 
 
 def original(path: Path, draft: Draft) -> Original | None:
@@ -115,8 +136,16 @@ def original_of(content: bytes, arguments: dict[str, Any], name: str) -> Origina
         outputs = np.stack([session.run([result.name], {image.name: one})[0][0] for one in each])
         return np.moveaxis(outputs, -1, 1) if last else outputs
 
-    version = metadata.version("onnxruntime")
-    return Original(f"ONNX Runtime {version}", run, arguments.get("activation", "none") != "none")
+    version, soft = metadata.version("onnxruntime"), arguments.get("activation", "none") != "none"
+    return Original(f"ONNX Runtime {version}", run, soft, _of_fixed_size(arguments))
+
+
+def _of_fixed_size(arguments: dict[str, Any]) -> np.ndarray[Any, np.dtype[np.float32]] | None:
+    """Return random inputs of the only size that a file takes; None if it takes others."""
+    if "sides" not in arguments:
+        return None
+    shape = (2, arguments["in_channels"], *arguments["sides"])
+    return np.random.default_rng(0).standard_normal(shape, dtype=np.float32)
 
 
 def _of_card(found: OnnxFile, card: ModelCard) -> Draft:
@@ -159,8 +188,8 @@ def _multiple(found: OnnxFile, arguments: dict[str, Any], name: str) -> int:
         net = OnnxNetwork.of(found, {**arguments, "multiple": multiple}, name)
         try:
             with torch.inference_mode():
-                for count in (3, 5):
-                    net(torch.zeros(1, net.in_channels, count * multiple, (count + 2) * multiple))
+                for counts in ((1, 3, 5), (3, 5, 7)):
+                    net(torch.zeros(1, net.in_channels, *(n * multiple for n in counts[-net.dimensions :])))
             return multiple
         except (ModelError, MemoryError) as error:
             problem = error

@@ -9,9 +9,9 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from importlib import import_module
-from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple, Self, TypeAlias
 
-from pydantic import Field, StrictBool
+from pydantic import Field, StrictBool, model_validator
 
 from napari_tumorseg.models.graph_arguments import GraphArguments
 from napari_tumorseg.models.network_arguments import MAX_LEVELS, Channels, NetworkArguments, Probability
@@ -120,8 +120,10 @@ class OnnxArguments(NetworkArguments):
 
     Attributes
     ----------
-    sides : tuple of int or None
-        Sides of an image (height, width), where the file takes one size only.
+    volumes : bool
+        Whether it takes volumes (depth, height, width) in place of slices.
+    sides : list of int or None
+        Sides of an image, where the file takes one size only.
     multiple : int
         Number of which the sides must be multiples where they are free.
     activation : {"none", "sigmoid", "softmax"}
@@ -132,16 +134,33 @@ class OnnxArguments(NetworkArguments):
         Name of the result to take, where there are several.
     """
 
-    sides: Annotated[list[Side], Field(min_length=2, max_length=2)] | None = None
+    volumes: StrictBool = False
+    sides: Annotated[list[Side], Field(min_length=2, max_length=3)] | None = None
     multiple: int = Field(1, strict=True, ge=1, le=1024)
     activation: Literal["none", "sigmoid", "softmax"] = "none"
     channels_last: StrictBool = False
     output: Annotated[str, Field(max_length=200)] = ""
 
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if self.sides and len(self.sides) != self.dimensions:
+            raise ValueError(f"sides {self.sides} are not those of {self.dimensions} dimensions")
+        return self
+
+    @property
+    def dimensions(self) -> Literal[2, 3]:
+        """3 for volumes."""
+        return 3 if self.volumes else 2
+
     @property
     def stride(self) -> int:
         """The least common multiple of fixed sides, or `multiple`."""
         return math.lcm(*self.sides) if self.sides else self.multiple
+
+    @property
+    def strides(self) -> tuple[int, ...]:
+        """The fixed sides, or `multiple` for each."""
+        return tuple(self.sides or (self.multiple,) * self.dimensions)
 
     @property
     def normalised(self) -> bool:

@@ -102,6 +102,8 @@ def test_it_is_shared_not_copied(tmp_path: Path) -> None:
         (threshold_model(1.0, ("n", 1, 32, 32)), {}, "takes images of 32 x 32 alone; its card must state"),
         (threshold_model(1.0, ("n", 1, 32, "w")), {}, "fixed in some axes and free in others"),
         (threshold_model(1.0), {"colour": 1}, "its card does not fit: colour"),
+        (threshold_model(1.0), {"volumes": True}, "takes slices, which its card does not state"),
+        (threshold_model(1.0, ("n", 1, "d", "h", "w")), {}, "takes volumes, which its card does not state"),
     ],
 )
 def test_cards_that_do_not_fit(tmp_path: Path, model: Any, arguments: Any, words: str) -> None:

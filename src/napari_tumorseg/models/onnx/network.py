@@ -20,7 +20,7 @@ from napari_tumorseg.models.architectures import OnnxArguments
 from napari_tumorseg.models.messages import one_line
 from napari_tumorseg.models.onnx.file import OnnxFile, read_onnx
 from napari_tumorseg.models.onnx.ports import Port, single_ports
-from napari_tumorseg.models.slice_network import SliceNetwork
+from napari_tumorseg.models.segmentation_network import SegmentationNetwork
 
 _LEAST = 1e-7
 """Probabilities nearer to 0 or 1 are taken for this near: their logits shall be numbers."""
@@ -32,7 +32,7 @@ _ASSUMED_MEMORY = 8 << 30
 _MEMORY_SIGNS = ("allocate", "bad_alloc", "available memory", "arena")
 
 
-class OnnxNetwork(SliceNetwork):
+class OnnxNetwork(SegmentationNetwork):
     """A network that ONNX Runtime runs; it takes and gives tensors as every other network does.
 
     Its weights are not torch's: it is neither trained, nor folded, nor converted to another precision.
@@ -59,6 +59,9 @@ class OnnxNetwork(SliceNetwork):
         self._input, self._output = single_ports(found.inputs, found.outputs, given.output)
         _check_channels(self._input, given.in_channels, given.channels_last)
         _check_channels(self._output, given.out_channels, given.channels_last)
+        if len(self._input.shape) != 2 + given.dimensions:
+            taken = "volumes" if given.dimensions == 2 else "slices"
+            raise ModelError(f"takes {taken}, which its card does not state")
         self._sides = fixed_sides(self._input, given.channels_last)
         if self._sides and list(self._sides) != given.sides:
             raise ModelError(
@@ -105,7 +108,7 @@ class OnnxNetwork(SliceNetwork):
             raise ModelError(f"{name}: {error}") from error
 
     def forward(self, x: Tensor) -> Tensor:
-        """Return logits of shape (batch, out_channels, height, width), on the device of the input.
+        """Return logits (batch, out_channels, ...) with the sides of the input, on its device.
 
         A file that takes one size or one batch only gets its input in such parts.
 
@@ -132,21 +135,14 @@ class OnnxNetwork(SliceNetwork):
     def __deepcopy__(self, memo: dict[int, Any]) -> Self:
         return self
 
-    def _tiled(self, values: Array) -> Array:
+    def _tiled(self, values: Array, axis: int = 2) -> Array:
         """Return the logits of an image whose sides are multiples of the fixed ones, part by part."""
         assert self._sides is not None
-        height, width = self._sides
-        rows = [
-            np.concatenate(
-                [
-                    self._batched(values[..., top : top + height, left : left + width])
-                    for left in range(0, values.shape[-1], width)
-                ],
-                axis=-1,
-            )
-            for top in range(0, values.shape[-2], height)
-        ]
-        return np.concatenate(rows, axis=-2)
+        if axis == values.ndim:
+            return self._batched(values)
+        side = self._sides[axis - 2]
+        parts = np.split(values, values.shape[axis] // side, axis=axis)
+        return np.concatenate([self._tiled(part, axis + 1) for part in parts], axis=axis)
 
     def _batched(self, values: Array) -> Array:
         """Return logits of a batch of any size; a fixed batch is filled up with zeros."""
@@ -206,6 +202,7 @@ def arguments_of(found: OnnxFile, channels_last: bool = False, output: str = "")
         raise ModelError("does not state its number of channels; its card must state them")
     sides = fixed_sides(image, channels_last)
     return {
+        "volumes": len(image.shape) == 5,
         "in_channels": channels[0],
         "out_channels": channels[1],
         **({"sides": list(sides)} if sides else {}),
