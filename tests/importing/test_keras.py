@@ -13,7 +13,9 @@ import torch
 from napari_tumorseg.errors import ModelError
 from napari_tumorseg.importing import Answers, OpenQuestionsError, Question, import_model
 from napari_tumorseg.importing.keras import read
+from napari_tumorseg.models.origin import Certificate
 from napari_tumorseg.models.weights import network_of
+from napari_tumorseg.scan import Role
 from tests.importing.keras_nets import L, as_keras2, hassan, keras, outputs, ragab, randomise
 
 
@@ -72,6 +74,9 @@ def test_the_published_systems_are_equal(
     assert card.output.activation == ("sigmoid" if name == "hassan2025" else "softmax")
     assert card.origin is not None
     assert card.origin.format == f"Keras {keras.__version__}"
+    assert card.origin.certificate is not None
+    assert card.origin.certificate.framework == f"Keras {keras.__version__} on torch"
+    assert card.origin.certificate.largest_difference < 1e-4
 
 
 @pytest.mark.parametrize("name", ["hassan2025", "ragab2025"])
@@ -204,6 +209,16 @@ def test_each_layer_is_equal(name: str, tmp_path: Path) -> None:
     assert difference(model, save(model, tmp_path / "m.keras"), (24, 48)) < 1e-5
 
 
+def certificate(path: Path) -> Certificate:
+    answers = Answers(
+        like="egwaoje2026", roles=(Role.FLAIR, Role.T1C, Role.T1)[: read(path, Answers()).channels]
+    )
+    origin = import_model(path, answers=answers).card.origin
+    assert origin is not None
+    assert origin.certificate is not None
+    return origin.certificate
+
+
 def attention() -> Any:
     """Return a U-Net level with an attention gate, squeeze and excitation, and every way to merge."""
     start = L.Input((None, None, 2))
@@ -250,7 +265,23 @@ def sequence() -> Any:
 @pytest.mark.parametrize("ending", [".keras", ".h5"])
 def test_other_shapes_of_models(make: Callable[[], Any], ending: str, tmp_path: Path) -> None:
     model = make()
-    assert difference(model, save(model, tmp_path / f"m{ending}"), (16, 16)) < 1e-5
+    path = save(model, tmp_path / f"m{ending}")
+    assert difference(model, path, (16, 16)) < 1e-5
+    assert certificate(path).largest_difference < 1e-5
+
+
+def test_a_network_that_differs_is_not_imported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from napari_tumorseg.importing.keras import framework
+
+    monkeypatch.setattr(framework, "_LEFT_OUT", (*framework._LEFT_OUT, "epsilon"))
+    start = L.Input((16, 16, 1))
+    x = L.BatchNormalization(epsilon=0.5)(start)
+    path = save(randomise(keras.Model(start, L.Conv2D(1, 1)(x))), tmp_path / "m.keras")
+    with pytest.raises(
+        ModelError, match=r"m\.keras: the imported network differs from the original in Keras"
+    ):
+        import_model(path, answers=Answers(like="egwaoje2026"))
+    assert not (tmp_path / "models").exists()
 
 
 def test_an_imported_model_segments_without_keras(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

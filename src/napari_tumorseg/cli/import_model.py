@@ -9,7 +9,6 @@ import typer
 
 from napari_tumorseg.cli import options
 from napari_tumorseg.cli.output import console, show_warnings
-from napari_tumorseg.cli.parse import parse_names
 from napari_tumorseg.notice import RESEARCH_USE
 
 if TYPE_CHECKING:
@@ -93,15 +92,15 @@ def import_model(
 
     answers = _answers(
         like=like,
-        roles=tuple(parse_names(roles)),
+        roles=roles,
         plane=plane,
         normalisation=normalisation,
         size=_size(size),
         fit=fit,
-        spacing=_numbers(spacing),
+        spacing=spacing,
         skull=skull,
         activation=activation,
-        outputs=tuple(parse_names(outputs)),
+        outputs=outputs,
         convention=labels,
         threshold=threshold,
         title=title,
@@ -119,16 +118,13 @@ def import_model(
 
 
 def _answers(**given: Any) -> Answers:
-    from pydantic import TypeAdapter, ValidationError
+    from napari_tumorseg.errors import InputError
+    from napari_tumorseg.importing.answers import parsed_answers
 
-    from napari_tumorseg.importing import Answers
-    from napari_tumorseg.toml_table import first_problem
-
-    stated = {field: value for field, value in given.items() if value not in (None, "", ())}
     try:
-        return TypeAdapter(Answers).validate_python(stated)
-    except ValidationError as error:
-        raise typer.BadParameter(first_problem(error)) from error
+        return parsed_answers(given)
+    except InputError as error:
+        raise typer.BadParameter(str(error)) from error
 
 
 def _size(text: str) -> tuple[int, ...] | None:
@@ -139,13 +135,6 @@ def _size(text: str) -> tuple[int, ...] | None:
         return int(rows), int(columns or rows)
     except ValueError:
         raise typer.BadParameter(f"{text!r} is not ROWSxCOLUMNS, such as 256x256") from None
-
-
-def _numbers(text: str) -> tuple[float, ...]:
-    try:
-        return tuple(float(part) for part in text.split(",") if part)
-    except ValueError:
-        raise typer.BadParameter(f"{text!r} is neither one number nor three Z,Y,X") from None
 
 
 def _worded(error: OpenQuestionsError) -> Exception:

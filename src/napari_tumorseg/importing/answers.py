@@ -7,9 +7,12 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any, Literal
 
+from pydantic import TypeAdapter, ValidationError
+
 from napari_tumorseg.errors import InputError
 from napari_tumorseg.models.card import AnyPlane
 from napari_tumorseg.scan import Role
+from napari_tumorseg.toml_table import first_problem
 
 NORMALISATIONS: Mapping[str, dict[str, Any]] = MappingProxyType(
     {
@@ -105,6 +108,27 @@ class Answers:
     def about(self) -> dict[str, Any]:
         """Stated fields of the card's table ``about``."""
         return _stated(licence=self.licence, citation=self.citation)
+
+
+def parsed_answers(texts: Mapping[str, Any]) -> Answers:
+    """Return answers from texts as people type them, empty ones left out; names and numbers by commas.
+
+    Raises
+    ------
+    InputError
+        If a text is no answer to its question; the message names both.
+    """
+    stated: dict[str, Any] = {name: text for name, text in texts.items() if text not in (None, "", (), [])}
+    for name in _LISTS & stated.keys():
+        parts = stated[name] if not isinstance(stated[name], str) else [stated[name]]
+        stated[name] = tuple(one.strip() for part in parts for one in part.split(",") if one.strip())
+    try:
+        return TypeAdapter(Answers).validate_python(stated)
+    except ValidationError as error:
+        raise InputError(first_problem(error)) from error
+
+
+_LISTS = {"roles", "outputs", "spacing"}
 
 
 def _stated(**fields: Any) -> dict[str, Any]:

@@ -64,7 +64,7 @@ def build(model: Mapping[str, Any], weights: LayerWeights, version: int) -> Buil
     """
     graph = graph_of(model)
     first = _check_layers(graph)
-    builder = _Builder(version, _channel_axis(graph))
+    builder = _Builder(version, channel_axis(graph))
     shape = _input_shape(graph, builder.axis)
     place = builder.add(graph, weights, 0, 0)
     return builder.finish(place, shape, first)
@@ -76,7 +76,7 @@ def _check_layers(graph: Graph, depth: int = 0) -> str:
         if node.class_name in MODELS:
             if depth == _MAX_DEPTH:
                 raise ModelError(f"holds models inside models, deeper than {_MAX_DEPTH}")
-            _check_layers(_inner(node), depth + 1)
+            _check_layers(inner_graph(node), depth + 1)
         elif node.class_name == "Lambda":
             raise ModelError(
                 f"layer {quoted(node.layer)} is a Lambda: code in the file, which is not run; its author can "
@@ -90,11 +90,12 @@ def _check_layers(graph: Graph, depth: int = 0) -> str:
     return graph.output[0]
 
 
-def _inner(node: Node) -> Graph:
+def inner_graph(node: Node) -> Graph:
+    """Return the calls of the layers of a model that is itself a layer."""
     return graph_of({"class_name": node.class_name, "config": node.config})
 
 
-def _channel_axis(graph: Graph) -> int:
+def channel_axis(graph: Graph) -> int:
     """Return the axis of the channels, which must be the same in all layers."""
     formats = set(_formats(graph))
     if len(formats) > 1:
@@ -106,7 +107,7 @@ def _formats(graph: Graph) -> list[str]:
     found = []
     for node in graph.nodes:
         if node.class_name in MODELS:
-            found += _formats(_inner(node))
+            found += _formats(inner_graph(node))
         elif isinstance(given := node.config.get("data_format"), str):
             found.append(given)
     return found
@@ -118,7 +119,7 @@ def _input_shape(graph: Graph, axis: int) -> tuple[int, tuple[int, int] | None]:
     if node is None or node.inputs:
         raise ModelError(f"its input {quoted(graph.input[0])} is no input layer")
     if node.class_name in MODELS:
-        return _input_shape(_inner(node), axis)
+        return _input_shape(inner_graph(node), axis)
     shape = node.config.get("batch_shape") or node.config.get("batch_input_shape")
     if not isinstance(shape, list) or len(shape) != 4:
         raise ModelError(f"takes inputs of shape {shape!r:.60}; models of 2-D images can be imported")
@@ -161,7 +162,7 @@ class _Builder:
         if node.class_name in MODELS:
             if len(inputs) != 1:
                 raise ModelError(f"layer {quoted(node.layer)} takes {len(inputs)} inputs")
-            return self.add(_inner(node), weights.inside(node.layer, saved), inputs[0], depth + 1)
+            return self.add(inner_graph(node), weights.inside(node.layer, saved), inputs[0], depth + 1)
         settings = Settings(node.layer, node.config)
         arrays = [] if node.class_name == "InputLayer" else weights.of(node.layer, saved)
         call = Call(node.class_name, settings, arrays, len(inputs), self._version, self.axis)

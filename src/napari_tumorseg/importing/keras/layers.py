@@ -260,6 +260,23 @@ def _named(weight: Floats, bias: Sequence[Floats]) -> dict[str, Floats]:
     return {"conv.weight": weight, **({"conv.bias": bias[0]} if bias else {})}
 
 
+OF_TRAINING = (
+    "InputLayer",
+    "Dropout",
+    "SpatialDropout2D",
+    "AlphaDropout",
+    "GaussianDropout",
+    "GaussianNoise",
+    "ActivityRegularization",
+    "RandomFlip",
+    "RandomRotation",
+    "RandomZoom",
+    "RandomTranslation",
+    "RandomContrast",
+    "RandomBrightness",
+)
+"""Classes of layers that give their input when a model predicts."""
+
 LAYERS: Mapping[str, Callable[[Call], list[Step]]] = MappingProxyType(
     {
         "Conv2D": _conv,
@@ -293,24 +310,7 @@ LAYERS: Mapping[str, Callable[[Call], list[Step]]] = MappingProxyType(
         "Activation": lambda call: activation_steps(call.settings, call.version),
         "PReLU": _prelu,
         **dict.fromkeys(ADVANCED, lambda call: [advanced_activation(call.settings, call.class_name)]),
-        **dict.fromkeys(
-            (
-                "InputLayer",
-                "Dropout",
-                "SpatialDropout2D",
-                "AlphaDropout",
-                "GaussianDropout",
-                "GaussianNoise",
-                "ActivityRegularization",
-                "RandomFlip",
-                "RandomRotation",
-                "RandomZoom",
-                "RandomTranslation",
-                "RandomContrast",
-                "RandomBrightness",
-            ),
-            _identity,
-        ),
+        **dict.fromkeys(OF_TRAINING, _identity),
     }
 )
-"""Translation of each class of layers; those that only act in training become nothing."""
+"""Translation of each class of layers."""

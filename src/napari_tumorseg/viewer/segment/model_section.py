@@ -14,6 +14,7 @@ from napari_tumorseg.inference.run_plan import choose_for, notes_before_run
 from napari_tumorseg.inference.scan_analysis import ScanAnalysis
 from napari_tumorseg.models import Model, ModelCard, list_models, user_folder
 from napari_tumorseg.scan import Scan
+from napari_tumorseg.viewer.segment.import_dialog import ImportDialog
 from napari_tumorseg.viewer.widgets.folder_watch import FolderWatch
 from napari_tumorseg.viewer.widgets.section import wrapping_label
 
@@ -35,13 +36,16 @@ class ModelSection(Container):  # type: ignore[type-arg]
         self.chooser = ComboBox(label="Model", choices=self._choices, value=_AUTOMATIC)
         self.card = PushButton(text="Card…", tooltip="What the model was trained on, its figures and limits")
         self.note = wrapping_label()
-        row = Container(widgets=[self.chooser, self.card], layout="horizontal", labels=False)
+        self.add = PushButton(text="Add…", tooltip="Add a model of another program, such as a Keras file")
+        row = Container(widgets=[self.chooser, self.card, self.add], layout="horizontal", labels=False)
         row.margins = (0, 0, 0, 0)
         self.chooser.native.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
-        self.card.native.setSizePolicy(QSizePolicy.Policy.Maximum, QSizePolicy.Policy.Fixed)
+        for button in (self.card, self.add):
+            button.native.setSizePolicy(QSizePolicy.Policy.Maximum, QSizePolicy.Policy.Fixed)
         super().__init__(widgets=[row, self.note], labels=False)
         self.chooser.changed.connect(self._show_model)
         self.card.changed.connect(self._show_card)
+        self.add.changed.connect(self.open_import)
         self._watch = FolderWatch(user_folder, self.refresh, self.chooser.native)
         self._show_model()
 
@@ -65,6 +69,17 @@ class ModelSection(Container):  # type: ignore[type-arg]
         """Start with the model of this name, if it is here."""
         if name in self.models:
             self.chooser.value = name
+
+    def open_import(self) -> ImportDialog:
+        """Open the dialog that adds a model; the model is chosen once it is there."""
+        dialog = ImportDialog(self.native)
+        dialog.imported.connect(self._take)
+        dialog.show()
+        return dialog
+
+    def _take(self, model: Model) -> None:
+        self.refresh()
+        self.prefer(model.name)
 
     def refresh(self) -> None:
         """List the models again; the choice stays if its model is still there."""
