@@ -151,7 +151,7 @@ class _Fields(QWidget):
         self._layout.setContentsMargins(0, 0, 0, 0)
         self.like = _combo(list_presets())
         self._layout.addRow("Made like", self.like)
-        self.of = {
+        self.of: dict[str, QComboBox | QLineEdit] = {
             "roles": _line("such as flair,t1c"),
             "plane": _combo(["axial", "coronal", "sagittal", "acquired"]),
             "normalisation": _combo(list(NORMALISATIONS)),
@@ -180,8 +180,8 @@ class _Fields(QWidget):
         """
         from napari_tumorseg.importing.answers import parsed_answers
 
-        stated = {name: _value(widget) for name, widget in (("like", self.like), *self.of.items())}
-        return parsed_answers(stated)
+        stated = {name: _value(widget) for name, widget in self.of.items()}
+        return parsed_answers({"like": _value(self.like), **stated})
 
 
 _TITLES = {
