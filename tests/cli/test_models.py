@@ -17,6 +17,7 @@ def test_the_list(tumorseg: Run) -> None:
         assert part in done.out
     listed = json.loads(tumorseg("models", "--json").out)
     assert [(m["name"], m["origin"]) for m in listed] == [
+        ("brats-regions-four", "built-in"),
         ("brats-regions", "built-in"),
         ("lgg-flair", "built-in"),
         ("t1c-tumour", "built-in"),
@@ -56,7 +57,7 @@ def test_a_card_that_cannot_be_read_hides_no_other(
     assert said.count("warning: ") == said.count("nested too deeply") == 2
     assert "Traceback" not in said
     assert tumorseg("models", "deep").code == 5
-    assert len(json.loads(tumorseg("models", "--json").out)) == 3
+    assert len(json.loads(tumorseg("models", "--json").out)) == 4
 
 
 def test_no_such_model(tumorseg: Run) -> None:

@@ -46,7 +46,9 @@ def test_the_model_follows_roles_and_skull() -> None:
     both = make_scan({"flair": head(), "t1c": head()})
     assert choose_model(both).name == "brats-regions"
     assert choose_model(both, ScanAnalysis(both, stripped=False)).name == "lgg-flair"
-    assert choose_model(make_scan({"flair": head()})).name == "lgg-flair"  # the only one that can run
+    alone = make_scan({"flair": head()})
+    assert choose_model(alone, ScanAnalysis(alone, stripped=True)).name == "brats-regions-four"
+    assert choose_model(alone, ScanAnalysis(alone, stripped=False)).name == "lgg-flair"
 
 
 def test_a_users_model_goes_first_among_equals(no_user_models: Path) -> None:
@@ -89,15 +91,12 @@ def test_a_model_that_uses_more_of_the_images_goes_first(no_user_models: Path) -
     assert choose_model(both, ScanAnalysis(both, stripped=True)).name == "two"
 
 
-def test_a_fallback_is_chosen_only_where_no_other_model_suits(no_user_models: Path) -> None:
-    four = {"roles": ["flair", "t1c", "t1", "t2"], "accepts": [["flair"], ["t1c"]], "skull": "stripped"}
-    weights = threshold_net([0], [1.0], 4)
-    save_model(no_user_models, weights, card_of(name="some", fallback=True, input=four))
-    both = make_scan({"flair": head(), "t1c": head()})
-    assert choose_model(both, ScanAnalysis(both, stripped=True)).name == "brats-regions"
-    alone = make_scan({"flair": head()})
-    assert choose_model(alone, ScanAnalysis(alone, stripped=True)).name == "some"
-    assert choose_model(alone, ScanAnalysis(alone, stripped=False)).name == "lgg-flair"
+def test_a_fallback_is_chosen_only_where_no_other_model_suits() -> None:
+    """It uses all four images, and brats-regions, which is not a fallback, only two."""
+    scan = make_scan({role: head() for role in ("flair", "t1c", "t1", "t2")})
+    assert choose_model(scan, ScanAnalysis(scan, stripped=True)).name == "brats-regions"
+    two = make_scan({"flair": head(), "t2": head()})
+    assert choose_model(two, ScanAnalysis(two, stripped=True)).name == "brats-regions-four"
 
 
 def test_all_missing_modalities_are_in_one_sentence() -> None:

@@ -18,6 +18,8 @@ from napari_tumorseg.models.unet import UNet
 from napari_tumorseg.models.weight_files import save_weights
 from tests.builders import card_of, save_model, threshold_net
 
+BUILT_IN = ["brats-regions-four", "brats-regions", "lgg-flair", "t1c-tumour"]
+
 
 @pytest.fixture(autouse=True)
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
@@ -35,7 +37,7 @@ def names() -> list[str]:
 
 
 def test_without_a_user_folder_there_are_the_built_in_ones() -> None:
-    assert names() == ["brats-regions", "lgg-flair", "t1c-tumour"]
+    assert names() == BUILT_IN
 
 
 def test_the_folder_is_the_platforms_unless_named(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -47,13 +49,13 @@ def test_the_folder_is_the_platforms_unless_named(folder: Path, monkeypatch: pyt
 def test_user_models_come_first(folder: Path) -> None:
     save(folder)
     save(folder / "inner", "deeper")
-    assert names() == ["tiny", "deeper", "brats-regions", "lgg-flair", "t1c-tumour"]
+    assert names() == ["tiny", "deeper", *BUILT_IN]
     assert get_model("deeper").origin == "user"
 
 
 def test_a_user_model_shadows_a_built_in_one(folder: Path) -> None:
     save(folder, "lgg-flair", "mine")
-    assert names() == ["lgg-flair", "brats-regions", "t1c-tumour"]
+    assert names() == ["lgg-flair", "brats-regions-four", "brats-regions", "t1c-tumour"]
     assert get_model("lgg-flair").card.title == "mine"
 
 
@@ -63,7 +65,7 @@ def test_a_broken_card_hides_no_other_and_is_told_when_asked_for(inner: str, fol
     bad = folder / inner / "bad.toml"
     bad.parent.mkdir(exist_ok=True)
     bad.write_text("name = 'bad'\ncolour = 'red'\n", encoding="utf-8")
-    assert names() == ["tiny", "brats-regions", "lgg-flair", "t1c-tumour"]
+    assert names() == ["tiny", *BUILT_IN]
     assert get_model("tiny").name == "tiny"
     with pytest.raises(ModelError, match=r"bad\.toml: "):
         get_model("bad")
@@ -72,7 +74,7 @@ def test_a_broken_card_hides_no_other_and_is_told_when_asked_for(inner: str, fol
 def test_a_broken_card_is_not_silently_passed_over_for_a_built_in_one(folder: Path) -> None:
     folder.mkdir()
     (folder / "lgg-flair.toml").write_text("oops", encoding="utf-8")
-    assert names() == ["brats-regions", "lgg-flair", "t1c-tumour"]
+    assert names() == BUILT_IN
     with pytest.raises(ModelError, match=r"models.lgg-flair\.toml is not valid TOML"):
         get_model("lgg-flair")
 
@@ -92,7 +94,7 @@ def test_an_unknown_model_is_a_sentence_that_names_those_there_are(
     with pytest.raises(ModelError) as told:
         get_model(strange)
     if strange:
-        assert "brats-regions, lgg-flair, t1c-tumour" in str(told.value)
+        assert ", ".join(BUILT_IN) in str(told.value)
 
 
 # ---------------------------------------------------------------- paths

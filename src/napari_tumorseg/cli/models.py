@@ -30,15 +30,18 @@ def models(
     found = list_models()
     show_warnings(unusable_models().values())
     if as_json:
-        show_json([{"origin": m.origin, **m.card.model_dump(mode="json")} for m in found])
+        show_json([{**m.card.model_dump(mode="json"), "origin": m.origin} for m in found])
         return
     from rich.table import Table
 
-    table = Table("model", "needs", "gives", "origin", "licence")
+    table = Table("model", "needs", "also uses", "gives", "origin", "licence")
+    table.columns[0].no_wrap = True
     for model in found:
-        needs = " or ".join("+".join(map(str, roles)) for roles in model.card.input.sufficient)
+        given, about = model.card.input, model.card.about
+        needs = " or ".join("+".join(map(str, roles)) for roles in given.least)
+        more = ", ".join(role for role in given.roles if all(role not in roles for roles in given.least))
         table.add_row(
-            model.name, needs, ", ".join(model.card.output.names), model.origin, model.card.about.licence
+            model.name, needs, more, ", ".join(model.card.output.names), model.origin, about.licence
         )
     screen = console()
     screen.print(table)

@@ -184,6 +184,12 @@ class Input(TomlTable):
         """Sets of roles with which the model runs, the fullest first."""
         return tuple(sorted(self.accepts or (self.roles,), key=len, reverse=True))
 
+    @property
+    def least(self) -> tuple[tuple[Role, ...], ...]:
+        """Sets of roles with which the model runs and of which none can be left out."""
+        found = self.sufficient
+        return tuple(a for a in found if not any(set(b) < set(a) for b in found))
+
 
 class Output(TomlTable):
     """Outputs of the network and the labels that they become.
@@ -372,4 +378,4 @@ def _slices(given: Input) -> str:
 
 
 def _alternatives(given: Input) -> str:
-    return " or ".join(_roles(roles) for roles in given.sufficient)
+    return " or ".join(_roles(roles) for roles in given.least)
