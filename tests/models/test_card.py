@@ -29,7 +29,6 @@ def full() -> dict[str, Any]:
         "summary": "Line one.\nLine two, with \\ and Umlaut: Ödem.",
         "fallback": True,
         "sha256": "0" * 64,
-        "fallback": True,
         "network": {
             "architecture": "unet",
             "arguments": {"in_channels": 2, "widths": [4, 8], "dropout": 0.4},
