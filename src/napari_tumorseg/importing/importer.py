@@ -111,6 +111,8 @@ def _certified(kind: Kind, path: Path, draft: Draft, card: ModelCard) -> ModelCa
         original = kind.original(path, draft)
         found = certify(net, card, original) if original else None
     except ModelError as error:
+        if str(error).startswith(f"{path.name}: "):
+            raise
         raise ModelError(f"{path.name}: {error}") from error
     if found is None or card.origin is None:
         return card

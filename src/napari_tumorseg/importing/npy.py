@@ -9,7 +9,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_tumorseg.errors import ModelError
-from napari_tumorseg.models.messages import one_line
 
 
 def read_npy(content: bytes, name: str) -> NDArray[np.float32]:
@@ -33,7 +32,7 @@ def read_npy(content: bytes, name: str) -> NDArray[np.float32]:
         first = form.read_magic(file) == (1, 0)
         shape, _, dtype = (form.read_array_header_1_0 if first else form.read_array_header_2_0)(file)
     except (ValueError, EOFError, TypeError, SyntaxError, RecursionError, MemoryError) as error:
-        raise ModelError(f"{name} is no array, or a damaged one ({one_line(error)})") from error
+        raise ModelError(f"{name} is no array of NumPy, or a damaged one") from error
     if dtype.hasobject or dtype.kind not in "fiub":
         raise ModelError(f"{name} holds {dtype}, not numbers, so it was not opened")
     if math.prod(shape) * dtype.itemsize != len(content) - file.tell():

@@ -191,6 +191,8 @@ def _multiple(found: OnnxFile, arguments: dict[str, Any], name: str) -> int:
                 for counts in ((1, 3, 5), (3, 5, 7)):
                     net(torch.zeros(1, net.in_channels, *(n * multiple for n in counts[-net.dimensions :])))
             return multiple
-        except (ModelError, MemoryError) as error:
+        except ModelError as error:
             problem = error
+        except MemoryError as error:
+            raise ModelError(f"{name}: needs more memory than there is, even for a small image") from error
     raise ModelError(f"{name}: runs on no size that was tried: {problem}") from problem

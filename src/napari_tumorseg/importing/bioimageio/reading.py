@@ -6,7 +6,7 @@ import hashlib
 import tempfile
 from collections.abc import Mapping
 from dataclasses import replace
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -20,7 +20,7 @@ from napari_tumorseg.importing.bioimageio.safe_yaml import MAX_BYTES, load_yaml
 from napari_tumorseg.importing.draft import Draft
 from napari_tumorseg.importing.npy import read_npy
 from napari_tumorseg.importing.onnx import draft_of
-from napari_tumorseg.importing.package_files import PackageFiles
+from napari_tumorseg.importing.package_files import PackageFiles, checked_name
 from napari_tumorseg.io.limits import max_bytes
 from napari_tumorseg.io.roles import guess_role
 from napari_tumorseg.models.messages import quoted
@@ -187,9 +187,8 @@ def _network(files: PackageFiles, about: Description) -> tuple[Draft, list[str]]
 def _torch_network(files: PackageFiles, entry: Mapping[str, Any]) -> Draft:
     """Return the network of a state dict; its architecture's source, a program, is not opened."""
     content = _weights(files, entry)
-    ending = ".safetensors" if str(entry.get("source")).endswith(".safetensors") else ".pt"
     with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / f"weights{ending}"
+        path = Path(folder) / PurePosixPath(checked_name(entry.get("source"))).name
         path.write_bytes(content)
         draft = torch_layouts.read(path, Answers())
     return replace(draft, input={}, output={}, warnings=())
@@ -210,8 +209,7 @@ def _weights(files: PackageFiles, entry: Mapping[str, Any]) -> bytes:
 def _example(files: PackageFiles, tensor: Tensor) -> processing.Values:
     assert tensor.test is not None
     content = _checked(files, tensor.test, max_bytes())
-    name = text(tensor.test.get("source"))
-    return read_npy(content, f"{files.path.name}: {quoted(name)}")
+    return read_npy(content, f"{files.path.name}: {quoted(text(tensor.test.get('source')))}")
 
 
 def _checked(files: PackageFiles, entry: Mapping[str, Any], limit: int) -> bytes:
