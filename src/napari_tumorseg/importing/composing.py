@@ -41,7 +41,7 @@ def compose(draft: Draft, answers: Answers, name: str, path: Path, origin: Origi
     output, questions = output_table(draft.outputs, answers, draft.output, like.output)
     asked = [question for field, question in _NEEDED.items() if field not in given] + questions
     if asked:
-        details = f"{draft.channels} input channels, {draft.outputs} outputs"
+        details = f"{_counted(draft.channels, 'input channel')}, {_counted(draft.outputs, 'output')}"
         raise OpenQuestionsError(path.name, asked, details)
     title = answers.title or draft.title or like.title or path.name
     tables = {
@@ -78,6 +78,10 @@ def _merged(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any
     if "size" in below and "size" in above:
         merged["size"] = {**below["size"], **above["size"]}
     return merged
+
+
+def _counted(number: int, thing: str) -> str:
+    return f"{number} {thing}{'' if number == 1 else 's'}"
 
 
 def _about(like: Preset) -> dict[str, str]:

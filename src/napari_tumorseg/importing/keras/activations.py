@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any
 
+from napari_tumorseg.importing.keras.config import class_of
 from napari_tumorseg.importing.keras.settings import Settings
 from napari_tumorseg.importing.keras.steps import Step
 
@@ -43,7 +44,7 @@ def activation_steps(settings: Settings, version: int) -> list[Step]:
     given = settings.get("activation")
     if given in (None, "linear"):
         return []
-    if isinstance(given, Mapping) and given.get("class_name") in ADVANCED:
+    if isinstance(given, Mapping) and class_of(given) in ADVANCED:
         config = given.get("config")
         inner = Settings(settings.layer, config if isinstance(config, Mapping) else {})
         return [advanced_activation(inner, str(given["class_name"]))]

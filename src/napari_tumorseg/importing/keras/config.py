@@ -114,7 +114,7 @@ def graph_of(model: Mapping[str, Any]) -> Graph:
     nodes = [node for layer in layers for node in _calls(layer)]
     if len(nodes) > MAX_NODES:
         raise ModelError(f"has {len(nodes)} calls of layers, more than {MAX_NODES}")
-    names = tuple((_name(layer), _class(layer)) for layer in layers)
+    names = tuple((_name(layer), class_of(layer)) for layer in layers)
     ends = _end(config, "input_layers"), _end(config, "output_layers")
     return Graph(_ordered(nodes), names, *ends)
 
@@ -138,7 +138,7 @@ def _name(layer: Mapping[str, Any]) -> str:
     return name
 
 
-def _class(layer: Mapping[str, Any]) -> str:
+def class_of(layer: Mapping[str, Any]) -> str:
     """Return the class of a layer, with the package that registered it unless that is Keras itself."""
     class_name, registered = str(layer.get("class_name")), layer.get("registered_name")
     module = layer.get("module") or "keras"
@@ -168,14 +168,14 @@ def _sequential(config: object) -> Graph:
     for layer in layers:
         inputs = ((nodes[-1].layer, 0),) if nodes else ()
         settings = table(layer.get("config"), "list of layers")
-        nodes.append(Node(_name(layer), 0, _class(layer), settings, inputs))
-    names = tuple((_name(layer), _class(layer)) for layer in layers)
+        nodes.append(Node(_name(layer), 0, class_of(layer), settings, inputs))
+    names = tuple((_name(layer), class_of(layer)) for layer in layers)
     return Graph(tuple(nodes), names, (nodes[0].layer, 0), (nodes[-1].layer, 0))
 
 
 def _calls(layer: Mapping[str, Any]) -> Iterator[Node]:
     """Yield the calls of a layer; that of an input has no source."""
-    name, class_name = _name(layer), _class(layer)
+    name, class_name = _name(layer), class_of(layer)
     config = table(layer.get("config"), "list of layers")
     nodes = layer.get("inbound_nodes")
     if not isinstance(nodes, list):

@@ -52,7 +52,10 @@ def original(path: Path, draft: Draft) -> Original | None:
         graph = graph_of(content.model)
         if channel_axis(graph) != 3:
             return None
-        run = _KerasModel(graph, content.weights)
+        try:
+            run = _KerasModel(graph, content.weights)
+        except (TypeError, ValueError):  # settings that this version of Keras does not take
+            return None
     framework = f"Keras {keras.__version__} on {keras.backend.backend()}"
     return Original(framework, run, "activation" in draft.output)
 

@@ -54,6 +54,8 @@ class NamedWeights(LayerWeights):
 
     def of(self, name: str, saved: str) -> list[Floats]:
         """Return the arrays of a layer in Keras' order."""
+        if name not in self._group:
+            return []
         group = member(self._group, name)
         return [array(group, path) for path in names_in(group, "weight_names")]
 

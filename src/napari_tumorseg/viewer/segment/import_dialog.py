@@ -123,7 +123,7 @@ class ImportDialog(QDialog):
             self.accept()
             return
         self.fields.ask(found)
-        self.note.value = short(f"{found}. Answer below, or choose the system that it was made like.")
+        self.note.value = short(f"{found}. Answer above, or choose the system that it was made like.")
 
     def _on_failed(self, message: str) -> None:
         self.note.value = short(message, [self.path.text()])
