@@ -9,6 +9,7 @@ import typer
 
 from napari_tumorseg.cli import (
     calibrate,
+    cases,
     cohort,
     demo,
     ensemble,
@@ -44,6 +45,7 @@ app = typer.Typer(
 )
 app.command("segment", cls=CommandWithSteps)(segment.segment)
 app.command("cohort", cls=CommandWithSteps)(cohort.cohort)
+app.command("cases")(cases.cases)
 app.command("info")(info.info)
 app.command("refine")(refine.refine)
 app.command("measure")(measure.measure)

@@ -206,6 +206,21 @@ def is_of_a_person(record: Record | None, state: State, mask: Path) -> bool:
     return not record.model
 
 
+def mask_of_a_person(task: Task, planned: CohortPlan) -> Path | None:
+    """Return the mask of a case if, by now, it is a person's: the plan may be of hours ago."""
+    mask = _earlier_mask(task.ref, task.record, planned.output, planned.settings)
+    if mask is None:
+        return None
+    states, _ = read_states(planned.output / STATE_FILE)
+    return mask if is_of_a_person(task.record, state_of(states.get(task.name, {})), mask) else None
+
+
+def is_automatic(mask: Path) -> bool:
+    """Return whether a run of a cohort made a mask, and nobody has changed it since."""
+    content = read_side_file(side_file(mask)) or {}
+    return MADE_BY in content and is_whole(mask) and not is_corrected(mask)
+
+
 def _has_same_files(ref: CaseRef, record: Record) -> bool:
     """Return whether the input files are those of the record, by names, sizes and times."""
     return signature(ref, record.inputs) == record.signature

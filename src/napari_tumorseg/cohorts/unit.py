@@ -7,6 +7,7 @@ Its three steps can overlap with those of other cases: `open_unit` reads, `Unit.
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -125,8 +126,10 @@ class Result:
     scan: Scan | None = None
     picture: bytes | None = None
 
-    def write(self, output: Path) -> Record:
+    def write(self, output: Path, check: Callable[[], None]) -> Record:
         """Write mask, side file, record and thumbnail as one set; return the record.
+
+        `check` raises if an earlier mask must not be replaced; no other process writes while it is called.
 
         Raises
         ------
@@ -137,6 +140,7 @@ class Result:
         if self.scan is not None:
             _make_dataset(self.scan, output)
         with output_set() as files:
+            files.check(check)
             if self.scan is None:
                 write_mask(self.seg, output / record.mask, overwrite=True)
             else:

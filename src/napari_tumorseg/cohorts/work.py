@@ -9,12 +9,14 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 from napari_tumorseg.cohorts.models import LoadedModels
-from napari_tumorseg.cohorts.planning import CohortPlan, Task, is_unchanged
+from napari_tumorseg.cohorts.planning import CohortPlan, Task, is_unchanged, mask_of_a_person
 from napari_tumorseg.cohorts.record import Record, record_path
-from napari_tumorseg.cohorts.unit import Result, Unit, failed, open_unit, write_failure
+from napari_tumorseg.cohorts.unit import Result, Unit, failed, measured_again, open_unit, write_failure
+from napari_tumorseg.errors import OutputError
 from napari_tumorseg.io.atomic import write_text
 from napari_tumorseg.io.dataset import CaseRef
 
@@ -31,6 +33,8 @@ def read_case(task: Task, planned: CohortPlan, models: LoadedModels) -> Unit | R
     """Return the case as read, or its record if nothing is to be done or it failed."""
     started = time.perf_counter()
     try:
+        if (mask := mask_of_a_person(task, planned)) is not None:
+            return _of_a_person(task, mask, planned)
         unit = open_unit(task.ref, planned.settings, planned.digest, models)
     except Exception as error:
         return failed(task.ref, error, planned.digest, started)
@@ -59,10 +63,35 @@ def write_case(result: Result | Record, task: Task, planned: CohortPlan) -> Reco
     """
     if isinstance(result, Result):
         try:
-            return result.write(planned.output)
+            return _written(result, task, planned)
         except Exception as error:
             result = failed(task.ref, error, planned.digest, result.started)
     return write_record(result, planned.output)
+
+
+def _written(result: Result, task: Task, planned: CohortPlan) -> Record:
+    """Write a result, unless a person has made a mask of the case since the plan was made."""
+    try:
+        return result.write(planned.output, partial(_check_free, task, planned))
+    except _TakenError as error:
+        return write_record(_of_a_person(task, error.mask, planned), planned.output)
+
+
+class _TakenError(OutputError):
+    """The mask of a case is a person's."""
+
+    def __init__(self, mask: Path) -> None:
+        super().__init__(f"{mask} was made by a person")
+        self.mask = mask
+
+
+def _check_free(task: Task, planned: CohortPlan) -> None:
+    if (mask := mask_of_a_person(task, planned)) is not None:
+        raise _TakenError(mask)
+
+
+def _of_a_person(task: Task, mask: Path, planned: CohortPlan) -> Record:
+    return measured_again(task.name, task.record, mask, planned.output, task.ref.patient)
 
 
 def write_record(record: Record, output: Path) -> Record:

@@ -14,6 +14,7 @@ from scipy import special
 from napari_tumorseg.errors import InputError, RoleError
 from napari_tumorseg.geometry import Array
 from napari_tumorseg.inference.confidence import as_dict, find
+from napari_tumorseg.inference.disagreement import DisagreementCounter
 from napari_tumorseg.inference.doubt import DoubtCounter
 from napari_tumorseg.inference.evidence import tumour_levels
 from napari_tumorseg.inference.intervals import tables_for, volume_intervals, why_none
@@ -159,12 +160,14 @@ class _Canvas:
     probabilities: dict[str, Array] = field(init=False, default_factory=dict)
     disagreement: Array | None = field(init=False, default=None)
     doubt: DoubtCounter = field(init=False)
+    dispute: DisagreementCounter = field(init=False)
     box: tuple[slice, ...] | None = field(init=False, default=None)
     start: tuple[int, int] = field(init=False, default=(0, 0))  # of the box, on a slice
 
     def __post_init__(self) -> None:
         self.labels = np.zeros(self.scan.grid.shape, dtype=np.uint8)
         self.doubt = DoubtCounter(self.prepared.card.output)
+        self.dispute = DisagreementCounter(self.prepared.card.output)
         post = post_settings(self.settings, self.prepared.card)
         if post.min_confident_voxels:
             self.certain = np.zeros(self.scan.grid.shape, dtype=bool)
@@ -222,6 +225,7 @@ class _Canvas:
             found = np.where(may, found, np.uint8(0))
         slice_plane.apply(self.labels)[index][place] = found
         self.doubt.add(logits, may)
+        self.dispute.add(logits, result.disagreement, may)
         if self.certain is not None:
             slice_plane.apply(self.certain)[index][place] = is_certain(logits, output)
         chances = probabilities(logits, output, may) if self._needs_probabilities else None
@@ -351,6 +355,7 @@ def _finish(scan: Scan, model: Model, settings: Settings, canvas: _Canvas, ran: 
     tables = tables_for(card, scan, settings, ran.analysis)
     intervals = volume_intervals(card, labels, scan.grid, doubts, tables)
     provenance["doubt"] = doubts
+    provenance["disagreement"] = canvas.dispute.value
     provenance["intervals"] = {name: interval.to_dict() for name, interval in intervals.items()}
     if reason := why_none(card, scan, settings, ran.analysis):
         provenance["no_intervals"] = reason

@@ -138,3 +138,14 @@ def compared(a: Agreement) -> str:
     """Return the title of an agreement, which names the mask and the reference."""
     reference = f"the reference {a.reference}" if a.reference not in ("", a.case) else "its reference"
     return f"agreement of {a.case or 'the mask'} with {reference}"
+
+
+def duration(seconds: float) -> str:
+    """Return a time in words, to two digits or so: ``40 s``, ``6 min``, ``2 h 10 min``."""
+    if seconds < 60:
+        return f"{max(round(seconds), 1)} s"
+    minutes = round(seconds / 60)
+    if minutes < 60:
+        return f"{minutes} min"
+    hours, rest = divmod(minutes, 60)
+    return f"{hours} h {rest} min" if rest and hours < 10 else f"{hours} h"

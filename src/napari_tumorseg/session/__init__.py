@@ -3,6 +3,7 @@
 from napari_tumorseg.session.case_status import State
 from napari_tumorseg.session.edit_counts import EditCounts
 from napari_tumorseg.session.journal import Journal
+from napari_tumorseg.session.order import Order
 from napari_tumorseg.session.recent import LastWorklist, last_worklist, note_worklist
 from napari_tumorseg.session.records import fingerprint
 from napari_tumorseg.session.recovery import Recovered, Unfinished, attached, discard, recover, unfinished
@@ -15,6 +16,7 @@ __all__ = [
     "Entry",
     "Journal",
     "LastWorklist",
+    "Order",
     "Recovered",
     "State",
     "Unfinished",

@@ -11,8 +11,9 @@ from typing import Any
 
 from napari_tumorseg.errors import OutputError
 from napari_tumorseg.io.atomic import make_folder, write_text
-from napari_tumorseg.io.formats import WRITTEN_ENDINGS, side_file
+from napari_tumorseg.io.formats import WRITTEN_ENDINGS
 from napari_tumorseg.models.messages import some
+from napari_tumorseg.session.mask_facts import facts_of
 
 _FORMAT = 1
 
@@ -38,13 +39,7 @@ def state_of_mask(mask: Path | None) -> State:
     """Return the state of a case according to its mask and side file."""
     if mask is None:
         return State.NEW
-    try:
-        content = json.loads(side_file(mask).read_text(encoding="utf-8-sig"))
-        edits = content.get("edits") or {}
-        edited = content.get("corrected_by_hand") or edits.get("total")
-    except (OSError, ValueError, RecursionError, AttributeError):
-        return State.SEGMENTED
-    return State.CORRECTED if edited else State.SEGMENTED
+    return State.CORRECTED if facts_of(mask).is_corrected else State.SEGMENTED
 
 
 def masks_in(folder: Path) -> dict[str, Path]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from threading import Lock
 from typing import Any
 
 from napari_tumorseg.errors import InputError, OutputError
@@ -14,11 +15,14 @@ from napari_tumorseg.io.dataset import CaseRef, DataSet
 from napari_tumorseg.io.locks import held
 from napari_tumorseg.session import case_status as files
 from napari_tumorseg.session.case_status import State
+from napari_tumorseg.session.mask_facts import MaskFacts, facts_of
+from napari_tumorseg.session.order import Order, ordered
 
 STATE_FILE = "tumorseg-worklist.json"
 """Name of the file beside the masks."""
 
 _LOCK = ".tumorseg-worklist-lock"
+_NOTHING_KNOWN = MaskFacts()
 
 
 @dataclass(frozen=True)
@@ -33,11 +37,14 @@ class Entry:
         State of the work on it.
     mask : Path or None
         Its mask in the output folder, if there is one.
+    facts : MaskFacts
+        Facts about the mask.
     """
 
     ref: CaseRef
     state: State
     mask: Path | None = None
+    facts: MaskFacts = _NOTHING_KNOWN
 
     @property
     def name(self) -> str:
@@ -52,21 +59,27 @@ class Worklist:
     ----------
     output : Path
         Folder of the masks and states.
+    order : Order
+        Order of the cases.
     entries : tuple of Entry
-        Cases in the order of their names.
+        Cases in that order.
     problems : tuple of str
         Problems with the file of states, one sentence each.
     """
 
-    def __init__(self, cases: Iterable[CaseRef], output: Path) -> None:
+    def __init__(self, cases: Iterable[CaseRef], output: Path, order: Order = Order.NAME) -> None:
         self.output = Path(output)
+        self.order = order
         self._cases = tuple(cases)
+        self._lock = Lock()
         self.entries: tuple[Entry, ...] = ()
         self.problems: tuple[str, ...] = ()
         self.refresh()
 
     @classmethod
-    def open(cls, paths: Path | str | Sequence[Path | str], output: Path | str) -> Worklist:
+    def open(
+        cls, paths: Path | str | Sequence[Path | str], output: Path | str, order: Order = Order.NAME
+    ) -> Worklist:
         """List the cases of some folders, of any layout that can be read.
 
         Parameters
@@ -75,6 +88,8 @@ class Worklist:
             Folders of the cases; nothing of them is read yet.
         output : path
             Folder of their masks; it need not exist.
+        order : Order
+            Order of the cases.
 
         Raises
         ------
@@ -82,7 +97,7 @@ class Worklist:
             If there is nothing readable.
         """
         several = [paths] if isinstance(paths, Path | str) else paths
-        return cls(DataSet.find([Path(p) for p in several]).cases, Path(output))
+        return cls(DataSet.find([Path(p) for p in several]).cases, Path(output), order)
 
     @property
     def path(self) -> Path:
@@ -107,22 +122,35 @@ class Worklist:
         return {state: sum(entry.state == state for entry in self.entries) for state in State}
 
     def refresh(self) -> None:
-        """Read the masks and the file of states again."""
-        states, problems = files.read_states(self.path)
-        if problems:
-            try:
-                problems.append(files.backup(self.path))
-            except OutputError as error:
-                problems.append(str(error))
-        self._update(states)
-        self.problems = tuple(problems)
+        """Read the masks and the file of states again; a thread may do so."""
+        with self._lock:
+            states, problems = files.read_states(self.path)
+            if problems:
+                try:
+                    problems.append(files.backup(self.path))
+                except OutputError as error:
+                    problems.append(str(error))
+            self._update(states)
+            self.problems = tuple(problems)
+
+    def sort(self, order: Order) -> None:
+        """Put the cases into another order."""
+        with self._lock:
+            self.order = order
+            self.entries = ordered(self._by_name(self.entries), order)
 
     def _update(self, states: Mapping[str, Any]) -> None:
         masks = files.masks_in(self.output)
-        self.entries = tuple(
+        entries = [
             _entry(ref, names, states, masks, self.output)
             for ref, names in zip(self._cases, _names(self._cases), strict=True)
-        )
+        ]
+        self.entries = ordered(entries, self.order)
+
+    def _by_name(self, entries: Iterable[Entry]) -> list[Entry]:
+        """Return cases in the order in which they were found."""
+        place = {ref.name: number for number, ref in enumerate(self._cases)}
+        return sorted(entries, key=lambda entry: place[entry.name])
 
     def set(self, name: str, state: State, mask: Path | None = None) -> Entry:
         """Set the state of a case and write it to the file of states.
@@ -151,7 +179,8 @@ class Worklist:
         """
         self.entry(name)
         make_folder(self.output)
-        with held(self.output / _LOCK):  # another window or process may set states at the same time
+        # another window, process or thread may set or read states at the same time
+        with self._lock, held(self.output / _LOCK):
             states, problems = files.read_states(self.path)
             if problems:
                 files.backup(self.path)
@@ -159,7 +188,7 @@ class Worklist:
             if mask is not None:
                 states[name]["mask"] = Path(mask).name
             files.write_states(self.path, states)
-        self._update(states)
+            self._update(states)
         return self.entry(name)
 
     def next(self, name: str | None = None, states: Collection[State] | None = None) -> Entry | None:
@@ -196,7 +225,7 @@ def _entry(
         found.insert(0, output / named)
     mask = found[0] if found else None
     state = max(files.state_of(noted), files.state_of_mask(mask), key=tuple(State).index)
-    return Entry(ref, state, mask)
+    return Entry(ref, state, mask, facts_of(mask))
 
 
 def _names(cases: Sequence[CaseRef]) -> list[tuple[str, ...]]:

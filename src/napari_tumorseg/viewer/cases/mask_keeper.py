@@ -6,6 +6,7 @@ from pathlib import Path
 
 from napari.layers import Labels as LabelsLayer
 
+from napari_tumorseg.cohorts.planning import is_automatic
 from napari_tumorseg.errors import OutputError
 from napari_tumorseg.io import write_mask
 from napari_tumorseg.io.side_files import check_replaceable
@@ -26,12 +27,17 @@ class MaskKeeper:
         """Start with the time at which the saved mask of a case was written (ns); None if there is none."""
         self._stamp = stamp
 
+    @property
+    def is_opened(self) -> bool:
+        """Whether the open case has a saved mask that is known."""
+        return self._stamp is not None
+
     def close(self) -> None:
         """Forget the saved mask: no case is open, or masks are kept in another folder."""
         self._stamp = None
 
     def target(self, worklist: Worklist, name: str) -> Path:
-        """Return the path of a case's mask.
+        """Return the path of a case's mask; one that a run has made since then may be replaced.
 
         Raises
         ------
@@ -40,7 +46,7 @@ class MaskKeeper:
         """
         path = worklist.mask_path(name)
         check_replaceable(path)
-        if stamp_of(path) != self._stamp:
+        if stamp_of(path) != self._stamp and not is_automatic(path):
             raise OutputError(
                 f"{path.name} was changed by another program since this case was opened; "
                 "open the case again, or save the mask elsewhere"

@@ -67,6 +67,19 @@ def open_entry(entry: Entry) -> Opened:
     return Opened(entry, found, mask is not None, sentences, stamp_of(entry.mask))
 
 
+def open_mask(entry: Entry) -> tuple[LayerData, int | None]:
+    """Read the saved mask of a case that is open already, and when it was written (ns).
+
+    Raises
+    ------
+    TumorSegError
+        If the case or the mask cannot be read.
+    """
+    assert entry.mask is not None
+    stamp = stamp_of(entry.mask)
+    return _mask_layer(entry.mask, entry.ref.open()), stamp
+
+
 def stamp_of(mask: Path | None) -> int | None:
     """Return when a file was last written (ns); None where it is not there."""
     try:

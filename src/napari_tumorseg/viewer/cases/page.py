@@ -14,17 +14,21 @@ from qtpy.QtWidgets import (
     QTreeWidgetItem,
 )
 
+from napari_tumorseg.cohorts.background import Errand
 from napari_tumorseg.errors import InputError, OutputError
 from napari_tumorseg.scan import Segmentation
-from napari_tumorseg.session import Entry, State, Worklist, last_worklist, note_worklist
+from napari_tumorseg.session import Entry, Order, State, Worklist, last_worklist, note_worklist
 from napari_tumorseg.viewer.cases.case_list import name_of
 from napari_tumorseg.viewer.cases.commands import NEXT_CASE, PREVIOUS_CASE
 from napari_tumorseg.viewer.cases.controls import CaseControls
+from napari_tumorseg.viewer.cases.following import Follower
 from napari_tumorseg.viewer.cases.mask_keeper import MaskKeeper, is_own_mask
 from napari_tumorseg.viewer.cases.open_case import OpenCase
-from napari_tumorseg.viewer.cases.opening import Opened, open_entry
+from napari_tumorseg.viewer.cases.opening import Opened, open_entry, open_mask
+from napari_tumorseg.viewer.cases.segment_all import SegmentAll
 from napari_tumorseg.viewer.layers.edits import edits_of
 from napari_tumorseg.viewer.layers.origin import origin_of
+from napari_tumorseg.viewer.layers.to_layers import LayerData
 from napari_tumorseg.viewer.state.context import PanelContext
 from napari_tumorseg.viewer.state.placing import settle_place
 from napari_tumorseg.viewer.widgets.background import Background
@@ -60,12 +64,19 @@ class WorklistPage(CaseControls):
         self._asked_for: str | None = None
         self._saving = False
         self._paths: tuple[Path | None, Path | None] = (None, None)
+        self._follower = Follower(self, self._on_followed)
+        self._masks = Background(self)
+        self.segment_all = SegmentAll(self._errand, context.report_error)
+        self.place_below_list(self.segment_all)
         self._connect()
         self._show_state()
 
     def detach(self) -> None:
         """Follow the viewer no more."""
         self._work.cancel()
+        self._masks.cancel()
+        self._follower.stop()
+        self.segment_all.end()
         self._case.detach()
         self._unbind()
 
@@ -91,7 +102,8 @@ class WorklistPage(CaseControls):
         def done(found: Worklist) -> None:
             self._context.safely(lambda: self._on_listed(found, paths))()
 
-        self._work.start(lambda: Worklist.open(*paths), done, self._on_failed)
+        order = self.chosen_order
+        self._work.start(lambda: Worklist.open(*paths, order), done, self._on_failed)
 
     def open_last(self) -> None:
         """Go on with the folder that was gone through last."""
@@ -139,6 +151,13 @@ class WorklistPage(CaseControls):
         """Keep the active mask, mark the case as done, and go on."""
         self._keep(State.DONE, self._go_on)
 
+    def sort(self, order: Order) -> None:
+        """Put the list into another order."""
+        self.order.setCurrentIndex(tuple(Order).index(order))
+        if self.worklist is not None:
+            self.worklist.sort(order)
+            self._show_list()
+
     # ---- the parts
 
     def _connect(self) -> None:
@@ -148,6 +167,9 @@ class WorklistPage(CaseControls):
         self.choose_output.clicked.connect(safely(self.set_output))
         self.list.itemClicked.connect(self._on_clicked)
         self.list.itemActivated.connect(self._on_clicked)
+        self.order.activated.connect(safely(lambda: self.sort(self.chosen_order)))
+        self.search.returnPressed.connect(safely(self._open_found))
+        self.segment_all.changed.connect(self._show_cases)
         forward, backward = safely(lambda: self.go(True)), safely(lambda: self.go(False))
         self.next.clicked.connect(forward)
         self.previous.clicked.connect(backward)
@@ -171,6 +193,17 @@ class WorklistPage(CaseControls):
         if name != self.current:
             self._context.safely(lambda: self.open_case(name))()
 
+    def _errand(self) -> Errand:
+        names = tuple(entry.name for entry in self._listed().entries)
+        return Errand((str(self._paths[0]),), str(self._paths[1]), names)
+
+    def _open_found(self) -> None:
+        name = self.list.first_shown()
+        if name is None:
+            raise InputError(f"No case has {self.search.text()!r} in its name, state or flags.")
+        if name != self.current:
+            self.open_case(name)
+
     def _on_listed(self, worklist: Worklist, paths: tuple[Path, Path]) -> None:
         """Show another list; the open case stays if it is of that, too, else it is closed."""
         is_same = self.worklist is not None and paths[0] == self._paths[0]
@@ -179,11 +212,13 @@ class WorklistPage(CaseControls):
             return
         if paths != self._paths:
             self._keeper.close()  # no mask there was opened
+            self.segment_all.end()
         if not is_same:
             self._asked_for = None
         self.worklist, self._paths = worklist, paths
         with suppress(OutputError):  # it is only a convenience
             note_worklist(*paths)
+        self._follower.follow(worklist)
         self.note.value = "\n".join(worklist.problems)
         self._show_list()
         first = worklist.next(None, _LEFT_TO_DO)
@@ -209,6 +244,26 @@ class WorklistPage(CaseControls):
         if opened.sentences:
             show_warning(short(summary(opened.sentences)))
         self._show_list()
+
+    def _on_followed(self) -> None:
+        """Show the changes in the folder of masks; add the mask of the open case if it is new."""
+        self._show_cases()
+        if self.worklist is None or self.current is None or self._keeper.is_opened or self._saving:
+            return
+        entry = self.worklist.entry(self.current)
+        if entry.mask is None or is_own_mask(self._context.active_mask.layer, entry.mask):
+            return
+        self._masks.start(
+            lambda: open_mask(entry), lambda found: self._on_mask(entry, *found), self._context.report_error
+        )
+
+    def _on_mask(self, entry: Entry, data: LayerData, stamp: int | None) -> None:
+        if entry.name != self.current or self._keeper.is_opened or self._saving:
+            return
+        self._keeper.open(stamp)
+        layer = self._context.viewer.add_layer(Layer.create(*data))
+        self._context.viewer.layers.selection.active = layer
+        self.note.value = f"The mask of {entry.name} is ready."
 
     def _on_failed(self, why: str) -> None:
         self._saving = False
@@ -296,7 +351,9 @@ class WorklistPage(CaseControls):
 
     def _go_on(self) -> None:
         worklist = self._listed()
-        entry = worklist.next(self.current, _LEFT_TO_DO) or worklist.next(None, _LEFT_TO_DO)
+        first = worklist.next(None, _LEFT_TO_DO)
+        in_turn = worklist.order is Order.NAME
+        entry = (worklist.next(self.current, _LEFT_TO_DO) if in_turn else None) or first
         if entry is None or entry.name == self.current:
             self.note.value = "All cases are done."
         else:
@@ -305,14 +362,18 @@ class WorklistPage(CaseControls):
     # ---- what is seen
 
     def _show_list(self) -> None:
-        worklist = self._listed()
-        self.list.show_cases(worklist)
+        self._show_cases()
         self._select(self.current)
+
+    def _show_cases(self) -> None:
+        if self.worklist is not None:
+            self.list.show_cases(self.worklist, self._follower.remarks, self.segment_all.current)
         self._show_state()
 
     def _show_state(self) -> None:
         self.show_last(last_worklist() if self.worklist is None else None)
         self.show_worklist(self.worklist, self._paths[0], has_case=self.current is not None)
+        self.segment_all.setVisible(self.worklist is not None)
 
     def _select(self, name: str | None) -> None:
         self.list.select(name, is_open=name is not None and name == self.current)
