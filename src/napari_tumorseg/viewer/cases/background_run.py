@@ -7,7 +7,7 @@ import sys
 from typing import Any
 
 from psygnal import Signal
-from qtpy.QtCore import QObject, QProcess, QTimer
+from qtpy.QtCore import QCoreApplication, QObject, QProcess, QTimer
 
 from napari_tumorseg.cohorts.background import Errand, parse_events
 
@@ -28,6 +28,8 @@ class BackgroundRun(QObject):
 
     def __init__(self, parent: QObject) -> None:
         super().__init__(parent)
+        if (app := QCoreApplication.instance()) is not None:
+            app.aboutToQuit.connect(self.end)
         self._process: QProcess | None = None
         self._rest = b""
 
