@@ -108,6 +108,10 @@ class DeviceError(TumorSegError):
     """The device asked for is not available or too small."""
 
 
+class ClusterError(DeviceError):
+    """A cluster does not answer, or its workers cannot do what is asked."""
+
+
 class OutputError(TumorSegError):
     """A result cannot be written; earlier files are untouched."""
 

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from napari_tumorseg.cohorts import CohortSettings, collect
+from napari_tumorseg.errors import InputError
 from napari_tumorseg.inference import Settings
 from napari_tumorseg.io import read_mask, write_mask
 from napari_tumorseg.session.worklist import State, Worklist
@@ -185,3 +186,13 @@ def test_precision_is_in_the_table_and_different_ones_are_named(
     (sentence,) = collect(out).warnings
     assert "1 in bfloat16 and 1 in float32" in sentence
     assert [row["precision"] for row in rows(out).values()] == ["bfloat16", "float32"]
+
+
+def test_bids_data_set_is_not_collected(two: Path, tmp_path: Path, settings: CohortSettings) -> None:
+    out = tmp_path / "out"
+    run(two, out, replace(settings, bids=True))
+    before = sorted(p.name for p in out.rglob("*"))
+    for folder, parts in ((out, []), (tmp_path / "other", [out])):
+        with pytest.raises(InputError, match="group level of tumorseg-bids"):
+            collect(folder, parts)
+    assert sorted(p.name for p in out.rglob("*")) == before

@@ -20,6 +20,7 @@ from napari_tumorseg.cohorts.settings import Part
 from napari_tumorseg.errors import InputError, OutputError
 from napari_tumorseg.inference import Settings
 from napari_tumorseg.io.output_set import sha256
+from napari_tumorseg.scan import Role
 from napari_tumorseg.session.worklist import State, Worklist
 from tests.builders import write_case
 from tests.cohorts.conftest import brain, new, run, table
@@ -121,6 +122,18 @@ def test_other_settings_or_another_model_do_all_again(
     card = Path(str(settings.model))
     card.write_text(card.read_text().replace("threshold = 0.5", "threshold = 0.6"))
     assert set(states(data, out, settings).values()) == {"changed"}
+
+
+def test_roles_are_stated_for_the_images_that_fit_a_pattern(
+    data: Path, tmp_path: Path, settings: CohortSettings
+) -> None:
+    out = tmp_path / "out"
+    run(data, out, settings)
+    stated = replace(settings, roles={"*_t1*": Role.FLAIR, "odd_*": Role.T2, "nothing": Role.T1C})
+    assert set(states(data, out, stated).values()) == {"changed"}
+    run(data, out, stated)
+    found = {row[0]: row for row in table(out)[1:]}
+    assert found["odd"][3] == "done" and found["odd"][9] == "27" and found["b"][9] == "12"
 
 
 def test_failed_case_is_retried_when_asked_or_when_its_files_change(

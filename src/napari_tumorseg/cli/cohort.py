@@ -13,7 +13,7 @@ import typer
 
 from napari_tumorseg.cli import options
 from napari_tumorseg.cli.output import console, progress, show_warnings
-from napari_tumorseg.cli.parse import inference_settings, parse_post, parse_spacing
+from napari_tumorseg.cli.parse import inference_settings, parse_post, parse_roles, parse_spacing
 
 if TYPE_CHECKING:
     from napari_tumorseg.cohorts import CohortPlan, CohortSettings, Record, Task
@@ -28,11 +28,13 @@ def cohort(
     model: options.SomeModel = None,
     device: options.Device = "auto",
     precision: options.Precision = "auto",
-    jobs: options.Jobs = 1,
+    jobs: options.Jobs = None,
+    dask: options.Dask = None,
     part: options.CohortPart = None,
     collect: options.Collect = False,
     retry_failed: options.RetryFailed = False,
     dry_run: options.DryRun = False,
+    roles: options.CohortRoles = None,
     same_voxels: options.SameVoxels = False,
     no_prepare: options.NoPrepare = False,
     no_page: options.NoPage = False,
@@ -57,13 +59,13 @@ def cohort(
         raise typer.BadParameter("name the files or folders of the cases")
     inference = inference_settings(device, precision, flip, threshold, _post(post, model))
     steps = {"same_voxels": same_voxels, "prepare": not no_prepare, "page": not no_page}
-    settings = CohortSettings(model, inference, parse_spacing(spacing), **steps)
+    settings = CohortSettings(model, inference, parse_spacing(spacing), **steps, roles=parse_roles(roles))
     planned = plan(data, output, settings, part=Part.parse(part) if part else None)
     if dry_run:
         _dry_run(planned, settings, retry_failed)
         return
-    _check_device(device)
-    records, is_stopped = _go_through(planned, jobs, retry_failed, quiet)
+    _check_machines(device, jobs, dask, quiet)
+    records, is_stopped = _go_through(planned, jobs, dask, retry_failed, quiet)
     _end(planned, records, is_stopped, quiet)
 
 
@@ -76,14 +78,27 @@ def _post(texts: list[str] | None, model: str | None) -> Any:
     return parse_post(texts, get_model(model).card) if texts and model else None
 
 
-def _check_device(device: str) -> None:
-    """Raise before any work if the device is not there: it would fail case by case."""
+def _check_machines(device: str, jobs: int | None, dask: str | None, quiet: bool) -> None:
+    """Raise before any work if what does it is not there: it would fail case by case."""
+    from napari_tumorseg.cohorts.dask_client import LOCAL, count_workers
     from napari_tumorseg.inference.predict import choose_device
+    from napari_tumorseg.report.text import count
 
-    choose_device(device)
+    if dask is None or dask == LOCAL:
+        choose_device(device)
+        return
+    if jobs is not None:
+        raise typer.BadParameter("--jobs is for this machine; the scheduler knows its workers")
+    number = count_workers(dask)
+    if not number:
+        show_warnings([f"no worker is connected to {dask} yet; cases begin when one is"])
+    elif not quiet:
+        console(stderr=True).print(f"{count(number, 'worker')} at {dask}", markup=False)
 
 
-def _go_through(planned: CohortPlan, jobs: int, retry_failed: bool, quiet: bool) -> tuple[list[Record], bool]:
+def _go_through(
+    planned: CohortPlan, jobs: int | None, dask: str | None, retry_failed: bool, quiet: bool
+) -> tuple[list[Record], bool]:
     """Run the plan with a bar and a line for each case."""
     from napari_tumorseg.cohorts import run_plan
 
@@ -91,7 +106,9 @@ def _go_through(planned: CohortPlan, jobs: int, retry_failed: bool, quiet: bool)
     records = []
     with _interruptible() as stop, progress(disable=quiet or not todo, transient=False) as bars:
         bar = bars.add_task("cases", total=todo)
-        for outcome in run_plan(planned, jobs=jobs, retry_failed=retry_failed, stop=lambda: bool(stop)):
+        for outcome in run_plan(
+            planned, jobs=jobs, dask=dask, retry_failed=retry_failed, stop=lambda: bool(stop)
+        ):
             records.append(outcome.record)
             if outcome.is_new:
                 bars.advance(bar)

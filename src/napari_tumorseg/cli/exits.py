@@ -20,7 +20,7 @@ EXIT_CODES = {
     4: "ambiguous input; specify --case, --roles or --labels",
     5: "a model, its card or its weights cannot be used, or the scan lacks what it needs",
     6: "the result cannot be written; existing files are untouched",
-    7: "the device is not available or too small",
+    7: "the device or cluster is not available, or too small",
     130: "cancelled; nothing half-written",
 }
 """Meaning of each exit code."""

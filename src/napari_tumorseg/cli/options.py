@@ -190,8 +190,35 @@ CohortOutput = Annotated[
         show_default=False,
     ),
 ]
+CohortRoles = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--roles",
+        help="Role of images as NAME=ROLE in all cases that have such images; NAME may be a shell pattern, "
+        "such as '*_ax_7*=flair', the roles being t1, t1c, t2, flair and other. Separate several by commas, "
+        "or repeat the option.",
+        show_default=False,
+    ),
+]
 Jobs = Annotated[
-    int, typer.Option("--jobs", "-j", min=1, help="Processes that share the cases and the threads.")
+    int | None,
+    typer.Option(
+        "--jobs",
+        "-j",
+        min=1,
+        help="Processes that share the cases and the threads.",
+        show_default="1; with --dask local as many as cores",
+    ),
+]
+Dask = Annotated[
+    str | None,
+    typer.Option(
+        "--dask",
+        metavar="ADDRESS|local",
+        help="Have Dask workers do the cases: of the scheduler at this address, such as tcp://HOST:8786, or "
+        "`local` ones. Needs the extra `cluster`.",
+        show_default=False,
+    ),
 ]
 CohortPart = Annotated[
     str | None,

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -13,20 +12,19 @@ from typing import Any
 import numpy as np
 
 from napari_tumorseg.cohorts.outputs import part_manifests, plans_of, write_tables
+from napari_tumorseg.cohorts.parcel import Parcel
 from napari_tumorseg.cohorts.planning import is_of_a_person, is_whole
 from napari_tumorseg.cohorts.record import (
     Record,
     mask_path,
     mixed_precisions,
-    picture_path,
     read_records,
     record_path,
 )
 from napari_tumorseg.cohorts.unit import EXPECTED, measured_again, prepare
 from napari_tumorseg.errors import InputError, OutputError
-from napari_tumorseg.io.atomic import atomic_path, write_text
-from napari_tumorseg.io.formats import side_file
-from napari_tumorseg.io.output_set import output_set
+from napari_tumorseg.io.atomic import write_text
+from napari_tumorseg.io.bids.dataset import DESCRIPTION
 from napari_tumorseg.io.reading import read_mask
 from napari_tumorseg.io.side_files import check_replaceable
 from napari_tumorseg.session.case_status import read_states, state_of, write_states
@@ -64,6 +62,33 @@ class _Candidate:
     is_of_a_person: bool
 
 
+@dataclass(frozen=True)
+class _Folder:
+    """Records and states of cases in a folder, by case."""
+
+    path: Path
+    records: Mapping[str, Record]
+    states: Mapping[str, Mapping[str, Any]]
+
+    @classmethod
+    def read(cls, path: Path) -> _Folder:
+        """Read a folder; nothing is changed in it."""
+        records = {record.case: record for record in read_records(path)}
+        return cls(path, records, read_states(path / STATE_FILE)[0])
+
+    def candidates(self, name: str) -> Iterator[_Candidate]:
+        """Yield the result of a case; a mask of a person counts without a record, too."""
+        record, mask = self.records.get(name), mask_path(self.path, name)
+        if not is_whole(mask):
+            if record is not None and record.state == "failed":
+                yield _Candidate(self.path, record, False)
+        elif is_of_a_person(record, state_of(self.states.get(name, {})), mask):
+            with suppress(*EXPECTED):
+                yield _Candidate(self.path, measured_again(name, record, mask, self.path), True)
+        elif record is not None:
+            yield _Candidate(self.path, record, False)
+
+
 def collect(output: Path | str, parts: Sequence[Path | str] = (), *, page: bool = True) -> Collected:
     """Put the parts of a cohort together and write its table and its quality page.
 
@@ -89,28 +114,38 @@ def collect(output: Path | str, parts: Sequence[Path | str] = (), *, page: bool 
     """
     output = Path(output)
     own = [output] if output.is_dir() else []
-    found = {folder: read_records(folder) for folder in dict.fromkeys([*own, *map(Path, parts)])}
+    found = [_Folder.read(folder) for folder in dict.fromkeys([*own, *map(Path, parts)])]
     _check_folders(found, output)
-    plans = plans_of({folder: [record.case for record in records] for folder, records in found.items()})
+    plans = plans_of({one.path: list(one.records) for one in found})
     planned = {name for names in plans.values() for name in names}
-    every = {record.case for records in found.values() for record in records}
-    some_of = {name: _candidates(name, found) for name in sorted(every & planned)}
+    every = {name for one in found for name in one.records}
+    some_of = {name: [c for one in found for c in one.candidates(name)] for name in sorted(every & planned)}
     candidates = {name: some for name, some in some_of.items() if some}
     _check_settings([one for some in candidates.values() for one in some])
     prepare(output)
     warnings = [text for name, some in candidates.items() for text in _contradictions(name, some, output)]
     records = [_taken(_best(some, output), output) for some in candidates.values()]
-    facts = {"planned": sorted(planned), "plans": plans, "parts": sum(map(len, map(part_manifests, found)))}
+    facts = {
+        "planned": sorted(planned),
+        "plans": plans,
+        "parts": sum(len(part_manifests(one.path)) for one in found),
+    }
     write_tables(output, records, {"began": datetime.now(UTC).isoformat(timespec="seconds"), **facts}, page)
     warnings += [mixed] if (mixed := mixed_precisions(records)) else []
     missing, gone = sorted(planned - candidates.keys()), sorted(every - planned)
     return Collected(tuple(records), tuple(missing), tuple(gone), tuple(warnings))
 
 
-def _check_folders(found: dict[Path, list[Record]], output: Path) -> None:
-    empty = next((folder for folder, records in found.items() if not records and folder != output), None)
-    if empty is not None or not any(found.values()):
+def _check_folders(found: Sequence[_Folder], output: Path) -> None:
+    empty = next((one.path for one in found if not one.records and one.path != output), None)
+    if empty is not None or not any(one.records for one in found):
         raise InputError(f"{empty or output} holds no results of a cohort")
+    for one in found:
+        if (one.path / DESCRIPTION).is_file():
+            raise InputError(
+                f"the results in {one.path} are a BIDS data set, which the group level of tumorseg-bids puts "
+                "into one table"
+            )
 
 
 def _check_settings(candidates: Sequence[_Candidate]) -> None:
@@ -123,25 +158,6 @@ def _check_settings(candidates: Sequence[_Candidate]) -> None:
     if len(digests) > 1:
         folders = " and ".join(dict.fromkeys(str(folder) for folder in digests.values()))
         raise InputError(f"results in {folders} were made with different settings or models; run them again")
-
-
-def _candidates(name: str, found: dict[Path, list[Record]]) -> list[_Candidate]:
-    return [one for folder, records in found.items() for one in _candidates_in(folder, name, records)]
-
-
-def _candidates_in(folder: Path, name: str, records: Sequence[Record]) -> Iterator[_Candidate]:
-    """Yield the result of a case in a folder; a mask of a person counts without a record, too."""
-    record = next((one for one in records if one.case == name), None)
-    mask = mask_path(folder, name)
-    states, _ = read_states(folder / STATE_FILE)
-    if not is_whole(mask):
-        if record is not None and record.state == "failed":
-            yield _Candidate(folder, record, False)
-    elif is_of_a_person(record, state_of(states.get(name, {})), mask):
-        with suppress(*EXPECTED):
-            yield _Candidate(folder, measured_again(name, record, mask, folder), True)
-    elif record is not None:
-        yield _Candidate(folder, record, False)
 
 
 def _best(candidates: Sequence[_Candidate], output: Path) -> _Candidate:
@@ -198,19 +214,8 @@ def _taken(best: _Candidate, output: Path) -> Record:
 def _copy(best: _Candidate, output: Path) -> None:
     """Copy a case's files as one set, and the state that a person has given it."""
     name = best.record.case
-    mask, picture = mask_path(best.folder, name), picture_path(best.folder, name)
-    with output_set():
-        for path in (mask, side_file(mask)):
-            _copy_file(path, output / path.name)
-        if picture.is_file():
-            _copy_file(picture, picture_path(output, name))
-        write_text(record_path(output, name), best.record.to_json(), overwrite=True)
+    Parcel.pack(best.record, best.folder).unpack(output)
     noted = read_states(best.folder / STATE_FILE)[0].get(name)
     states, problems = read_states(output / STATE_FILE)
     if noted and best.is_of_a_person and not problems:
         write_states(output / STATE_FILE, {**states, name: noted})
-
-
-def _copy_file(path: Path, target: Path) -> None:
-    with atomic_path(target, overwrite=True) as temporary:
-        shutil.copyfile(path, temporary)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from pathlib import Path
 
@@ -12,6 +12,7 @@ from napari_tumorseg.cohorts.fingerprint import signature
 from napari_tumorseg.cohorts.record import MADE_BY, Record, mask_path, record_path
 from napari_tumorseg.cohorts.settings import CohortSettings, Part
 from napari_tumorseg.errors import InputError, OutputError
+from napari_tumorseg.inference.settings import Precision, Settings
 from napari_tumorseg.io.bids.query import session_labels
 from napari_tumorseg.io.case import file_name
 from napari_tumorseg.io.dataset import CaseRef, DataSet
@@ -79,6 +80,8 @@ class CohortPlan:
         Part of the cohort.
     names : tuple of str
         All cases, those of other parts among them.
+    precision : {"float32", "bfloat16", "int8"} or None
+        Precision in which the network has run already and is to run on, where the settings leave it open.
     """
 
     tasks: tuple[Task, ...]
@@ -87,6 +90,13 @@ class CohortPlan:
     digest: str
     part: Part
     names: tuple[str, ...]
+    precision: Precision | None = None
+
+    @property
+    def inference(self) -> Settings:
+        """Settings of the runs."""
+        run = self.settings.inference
+        return replace(run, precision=self.precision) if self.precision else run
 
     def todo(self, retry_failed: bool = False) -> list[Task]:
         """Return the tasks that a run would do."""

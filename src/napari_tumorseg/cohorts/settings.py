@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 from napari_tumorseg.errors import InputError
 from napari_tumorseg.inference.settings import Settings
 from napari_tumorseg.models.store import Model, get_model, list_models
+from napari_tumorseg.scan import Role
 
 
 @dataclass(frozen=True)
@@ -35,6 +36,9 @@ class CohortSettings:
         are a matter of the group level: the table of the cohort is not written.
     page : bool
         Whether each case gets a thumbnail and the cohort a quality page; there is none of BIDS results.
+    roles : mapping of str to Role
+        Roles of images, by their name, that of their file, or a shell pattern of these: ``*_ax_7*``. The
+        first that fits counts; cases without such an image are taken as they are.
     """
 
     model: str | None = None
@@ -44,6 +48,7 @@ class CohortSettings:
     prepare: bool = True
     bids: bool = False
     page: bool = True
+    roles: Mapping[str, Role] = field(default_factory=dict)
 
     def to_dict(self) -> dict[str, Any]:
         """Return what decides on results, fit for JSON: neither the device nor the size of batches does."""
@@ -56,6 +61,7 @@ class CohortSettings:
             "spacing_mm": None if self.spacing is None else list(self.spacing),
             "same_voxels": self.same_voxels,
             "prepare": self.prepare,
+            **({"roles": {name: str(role) for name, role in self.roles.items()}} if self.roles else {}),
             **({"bids": True, "probabilities": run.probabilities} if self.bids else {}),
         }
 

@@ -7,9 +7,10 @@ Its three steps can overlap with those of other cases: `open_unit` reads, `Unit.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +36,7 @@ from napari_tumorseg.errors import (
 )
 from napari_tumorseg.inference.run import segment
 from napari_tumorseg.inference.run_plan import RunPlan, plan_run
+from napari_tumorseg.inference.settings import Settings
 from napari_tumorseg.inference.steps import result_of
 from napari_tumorseg.io.arrays import without_folder
 from napari_tumorseg.io.atomic import atomic_path, make_folder, write_text
@@ -81,9 +83,9 @@ class Unit:
     record: Record
     started: float
 
-    def segment(self, settings: CohortSettings) -> Result:
+    def segment(self, settings: CohortSettings, run: Settings) -> Result:
         """Run the model and measure."""
-        found = segment(self.scan, self.model, settings.inference)
+        found = segment(self.scan, self.model, run)
         measurements = measure(replace(found, name=self.ref.name))
         sides = _sides(self.scan, found)
         flags = flags_of(found, self.scan, self.model.card, measurements, sides)
@@ -175,11 +177,23 @@ def plan_unit(ref: CaseRef, settings: CohortSettings, models: LoadedModels) -> t
     case = ref.open()
     if not case.images:
         raise InputError(f"{ref.path / ref.case} holds no image")
+    case = case.with_roles(_roles(case, settings.roles))
     lone = case.images[0]
     if len(case.images) == len(models.roles) == 1 and lone.role is Role.OTHER:
         case = case.with_roles({lone.name: models.roles[0]})
     made = plan_run(case, models.chosen, same_voxels=settings.same_voxels, prepare=settings.prepare)
     return case, made
+
+
+def _roles(case: Case, wanted: Mapping[str, Role]) -> dict[str, Role]:
+    """Return the roles of the images whose names, or those of their files, fit a pattern."""
+    found: dict[str, Role] = {}
+    for image in case.images:
+        names = (image.name, image.source.name if image.source else image.name)
+        for pattern, role in wanted.items():
+            if any(fnmatchcase(name, pattern) for name in names):
+                found.setdefault(image.name, role)
+    return found
 
 
 def open_unit(ref: CaseRef, settings: CohortSettings, digest: str, models: LoadedModels) -> Unit:

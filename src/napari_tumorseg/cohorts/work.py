@@ -48,7 +48,7 @@ def segment_case(read: Unit | Record, planned: CohortPlan, models: LoadedModels)
     if isinstance(read, Record):
         return read
     try:
-        return replace(read, model=models.loaded(read.model)).segment(planned.settings)
+        return replace(read, model=models.loaded(read.model)).segment(planned.settings, planned.inference)
     except Exception as error:
         return failed(read.ref, error, planned.digest, read.started)
 

@@ -17,7 +17,7 @@ from napari_tumorseg.notice import RESEARCH_USE
 SOURCE = "raw"
 """Name of the source data set in BIDS URIs."""
 
-_DESCRIPTION = "dataset_description.json"
+DESCRIPTION = "dataset_description.json"
 _IGNORED = ".bidsignore"
 _GENERATOR = "napari-tumorseg"
 _VERSION = "1.10.0"
@@ -60,7 +60,7 @@ def check_dataset(root: Path, source: Path | None) -> None:
     if source is not None and source.resolve() == root.resolve():
         usual = root / "derivatives" / _GENERATOR
         raise OutputError(f"{root} is the data set itself; choose another folder, such as {usual}")
-    content = _content(root / _DESCRIPTION)
+    content = _content(root / DESCRIPTION)
     if content is None:
         return
     if content.get("DatasetType") != "derivative" or _GENERATOR not in _generators(content):
@@ -83,7 +83,7 @@ def ensure_dataset(root: Path, source: Path | None) -> None:
     make_folder(root)
     with held(root / LOCK):  # several cases may be written at the same time
         check_dataset(root, source)
-        path = root / _DESCRIPTION
+        path = root / DESCRIPTION
         before = _content(path)
         link = link_to(source, root)
         if before is None:
