@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import os
+import shutil
 import sys
+from collections.abc import Callable
 from concurrent.futures import Future
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import replace
@@ -17,7 +20,9 @@ from napari_tumorseg.cohorts import CohortSettings, collect, plan, processes, ru
 from napari_tumorseg.cohorts.flags import flags_of
 from napari_tumorseg.cohorts.planning import Task
 from napari_tumorseg.cohorts.record import Record
-from napari_tumorseg.io import read_mask, write_mask
+from napari_tumorseg.errors import OutputError
+from napari_tumorseg.io import atomic, read_mask, write_mask
+from napari_tumorseg.io.output_set import PART, finish
 from napari_tumorseg.measurement import measure
 from napari_tumorseg.regions import CONVENTIONS
 from napari_tumorseg.scan import Segmentation
@@ -174,3 +179,58 @@ def test_sequence_that_was_left_out_is_flagged(reason: str | None, flags: bool) 
     seg = Segmentation(np.zeros(scan.grid.shape, np.uint8), scan.grid, CONVENTIONS["binary"], "a")
     found = flags_of(seg, scan, card_of(), measure(seg), {})
     assert ("poor registration" in found) == flags
+
+
+def fill_disk(monkeypatch: pytest.MonkeyPatch, is_full: Callable[[Path], bool]) -> None:
+    """Let the disk be full for some temporary files; of a name, they keep the last twelve letters."""
+
+    def finish_or_fail(temporary: Path) -> None:
+        if is_full(temporary):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        finish(temporary)
+
+    monkeypatch.setattr(atomic, "finish", finish_or_fail)
+
+
+def test_mask_that_does_not_fit_on_the_disk_is_named_and_tried_again(
+    data: Path, tmp_path: Path, settings: CohortSettings
+) -> None:
+    out = tmp_path / "out"
+    with pytest.MonkeyPatch.context() as patch:
+        fill_disk(patch, lambda temporary: temporary.name.endswith("b_seg.nii.gz"))
+        outcomes = {one.record.case: one.record for one in run(data, out, settings)}
+    assert "No space left on device" in outcomes["b"].reason and outcomes["c"].state == "done"
+    assert not list(out.glob("b_seg*")) and not list(out.rglob(f"{PART}*"))
+    assert new(run(data, out, settings)) == ["b"]
+    assert {row[0]: row[3] for row in table(out)[1:]}["b"] == "done"
+
+
+def test_full_disk_ends_the_run_and_keeps_what_is_done(
+    data: Path, tmp_path: Path, settings: CohortSettings
+) -> None:
+    out = tmp_path / "out"
+    with pytest.MonkeyPatch.context() as patch:
+        fill_disk(patch, lambda _: (out / "cohort_records" / "a.json").exists())
+        with pytest.raises(OutputError, match="No space left on device"):
+            run(data, out, settings)
+    assert sorted(p.name for p in out.glob("*")) == ["a_seg.json", "a_seg.nii.gz", "cohort_records"]
+    assert new(run(data, out, settings)) == ["b", "c", "odd"]
+
+
+@pytest.mark.parametrize("jobs", [1, pytest.param(2, marks=pytest.mark.slow)])
+def test_source_that_was_removed_meanwhile_is_told_of_its_case(
+    data: Path, tmp_path: Path, settings: CohortSettings, jobs: int
+) -> None:
+    planned = plan(data, tmp_path / "out", settings)
+    shutil.rmtree(data / "b")
+    (data / "c" / "c_flair.nii.gz").unlink()
+    list(run_plan(planned, jobs=jobs))
+    found = {row[0]: row for row in table(tmp_path / "out")[1:]}
+    assert {name: row[3] for name, row in found.items()} == {
+        "a": "done",
+        "b": "failed",
+        "c": "failed",
+        "odd": "failed",
+    }
+    reasons = [found[name][4] for name in ("b", "c")]
+    assert reasons == ["study/b cannot be read: No such file or directory", "study/c holds no NIfTI file"]
