@@ -1,9 +1,9 @@
-"""Cost of a cohort a case, in CPU time, memory and files, against a loop over ``tumorseg segment``.
+"""Cost of a cohort a case, in CPU time, memory and files, for each way to run it, and of a shell loop.
 
-    python benchmarks/cohort.py --cases 200 --loop 5 --jobs 2
+    OMP_NUM_THREADS=1 python benchmarks/cohort.py --cases 200 --jobs 2 4 --dask 4 --loop 5
 
-Cases are small NIfTI files (8 x 64 x 64), so that the network takes little and what surrounds it is seen. CPU
-seconds are told beside the time, which other work on the machine changes.
+Cases are small NIfTI files (8 x 64 x 64) and the network has one filter, so that what surrounds it is seen.
+CPU seconds are told beside the time, which other work on the machine changes.
 """
 
 from __future__ import annotations
@@ -15,20 +15,26 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import nibabel as nib
 import numpy as np
 
 from measuring import about_machine
-from napari_tumorseg.cohorts import CohortSettings, cohort
+from napari_tumorseg.cohorts import CohortSettings, cohort, collect
+from napari_tumorseg.cohorts.settings import Part
+from napari_tumorseg.evaluation.case import Loaded
 from napari_tumorseg.inference import segment
 from napari_tumorseg.io import read
 from napari_tumorseg.measurement import measure
+from napari_tumorseg.models import get_model
+
+sys.path.append(str(Path(__file__).resolve().parents[1]))
+from tests.builders import card_of, save_model, threshold_net
 
 SHAPE = (64, 64, 8)
-SETTINGS = CohortSettings(model="brats-regions", prepare=False)
 
 
 def make_cases(folder: Path, count: int) -> None:
@@ -48,70 +54,118 @@ def make_cases(folder: Path, count: int) -> None:
 
 
 def main() -> None:
-    """Measure and print."""
+    """Measure and print; each way has an output folder of its own, and the tables are compared."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--cases", type=int, default=200)
+    parser.add_argument("--model", help="name or path; by default a network of one filter")
+    parser.add_argument("--jobs", type=int, nargs="*", default=[2])
+    parser.add_argument("--dask", type=int, nargs="*", default=[4], help="numbers of local workers")
+    parser.add_argument("--parts", type=int, default=2)
     parser.add_argument("--loop", type=int, default=5, help="cases that the loop does")
-    parser.add_argument("--jobs", type=int, default=2)
     options = parser.parse_args()
-    print(about_machine("nibabel"))
+    print(about_machine("nibabel", "distributed"), f"load {os.getloadavg()[0]:.0f}")
     with tempfile.TemporaryDirectory() as temporary:
-        data, out = Path(temporary) / "data", Path(temporary) / "out"
-        make_cases(data, options.cases)
-        cases = sorted(data.iterdir())
-        measure(segment(read(cases[0]), SETTINGS.model))  # weights and libraries are in memory
-        bare = _timed("network and measures alone", lambda: _bare(cases), len(cases))
-        whole = _timed("cohort, one process", lambda: _cohort(data, out), len(cases))
-        print(f"overhead: {1000 * (whole - bare) / len(cases):.1f} ms of CPU a case")
-        _timed("cohort again, nothing to do", lambda: _cohort(data, out), len(cases))
-        size = sum(p.stat().st_size for p in out.rglob("*") if p.is_file()) / len(cases)
-        print(f"files: {len(list(out.rglob('*'))) / len(cases):.1f} a case, {size / 1000:.1f} kB")
-        jobs = ["cohort", data, "-o", out.with_name("jobs"), "-m", SETTINGS.model, "-q", "-j", options.jobs]
-        _timed(f"{options.jobs} processes", lambda: _command(*jobs), len(cases))
-        one = ["cohort", data, "-o", out.with_name("one"), "-m", SETTINGS.model, "-q"]
-        _timed("one process, with its start", lambda: _command(*one), len(cases))
-        _timed("loop over segment", lambda: _loop(cases[: options.loop], out.parent), options.loop)
+        make_cases(Path(temporary, "data"), options.cases)
+        bench = Bench(Path(temporary), options.model or _tiny_model(Path(temporary)))
+        bench.one_process()
+        for number in options.jobs:
+            bench.way(f"{number} processes", jobs=number)
+        for number in options.dask:
+            bench.way(f"{number} workers of Dask", dask="local", jobs=number)
+        if options.parts:
+            _timed(f"{options.parts} parts", lambda: bench.parts(options.parts), options.cases)
+        if options.loop:
+            _timed("loop over segment", lambda: bench.loop(options.loop), options.loop)
 
 
-def _bare(cases: list[Path]) -> None:
-    from napari_tumorseg.evaluation.case import Loaded
-    from napari_tumorseg.models import get_model
-
-    model = Loaded.of(get_model("brats-regions"))
-    for case in cases:
-        measure(segment(read(case), model))
+def _tiny_model(folder: Path) -> str:
+    model = save_model(folder / "model", threshold_net([0], [150.0]), card_of())
+    return str(model.weights.with_suffix(".toml"))
 
 
-def _cohort(data: Path, out: Path) -> None:
-    """Run a cohort and print the memory after a quarter and at the end."""
-    for number, _ in enumerate(cohort(data, out, SETTINGS), start=1):
-        if number in (50, 100, 200, 500, 1000):
-            print(f"  after {number} cases: {_resident():.0f} MB")
+class Bench:
+    """Ways to segment the same cases.
 
+    Parameters
+    ----------
+    folder : Path
+        Has the cases in ``data``, and gets the results.
+    model : str
+        Name or path of the model.
+    """
 
-def _loop(cases: list[Path], folder: Path) -> None:
-    for case in cases:
-        _command("segment", case, "-o", folder / "loop", "-m", SETTINGS.model, "-q", "--overwrite")
+    def __init__(self, folder: Path, model: str) -> None:
+        self.folder, self.settings = folder, CohortSettings(model, prepare=False)
+        self.cases = sorted((folder / "data").iterdir())
 
+    def one_process(self) -> None:
+        """Measure the network alone, then the cohort around it, then a run with nothing to do."""
+        count = len(self.cases)
+        self.bare(self.cases[:1])  # libraries are in memory
+        bare = _timed("network and measures alone", lambda: self.bare(self.cases), count)
+        whole = _timed("cohort, one process", lambda: self.run("one"), count)
+        print(f"overhead: {1000 * (whole - bare) / count:.1f} ms of CPU a case")
+        _timed("cohort again, nothing to do", lambda: self.run("one"), count)
+        files = [p for p in (self.folder / "one").rglob("*") if p.is_file()]
+        size = sum(p.stat().st_size for p in files) / count
+        print(f"files: {len(files) / count:.1f} a case, {size / 1000:.1f} kB")
 
-def _command(*arguments: object) -> None:
-    command = [sys.executable, "-m", "napari_tumorseg.cli", *map(str, arguments)]
-    subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+    def way(self, title: str, **way: Any) -> None:
+        """Measure a way of running with the start of its processes, and the share of this process in it."""
+        count, before, memory = len(self.cases), _cpu(resource.RUSAGE_SELF), _resident()
+        _timed(f"{title}, with their start", lambda: self.run(title, **way), count)
+        own = (_cpu(resource.RUSAGE_SELF) - before) / count
+        print(
+            f"  of these {1000 * own:.1f} ms in the process that shares out, {_resident() - memory:+.0f} MB"
+        )
+        self.compare(title)
+
+    def parts(self, total: int) -> None:
+        """Do all parts, and put them together."""
+        for number in range(1, total + 1):
+            self.run("parts", part=Part(number, total))
+        collect(self.folder / "parts")
+        self.compare("parts")
+
+    def bare(self, cases: Sequence[Path]) -> None:
+        """Read, segment and measure without a cohort."""
+        model = Loaded.of(get_model(self.settings.model or ""))
+        for case in cases:
+            measure(segment(read(case), model))
+
+    def run(self, name: str, **way: Any) -> None:
+        """Run a cohort and print the memory of this process on the way."""
+        steps = cohort(self.folder / "data", self.folder / name, self.settings, **way)
+        for number, _ in enumerate(steps, start=1):
+            if number in (10, 50, 100, 200, 500, 1000):
+                print(f"  after {number} cases: {_resident():.0f} MB", flush=True)
+
+    def loop(self, count: int) -> None:
+        """Start the command for one case after the other."""
+        out = ["-o", self.folder / "loop", "-m", self.settings.model, "-q", "--no-prepare", "--overwrite"]
+        for case in self.cases[:count]:
+            command = [sys.executable, "-m", "napari_tumorseg.cli", "segment", case, *out]
+            subprocess.run(list(map(str, command)), check=True, stdout=subprocess.DEVNULL)
+
+    def compare(self, name: str) -> None:
+        """Say whether a table is that of one process."""
+        tables = [(self.folder / one / "cohort.csv").read_bytes() for one in ("one", name)]
+        print("  the same table, byte for byte" if tables[0] == tables[1] else "  ANOTHER TABLE")
 
 
 def _timed(title: str, task: Callable[[], None], cases: int) -> float:
     """Run a task, print what a case takes, and return the CPU seconds of this process and its children."""
-    start, before = time.perf_counter(), _cpu()
+    start, before = time.perf_counter(), _cpu(resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)
     task()
-    seconds, used = time.perf_counter() - start, _cpu() - before
+    seconds = time.perf_counter() - start
+    used = _cpu(resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN) - before
     rate = 60 * cases / seconds
     print(f"{title}: {1000 * used / cases:.0f} ms of CPU a case, {rate:.0f} cases a minute", flush=True)
     return used
 
 
-def _cpu() -> float:
-    both = (resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
-    return sum(usage.ru_utime + usage.ru_stime for usage in both)
+def _cpu(*whose: int) -> float:
+    return sum(usage.ru_utime + usage.ru_stime for usage in map(resource.getrusage, whose))
 
 
 def _resident() -> float:
