@@ -13,6 +13,7 @@ import pytest
 
 from napari_tumorseg.cohorts import CohortSettings, cohort, dask_client, dask_worker, plan, run_plan
 from napari_tumorseg.errors import ClusterError
+from napari_tumorseg.io import read_mask, write_mask
 from tests.builders import write_case
 from tests.cohorts.conftest import brain, new, run, table
 
@@ -94,6 +95,23 @@ def test_mask_of_another_program_is_not_replaced_by_what_comes_back(
     outcomes = {one.record.case: one.record for one in run_plan(planned, dask=client)}
     assert "not written by this program" in outcomes["a"].reason
     assert (tmp_path / "out" / "a_seg.nii.gz").read_bytes() == b"theirs"
+
+
+def test_mask_that_a_person_makes_meanwhile_is_not_replaced_by_what_comes_back(
+    data: Path, tmp_path: Path, settings: CohortSettings, client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(dask_worker.Order, "is_shared", lambda _: False)
+    out = tmp_path / "out"
+    planned = plan(data, out, settings)
+    run(data, tmp_path / "made", settings)
+    out.mkdir()
+    seg = read_mask(tmp_path / "made" / "a_seg.nii.gz")
+    drawn = replace(seg, labels=1 - seg.labels, provenance={"corrected_by_hand": True})
+    write_mask(drawn, out / "a_seg.nii.gz")
+    before = (out / "a_seg.nii.gz").read_bytes()
+    outcomes = {one.record.case: one.record for one in run_plan(planned, dask=client)}
+    assert (out / "a_seg.nii.gz").read_bytes() == before
+    assert outcomes["a"].regions[0]["voxels"] == drawn.labels.sum()
 
 
 def test_case_with_an_error_costs_itself_alone_and_its_name_stays_out_of_logs(

@@ -214,7 +214,7 @@ def _taken(best: _Candidate, output: Path) -> Record:
 def _copy(best: _Candidate, output: Path) -> None:
     """Copy a case's files as one set, and the state that a person has given it."""
     name = best.record.case
-    Parcel.pack(best.record, best.folder).unpack(output)
+    Parcel.pack(best.record, best.folder).write(output)
     noted = read_states(best.folder / STATE_FILE)[0].get(name)
     states, problems = read_states(output / STATE_FILE)
     if noted and best.is_of_a_person and not problems:

@@ -25,7 +25,7 @@ from napari_tumorseg.cohorts.planning import CohortPlan, Task
 from napari_tumorseg.cohorts.processes import cores
 from napari_tumorseg.cohorts.record import FOLDER, Record
 from napari_tumorseg.cohorts.unit import failed
-from napari_tumorseg.cohorts.work import Stop, lost, write_record
+from napari_tumorseg.cohorts.work import Stop, lost, write_record, written
 from napari_tumorseg.errors import ClusterError, InputError
 from napari_tumorseg.io.atomic import write_text
 from napari_tumorseg.io.output_set import sha256
@@ -179,10 +179,9 @@ def _unpacked(parcel: Parcel, task: Task, planned: CohortPlan) -> Record:
         own = replace(record, signature=signature(task.ref, record.inputs))
         if own.state == "failed":
             return write_record(own, planned.output)
-        Parcel(own, parcel.files).unpack(planned.output)
+        return written(Parcel(own, parcel.files), task, planned)
     except Exception as error:
         return _failed(task, error, planned)
-    return own
 
 
 def _check_copies(task: Task, record: Record) -> None:

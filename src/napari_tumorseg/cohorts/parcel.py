@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -35,8 +35,17 @@ class Parcel:
         paths = (mask, side_file(mask), picture_path(folder, record.case)) if record.state == "done" else ()
         return cls(record, {p.relative_to(folder).as_posix(): p.read_bytes() for p in paths if p.is_file()})
 
-    def unpack(self, output: Path) -> None:
-        """Write the files and the record as one set; a thumbnail of an earlier mask does not stay.
+    def write(self, output: Path, check: Callable[[], None] | None = None) -> Record:
+        """Write the files and the record as one set, and return the record.
+
+        A thumbnail of an earlier mask does not stay.
+
+        Parameters
+        ----------
+        output : Path
+            Output folder.
+        check : callable, optional
+            Raises an error if the case is not to be written; it is called when no other process writes.
 
         Raises
         ------
@@ -46,9 +55,12 @@ class Parcel:
         picture = picture_path(output, self.record.case)
         with output_set() as files:
             files.check(lambda: check_replaceable(mask_path(output, self.record.case)))
+            if check is not None:
+                files.check(check)
             for name, content in self.files.items():
                 with atomic_path(output / name, overwrite=True) as temporary:
                     temporary.write_bytes(content)
             write_text(record_path(output, self.record.case), self.record.to_json(), overwrite=True)
             if picture.relative_to(output).as_posix() not in self.files:
                 files.remove(picture)
+        return self.record

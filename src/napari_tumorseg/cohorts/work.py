@@ -13,6 +13,7 @@ from functools import partial
 from pathlib import Path
 
 from napari_tumorseg.cohorts.models import LoadedModels
+from napari_tumorseg.cohorts.parcel import Parcel
 from napari_tumorseg.cohorts.planning import CohortPlan, Task, is_unchanged, mask_of_a_person
 from napari_tumorseg.cohorts.record import Record, record_path
 from napari_tumorseg.cohorts.unit import Result, Unit, failed, measured_again, open_unit, write_failure
@@ -63,13 +64,13 @@ def write_case(result: Result | Record, task: Task, planned: CohortPlan) -> Reco
     """
     if isinstance(result, Result):
         try:
-            return _written(result, task, planned)
+            return written(result, task, planned)
         except Exception as error:
             result = failed(task.ref, error, planned.digest, result.started)
     return write_record(result, planned.output)
 
 
-def _written(result: Result, task: Task, planned: CohortPlan) -> Record:
+def written(result: Result | Parcel, task: Task, planned: CohortPlan) -> Record:
     """Write a result, unless a person has made a mask of the case since the plan was made."""
     try:
         return result.write(planned.output, partial(_check_free, task, planned))
