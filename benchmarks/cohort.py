@@ -27,9 +27,10 @@ from napari_tumorseg.cohorts import CohortSettings, cohort, collect
 from napari_tumorseg.cohorts.settings import Part
 from napari_tumorseg.evaluation.case import Loaded
 from napari_tumorseg.inference import segment
-from napari_tumorseg.io import read
-from napari_tumorseg.measurement import measure
+from napari_tumorseg.io import read, write_mask
+from napari_tumorseg.measurement import find_midline, laterality, measure
 from napari_tumorseg.models import get_model
+from napari_tumorseg.report.thumbnail import thumbnail
 
 sys.path.append(str(Path(__file__).resolve().parents[1]))
 from tests.builders import card_of, save_model, threshold_net
@@ -102,7 +103,7 @@ class Bench:
         """Measure the network alone, then the cohort around it, then a run with nothing to do."""
         count = len(self.cases)
         self.bare(self.cases[:1])  # libraries are in memory
-        bare = _timed("network and measures alone", lambda: self.bare(self.cases), count)
+        bare = _timed("the same without a cohort", lambda: self.bare(self.cases), count)
         whole = _timed("cohort, one process", lambda: self.run("one"), count)
         print(f"overhead: {1000 * (whole - bare) / count:.1f} ms of CPU a case")
         _timed("cohort again, nothing to do", lambda: self.run("one"), count)
@@ -128,10 +129,15 @@ class Bench:
         self.compare("parts")
 
     def bare(self, cases: Sequence[Path]) -> None:
-        """Read, segment and measure without a cohort."""
+        """Read, segment, measure, find the sides, draw the slices and write the mask, without a cohort."""
         model = Loaded.of(get_model(self.settings.model or ""))
         for case in cases:
-            measure(segment(read(case), model))
+            scan = read(case)
+            seg = segment(scan, model)
+            measure(seg)
+            laterality(seg, find_midline(scan))
+            thumbnail(scan, seg)
+            write_mask(seg, self.folder / "bare_seg.nii.gz", overwrite=True)
 
     def run(self, name: str, **way: Any) -> None:
         """Run a cohort and print the memory of this process on the way."""
