@@ -32,10 +32,7 @@ class GraphNetwork(SliceNetwork):
     def __init__(self, **arguments: Any) -> None:
         given = GraphArguments.of(arguments)
         super().__init__(given)
-        self.arguments = given.model_dump(mode="json", exclude_defaults=True)
-        self.arguments["layers"] = [
-            {"op": layer.op, **layer.model_dump(mode="json", exclude_defaults=True)} for layer in given.layers
-        ]
+        self.arguments = given.plain()
         self._inputs = [layer.inputs for layer in given.layers]
         self._last_use = {place: index for index, places in enumerate(self._inputs) for place in places}
         self.layers = nn.ModuleList(module_of(layer) for layer in given.layers)

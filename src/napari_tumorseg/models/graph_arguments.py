@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from fractions import Fraction
-from typing import Annotated, Literal, Self, TypeAlias
+from typing import Annotated, Any, Literal, Self, TypeAlias
 
 from pydantic import Field, StrictBool, model_validator
 
@@ -228,6 +228,11 @@ class GraphArguments(NetworkArguments):
         if self.stride > MAX_STRIDE:
             raise ValueError(f"layers reduce the sides by {self.stride}, more than {MAX_STRIDE}")
         return self
+
+    def plain(self) -> dict[str, Any]:
+        """Return the arguments as a card holds them, without what is a default."""
+        layers = [{"op": x.op, **x.model_dump(mode="json", exclude_defaults=True)} for x in self.layers]
+        return {"in_channels": self.in_channels, "out_channels": self.out_channels, "layers": layers}
 
     @property
     def scales(self) -> list[_Scale]:

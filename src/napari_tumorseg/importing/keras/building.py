@@ -189,7 +189,7 @@ class _Builder:
             checked = GraphArguments.of(arguments)
         except ValueError as error:
             raise ModelError(f"its layers make no network that can be imported: {error}") from error
-        return Built(_plain(checked), weights, activation, shape[1])
+        return Built(checked.plain(), weights, activation, shape[1])
 
     def _without_activation(self, place: int, output: str) -> tuple[int, str | None]:
         if place == 0:
@@ -223,15 +223,3 @@ class _Builder:
                 return int(fields["channels_out"])
             place = inputs[0]
         raise ModelError(f"its output {quoted(output)} follows no convolution")
-
-
-def _plain(arguments: GraphArguments) -> dict[str, Any]:
-    """Return arguments as a card holds them."""
-    return {
-        "in_channels": arguments.in_channels,
-        "out_channels": arguments.out_channels,
-        "layers": [
-            {"op": layer.op, **layer.model_dump(mode="json", exclude_defaults=True)}
-            for layer in arguments.layers
-        ],
-    }

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from napari_tumorseg.importing.answers import Answers
 from napari_tumorseg.importing.draft import Draft
+from napari_tumorseg.importing.torch_layouts.smp import is_smp, smp_graph
 from napari_tumorseg.models.assumed_card import assumed_input
 from napari_tumorseg.models.card import Network
 from napari_tumorseg.models.state_dict_keys import infer_unet_arguments, to_unet_layout
@@ -31,6 +32,10 @@ def read(path: Path, answers: Answers) -> Draft:
     """
     state = load_state_dict(path)
     with about(path):
+        if is_smp(state):
+            arguments, weights = smp_graph(state)
+            title = "segmentation-models-pytorch U-Net"
+            return Draft(Network(architecture="graph", arguments=arguments), weights, format=title)
         arguments = infer_unet_arguments(state)
         weights = to_unet_layout(state)
     known = None if answers.like else assumed_input(arguments)
