@@ -5,15 +5,20 @@ A line ``{{ name }}`` in a page is replaced by the output of the function of tha
 
 from __future__ import annotations
 
+import inspect
 import re
 import tomllib
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+from pydantic import BaseModel
+from pydantic.fields import FieldInfo
+
 import napari_tumorseg
 
 PACKAGE = Path(napari_tumorseg.__file__).parent
+_ATTRIBUTE = re.compile(r"^(\w+) : .*\n((?:    .+\n?)+)", re.MULTILINE)
 _MARK = re.compile(r"^\{\{ (\w+) \}\}$", re.MULTILINE)
 
 
@@ -113,6 +118,40 @@ def _card(path: Path) -> str:
     return f"### {path.stem}\n\n{_prose(summary)}\n\n```text\n{described}\n```"
 
 
+def card_fields() -> str:
+    """Return the fields of a model card, table by table."""
+    from napari_tumorseg.models import card, origin
+
+    tables = {
+        "input": card.Input,
+        "input.foreground": card.Foreground,
+        "input.normalisation": card.Normalisation,
+        "input.size": card.Size,
+        "output": card.Output,
+        "origin": origin.Origin,
+        "origin.certificate": origin.Certificate,
+    }
+    return "\n\n".join(_fields(name, of) for name, of in tables.items())
+
+
+def _fields(name: str, of: type[BaseModel]) -> str:
+    text, _, attributes = inspect.cleandoc(of.__doc__ or "").replace("``", "`").partition("\n\nAttributes\n")
+    meanings = {name: " ".join(lines.split()) for name, lines in _ATTRIBUTE.findall(attributes)}
+    rows = [
+        (f"`{field}`", _default(info), info.description or meanings.get(field, ""))
+        for field, info in of.model_fields.items()
+        if not (inspect.isclass(info.annotation) and issubclass(info.annotation, BaseModel))
+    ]
+    return f"### `[{name}]`\n\n{text}\n\n{table(('field', 'default', 'meaning'), rows)}"
+
+
+def _default(info: FieldInfo) -> str:
+    if info.is_required():
+        return "required"
+    value = info.get_default(call_default_factory=True)
+    return "-" if value in (None, "", (), {}) else f"`{value}`"
+
+
 def floors() -> str:
     """Return the packages from top to bottom, as the contract of import-linter states them."""
     project = tomllib.loads((PACKAGE.parents[1] / "pyproject.toml").read_text(encoding="utf-8"))
@@ -129,6 +168,6 @@ def table(head: tuple[str, ...], rows: Iterator[tuple[str, ...]] | list[tuple[st
 
 TABLES: dict[str, Callable[[], str]] = {
     function.__name__: function
-    for function in (cli, exit_codes, formats, conventions, metrics, keys, cards, floors)
+    for function in (cli, exit_codes, formats, conventions, metrics, keys, cards, card_fields, floors)
 }
 """Functions by the name that pages use."""

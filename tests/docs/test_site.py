@@ -34,6 +34,7 @@ def test_tables_hold_every_entry(generate: ModuleType) -> None:
     assert "--same-voxels" in generate.cli() and "<steps>" not in generate.cli()
     assert "## evaluate" in generate.cli()
     assert "lgg-flair" in generate.cards() and "errors" in generate.floors()
+    assert "| `largest_difference` | required |" in generate.card_fields()
 
 
 def test_every_key_is_documented(generate: ModuleType) -> None:

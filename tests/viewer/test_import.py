@@ -6,9 +6,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from napari_tumorseg.viewer.readers import read_layers
 from tests.importing.keras_nets import L, keras
+from tests.importing.test_smp import Unet
 from tests.viewer.conftest import NEEDS_SCREEN
 from tests.viewer.test_window import add
 
@@ -92,3 +94,22 @@ def test_an_answer_that_is_none(new_panel):
     dialog.start()
     assert "roles" in dialog.note.value
     dialog.reject()
+
+
+def test_weights_of_pytorch_are_added_and_run(new_panel, brats, wait, tmp_path, folder):
+    torch.manual_seed(1)
+    torch.save(Unet(1, 1).state_dict(), tmp_path / "net.pt")
+    viewer, panel = new_panel()
+    add(viewer, read_layers(str(brats)))
+    dialog = panel.model.open_import()
+    dialog.path.setText(str(tmp_path / "net.pt"))
+    dialog.fields.like.setCurrentText("egwaoje2026")
+    dialog.start()
+    wait(lambda: not dialog.isVisible())
+    assert panel.model.model.card.network.architecture == "graph"
+    wait(lambda: panel.runs.segment.enabled)
+    panel.segment()
+    layer = panel.segment_page.run.layer
+    wait(lambda: not panel.is_running)
+    wait(lambda: panel.results.rows and panel.results_layer is layer)
+    assert np.count_nonzero(layer.data) == panel.results.rows[0].voxels
