@@ -148,7 +148,7 @@ def test_round_trip_of_a_card_that_leaves_much_unset(tmp_path: Path) -> None:
         ("input.plane", "oblique", "input.plane: "),
         ("input.plane", "volume", "input: plane volume needs a table windows"),
         ("input.windows", {"patch": [8, 8, 8]}, "input: a table windows needs plane volume"),
-        ("input.foreground.rule", "any-channel", "input: foreground.rule any-channel needs plane volume"),
+        ("input.foreground.rule", "nonzero", "input: foreground.rule nonzero needs plane volume"),
         ("input.normalisation.statistics", "box", "input: normalisation.statistics box needs plane volume"),
         ("input.foreground.tolerance", -1.0, "input.foreground.tolerance: "),
         ("input.foreground.fraction", 10.0, "input.foreground.fraction: "),

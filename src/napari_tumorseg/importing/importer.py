@@ -25,7 +25,7 @@ from napari_tumorseg.models.origin import Origin
 from napari_tumorseg.models.segmentation_network import SegmentationNetwork
 from napari_tumorseg.models.store import Model, get_model, list_models, user_folder
 from napari_tumorseg.models.weight_files import sha256
-from napari_tumorseg.models.weights import network_of
+from napari_tumorseg.models.weights import first_member, network_of
 
 Report = Callable[[str], None]
 
@@ -104,8 +104,6 @@ def _certified(kind: Kind, path: Path, draft: Draft, card: ModelCard) -> ModelCa
     ModelError
         If the weights do not fit the network, or it differs from the original.
     """
-    if card.members:
-        return card
     try:
         net = _network(draft, card, path)
         original = kind.original(path, draft)
@@ -120,10 +118,11 @@ def _certified(kind: Kind, path: Path, draft: Draft, card: ModelCard) -> ModelCa
 
 
 def _network(draft: Draft, card: ModelCard, path: Path) -> SegmentationNetwork:
-    """Return the imported network."""
+    """Return the imported network; of an ensemble the first member."""
     if isinstance(draft.weights, bytes):
         return OnnxNetwork.of(check_onnx(draft.weights, path.name), card.network.arguments, path.name)
-    return network_of(dict(draft.weights), card.network.arguments, card.network.architecture)
+    weights = first_member(draft.weights) if card.members else dict(draft.weights)
+    return network_of(weights, card.network.arguments, card.network.architecture)
 
 
 def _write(draft: Draft, card: ModelCard, target: Path) -> None:

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_tumorseg.errors import ModelError
-from napari_tumorseg.importing import bioimageio, keras, onnx, torch_layouts
+from napari_tumorseg.importing import bioimageio, keras, monai_bundle, nnunet, onnx, torch_layouts
 from napari_tumorseg.importing.answers import Answers
 from napari_tumorseg.importing.draft import Draft
 
@@ -71,6 +71,8 @@ KINDS: tuple[Kind, ...] = (
         torch_layouts.original,
     ),
     Kind("keras", "Keras model", keras.recognise, keras.read, keras.original),
+    Kind("monai", "MONAI bundle", monai_bundle.recognise, monai_bundle.read, monai_bundle.original),
+    Kind("nnunet", "nnU-Net v2 folder", nnunet.recognise, nnunet.read, nnunet.original),
     Kind("bioimageio", "BioImage.IO package", bioimageio.recognise, bioimageio.read, bioimageio.original),
     Kind("onnx", "ONNX file", onnx.recognise, onnx.read, onnx.original),
 )

@@ -14,6 +14,12 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple, Self, Typ
 from pydantic import Field, StrictBool, model_validator
 
 from napari_tumorseg.models.graph_arguments import GraphArguments
+from napari_tumorseg.models.monai_arguments import (
+    BasicUNetArguments,
+    DynUNetArguments,
+    ResidualUNetArguments,
+    SegResNetArguments,
+)
 from napari_tumorseg.models.network_arguments import MAX_LEVELS, Channels, NetworkArguments, Probability
 from napari_tumorseg.models.nnunet_arguments import PlainConvUNetArguments, ResidualEncoderUNetArguments
 
@@ -201,6 +207,12 @@ ARCHITECTURES: dict[str, Architecture] = {
     "residual-encoder-unet": Architecture(
         ResidualEncoderUNetArguments, "napari_tumorseg.models.nnunet:ResidualEncoderUNet"
     ),
+    "segresnet": Architecture(SegResNetArguments, "napari_tumorseg.models.monai_networks:SegResNet"),
+    "basic-unet": Architecture(BasicUNetArguments, "napari_tumorseg.models.monai_networks:BasicUNet"),
+    "residual-unet": Architecture(
+        ResidualUNetArguments, "napari_tumorseg.models.monai_networks:ResidualUNet"
+    ),
+    "dynunet": Architecture(DynUNetArguments, "napari_tumorseg.models.monai_networks:DynUNet"),
 }
 """Architectures by the name that `network.architecture` of a card or recipe holds."""
 

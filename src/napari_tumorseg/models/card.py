@@ -58,11 +58,11 @@ class Foreground(TomlTable):
     ``differs``: those that differ from the background value (the median of the volume's corners) by more
     than `tolerance`. ``fraction-of-max``: those above the background by more than `fraction` of what the
     maximum is above it (the 99.9th percentile where the maximum is a spike); on scans whose tissue lies on
-    both sides of the background (z-scored inside the brain), those that differ from it. ``any-channel``, for
-    volumes: those that differ in any channel, without holes; all channels share them.
+    both sides of the background (z-scored inside the brain), those that differ from it. ``nonzero``, for
+    volumes: those that are not 0 in any channel, and holes among them; all channels share them.
     """
 
-    rule: Literal["differs", "fraction-of-max", "any-channel"] = "differs"
+    rule: Literal["differs", "fraction-of-max", "nonzero"] = "differs"
     tolerance: float = Field(1e-3, ge=0)
     fraction: Share = 0.1
 
@@ -164,7 +164,7 @@ class Input(TomlTable):
     def _only_for_volumes(self) -> str:
         found = {
             "a table windows": self.windows is not None,
-            "foreground.rule any-channel": self.foreground.rule == "any-channel",
+            "foreground.rule nonzero": self.foreground.rule == "nonzero",
             "normalisation.statistics box": self.normalisation.statistics == "box",
         }
         return next((f"{name} needs plane volume" for name, there in found.items() if there), "")

@@ -17,6 +17,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any, TypeAlias
 
+import numpy as np
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
@@ -51,6 +52,33 @@ _PLAIN_GLOBALS = re.compile(
     r"|(builtins|__builtin__) (set|complex)"
     r"|_codecs encode)"
 )
+
+
+_NUMPY_GLOBALS = re.compile(
+    r"numpy(\._core|\.core)?\.multiarray scalar|numpy dtype|numpy\.dtypes (Float|Int)(32|64)DType"
+)
+"""Makers of single NumPy numbers, which logs of trainings hold."""
+
+
+def load_checkpoint(path: Path, key: str) -> tuple[State, Mapping[str, Any]]:
+    """Read a checkpoint that holds more than weights: the weights under `key`, and all the rest.
+
+    Besides tensors and plain values it may hold single NumPy numbers; nothing in it is run.
+
+    Raises
+    ------
+    ModelError
+        As `load_state_dict`, or if it holds no weights under that key.
+    """
+    with about(path):
+        size = _file_size(path)
+        content = _read_pickle(path, size, numbers=True)
+        if not isinstance(content, Mapping) or not isinstance(content.get(key), Mapping):
+            raise ModelError(f"holds no {quoted(key)}")
+        state = _without_prefixes(content[key])
+        for name, tensor in state.items():
+            _check_tensor(name, tensor, size)
+        return state, {name: value for name, value in content.items() if name != key}
 
 
 def load_state_dict(path: Path) -> State:
@@ -180,13 +208,15 @@ def _lies_within(entry: object, size: int) -> bool:
     return bool(0 <= offsets[0] <= offsets[1] <= size)
 
 
-def _read_pickle(path: Path, size: int) -> object:
+def _read_pickle(path: Path, size: int, numbers: bool = False) -> object:
+    """Read a pickle of tensors and plain values; with `numbers`, of single NumPy numbers, too."""
     _check_torch_version()
     zipped = _is_zip(path)
     # Damaged and hostile files fail in a dozen ways in these libraries; each means the same to a user.
     try:
-        _check_zip(path) if zipped else _check_legacy_pickle(path)
-        return torch.load(path, map_location="cpu", weights_only=True, mmap=zipped)
+        _check_zip(path, numbers) if zipped else _check_legacy_pickle(path)
+        with torch.serialization.safe_globals(_numpy_makers() if numbers else []):
+            return torch.load(path, map_location="cpu", weights_only=True, mmap=zipped)
     except (ModelError, OSError):
         raise
     except Exception as error:
@@ -194,6 +224,13 @@ def _read_pickle(path: Path, size: int) -> object:
         raise ModelError(
             "damaged or not PyTorch weights; copy or download it again, or ask for a .safetensors file"
         ) from error
+
+
+def _numpy_makers() -> list[Any]:
+    """Return what `_NUMPY_GLOBALS` names, under the names of NumPy 1 and 2."""
+    scalar = np.float64(0).__reduce__()[0]
+    numbers = [np.dtype, *(type(np.dtype(name)) for name in ("f4", "f8", "i4", "i8"))]
+    return [(scalar, "numpy.core.multiarray.scalar"), (scalar, "numpy._core.multiarray.scalar"), *numbers]
 
 
 def _check_torch_version() -> None:
@@ -210,7 +247,7 @@ def _is_zip(path: Path) -> bool:
         return file.read(4) == b"PK\x03\x04"
 
 
-def _check_zip(path: Path) -> None:
+def _check_zip(path: Path, numbers: bool = False) -> None:
     with zipfile.ZipFile(path) as archive:
         for member in archive.infolist():
             # torch stores; what is compressed could be a bomb
@@ -220,7 +257,7 @@ def _check_zip(path: Path) -> None:
                 raise ModelError("a TorchScript program, not weights; ask its author for a .safetensors file")
             if member.filename.endswith("data.pkl"):
                 with archive.open(member) as file:
-                    _check_pickle(file)
+                    _check_pickle(file, numbers)
 
 
 def _check_legacy_pickle(path: Path) -> None:
@@ -230,16 +267,22 @@ def _check_legacy_pickle(path: Path) -> None:
             _check_pickle(file)
 
 
-def _check_pickle(file: IO[bytes]) -> None:
+def _check_pickle(file: IO[bytes], numbers: bool = False) -> None:
     """Read a pickle's instructions without following them, and refuse what is no plain value."""
     recent: list[str] = []  # the strings from which STACK_GLOBAL takes its name
     for opcode, argument, _ in pickletools.genops(file):
-        if opcode.name in ("GLOBAL", "INST") and not _PLAIN_GLOBALS.fullmatch(str(argument)):
+        if opcode.name in ("GLOBAL", "INST") and not _is_plain(str(argument), numbers):
             raise _runs_code(str(argument).replace(" ", "."))
         if opcode.name == "STACK_GLOBAL":
             raise _runs_code(".".join(recent[-2:]))
         if isinstance(argument, str):
             recent = [*recent[-1:], argument]
+
+
+def _is_plain(name: str, numbers: bool) -> bool:
+    if _PLAIN_GLOBALS.fullmatch(name):
+        return True
+    return numbers and _NUMPY_GLOBALS.fullmatch(name) is not None
 
 
 def _runs_code(name: str) -> ModelError:

@@ -106,6 +106,11 @@ def _parts(state: State, count: int) -> list[State]:
     return parts
 
 
+def first_member(state: Mapping[str, Tensor]) -> State:
+    """Return the weights of the first of several members, under its network's own names."""
+    return {name.removeprefix("0."): tensor for name, tensor in state.items() if name.startswith("0.")}
+
+
 def network_of(state: State, arguments: Mapping[str, Any] | None, architecture: str) -> SegmentationNetwork:
     """Return the network with these weights, as `load_network` does.
 

@@ -47,6 +47,9 @@ class Windows(TomlTable):
     weights : {"gaussian", "gaussian-voxel", "constant"}
         Weights of a window's voxels. Gaussians have a standard deviation of an eighth of each side, about the
         centre of the window or about its central voxel.
+    half : bool
+        Whether weights and sums of logits are rounded to half precision, as in nnU-Net: near the corners of the
+        volume, where weights are tiny, results depend on it.
     mirror : tuple of int
         Axes (0, 1, 2) of the network; with ``output.flip``, logits are averaged over copies that are flipped
         along all combinations of them.
@@ -61,6 +64,7 @@ class Windows(TomlTable):
     overlap: float = Field(0.5, ge=0, le=0.9)
     placement: Literal["even", "regular"] = "even"
     weights: Literal["gaussian", "gaussian-voxel", "constant"] = "gaussian"
+    half: bool = False
     mirror: tuple[Annotated[int, Field(strict=True, ge=0, le=2)], ...] = ()
 
     @field_validator("axes")

@@ -14,6 +14,9 @@ from napari_tumorseg.models.windows import Windows
 _SIGMA = 1 / 8
 """Standard deviation of a Gaussian weight, as a share of the window's side."""
 
+_HALF_PEAK = 10
+"""Largest weight in half precision, as in nnU-Net: fewer of the small ones become 0."""
+
 _LEAST_WEIGHT = 1e-3
 """Smallest weight about the centre of a window, as in MONAI."""
 
@@ -40,9 +43,9 @@ def starts(length: int, side: int, windows: Windows) -> list[int]:
 
 
 def weights(windows: Windows) -> Array:
-    """Return the weights of a window's voxels, float32 with the window's shape, 1 at the most.
+    """Return the weights of a window's voxels, float32 with the window's shape, all above 0.
 
-    ``gaussian`` is MONAI's importance map, ``gaussian-voxel`` that of nnU-Net.
+    ``gaussian`` is MONAI's importance map, ``gaussian-voxel`` that of nnU-Net, with `half` to the bit.
     """
     if windows.weights == "constant":
         return np.ones(windows.patch, dtype=np.float32)
@@ -52,6 +55,8 @@ def weights(windows: Windows) -> Array:
         )
     found = _product([_about_voxel(side) for side in windows.patch])
     found /= found.max()
+    if windows.half:
+        found = (_HALF_PEAK * found).astype(np.float16).astype(np.float32)
     positive = found > 0
     found[~positive] = found[positive].min()
     return found

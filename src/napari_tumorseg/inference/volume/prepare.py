@@ -26,9 +26,6 @@ _SMALLEST = 32
 
 Box = tuple[slice, slice, slice]
 
-_FOR_TISSUE = Foreground()
-"""Rule for the foreground of each channel where the card's is for all channels together."""
-
 
 @dataclass(frozen=True, eq=False)
 class PreparedVolume:
@@ -173,20 +170,20 @@ def _foregrounds(
     channels: Sequence[Channel | None], rule: Foreground, brain: Array | None
 ) -> dict[int, Array]:
     """Return the foreground of each channel, by its identity; one for all of them where the rule says so."""
-    joint = rule.rule == "any-channel"
-    one = _FOR_TISSUE.model_copy(update={"tolerance": rule.tolerance}) if joint else rule
     found: dict[int, Array] = {}
     for channel in channels:
         if channel is not None and id(channel) not in found:
-            found[id(channel)] = _tissue(channel, one, brain)
-    if not joint:
+            found[id(channel)] = _tissue(channel, rule, brain)
+    if rule.rule != "nonzero":
         return found
     filled = ndimage.binary_fill_holes(np.logical_or.reduce(list(found.values())))
     return dict.fromkeys(found, filled)
 
 
 def _tissue(channel: Channel, rule: Foreground, brain: Array | None) -> Array:
-    found = foreground(channel.volume(), rule, channel.intensity_range)
+    values = channel.volume()
+    nonzero = rule.rule == "nonzero"
+    found = values != 0 if nonzero else foreground(values, rule, channel.intensity_range)
     return found if brain is None else found & brain
 
 

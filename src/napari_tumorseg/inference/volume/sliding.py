@@ -179,8 +179,9 @@ class _Sums:
         self._inner = prepared.orientation.restore(prepared.resampling.network)
         self._kernel = prepared.orientation.to_canonical(weights(prepared.windows))
         self._base = layout.windows[0].place[0] if layout.windows else 0
-        self._weight = np.zeros((layout.patch[0], *layout.size[1:]), dtype=np.float32)
-        self._sums = np.zeros(0, dtype=np.float32)  # (M, O, slices, rows, columns), made by the first window
+        self._type = np.float16 if prepared.windows.half else np.float32
+        self._weight = np.zeros((layout.patch[0], *layout.size[1:]), dtype=self._type)
+        self._sums = np.zeros(0, dtype=self._type)  # (M, O, slices, rows, columns), made by the first window
         self._ready: dict[
             int, Array
         ] = {}  # finished slices of the network, on the rows and columns of the box
@@ -192,7 +193,7 @@ class _Sums:
     def add(self, window: Window, logits: Array) -> None:
         """Add the logits (M, O, ...) of a window."""
         if not self._sums.size:
-            self._sums = np.zeros((*logits.shape[:2], *self._weight.shape), dtype=np.float32)
+            self._sums = np.zeros((*logits.shape[:2], *self._weight.shape), dtype=self._type)
         rows, columns = (
             slice(start, start + side)
             for start, side in zip(window.place[1:], self._layout.patch[1:], strict=True)
@@ -239,9 +240,10 @@ class _Sums:
         """Return the mean logits (M, O, rows, columns) of a slice, without padding."""
         sides = zip(self._layout.before[1:], self._inner[1:], strict=True)
         rows, columns = (slice(first, first + side) for first, side in sides)
-        weight = self._weight[offset, rows, columns]
+        weight = self._weight[offset, rows, columns].astype(np.float32)
         seen = weight > 0
-        mean: Array = self._sums[:, :, offset, rows, columns] / np.where(seen, weight, 1)
+        total = self._sums[:, :, offset, rows, columns].astype(np.float32)
+        mean: Array = (total / np.where(seen, weight, 1)).astype(self._type).astype(np.float32)
         return mean if seen.all() else np.where(seen, mean, self._nothing)
 
     def _in_plane(self, logits: Array) -> Array:
