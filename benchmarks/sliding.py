@@ -1,75 +1,101 @@
-"""The same model by MONAI's SliceInferer, as its users would write it: whole volumes, full slices.
+"""Time and memory of windows of a volume here and in MONAI's sliding window inference, on the same network.
 
-The preparation does what the card says, with the volume in one tensor. Nothing here imports the engine.
+Both take turns on random volumes, so that a busy machine slows both; the ratio is the median over rounds::
+
+    python benchmarks/sliding.py --rounds 3
 """
 
 from __future__ import annotations
 
+import argparse
+import json
+import statistics
+import time
+
 import numpy as np
 import torch
-from monai.inferers import SliceInferer
-from torch import Tensor
-from torch.nn import functional
+from monai.inferers import sliding_window_inference
 
-from napari_tumorseg.models.card import ModelCard, Normalisation
-from napari_tumorseg.models.store import Model
-from napari_tumorseg.scan import Role, Scan
+from napari_tumorseg.geometry import Grid
+from napari_tumorseg.inference import predict
+from napari_tumorseg.inference.volume.prepare import PreparedVolume, prepare_volume
+from napari_tumorseg.models.card import ModelCard
+from napari_tumorseg.models.monai_networks import SegResNet
+from napari_tumorseg.models.segmentation_network import SegmentationNetwork
+from napari_tumorseg.scan import Image, Role, Scan
 
 
-def segment_by_slices(scan: Scan, model: Model, batch: int, slices: slice = slice(None)) -> np.ndarray:
-    """Return labels (Z, Y, X) of a scan; those of `slices` where not all are wanted."""
-    card, net = model.card, model.load()
+def main() -> None:
+    """Measure and print the figures as JSON."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--side", type=int, default=64, help="side of the volume in voxels")
+    parser.add_argument("--patch", type=int, default=32)
+    given = parser.parse_args()
+    net = SegResNet(
+        in_channels=2, out_channels=3, width=8, blocks_down=[1, 2, 2], blocks_up=[1, 1], norm="group"
+    ).eval()
+    prepared = volume(given.side, given.patch)
+    ratios, ours = [], []
+    for _ in range(given.rounds):
+        start = time.perf_counter()
+        mine = run_here(prepared, net)
+        middle = time.perf_counter()
+        theirs = run_monai(prepared, net, given.patch)
+        end = time.perf_counter()
+        assert np.abs(mine - theirs).max() < 1e-3
+        ratios.append((middle - start) / (end - middle))
+        ours.append(middle - start)
+    figures = {
+        "volume": [given.side] * 3,
+        "patch": [given.patch] * 3,
+        "seconds": round(statistics.median(ours), 3),
+        "share_of_monais_time": round(statistics.median(ratios), 3),
+        "largest_difference": float(np.abs(mine - theirs).max()),
+        "threads": torch.get_num_threads(),
+    }
+    print(json.dumps(figures, indent=1))
+
+
+def volume(side: int, patch: int) -> PreparedVolume:
+    """Return a random volume of two channels, ready to be run in windows."""
+    random = np.random.default_rng(0)
+    grid = Grid.from_codes((side,) * 3, spacing=(1.0, 1.0, 1.0))
+    images = tuple(
+        Image(role, role, random.standard_normal((side,) * 3, dtype=np.float32), grid)
+        for role in (Role.FLAIR, Role.T1C)
+    )
+    windows = {"patch": [patch] * 3, "crop": False, "placement": "regular"}
+    card = ModelCard.model_validate(
+        {
+            "name": "random",
+            "input": {
+                "roles": ["flair", "t1c"],
+                "plane": "volume",
+                "normalisation": {"method": "none"},
+                "windows": windows,
+            },
+            "output": {"names": ["WT", "TC", "ET"], "labels": [2, 1, 3], "scheme": "brats-2023"},
+        }
+    )
+    return prepare_volume(Scan("random", images), card)
+
+
+def run_here(prepared: PreparedVolume, net: SegmentationNetwork) -> np.ndarray:
+    """Return the logits (O, Z, Y, X) of all slices."""
+    runner = predict.Runner(net, "cpu")
+    found = [one.logits for step in predict.steps(prepared, runner, prepared.todo) for one in step.finished]
+    return np.stack(found, axis=1)
+
+
+def run_monai(prepared: PreparedVolume, net: SegmentationNetwork, patch: int) -> np.ndarray:
+    """Return the logits that MONAI gives."""
     with torch.inference_mode():
-        volume, tissue = volume_of(scan, card)
-        padding = _padding(volume, card)
-        volume = _reduced(functional.pad(volume, padding), card.input.size.reduce)[:, :, slices]
-        inferer = SliceInferer(roi_size=volume.shape[3:], spatial_dim=0, sw_batch_size=batch)
-        logits = _enlarged(inferer(volume, net), card.input.size.reduce)
-        rows, columns = tissue.shape[1:]
-        logits = logits[:, :, padding[2] : padding[2] + rows, padding[0] : padding[0] + columns]
-        labels = torch.zeros(logits.shape[0], rows, columns, dtype=torch.uint8)
-        for output, label in enumerate(card.output.labels):
-            labels[logits[:, output] > 0] = label
-        labels[~tissue[slices]] = 0
-    return labels.numpy()
+        found = sliding_window_inference(
+            torch.from_numpy(prepared.data)[None], (patch,) * 3, 1, net, overlap=0.5, mode="gaussian"
+        )
+    return found[0].numpy()
 
 
-def volume_of(scan: Scan, card: ModelCard) -> tuple[Tensor, Tensor]:
-    """Return the normalised volume (1, C, Z, Y, X) and where the card's output may have labels."""
-    channels, tissue = [], torch.empty(0)
-    for role in card.input.roles:
-        image = torch.from_numpy(np.array(scan.roles[role].data, dtype=np.float32))
-        inside = (image - image[0, 0, 0]).abs() > card.input.foreground.tolerance
-        channels.append(_normalised(image, inside, card.input.normalisation))
-        if role is (card.output.inside_foreground_of or Role.FLAIR):
-            tissue = inside
-    return torch.stack(channels)[None], tissue
-
-
-def _normalised(image: Tensor, inside: Tensor, wanted: Normalisation) -> Tensor:
-    """Clip to percentiles, z-score, clip, background to zero: what the card of brats-regions asks for."""
-    values = image[inside].numpy()
-    low, high = np.percentile(values, wanted.percentiles)
-    values = np.clip(values, low, high)
-    image = (image.clip(low, high) - float(values.mean())) / float(values.std())
-    return image.clip(*wanted.clip) * inside
-
-
-def _padding(volume: Tensor, card: ModelCard) -> tuple[int, int, int, int]:
-    """Return what to pad around columns and rows to centre a slice on the canvas."""
-    if card.input.size.canvas is None:
-        return (0, 0, 0, 0)
-    rows, columns = (c - n for c, n in zip(card.input.size.canvas, volume.shape[3:], strict=True))
-    return (columns // 2, columns - columns // 2, rows // 2, rows - rows // 2)
-
-
-def _reduced(volume: Tensor, factor: int) -> Tensor:
-    return volume if factor == 1 else functional.avg_pool3d(volume, (1, factor, factor))
-
-
-def _enlarged(logits: Tensor, factor: int) -> Tensor:
-    """Return logits (1, O, Z, h, w) as (Z, O, H, W)."""
-    logits = logits[0].transpose(0, 1)
-    if factor == 1:
-        return logits
-    return functional.interpolate(logits, scale_factor=factor, mode="bilinear", align_corners=False)
+if __name__ == "__main__":
+    main()

@@ -1,4 +1,7 @@
-"""Folders of nnU-Net v2: imported, equal to nnU-Net's own predictor, and hostile ones refused."""
+"""Folders of nnU-Net v2: imported, equal to nnU-Net's own predictor, and hostile ones refused.
+
+The comparisons skip where `nnunetv2` is not installed; it would replace torch, so no extra has it.
+"""
 
 from __future__ import annotations
 
@@ -83,6 +86,7 @@ SEGMENTED: list[Any] = [
 
 
 @pytest.mark.slow
+@pytest.mark.filterwarnings("ignore")  # libraries of nnU-Net warn about themselves
 @pytest.mark.parametrize(("given", "labels", "spacing", "options"), SEGMENTED)
 def test_masks_agree_with_nnunets_own(
     tmp_path: Path, given: dict[str, Any], labels: Any, spacing: tuple[float, float, float], options: Any
@@ -100,6 +104,7 @@ def test_masks_agree_with_nnunets_own(
     assert ours.provenance["settings"]["windows"]["copies"] == 2 ** len(options.get("mirror", ()))
 
 
+@pytest.mark.filterwarnings("ignore")
 def test_an_imported_model_has_a_card_and_a_certificate(tmp_path: Path) -> None:
     folder = write_folder(tmp_path / "model", plans(), BRATS, mirror=(0, 1, 2))
     card = import_model(folder, name="tiny", folder=tmp_path / "ours").card

@@ -62,8 +62,8 @@ class SegResNetArguments(MonaiArguments):
     """
 
     width: Channels = 8
-    blocks_down: Annotated[list[Count], Field(min_length=2, max_length=8)] = [1, 2, 2, 4]
-    blocks_up: Annotated[list[Count], Field(min_length=1, max_length=7)] = [1, 1, 1]
+    blocks_down: Annotated[list[Count], Field(min_length=2, max_length=8)]
+    blocks_up: Annotated[list[Count], Field(min_length=1, max_length=7)]
     upsampling: Literal["interpolated", "transposed"] = "interpolated"
 
     @model_validator(mode="after")

@@ -1,7 +1,7 @@
 """Networks that MONAI bundles name, for slices or volumes, with MONAI's names of weights.
 
-SegResNet: A. Myronenko, arXiv:1810.11654. BasicUNet: T. Falk et al., doi:10.1038/s41592-018-0261-2. UNet: E. Kerfoot
-et al., doi:10.1007/978-3-030-12029-0_40. DynUNet: F. Isensee et al., arXiv:1904.08128.
+SegResNet: A. Myronenko, arXiv:1810.11654. BasicUNet: T. Falk et al., doi:10.1038/s41592-018-0261-2. UNet:
+E. Kerfoot et al., doi:10.1007/978-3-030-12029-0_40. DynUNet: F. Isensee et al., arXiv:1904.08128.
 """
 
 from __future__ import annotations

@@ -48,8 +48,8 @@ class Windows(TomlTable):
         Weights of a window's voxels. Gaussians have a standard deviation of an eighth of each side, about the
         centre of the window or about its central voxel.
     half : bool
-        Whether weights and sums of logits are rounded to half precision, as in nnU-Net: near the corners of the
-        volume, where weights are tiny, results depend on it.
+        Whether weights and sums of logits are rounded to half precision, as in nnU-Net: near the corners of
+        the volume, where weights are tiny, results depend on it.
     mirror : tuple of int
         Axes (0, 1, 2) of the network; with ``output.flip``, logits are averaged over copies that are flipped
         along all combinations of them.

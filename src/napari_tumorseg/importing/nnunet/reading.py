@@ -125,6 +125,6 @@ def _warnings(plans: dict[str, Any], unknown: list[str]) -> tuple[str, ...]:
     )
     if str(plans.get("image_reader_writer")) != "NibabelIOWithReorient":
         found.append(
-            "its training images are taken to lie as those of BraTS do (LPS), which nnU-Net does not write down"
+            "its training images are taken to lie as those of BraTS do (LPS), which nnU-Net does not state"
         )
     return tuple(found)

@@ -179,12 +179,12 @@ class _Sums:
         self._inner = prepared.orientation.restore(prepared.resampling.network)
         self._kernel = prepared.orientation.to_canonical(weights(prepared.windows))
         self._base = layout.windows[0].place[0] if layout.windows else 0
-        self._type = np.float16 if prepared.windows.half else np.float32
-        self._weight = np.zeros((layout.patch[0], *layout.size[1:]), dtype=self._type)
-        self._sums = np.zeros(0, dtype=self._type)  # (M, O, slices, rows, columns), made by the first window
-        self._ready: dict[
-            int, Array
-        ] = {}  # finished slices of the network, on the rows and columns of the box
+        self._type = np.dtype(np.float16 if prepared.windows.half else np.float32)
+        self._weight: Array = np.zeros((layout.patch[0], *layout.size[1:]), dtype=self._type)
+        # (M, O, slices, rows, columns), made by the first window
+        self._sums: Array = np.zeros(0, dtype=self._type)
+        # finished slices of the network, on the rows and columns of the box
+        self._ready: dict[int, Array] = {}
         self._left = list(zip(layout.todo, layout.sources, strict=True))
         output = prepared.card.output
         background = [output.activation == "softmax" and label == 0 for label in output.labels]
