@@ -24,6 +24,7 @@ from PIL import Image
 from qtpy.QtCore import QEventLoop, QTimer
 from qtpy.QtWidgets import QWidget
 
+from napari_tumorseg.evaluation.clicks_simulation import next_click
 from napari_tumorseg.samples import sample_path
 from napari_tumorseg.viewer.layers.origin import is_brain
 from napari_tumorseg.viewer.panel import SegmentPanel
@@ -47,6 +48,9 @@ def main() -> None:
     take(viewer, "opened")
     layer = segment(panel)
     take(viewer, "segmented")
+    clicks(viewer, panel, layer, reference)
+    take(viewer, "clicks")
+    stop_clicks(panel, layer)
     correct(viewer, panel, layer, reference)
     take(viewer, "corrected")
     planes(viewer, layer)
@@ -152,6 +156,33 @@ def correct(viewer: napari.Viewer, panel: SegmentPanel, layer: Labels, reference
         layer.paint((z, int(y), int(x)), 2)
     pause(1)
     layer.mode = "pan_zoom"  # else the brush is in the picture
+
+
+def clicks(viewer: napari.Viewer, panel: SegmentPanel, layer: Labels, reference: Labels) -> None:
+    """Click three times where the whole tumour differs most from the true mask."""
+    open_page(panel, "Correct")
+    layer.selected_label = 2
+    section = panel.correct.clicks
+    section.scope.value = "WT"
+    section.button.click()
+    bring_in_sight(panel, section)
+    for _ in range(3):
+        click = next_click(layer.data > 0, reference.data > 0)
+        assert click is not None
+        viewer.dims.set_current_step(0, click.voxels[0][0])
+        pause(0.3)
+        section.clicker.click(click.voxels, click.adds)
+        wait(lambda: not panel.correct.is_busy)
+    pause(1)
+
+
+def stop_clicks(panel: SegmentPanel, layer: Labels) -> None:
+    """Switch clicks off and undo them."""
+    panel.correct.clicks.button.click()
+    for _ in range(3):
+        layer.undo()
+    panel.tabs.setCurrentIndex(0)
+    pause(1)
 
 
 def planes(viewer: napari.Viewer, layer: Labels) -> None:

@@ -17,6 +17,13 @@ from napari_tumorseg.edit.clicks.scene import Scene, neighbourhood
 from napari_tumorseg.errors import InputError
 from napari_tumorseg.geometry import CONNECTED_26, Array, bounding_box
 
+_FARTHEST = 50.0
+"""Cost of the way from a click beyond which nothing changes: next to nothing is gained there."""
+
+_SPECK = 6
+_IN_SLICE = np.zeros((3, 3, 3), dtype=bool)
+_IN_SLICE[1] = True
+
 
 def refine(
     labels: Array,
@@ -99,23 +106,36 @@ def _in_limits(click: Click, evidence: Evidence, box: Box) -> Array:
 
 def _moved(scene: Scene, may: Array, network: ClickNetwork) -> Array:
     """Return the voxels that a click changes, among those that may change."""
-    places = np.flatnonzero(may & (scene.geodesic < 200))
+    places = np.flatnonzero(may & (scene.geodesic < _FARTHEST))
     found = np.zeros(may.shape, dtype=bool)
     found.reshape(-1)[places] = network.log_odds(describe(scene, places)) > 0
+    seeds = np.zeros(may.shape, dtype=bool)
+    seeds[scene.at_seeds] = True
+    place = wider(bounding_box(found | seeds) or whole(may.shape), (1, 4, 4), may.shape)
+    found[place] |= _specks(may[place] & ~found[place])
     for points, sign in scene.others:
         if sign != scene.sign:
             found[tuple(points.T)] = False
-    seeds = np.zeros(may.shape, dtype=bool)
-    seeds[scene.at_seeds] = True
     found |= seeds & may
-    return _hanging_together(found, seeds)
+    found[place] = _hanging_together(found[place], seeds[place])
+    return found
+
+
+def _specks(rest: Array) -> Array:
+    """Return what a click would leave in bits of a few pixels of a slice."""
+    parts, count = ndimage.label(rest, structure=_IN_SLICE)
+    small = np.bincount(parts.reshape(-1), minlength=count + 1) <= _SPECK
+    small[0] = False
+    return np.asarray(small[parts])
 
 
 def _hanging_together(found: Array, seeds: Array) -> Array:
-    """Return the components that a click is in, or beside."""
-    parts, _ = ndimage.label(found, structure=CONNECTED_26)
-    touched = np.unique(parts[seeds])
-    return np.isin(parts, touched[touched > 0])
+    """Return the components that a click is in."""
+    parts, count = ndimage.label(found, structure=CONNECTED_26)
+    kept = np.zeros(count + 1, dtype=bool)
+    kept[parts[seeds]] = True
+    kept[0] = False
+    return np.asarray(kept[parts])
 
 
 def _painted(block: Array, moved: Array, click: Click, steps: Sequence[float]) -> Array:

@@ -178,11 +178,14 @@ class Scene:
         stack = [*self.raw, *self.fine, *(average(image, self.steps, _COARSE) for image in self.raw)]
         if self.log_odds is not None and self.wide_log_odds is not None:
             stack += [self.log_odds / 2, self.wide_log_odds / 2]
-        flat = np.stack([layer.reshape(-1) for layer in stack])
         places, targets, weights = self._examples()
-        samples = np.concatenate([flat[:, places], np.ones((1, len(places)), np.float32)]).T
-        found = fit_logistic(samples, targets, weights)
-        return np.asarray(np.clip(found[:-1] @ flat + found[-1], -_CLIP, _CLIP).reshape(self.inside.shape))
+        columns = [layer.reshape(-1)[places] for layer in stack]
+        *slopes, start = fit_logistic(np.column_stack([*columns, np.ones(len(places))]), targets, weights)
+        found = np.full(self.inside.shape, start)
+        part = np.empty_like(found)
+        for slope, layer in zip(slopes, stack, strict=True):  # layer by layer: no copy of them all
+            found += np.multiply(layer, slope, out=part)
+        return np.clip(found, -_CLIP, _CLIP, out=found)
 
     @cached_property
     def smooth_classified(self) -> Array:
