@@ -171,18 +171,20 @@ def _around(mask: Array, click: Click) -> tuple[int, tuple[slice, slice], tuple[
 
 
 def geodesic(subject: Subject) -> Method:
-    """Return geodesic growth within the slice, as far as the mask's border is away from the click."""
+    """Return geodesic growth within the slice up to the distance that an oracle finds best."""
     evidence = subject.evidence()
 
     def method(mask: Array, click: Click, earlier: tuple[Click, ...], reference: Array) -> Array:
         index, square, seed = _around(mask, click)
-        here = mask[index][square]
+        here, truth = mask[index][square], reference[index][square]
         images = [image[0] for image in evidence.images((slice(index, index + 1), *square))]
         apart = np.sqrt(sum((image - image[seed]) ** 2 for image in images) / len(images))
         costs, _ = MCP_Geometric(1 + 2 * apart).find_costs([seed])
-        clear = ndimage.distance_transform_edt(here != click.adds)[seed]
+        steps = np.rint(2 * costs).astype(np.intp)
+        gain = np.where(truth == click.adds, 1.0, -1.0) * (here != click.adds)
+        best = int(np.cumsum(np.bincount(steps.ravel(), gain.ravel())).argmax())
         found = mask.copy()
-        found[index][square][costs <= 1.5 * clear + 2] = click.adds
+        found[index][square][steps <= best] = click.adds
         return found
 
     return method
@@ -203,7 +205,9 @@ def walker(subject: Subject) -> Method:
         marks = np.zeros(here.shape, dtype=np.int8)
         marks[(apart > clear + 4) | (here == click.adds)] = 2  # stays as it is
         marks[apart <= 1] = 1
-        labels = random_walker(np.stack(images, axis=-1), marks, beta=90, mode="cg_j", channel_axis=-1)
+        labels = random_walker(
+            np.stack(images, axis=-1), marks, beta=90, mode="cg_j", prob_tol=0.1, channel_axis=-1
+        )
         found = mask.copy()
         found[index][square][labels == 1] = click.adds
         return found
@@ -214,7 +218,7 @@ def walker(subject: Subject) -> Method:
 METHODS: dict[str, Callable[[Subject], Method]] = {
     "clicks": ours,
     "oracle's disc": lambda subject: oracle_disc,
-    "geodesic, one slice": geodesic,
+    "oracle's geodesic": geodesic,
     "random walker, one slice": walker,
 }
 

@@ -1,8 +1,8 @@
 """Fits the network of `edit.clicks` to simulated clicks on the development patients of LGG.
 
-The first round follows an oracle, further ones what a network of the other half of the patients made of the
-clicks before, so that it learns from its own mistakes. Each round adds clicks on the masks of models that have
-not seen the patient, and strokes on an empty mask without probabilities. The last networks are averaged.
+The first round follows an oracle, further ones what a network of the other half of the patients made of
+the clicks before, so that it learns from its own mistakes. Each round adds clicks on the masks of models that
+have not seen the patient, and strokes on an empty mask without probabilities. The last networks are averaged.
 
     python benchmarks/fit_clicks.py kaggle_3m --cache FOLDER --out weights.npz
 """
