@@ -1,4 +1,4 @@
-"""Dice by the number of simulated clicks, against an oracle's disc, geodesics and a random walker; time per click.
+"""Dice by the number of simulated clicks, against oracles, geodesics and a random walker; time per click.
 
 Every case starts from the mask of a shipped model, run with those of its members that have not seen the
 patient. The robots of `evaluation.clicks_simulation` click five times. `--part held-out` takes the patients
