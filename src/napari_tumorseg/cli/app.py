@@ -15,6 +15,7 @@ from napari_tumorseg.cli import (
     ensemble,
     evaluate,
     export,
+    finetune,
     import_model,
     info,
     measure,
@@ -52,6 +53,7 @@ app.command("measure")(measure.measure)
 app.command("evaluate")(evaluate.evaluate)
 app.command("calibrate")(calibrate.calibrate)
 app.command("train")(train.train)
+app.command("finetune")(finetune.finetune)
 app.command("ensemble")(ensemble.ensemble)
 app.command("export")(export.export)
 app.command("recipes")(recipes.recipes)

@@ -21,6 +21,7 @@ EXIT_CODES = {
     5: "a model, its card or its weights cannot be used, or the scan lacks what it needs",
     6: "the result cannot be written; existing files are untouched",
     7: "the device or cluster is not available, or too small",
+    8: "a fine-tuned model is not shown to be better than its parent; no model was changed",
     130: "cancelled; nothing half-written",
 }
 """Meaning of each exit code."""

@@ -15,9 +15,24 @@ def models(
     name: Annotated[
         str | None, typer.Argument(help="Name or path of a model whose card to show.", show_default=False)
     ] = None,
+    rollback: Annotated[
+        bool,
+        typer.Option(
+            "--rollback",
+            help="Put the version before the present one of your model NAME in its place; a model without an "
+            "earlier version is taken out of the list. Nothing is deleted.",
+        ),
+    ] = False,
+    version: Annotated[
+        str | None,
+        typer.Option("--version", help="Version that --rollback puts in place.", show_default=False),
+    ] = None,
     as_json: options.AsJson = False,
 ) -> None:
     """List the models, or show the card of one."""
+    if rollback:
+        _roll_back(name, version)
+        return
     from napari_tumorseg.models import get_model, list_models, unusable_models, user_folder
 
     if name is not None:
@@ -47,3 +62,11 @@ def models(
     screen.print(table)
     screen.print(f"{RESEARCH_USE} The weights have the licence shown.")
     screen.print(f"Models of your own are looked for in {user_folder()}", markup=False)
+
+
+def _roll_back(name: str | None, version: str | None) -> None:
+    from napari_tumorseg.models.versions import roll_back
+
+    if name is None:
+        raise typer.BadParameter("name the model whose earlier version to use")
+    console().print(roll_back(name, version).sentence, markup=False)

@@ -434,6 +434,78 @@ NoCaseNames = Annotated[
     bool,
     typer.Option("--no-case-names", help="Leave the names of the training cases out of the model's card."),
 ]
+TuneData = Annotated[
+    list[Path] | None,
+    typer.Option(
+        "--data", help="Folder of cases with corrected masks; repeat for several.", show_default=False
+    ),
+]
+TuneWorklist = Annotated[
+    Path | None,
+    typer.Option(
+        "--worklist",
+        help="Folder of the masks of a worklist: the cases that are corrected or done there are taken. Their "
+        "scans are in --data, or in the folder beside it that is called the same without _masks.",
+        show_default=False,
+    ),
+]
+TuneName = Annotated[
+    str | None,
+    typer.Option(
+        "--name",
+        help="Name of the new model.",
+        show_default="a model of yours keeps its own, with a new version; a built-in one becomes NAME-tuned",
+    ),
+]
+TuneRun = Annotated[
+    Path | None,
+    typer.Option(
+        "--output",
+        "-o",
+        help="Folder for everything that is written; an interrupted fine-tuning in it is continued.",
+        show_default="a new one beside your models",
+    ),
+]
+TuneRoles = Annotated[
+    str | None,
+    typer.Option(
+        "--roles",
+        help="Modalities of the new model, separated by commas: the parent's and more, such as flair,t1c.",
+        show_default="those of the parent",
+    ),
+]
+TuneScope = Annotated[
+    str | None,
+    typer.Option(
+        "--normalise",
+        help="Voxels that intensities are normalised by: slice or volume. A parent made for single pictures "
+        "does better on volumes with volume.",
+        show_default="as the parent",
+    ),
+]
+Rehearsal = Annotated[
+    list[Path] | None,
+    typer.Option(
+        "--rehearse",
+        help="Folder of cases with masks of the kind that the parent was trained on: they are trained on, "
+        "too, and the new model is refused if it forgets them.",
+        show_default=False,
+    ),
+]
+TuneSteps = Annotated[int, typer.Option("--steps", min=1, help="Training steps of each network.")]
+TuneMembers = Annotated[
+    int,
+    typer.Option(
+        "--members",
+        min=1,
+        max=8,
+        help="Networks of the new model, which are averaged; at least as many as the parent has.",
+    ),
+]
+TuneThreads = Annotated[int, typer.Option("--threads", min=1, help="Threads to compute with.")]
+Background = Annotated[
+    bool, typer.Option("--background", help="Start it as a process of its own at a low priority, and return.")
+]
 Devices = Annotated[int, typer.Option("--devices", min=1, help="Number of devices on each machine.")]
 Nodes = Annotated[int, typer.Option("--nodes", min=1, help="Number of machines.")]
 Workers = Annotated[int, typer.Option("--workers", min=0, help="Processes that prepare batches.")]

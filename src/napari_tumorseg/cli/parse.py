@@ -48,6 +48,17 @@ def parse_roles(texts: Sequence[str] | None) -> dict[str, Role]:
     return roles
 
 
+def parse_role_list(text: str) -> tuple[Role, ...]:
+    """Return modalities from a text like ``flair,t1c``."""
+    from napari_tumorseg.scan import MODALITIES, Role
+
+    words = [word.strip().lower() for word in text.split(",")]
+    strange = next((word for word in words if word not in MODALITIES), None)
+    if strange is not None or len(set(words)) < len(words):
+        raise typer.BadParameter(f"{text!r} is not a list of different roles of {', '.join(MODALITIES)}")
+    return tuple(Role(word) for word in words)
+
+
 def parse_spacing(text: str | None) -> tuple[float, float, float] | None:
     """Return a spacing from ``Z,Y,X``."""
     if text is None:

@@ -47,11 +47,11 @@ def train(
     quiet: options.Quiet = False,
 ) -> None:
     """Train a model by a recipe. Ctrl-C stops it; --resume continues it with the same result."""
-    _need_extra()
+    need_extra()
     from napari_tumorseg.training import fit
     from napari_tumorseg.training.compute import ComputeSettings
 
-    report = _say_nothing if quiet else _say
+    report = report_to(quiet)
     machine = ComputeSettings(device, devices, nodes, workers, max_steps, not quiet)
     if resume:
         _refuse_ignored(recipe, data, change, fold, leave_out, groups, start_from, cache)
@@ -77,12 +77,18 @@ def train(
         _install(made, output, name, report)
 
 
-def _need_extra() -> None:
+def need_extra() -> None:
+    """Raise `ModelError` if a package that training needs is not installed."""
     from napari_tumorseg.errors import ModelError
 
     missing = [package for package in _EXTRA if find_spec(package) is None]
     if missing:
         raise ModelError(f"training needs {' and '.join(missing)}; not installed: {to_install('train')}")
+
+
+def report_to(quiet: bool) -> Report:
+    """Return a function that prints sentences, or that does nothing."""
+    return _say_nothing if quiet else _say
 
 
 def _say(sentence: str) -> None:

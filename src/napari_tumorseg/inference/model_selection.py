@@ -133,12 +133,12 @@ def _resampled_warning(scan: Scan, card: ModelCard) -> list[str]:
 
 def _missing_warnings(scan: Scan, card: ModelCard) -> list[str]:
     absent = [role for role in card.input.roles if role not in scan.roles]
-    stand_ins = {role: card.input.substitute.get(role) for role in absent}
-    zeros = [role.title for role in absent if stand_ins[role] not in scan.roles]
+    stand_ins = {role: card.input.source_of(role, scan.roles) for role in absent}
+    zeros = [role.title for role in absent if stand_ins[role] is None]
     found = [
         f"{scan.case} has no {role.title}; {stand_in.title} takes its place"
         for role, stand_in in stand_ins.items()
-        if stand_in is not None and stand_in in scan.roles
+        if stand_in is not None
     ]
     if zeros:
         places = "its place" if len(zeros) == 1 else "their places"

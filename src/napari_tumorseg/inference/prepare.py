@@ -265,8 +265,8 @@ def channels_of(scan: Scan, card: ModelCard, slice_plane: SlicePlane) -> tuple[C
     made: dict[Role, Channel] = {}
     channels: list[Channel | None] = []
     for role in card.input.roles:
-        source = role if role in scan.roles else card.input.substitute.get(role)
-        if source is None or source not in scan.roles:
+        source = card.input.source_of(role, scan.roles)
+        if source is None:
             channels.append(None)
             continue
         if source not in made:

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from napari_tumorseg.errors import ChoiceNeededError, GeometryError, InputError, Remedy
 from napari_tumorseg.io.case import Case, Mask, bring, fitting_names, pick_case
 from napari_tumorseg.io.formats import HDF5
 from napari_tumorseg.io.found_case import FoundCase
-from napari_tumorseg.io.reading import cases_in, open_case, open_found
+from napari_tumorseg.io.reading import cases_in, open_case, open_found, read_mask
 from napari_tumorseg.scan import Image, Role, Scan, Segmentation
 
 
@@ -68,12 +68,15 @@ class CaseRef:
         Which mask is the reference where there are several: parts of names, the best first.
     found : FoundCase or None
         The way to read it, where the path was searched already.
+    mask_file : Path or None
+        File of the reference mask, in place of what the case itself holds.
     """
 
     path: Path
     case: str
     masks: tuple[str, ...] = ()
     found: FoundCase | None = field(default=None, compare=False, repr=False)
+    mask_file: Path | None = None
 
     @property
     def name(self) -> str:
@@ -118,20 +121,26 @@ class CaseRef:
         if not found.images:
             raise UnlabelledError(f"{self._where} holds no image")
         scan = found.scan(same_voxels=same_voxels)
-        mask = self._mask(found)
-        seg = mask.segmentation(None if mask.convention else labels)
-        carrier = Image(mask.name, Role.TUMOUR_MASK, seg.labels, seg.grid, mask.source)
+        seg = self._reference(found, labels)
+        carrier = Image(seg.name, Role.TUMOUR_MASK, seg.labels, seg.grid, seg.source)
         try:
             placed = bring(carrier, scan.reference, same_voxels, nearest=True)
         except GeometryError as error:
-            if found.masks:
+            if found.masks or self.mask_file:
                 raise
             raise UnlabelledError(f"{self._where} has no reference mask: {error}") from error
-        return scan, Segmentation(placed.data, scan.grid, seg.convention, self.name, mask.source)
+        return scan, Segmentation(placed.data, scan.grid, seg.convention, self.name, seg.source)
 
     @property
     def _where(self) -> str:
         return f"{self.path / self.case}"
+
+    def _reference(self, case: Case, labels: str | None) -> Segmentation:
+        if self.mask_file is not None:
+            return read_mask(self.mask_file, labels)
+        mask = self._mask(case)
+        seg = mask.segmentation(None if mask.convention else labels)
+        return replace(seg, name=mask.name, source=mask.source)
 
     def _mask(self, case: Case) -> Mask:
         masks = case.masks or self._beside()

@@ -6,6 +6,7 @@ needs to know of a model; there is no code per model.
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -117,7 +118,8 @@ class Input(TomlTable):
         (), description="sets of roles that suffice; all of `roles` where none is stated"
     )
     substitute: dict[Role, Role] = Field(
-        default_factory=dict, description="which modality stands in for a missing one; else zeros"
+        default_factory=dict,
+        description="which modality stands in for a missing one, and which for that one; else zeros",
     )
     plane: AnyPlane = Field(
         "axial",
@@ -168,6 +170,16 @@ class Input(TomlTable):
             "normalisation.statistics box": self.normalisation.statistics == "box",
         }
         return next((f"{name} needs plane volume" for name, there in found.items() if there), "")
+
+    def source_of(self, role: Role, there: Collection[Role]) -> Role | None:
+        """Return the modality given for a role: itself, or the first of its substitutes that is there."""
+        tried: set[Role] = set()
+        while role not in there:
+            tried.add(role)
+            if role not in self.substitute or self.substitute[role] in tried:
+                return None
+            role = self.substitute[role]
+        return role
 
     @property
     def channels(self) -> int:
@@ -270,6 +282,37 @@ class Intervals(TomlTable):
     residuals: tuple[float, ...] = Field((), max_length=MAX_RESIDUALS)
 
 
+class Tuning(TomlTable):
+    """Origin of a fine-tuned model, and its figures on patients that were left out.
+
+    Attributes
+    ----------
+    parent, parent_version, parent_sha256 : str
+        The model it was tuned from.
+    cases : tuple of str
+        Cases that it was tuned on.
+    share : float
+        Share of the tuned weights; the rest are the parent's.
+    patients : int
+        Left-out patients.
+    dice_before, dice_after, p : float
+        Their mean Dice with the parent and with the tuned networks, and the p of the paired test.
+    rehearsal_change : float or None
+        Mean change of Dice on rehearsal cases.
+    """
+
+    parent: str
+    parent_version: str = ""
+    parent_sha256: str = ""
+    cases: tuple[str, ...] = ()
+    share: Share = 1.0
+    patients: int = Field(0, ge=0)
+    dice_before: Share = 0.0
+    dice_after: Share = 0.0
+    p: Share = 1.0
+    rehearsal_change: float | None = None
+
+
 class ModelCard(TomlTable):
     """A model's card.
 
@@ -293,6 +336,8 @@ class ModelCard(TomlTable):
         From which the intervals of volumes follow, by region; none where they are not known.
     origin : Origin or None
         Of an imported model: its file, and its agreement with the original.
+    tuned : Tuning or None
+        Origin of a fine-tuned model.
     """
 
     format: Literal[1] = 1
@@ -311,6 +356,7 @@ class ModelCard(TomlTable):
     members: tuple[Member, ...] = Field((), max_length=MAX_MEMBERS)
     intervals: tuple[Intervals, ...] = ()
     origin: Origin | None = None
+    tuned: Tuning | None = None
 
     @field_validator("members")
     @classmethod
@@ -352,6 +398,8 @@ class ModelCard(TomlTable):
         ]
         if self.members:
             lines.append(f"Weights: {len(self.members)} sets, whose {self.output.mean} are averaged")
+        if self.tuned:
+            lines.append(f"Fine-tuned from: {self.tuned.parent}, {len(self.tuned.cases)} cases")
         if self.intervals:
             known = ", ".join(f"{one.region} ({len(one.residuals)} patients)" for one in self.intervals)
             lines.append(f"Intervals of volumes: {known}")

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -136,6 +136,8 @@ def _key(case: CaseRef, recipe: Recipe, card: ModelCard) -> str:
 
 def _files(case: CaseRef) -> list[Path]:
     """Return the files that a case may be read from, including masks in a neighbouring folder."""
+    if case.mask_file is not None:
+        return [*_files(replace(case, mask_file=None)), case.mask_file]
     if case.found is not None and case.found.files:
         return list(case.found.files)
     source = case.path / case.case

@@ -235,7 +235,7 @@ def _fit(
         report("the training has stopped early, so there is nothing left to train")
     else:
         trainer = make_trainer(recipe, run, machine, validates, module.steps // recipe.fit.epochs)
-        _run(trainer, data_module, module, run, last)
+        run_trainer(trainer, data_module, module, run, last)
     best = checkpoints.load(run, checkpoints.BEST, report) if validates else None
     chosen = best or checkpoints.latest(run, report)
     if chosen is None:
@@ -243,7 +243,7 @@ def _fit(
     return export(recipe, data_split, chosen.path, run, card.start, card.case_names)
 
 
-def _run(
+def run_trainer(
     trainer: lightning.Trainer,
     data_module: SliceDataModule,
     module: SegmentationModule,

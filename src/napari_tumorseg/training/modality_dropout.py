@@ -25,7 +25,7 @@ class Modalities:
 
     def __init__(self, online: Sequence[Augmentation], wanted: Input) -> None:
         self.roles = wanted.roles
-        self.substitute = wanted.substitute
+        self.wanted = wanted
         self.sufficient = [set(roles) for roles in wanted.sufficient]
         self.missing = next((a for a in online if isinstance(a, ModalityDropout)), None)
         chosen = self.missing.sets if self.missing is not None else ()
@@ -70,11 +70,8 @@ class Modalities:
 
     def _source(self, channel: int, kept: set[Role]) -> int | None:
         """Return the channel that replaces a channel, None for zeros, as in inference."""
-        role = self.roles[channel]
-        if role in kept:
-            return channel
-        stand_in = self.substitute.get(role)
-        return self.roles.index(stand_in) if stand_in is not None and stand_in in kept else None
+        source = self.wanted.source_of(self.roles[channel], kept & set(self.roles))
+        return None if source is None else self.roles.index(source)
 
     def _give(self, image: Array, background: Array, sources: Sequence[int | None]) -> None:
         before, background_before, count = image.copy(), background.copy(), len(self.roles)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import warnings
+from collections.abc import Sequence
 from pathlib import Path
 
 import lightning
@@ -25,7 +26,12 @@ from napari_tumorseg.training.recipe import Recipe
 
 
 def make_trainer(
-    recipe: Recipe, run: Path, machine: ComputeSettings, validates: bool, steps: int
+    recipe: Recipe,
+    run: Path,
+    machine: ComputeSettings,
+    validates: bool,
+    steps: int,
+    more: Sequence[Callback] = (),
 ) -> lightning.Trainer:
     """Return the trainer of a recipe.
 
@@ -41,6 +47,8 @@ def make_trainer(
         Whether there are validation cases.
     steps : int
         Steps of an epoch.
+    more : sequence of Callback
+        Further callbacks.
     """
     kind, devices = machine.choose()
     loggers = _loggers(run)
@@ -57,7 +65,7 @@ def make_trainer(
         max_steps=machine.max_steps,
         gradient_clip_val=recipe.optimiser.clip_norm,
         gradient_clip_algorithm="norm",
-        callbacks=[*_callbacks(recipe, run, validates, steps), *rates, *shown],
+        callbacks=[*_callbacks(recipe, run, validates, steps), *rates, *shown, *more],
         logger=loggers,
         default_root_dir=run,
         num_sanity_val_steps=0,
