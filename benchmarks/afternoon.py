@@ -1,8 +1,9 @@
 """A model of one's own by the afternoon: Dice on unseen patients after fine-tuning on 5, 10 and 20.
 
-The 74 patients of the LGG data (``kaggle_3m``) are drawn once: 34 to test on, from the others the first 5, 10 and
-20 to train on. The starter is `t1c-tumour`, whose training data (BRISC 2025) hold no TCGA patient; it is given
-FLAIR and T1 as further inputs. Nothing is chosen on the 34: steps, threshold and share are fixed before.
+The 74 patients of the LGG data (``kaggle_3m``) are drawn once: 34 to test on, from the others the first 5, 10
+and 20 to train on. The starter is `t1c-tumour`, trained on pictures of another collection (BRISC 2025); it is
+given FLAIR and T1 as further inputs. Nothing is chosen on the 34: steps, threshold and share are fixed
+before.
 
     python benchmarks/afternoon.py kaggle_3m -o out --cases 10
 """
@@ -17,6 +18,7 @@ from statistics import fmean, median
 
 import torch
 
+from napari_tumorseg.errors import RoleError
 from napari_tumorseg.finetuning.choice import Option
 from napari_tumorseg.finetuning.comparison import dice_by_region
 from napari_tumorseg.finetuning.networks import Networks
@@ -82,8 +84,10 @@ def report(title: str, test: list[CaseRef], model: Model, path: Path, spent: flo
     for case in test:
         scan, reference = case.load()
         try:
-            found = dice_by_region(segment(scan, model, Settings(post=post, precision="float32")), reference)["WT"]
-        except Exception as error:  # a scan without T1c cannot be run by the parent
+            found = dice_by_region(segment(scan, model, Settings(post=post, precision="float32")), reference)[
+                "WT"
+            ]
+        except RoleError as error:  # a scan without T1c cannot be run by the parent
             print(case.name, error)
             found = 0.0
         rows.append((case.name, round(found, 4)))
@@ -91,7 +95,10 @@ def report(title: str, test: list[CaseRef], model: Model, path: Path, spent: flo
     with path.open("w", newline="") as file:
         csv.writer(file).writerows([("case", "dice"), *rows])
     dice = [value for _, value in rows]
-    print(f"{title}: mean {fmean(dice):.3f}, median {median(dice):.3f} of {len(dice)}; {spent:.0f} s", flush=True)
+    print(
+        f"{title}: mean {fmean(dice):.3f}, median {median(dice):.3f} of {len(dice)}; {spent:.0f} s",
+        flush=True,
+    )
 
 
 def arguments() -> argparse.Namespace:

@@ -59,7 +59,9 @@ def test_regions_count_the_same():
 def test_a_model_that_forgets_is_refused():
     new, old = pairs([0.1, 0.1, 0.1]), pairs([-0.05, -0.01], is_old=True)
     verdict = judge([*new, *old])
-    assert not verdict.accepted and "forgot" in verdict.sentence and verdict.old_change == pytest.approx(-0.03)
+    assert (
+        not verdict.accepted and "forgot" in verdict.sentence and verdict.old_change == pytest.approx(-0.03)
+    )
     assert judge([*new, *pairs([-0.02, -0.01], is_old=True)]).accepted
 
 

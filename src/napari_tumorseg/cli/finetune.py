@@ -49,7 +49,9 @@ def finetune(
     if output is not None and (output / FILE).is_file():
         run = output
     else:
-        settings = _settings(model, data, worklist, name, roles, normalise, rehearse, labels, steps, members, threads)
+        settings = _settings(
+            model, data, worklist, name, roles, normalise, rehearse, labels, steps, members, threads
+        )
         run = _written(settings, output)
     if background:
         _start(run)

@@ -105,13 +105,13 @@ def _about(parent: ModelCard, verdict: Verdict, cases: Sequence[CaseRef], option
     patients = len({case.patient for case in cases})
     before = parent.about
     training = (
-        f"Fine-tuned from {parent.name} (version {parent.version}) on {len(cases)} cases of "
-        f"{patients} patients; the weights are {option.share:.0%} tuned and {1 - option.share:.0%} the parent's. The parent: "
-        f"{before.training}"
+        f"Fine-tuned from {parent.name} (version {parent.version}) on {len(cases)} cases of {patients} "
+        f"patients; the weights are {option.share:.0%} tuned and {1 - option.share:.0%} the parent's. "
+        f"The parent: {before.training}"
     )
     metrics = (
         f"On {verdict.patients} patients, each left out once: mean Dice {verdict.before:.3f} with the "
-        f"parent, {verdict.after:.3f} fine-tuned (p = {verdict.p:.2g}). The figures of the parent do not apply."
+        f"parent, {verdict.after:.3f} fine-tuned (p = {verdict.p:.2g}). The parent's figures do not apply."
     )
     seen = dict.fromkeys((*before.trained_on, *(case.name for case in cases)))
     return before.model_copy(

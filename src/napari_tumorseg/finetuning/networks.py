@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from napari_tumorseg.errors import ModelError
 from napari_tumorseg.finetuning.choice import Option
 from napari_tumorseg.finetuning.plan import Job
 from napari_tumorseg.models.architectures import make_network
@@ -40,12 +41,19 @@ class Networks:
         Its card with the input of the new model.
     folder : Path
         Folder of the tuned weights.
+
+    Raises
+    ------
+    ModelError
+        If the parent's networks cannot be trained.
     """
 
     def __init__(self, parent: Model, card: ModelCard, folder: Path) -> None:
         self.parent, self.card, self.folder = parent, card, folder
         self.parent_net = parent.load()
         self._nets = members_of(self.parent_net)
+        if not all(net.given.trainable for net in self._nets):
+            raise ModelError(f"the networks of {parent.name} cannot be trained here")
         self._starts: dict[int, State] = {}
 
     def network(self, member: int) -> Network:

@@ -10,7 +10,7 @@ from typing import IO
 
 from napari_tumorseg.errors import OutputError
 from napari_tumorseg.finetuning import state
-from napari_tumorseg.finetuning.settings import Settings
+from napari_tumorseg.finetuning.settings import Settings, read_settings
 from napari_tumorseg.finetuning.state import Phase, Status
 
 LOG = "log.txt"
@@ -43,9 +43,10 @@ def start(run: Path) -> None:
     """
     if state.is_held(run):
         return
-    before = state.status_of(run)
+    before, settings = state.status_of(run), read_settings(run)
     state.clear_requests(run)
-    state.write_status(run, Status(Phase.WAITING, "starting", before.done, before.total, name=before.name))
+    names = {"name": settings.name, "parent": settings.parent}
+    state.write_status(run, Status(Phase.WAITING, "starting", before.done, before.total, **names))
     command = [sys.executable, "-m", "napari_tumorseg.finetuning", str(run)]
     try:
         with (run / LOG).open("ab") as log:

@@ -273,8 +273,8 @@ class _Run:
         self, verdict: Verdict, pairs: Sequence[Pair], option: Option, new: Sequence[CaseRef]
     ) -> None:
         facts = (
-            f"{self.settings.name}, fine-tuned from {self.parent.name} (version {self.parent.card.version}) on "
-            f"{len(new)} cases; {option.share:.0%} of the tuned weights, threshold {option.threshold:g}, "
+            f"{self.settings.name}, fine-tuned from {self.parent.name} (version {self.parent.card.version}) "
+            f"on {len(new)} cases; {option.share:.0%} of the tuned weights, threshold {option.threshold:g}, "
             f"{self.settings.steps} steps a network."
         )
         forgotten = (
@@ -287,9 +287,7 @@ class _Run:
         write_text(self.run / REPORT, text, overwrite=True)
 
 
-def cached_one(
-    ref: CaseRef, recipe: Recipe, folder: Path, report: Report
-) -> list[CachedCase]:
+def cached_one(ref: CaseRef, recipe: Recipe, folder: Path, report: Report) -> list[CachedCase]:
     """Return a case from the cache; none, with a report, if it cannot be used."""
     try:
         return cached(DataSet((ref,)), recipe, folder, report)

@@ -7,7 +7,7 @@ without it taking notice. Requests are empty files that the process looks for af
 from __future__ import annotations
 
 import json
-import os
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
@@ -18,11 +18,9 @@ from napari_tumorseg.errors import InputError, OutputError
 from napari_tumorseg.finetuning.settings import FILE
 from napari_tumorseg.io.atomic import make_folder, write_text
 from napari_tumorseg.io.locks import FileLock
-from napari_tumorseg.models.store import user_folder
+from napari_tumorseg.session import state_folder
 
-FOLDER_VARIABLE = "TUMORSEG_FINETUNE"
-"""Environment variable that names another folder of fine-tunings."""
-
+_START_SECONDS = 300
 _STATUS, _LOCK, _PAUSE, _CANCEL = "status.json", ".lock", ".pause", ".cancel"
 
 
@@ -78,8 +76,7 @@ class Status:
 
 def runs_folder() -> Path:
     """Return the folder of the fine-tunings that are begun without naming a folder (it may not exist)."""
-    named = os.environ.get(FOLDER_VARIABLE)
-    return Path(named) if named else user_folder().parent / "finetuning"
+    return state_folder() / "finetuning"
 
 
 def new_run(name: str) -> Path:
@@ -113,9 +110,14 @@ def status_of(run: Path) -> Status:
         status = Status(**{**content, "phase": Phase(content["phase"])})
     except (OSError, ValueError, TypeError, KeyError, RecursionError):
         status = Status(Phase.WAITING, "starting")
-    if not status.is_over and status.phase is not Phase.WAITING and not is_held(run):
+    if not status.is_over and not is_held(run) and not _starts(run, status):
         return Status(Phase.STOPPED, "it was interrupted", status.done, status.total, None, status.name)
     return status
+
+
+def _starts(run: Path, status: Status) -> bool:
+    """Return whether a process may still be starting."""
+    return status.phase is Phase.WAITING and time.time() - _changed(run) < _START_SECONDS
 
 
 def write_status(run: Path, status: Status) -> None:

@@ -147,7 +147,7 @@ class SegmentPanel(QWidget):
         self._add_page("Segment", self.segment_page.parts())
         self._add_page("Correct", [*self.correct.parts(), Section("Keys", _keys_help(), is_open=False)])
         self._add_page("Compare", self.compare.parts())
-        self._add_page("Cases", [self.cases])
+        self._add_page("Cases", [self.cases, Section("Fine-tune", self.cases.finetune, is_open=False)])
         notice = QLabel(RESEARCH_USE)
         notice.setStyleSheet("font-style: italic; padding: 4px;")
         notice.setWordWrap(True)

@@ -21,6 +21,7 @@ from napari_tumorseg.session import Entry, Order, State, Worklist, last_worklist
 from napari_tumorseg.viewer.cases.case_list import name_of
 from napari_tumorseg.viewer.cases.commands import NEXT_CASE, PREVIOUS_CASE
 from napari_tumorseg.viewer.cases.controls import CaseControls
+from napari_tumorseg.viewer.cases.finetune_section import FinetuneSection
 from napari_tumorseg.viewer.cases.following import Follower
 from napari_tumorseg.viewer.cases.mask_keeper import MaskKeeper, is_own_mask
 from napari_tumorseg.viewer.cases.open_case import OpenCase
@@ -68,6 +69,7 @@ class WorklistPage(CaseControls):
         self._masks = Background(self)
         self.segment_all = SegmentAll(self._errand, context.report_error)
         self.place_below_list(self.segment_all)
+        self.finetune = FinetuneSection(context.safely, self._opened)
         self._connect()
         self._show_state()
 
@@ -78,6 +80,7 @@ class WorklistPage(CaseControls):
         self._follower.stop()
         self.segment_all.end()
         self._case.detach()
+        self.finetune.detach()
         self._unbind()
 
     # ---- what the user does
@@ -187,6 +190,10 @@ class WorklistPage(CaseControls):
         if self.worklist is None:
             raise InputError("Choose a folder of cases first.")
         return self.worklist
+
+    def _opened(self) -> tuple[Worklist, Path] | None:
+        cases = self._paths[0]
+        return (self.worklist, cases) if self.worklist is not None and cases is not None else None
 
     def _on_clicked(self, item: QTreeWidgetItem, column: int = 0) -> None:
         name = name_of(item)
