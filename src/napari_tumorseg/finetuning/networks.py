@@ -12,7 +12,7 @@ from napari_tumorseg.finetuning.plan import Job
 from napari_tumorseg.models.architectures import make_network
 from napari_tumorseg.models.card import ModelCard, Network
 from napari_tumorseg.models.ensemble import Ensemble, members_of
-from napari_tumorseg.models.slice_network import SliceNetwork
+from napari_tumorseg.models.segmentation_network import SegmentationNetwork
 from napari_tumorseg.models.store import Model
 from napari_tumorseg.models.weight_files import State, load_state_dict, save_weights
 from napari_tumorseg.training.tuning import arguments_of, mixed, network_with, widened_weights
@@ -22,9 +22,9 @@ from napari_tumorseg.training.tuning import arguments_of, mixed, network_with, w
 class Held(Model):
     """A model whose network is at hand."""
 
-    net: SliceNetwork | None = None
+    net: SegmentationNetwork | None = None
 
-    def load(self) -> SliceNetwork:
+    def load(self) -> SegmentationNetwork:
         """Return the network."""
         assert self.net is not None
         return self.net
@@ -52,7 +52,7 @@ class Networks:
         self.parent, self.card, self.folder = parent, card, folder
         self.parent_net = parent.load()
         self._nets = members_of(self.parent_net)
-        if not all(net.given.trainable for net in self._nets):
+        if parent.card.input.plane == "volume" or not all(net.given.trainable for net in self._nets):
             raise ModelError(f"the networks of {parent.name} cannot be trained here")
         self._starts: dict[int, State] = {}
 
@@ -106,7 +106,7 @@ class Networks:
         """Return the parent with its network."""
         return Held(self.parent.card, self.parent.weights, self.parent.origin, self.parent_net)
 
-    def _net(self, job: Job, share: float) -> SliceNetwork:
+    def _net(self, job: Job, share: float) -> SegmentationNetwork:
         outputs = len(self.card.output.names)
         return network_with(self.mixture(job, share), self.network(job.member), self.card.input, outputs)
 

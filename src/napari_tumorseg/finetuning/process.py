@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import IO
 
@@ -45,8 +46,8 @@ def start(run: Path) -> None:
         return
     before, settings = state.status_of(run), read_settings(run)
     state.clear_requests(run)
-    names = {"name": settings.name, "parent": settings.parent}
-    state.write_status(run, Status(Phase.WAITING, "starting", before.done, before.total, **names))
+    waiting = Status(Phase.WAITING, "starting", before.done, before.total)
+    state.write_status(run, replace(waiting, name=settings.name, parent=settings.parent))
     command = [sys.executable, "-m", "napari_tumorseg.finetuning", str(run)]
     try:
         with (run / LOG).open("ab") as log:

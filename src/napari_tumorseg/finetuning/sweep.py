@@ -10,7 +10,7 @@ import torch
 from napari_tumorseg.finetuning.choice import THRESHOLDS, Option
 from napari_tumorseg.geometry import Array
 from napari_tumorseg.models.card import Output
-from napari_tumorseg.models.slice_network import SliceNetwork
+from napari_tumorseg.models.segmentation_network import SegmentationNetwork
 from napari_tumorseg.training.cache import CachedCase
 from napari_tumorseg.training.targets import unpack
 
@@ -24,12 +24,12 @@ def thresholds_for(output: Output) -> tuple[float, ...]:
     return tuple(sorted({output.threshold, *THRESHOLDS}))
 
 
-def dice_of(net: SliceNetwork, case: CachedCase, output: Output, share: float) -> dict[Option, float]:
+def dice_of(net: SegmentationNetwork, case: CachedCase, output: Output, share: float) -> dict[Option, float]:
     """Return the mean Dice over the outputs that a case's reference knows, for each threshold.
 
     Parameters
     ----------
-    net : SliceNetwork
+    net : SegmentationNetwork
         In eval mode.
     case : CachedCase
         Case with its targets.
@@ -56,7 +56,7 @@ def _mean_dice(sums: Array) -> float:
     return float(np.where(size > 0, 2 * both / np.maximum(size, 1), 1.0).mean())
 
 
-def _probabilities(net: SliceNetwork, case: CachedCase, part: slice, output: Output) -> Array:
+def _probabilities(net: SegmentationNetwork, case: CachedCase, part: slice, output: Output) -> Array:
     """Return probabilities (N, O, H, W); of classes, 1 for the most probable one."""
     images = np.asarray(case.images[part], dtype=np.float32)
     fill = np.asarray(case.background[part], dtype=np.float32)[:, :, None, None]

@@ -14,7 +14,7 @@ from torch import Tensor
 from napari_tumorseg.errors import InputError
 from napari_tumorseg.models.architectures import ARCHITECTURES, make_network
 from napari_tumorseg.models.card import Input, ModelCard, Network
-from napari_tumorseg.models.slice_network import SliceNetwork
+from napari_tumorseg.models.segmentation_network import SegmentationNetwork
 from napari_tumorseg.models.weight_files import State
 from napari_tumorseg.scan import Role
 from napari_tumorseg.training import checkpoints
@@ -69,7 +69,7 @@ def widened_input(given: Input, roles: Sequence[Role], scope: Scope | None = Non
     return Input.model_validate(content)
 
 
-def widened_weights(state: State, before: Input, after: Input, network: SliceNetwork) -> State:
+def widened_weights(state: State, before: Input, after: Input, network: SegmentationNetwork) -> State:
     """Return weights for an input with further modalities.
 
     The weights of a modality are shared out evenly among itself and those that it stands in for, so that the
@@ -81,7 +81,7 @@ def widened_weights(state: State, before: Input, after: Input, network: SliceNet
         Weights of the network with the input `before`.
     before, after : Input
         The second is from `widened_input`.
-    network : SliceNetwork
+    network : SegmentationNetwork
         A network with the input `after`.
     """
     if before.roles == after.roles:
@@ -115,7 +115,9 @@ def mixed(parent: Mapping[str, Tensor], tuned: Mapping[str, Tensor], share: floa
     return {name: between(parent[name], tensor) for name, tensor in tuned.items()}
 
 
-def network_with(state: Mapping[str, Tensor], network: Network, given: Input, outputs: int) -> SliceNetwork:
+def network_with(
+    state: Mapping[str, Tensor], network: Network, given: Input, outputs: int
+) -> SegmentationNetwork:
     """Return a network of this architecture and input with these weights, in eval mode."""
     net = make_network(network.architecture, arguments_of(network, given, outputs))
     net.load_state_dict(dict(state))
