@@ -13,6 +13,7 @@ from napari_tumorseg.finetuning import state as requests
 from napari_tumorseg.io import read, write_mask
 from napari_tumorseg.models import get_model
 from napari_tumorseg.models.architectures import make_network
+from napari_tumorseg.models.card import Tuning
 from napari_tumorseg.models.versions import install
 from napari_tumorseg.regions import CONVENTIONS
 from napari_tumorseg.scan import Segmentation
@@ -57,12 +58,13 @@ def panel(new_panel, wait, tmp_path, monkeypatch):
     return panel
 
 
+@pytest.mark.slow
 def test_begun_paused_found_again_continued_and_cancelled(panel, new_panel, wait):
     section = panel.cases.finetune
     section.begin.click()
     run = section.run
     wait(lambda: status_of(run).phase is Phase.RUNNING and status_of(run).done > 4)
-    wait(lambda: section.bar.value() > 4 and "training network" in section.note.value)
+    wait(lambda: section.bar.value() > 4 and "network 1 of 4" in section.note.value)
     section.pause.click()
     wait(lambda: section.note.value.startswith("Paused") and section.pause.text() == "Continue")
 
@@ -85,7 +87,7 @@ def test_rollback_is_a_click(panel, tmp_path):
     section = panel.cases.finetune
     assert not section.rollback.isVisibleTo(section)  # it was not tuned
     model = own_model(tmp_path, "2")
-    card = model.card.model_copy(update={"tuned": {"parent": "own"}})
+    card = model.card.model_copy(update={"tuned": Tuning(parent="own")})
     model.weights.with_suffix(".toml").write_text(card.to_toml(), encoding="utf-8")
     section.list_models()
     assert section.rollback.isVisibleTo(section) and "to version 1" in section.rollback.toolTip()

@@ -17,6 +17,9 @@ from napari_tumorseg.finetuning.state import Phase, Status
 LOG = "log.txt"
 """Output of the process."""
 
+_STARTED: list[subprocess.Popen[bytes]] = []
+"""Processes begun here: Python warns of one that is forgotten while it runs."""
+
 
 def begin(settings: Settings, run: Path | None = None) -> Path:
     """Write settings into a new folder and start the process; return the folder.
@@ -62,7 +65,7 @@ def _detached(command: list[str], log: IO[bytes]) -> None:
     flags = 0
     if sys.platform == "win32":
         flags = subprocess.CREATE_NEW_PROCESS_GROUP | subprocess.BELOW_NORMAL_PRIORITY_CLASS
-    subprocess.Popen(
+    process = subprocess.Popen(
         command,
         stdin=subprocess.DEVNULL,
         stdout=log,
@@ -71,3 +74,4 @@ def _detached(command: list[str], log: IO[bytes]) -> None:
         start_new_session=sys.platform != "win32",
         creationflags=flags,
     )
+    _STARTED[:] = [process, *(earlier for earlier in _STARTED if earlier.poll() is None)]
