@@ -92,7 +92,7 @@ def test_rollback_is_a_click(panel, tmp_path):
     section.list_models()
     assert section.rollback.isVisibleTo(section) and "to version 1" in section.rollback.toolTip()
     section.rollback.click()
-    assert get_model("own").card.version == "1" and "version 1 of own is in use" in section.note.value
+    assert get_model("own").card.version == "1" and "Version 1 of own is in use" in section.note.value
 
 
 def test_without_corrected_cases_it_says_what_to_do(new_panel, complaints):
