@@ -22,7 +22,7 @@ from napari_tumorseg.geometry import Grid
 from napari_tumorseg.io import open_case, read_mask, write_mask
 from napari_tumorseg.models import get_model
 from napari_tumorseg.regions import CONVENTIONS
-from napari_tumorseg.scan import Segmentation
+from napari_tumorseg.scan import Role, Segmentation
 from napari_tumorseg.session import Journal, recover, unfinished
 from napari_tumorseg.session.case_status import state_of_mask
 from tests.builders import card_of, save_model, threshold_net
@@ -102,6 +102,20 @@ def open_model(path: Path) -> None:
     """Load a model by its card or its weights."""
     net = get_model(path).load()
     assert all(bool(tensor.isfinite().all()) for tensor in net.state_dict().values())
+
+
+def open_import(path: Path) -> None:
+    """Import a model, and load what was made."""
+    from napari_tumorseg.importing import Answers, import_model
+
+    answers = Answers(roles=(Role.FLAIR,), plane="axial", normalisation="none", activation="sigmoid")
+    made = import_model(path, answers=answers, folder=path.parent / "made", overwrite=True)
+    assert made.load().in_channels == len(made.card.input.roles)
+
+
+def open_package(path: Path) -> None:
+    """Import the package that a file belongs to."""
+    open_import(path.with_name("rdf.yaml"))
 
 
 def open_journal(path: Path) -> None:
@@ -235,6 +249,19 @@ def _model(folder: Path, ending: str) -> list[Path]:
     return [model.weights.with_suffix(ending)]
 
 
+def _onnx(folder: Path) -> list[Path]:
+    from tests.onnx_files import save, threshold_model
+
+    return [save(threshold_model(1.0, last="Sigmoid"), folder / "net.onnx")]
+
+
+def _bioimageio(folder: Path) -> list[Path]:
+    from tests.importing.bioimageio_packages import description_05, write
+
+    write(folder, description_05())
+    return [folder / "rdf.yaml", folder / "in.npy", folder / "net.onnx"]
+
+
 def _segmentation() -> Segmentation:
     grid = Grid.from_codes(SHAPE, spacing=(3.0, 1.2, 1.0))
     return Segmentation(
@@ -273,6 +300,14 @@ KINDS: dict[str, Kind] = {
     "card": Kind(lambda folder: _model(folder, ".toml"), mutate.mutate_text, open_model),
     "safetensors": Kind(lambda folder: _model(folder, ".safetensors"), mutate.mutate_safetensors, open_model),
     "pt": Kind(lambda folder: _model(folder, ".pt"), mutate.mutate_zip, open_model),
+    **(
+        {
+            "onnx": Kind(_onnx, mutate.mutate_bytes, open_import),
+            "bioimageio": Kind(_bioimageio, mutate.mutate_bytes, open_package),
+        }
+        if find_spec("onnx") and find_spec("onnxruntime") and find_spec("yaml")
+        else {}
+    ),
     "side-json": Kind(_side_json, mutate.mutate_text, open_mask),
     "journal": Kind(_journal, mutate.mutate_journal, open_journal),
 }

@@ -31,7 +31,7 @@ def read_npy(content: bytes, name: str) -> NDArray[np.float32]:
         form = np.lib.format
         first = form.read_magic(file) == (1, 0)
         shape, _, dtype = (form.read_array_header_1_0 if first else form.read_array_header_2_0)(file)
-    except (ValueError, EOFError, TypeError, SyntaxError, RecursionError, MemoryError) as error:
+    except Exception as error:  # NumPy's parser fails in many ways
         raise ModelError(f"{name} is no array of NumPy, or a damaged one") from error
     if dtype.hasobject or dtype.kind not in "fiub":
         raise ModelError(f"{name} holds {dtype}, not numbers, so it was not opened")
