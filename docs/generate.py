@@ -152,6 +152,25 @@ def _default(info: FieldInfo) -> str:
     return "-" if value in (None, "", (), {}) else f"`{value}`"
 
 
+def public_models() -> str:
+    """Return the public models: where each is found, and what to type."""
+    from napari_tumorseg.importing.public import public_models as known
+
+    parts = []
+    for model in known().values():
+        facts = [
+            ("page", f"<{model.page}>"),
+            ("get", model.download),
+            ("licence", model.licence),
+            ("cite", model.citation),
+            ("loads", model.loads),
+            ("type", f"`{model.command}`" if model.command else "-"),
+            ("note", model.note),
+        ]
+        parts.append(f"## {model.title}\n\n{table((f'`{model.name}`', ''), facts)}")
+    return "\n\n".join(parts)
+
+
 def floors() -> str:
     """Return the packages from top to bottom, as the contract of import-linter states them."""
     project = tomllib.loads((PACKAGE.parents[1] / "pyproject.toml").read_text(encoding="utf-8"))
@@ -168,6 +187,17 @@ def table(head: tuple[str, ...], rows: Iterator[tuple[str, ...]] | list[tuple[st
 
 TABLES: dict[str, Callable[[], str]] = {
     function.__name__: function
-    for function in (cli, exit_codes, formats, conventions, metrics, keys, cards, card_fields, floors)
+    for function in (
+        cli,
+        exit_codes,
+        formats,
+        conventions,
+        metrics,
+        keys,
+        cards,
+        card_fields,
+        public_models,
+        floors,
+    )
 }
 """Functions by the name that pages use."""

@@ -79,10 +79,11 @@ class PackageFiles:
         path = self._inside(name)
         if not path.is_file():
             raise ModelError(f"{self.path.name}: there is no file {quoted(name)} in it")
-        if path.stat().st_size > limit:
+        size = path.stat().st_size
+        if size > limit:
             raise self._too_large(name, limit)
-        with path.open("rb") as file:
-            return file.read(limit + 1)
+        with path.open("rb") as file:  # Python makes room for as many bytes as it is asked for
+            return file.read(size + 1)
 
     def _inside(self, name: str) -> Path:
         folder = self.path.resolve()
@@ -99,7 +100,7 @@ class PackageFiles:
             raise self._too_large(name, limit)
         try:
             with zipfile.ZipFile(self.path) as archive, archive.open(name) as file:
-                return file.read(limit + 1)
+                return file.read(self._sizes[name] + 1)
         except (zipfile.BadZipFile, ValueError, EOFError, NotImplementedError, RuntimeError) as error:
             raise ModelError(f"{self.path.name}: {quoted(name)} is damaged ({one_line(error)})") from error
         except Exception as error:  # zlib and lzma have exceptions of their own
