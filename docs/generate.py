@@ -152,6 +152,13 @@ def _default(info: FieldInfo) -> str:
     return "-" if value in (None, "", (), {}) else f"`{value}`"
 
 
+def import_kinds() -> str:
+    """Return the kinds of files that can be imported, in the order in which they are tried."""
+    from napari_tumorseg.importing.kinds import KINDS
+
+    return table(("kind", "name in cards"), [(kind.title, f"`{kind.name}`") for kind in KINDS])
+
+
 def public_models() -> str:
     """Return the public models: where each is found, and what to type."""
     from napari_tumorseg.importing.public import public_models as known
@@ -196,6 +203,7 @@ TABLES: dict[str, Callable[[], str]] = {
         keys,
         cards,
         card_fields,
+        import_kinds,
         public_models,
         floors,
     )
