@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Any
 
 import typer
 
-from napari_tumorseg.cli import options
+from napari_tumorseg.cli import import_options, options
 from napari_tumorseg.cli.output import console, show_warnings
 from napari_tumorseg.notice import RESEARCH_USE
 
@@ -29,62 +28,23 @@ _OPTIONS = {
 
 
 def import_model(
-    model: Annotated[Path, typer.Argument(help="File or folder of the model.", show_default=False)],
-    name: Annotated[
-        str | None, typer.Option("--name", help="Name of the model.", show_default="that of the file")
-    ] = None,
-    output: Annotated[
-        Path | None,
-        typer.Option("--output", "-o", help="Folder to write to.", show_default="that of your models"),
-    ] = None,
-    like: Annotated[
-        str,
-        typer.Option("--like", help="System whose inputs and outputs the model shares, as in `recipes`."),
-    ] = "",
-    roles: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--roles", help="Modality of each input channel, such as flair,t1c.", show_default=False
-        ),
-    ] = None,
-    plane: Annotated[str, typer.Option("--plane", help="axial, coronal, sagittal or acquired.")] = "",
-    normalisation: Annotated[
-        str,
-        typer.Option(
-            "--normalisation",
-            help="Normalisation of intensities, such as zscore-brain, minmax-slice or divide-255.",
-        ),
-    ] = "",
-    size: Annotated[
-        str, typer.Option("--size", help="Rows x columns of the network's input, such as 256x256.")
-    ] = "",
-    fit: Annotated[
-        str, typer.Option("--fit", help="Way from a slice to that size: pad, contain or stretch.")
-    ] = "",
-    spacing: Annotated[
-        str,
-        typer.Option("--spacing", help="Voxel size in mm it was trained on: one number, or Z,Y,X in 3-D."),
-    ] = "",
-    skull: Annotated[
-        str, typer.Option("--skull", help="Scans it was trained on: present, stripped or any.")
-    ] = "",
-    activation: Annotated[
-        str, typer.Option("--activation", help="sigmoid (regions) or softmax (classes).")
-    ] = "",
-    outputs: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--outputs",
-            help="What each output is, such as background,NCR,ED,ET or WT,TC,ET.",
-            show_default=False,
-        ),
-    ] = None,
-    labels: Annotated[
-        str, typer.Option("--labels", help="Label convention of the outputs, such as brats-2021.")
-    ] = "",
+    model: import_options.ForeignModel,
+    name: import_options.ImportedName = None,
+    output: import_options.ModelFolder = None,
+    like: import_options.Like = "",
+    roles: import_options.ChannelRoles = None,
+    plane: import_options.Plane = "",
+    normalisation: import_options.Normalisation = "",
+    size: import_options.InputSize = "",
+    fit: import_options.Fit = "",
+    spacing: import_options.TrainedSpacing = "",
+    skull: import_options.Skull = "",
+    activation: import_options.Activation = "",
+    outputs: import_options.OutputNames = None,
+    labels: import_options.OutputLabels = "",
     threshold: options.Threshold = None,
-    title: Annotated[str, typer.Option("--title", help="Title of the model.")] = "",
-    licence: Annotated[str, typer.Option("--licence", help="Licence of the weights.")] = "",
+    title: import_options.Title = "",
+    licence: import_options.Licence = "",
     overwrite: options.Overwrite = False,
 ) -> None:
     """Import a model of another framework; nothing in its file is run, and the framework is not needed."""
