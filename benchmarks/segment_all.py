@@ -28,10 +28,12 @@ from viewer import Heartbeat, settle, wait_for
 
 @contextmanager
 def by_process(page: Any, errand: Errand) -> Iterator[None]:
-    """Segment in a process while the block runs, as the page does."""
-    run = page.segment_all._run
+    """Segment in a process while the block runs, as the page does; a case is done before it begins."""
+    run, cases = page.segment_all._run, []
+    run.told.connect(lambda event: cases.append(event) if "case" in event else None)
     run.start(errand)
     try:
+        wait_for(lambda: bool(cases))
         yield
     finally:
         run.end()
@@ -39,17 +41,19 @@ def by_process(page: Any, errand: Errand) -> Iterator[None]:
 
 @contextmanager
 def by_thread(errand: Errand) -> Iterator[None]:
-    """Segment in a thread of the window's process while the block runs."""
-    is_over = threading.Event()
+    """Segment in a thread of the window's process while the block runs; a case is done before it begins."""
+    is_over, cases = threading.Event(), []
 
     def work() -> None:
-        for _ in events(errand):
+        for event in events(errand):
+            cases.append(event)
             if is_over.is_set():
                 return
 
     thread = threading.Thread(target=work, daemon=True)
     thread.start()
     try:
+        wait_for(lambda: len(cases) > 1)
         yield
     finally:
         is_over.set()
@@ -114,10 +118,8 @@ def main() -> None:
                     with beat:
                         strokes(mask, options.seconds)
                 else:
-                    with run:
-                        settle(5)  # libraries are imported
-                        with beat:
-                            strokes(mask, options.seconds)
+                    with run, beat:
+                        strokes(mask, options.seconds)
                 print(told(beat, way), flush=True)
     panel.safety.autosave.close()
     viewer.close()

@@ -52,7 +52,8 @@ def test_cases_are_listed_in_the_order_that_is_asked_for(folder):
     }
     code, told = listed(folder)
     assert code == 0 and told.index(" a ") < told.index(" b ") < told.index(" c ")
-    assert "1.60 mL to 2.60 mL" in " ".join(told.replace("│", " ").split()) or "width 50 %" in told
+    code, told = listed(folder, "--order", "band")
+    assert code == 0 and "1.60 to" in told and "2.60 mL" in told
 
 
 def test_an_order_that_there_is_not_is_refused(folder):

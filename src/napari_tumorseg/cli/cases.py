@@ -49,7 +49,9 @@ def cases(
         return
     from rich.table import Table
 
-    table = Table("case", "state", "interval of the volume", "disagreement", "remarks")
+    table = Table()
+    for heading in ("case", "state", "interval of the volume", "disagreement", "remarks"):
+        table.add_column(heading, overflow="fold")
     for entry in worklist.entries:
         told = _facts(entry, known.get(entry.name))
         disagreement = "" if told["disagreement"] is None else f"{told['disagreement']:.2f}"
@@ -84,10 +86,10 @@ def _facts(entry: Entry, remark: Remark | None) -> dict[str, Any]:
 
 def _interval(entry: Entry) -> str:
     """Return the interval with its width relative to the volume; of an empty mask, that it is empty."""
-    from napari_tumorseg.report.text import amount
+    from napari_tumorseg.report.text import between
 
-    found, voxel = entry.facts.interval, entry.facts.voxel_ml
+    found = entry.facts.interval
     if found is None:
         return "no tumour found" if entry.facts.is_empty else ""
-    low, high = (amount(round(end), end * voxel if voxel else None) for end in (found.low, found.high))
-    return f"{low} to {high} (width {100 * (entry.facts.band or 0):.0f} %)"
+    ends = between(found.low, found.high, entry.facts.voxel_ml)
+    return f"{ends} (width {100 * (entry.facts.band or 0):.0f} %)"

@@ -29,6 +29,13 @@ def amount(voxels: int, volume_ml: float | None) -> str:
     return count(voxels, "voxel") if volume_ml is None else f"{millilitres(volume_ml)} mL"
 
 
+def between(low: float, high: float, voxel_ml: float | None) -> str:
+    """Return two sizes in voxels as a range: in mL where the volume of a voxel is known, else in voxels."""
+    if voxel_ml is None:
+        return f"{round(low)} to {round(high)} voxels"
+    return f"{millilitres(low * voxel_ml)} to {millilitres(high * voxel_ml)} mL"
+
+
 def millilitres(volume: float) -> str:
     """Return a volume in mL with three significant digits or so, never rounded to nothing."""
     if volume == 0:

@@ -8,7 +8,7 @@ from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QHeaderView, QTreeWidget, QTreeWidgetItem
 
 from napari_tumorseg.cohorts.remarks import Remark
-from napari_tumorseg.report.text import amount, percentage
+from napari_tumorseg.report.text import between, percentage
 from napari_tumorseg.session import Entry, State, Worklist
 from napari_tumorseg.viewer.widgets.messages import short
 
@@ -133,11 +133,8 @@ def _about(entry: Entry, remark: Remark) -> list[str]:
     if facts.is_empty:
         lines.append("no tumour found")
     elif (found := facts.interval) is not None:
-        low, high = (
-            amount(round(end), end * facts.voxel_ml if facts.voxel_ml else None)
-            for end in (found.low, found.high)
-        )
-        lines.append(f"interval of the volume, {percentage(found.coverage)}: {low} to {high}")
+        ends = between(found.low, found.high, facts.voxel_ml)
+        lines.append(f"interval of the volume, {percentage(found.coverage)}: {ends}")
     if facts.disagreement is not None:
         lines.append(f"disagreement {facts.disagreement:.2f}")
     return lines
