@@ -120,13 +120,14 @@ def _card(path: Path) -> str:
 
 def card_fields() -> str:
     """Return the fields of a model card, table by table."""
-    from napari_tumorseg.models import card, origin
+    from napari_tumorseg.models import card, origin, windows
 
     tables = {
         "input": card.Input,
         "input.foreground": card.Foreground,
         "input.normalisation": card.Normalisation,
         "input.size": card.Size,
+        "input.windows": windows.Windows,
         "output": card.Output,
         "origin": origin.Origin,
         "origin.certificate": origin.Certificate,
