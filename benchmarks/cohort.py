@@ -63,6 +63,9 @@ def main() -> None:
     parser.add_argument("--dask", type=int, nargs="*", default=[4], help="numbers of local workers")
     parser.add_argument("--parts", type=int, default=2)
     parser.add_argument("--loop", type=int, default=5, help="cases that the loop does")
+    parser.add_argument(
+        "--damaged", type=int, default=0, help="cases that cannot be read, to see the rest alone"
+    )
     options = parser.parse_args()
     print(about_machine("nibabel", "distributed"), f"load {os.getloadavg()[0]:.0f}")
     with tempfile.TemporaryDirectory() as temporary:
@@ -75,8 +78,31 @@ def main() -> None:
             bench.way(f"{number} workers of Dask", dask="local", jobs=number)
         if options.parts:
             _timed(f"{options.parts} parts", lambda: bench.parts(options.parts), options.cases)
+        if options.damaged:
+            _damaged(
+                Path(temporary, "damaged"),
+                bench.settings.model or "",
+                options.damaged,
+                options.jobs,
+                options.dask,
+            )
         if options.loop:
             _timed("loop over segment", lambda: bench.loop(options.loop), options.loop)
+
+
+def _damaged(folder: Path, model: str, options: argparse.Namespace) -> None:
+    """Measure what it costs to share out cases whose files are damaged: they take no time themselves."""
+    for number in range(options.damaged):
+        case = folder / "data" / f"case-{number:05d}"
+        case.mkdir(parents=True)
+        (case / f"{case.name}_flair.nii").write_bytes(b"damaged")
+    bench = Bench(folder, model)
+    bench.way("one", jobs=1)
+    _timed("damaged again, nothing to do", lambda: bench.run("one"), options.damaged)
+    for number in options.jobs:
+        bench.way(f"{number} processes", jobs=number)
+    for number in options.dask:
+        bench.way(f"{number} workers of Dask", dask="local", jobs=number)
 
 
 def _tiny_model(folder: Path) -> str:
@@ -96,7 +122,8 @@ class Bench:
     """
 
     def __init__(self, folder: Path, model: str) -> None:
-        self.folder, self.settings = folder, CohortSettings(model, prepare=False)
+        self.folder, self.model = folder, model
+        self.settings = CohortSettings(model, prepare=False)
         self.cases = sorted((folder / "data").iterdir())
 
     def one_process(self) -> None:
@@ -130,7 +157,7 @@ class Bench:
 
     def bare(self, cases: Sequence[Path]) -> None:
         """Read, segment, measure, find the sides, draw the slices and write the mask, without a cohort."""
-        model = Loaded.of(get_model(self.settings.model or ""))
+        model = Loaded.of(get_model(self.model))
         for case in cases:
             scan = read(case)
             seg = segment(scan, model)
@@ -148,7 +175,7 @@ class Bench:
 
     def loop(self, count: int) -> None:
         """Start the command for one case after the other."""
-        out = ["-o", self.folder / "loop", "-m", self.settings.model, "-q", "--no-prepare", "--overwrite"]
+        out = ["-o", self.folder / "loop", "-m", self.model, "-q", "--no-prepare", "--overwrite"]
         for case in self.cases[:count]:
             command = [sys.executable, "-m", "napari_tumorseg.cli", "segment", case, *out]
             subprocess.run(list(map(str, command)), check=True, stdout=subprocess.DEVNULL)

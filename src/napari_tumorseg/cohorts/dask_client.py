@@ -24,6 +24,12 @@ _PATIENCE = 10.0
 _REPLACED = 300.0
 """Seconds in which a local worker that died is replaced; the 15 s of Dask are too few on a busy machine."""
 
+_CONFIG = {
+    "distributed.deploy.lost-worker-timeout": _REPLACED,
+    "distributed.worker.profile.enabled": False,  # it looks at each worker a hundred times a second
+}
+"""Settings of Dask for local workers."""
+
 _PRELOAD = [__name__]
 """Modules that local workers load at their start."""
 
@@ -85,7 +91,7 @@ def _local(workers: int, threads: int) -> Iterator[Client]:
 
     environment = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), str(threads))
     with (
-        dask.config.set({"distributed.deploy.lost-worker-timeout": _REPLACED}),
+        dask.config.set(_CONFIG),
         distributed.LocalCluster(
             n_workers=workers,
             threads_per_worker=1,

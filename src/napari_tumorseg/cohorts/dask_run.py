@@ -34,7 +34,7 @@ from napari_tumorseg.models.store import get_model
 if TYPE_CHECKING:
     from distributed import Client, Future
 
-_PAUSE = 0.01  # seconds between two looks at what is finished
+_PAUSE = 0.05  # seconds between two looks at what is finished
 
 
 def run_on_dask(
