@@ -33,7 +33,7 @@ def client() -> Iterator[Client]:
     from distributed import Client, LocalCluster
 
     with (
-        LocalCluster(n_workers=2, threads_per_worker=1, processes=False, dashboard_address=None) as cluster,
+        LocalCluster(n_workers=2, threads_per_worker=1, processes=False, dashboard_address=":0") as cluster,
         Client(cluster) as found,
     ):
         yield found
@@ -261,3 +261,14 @@ def test_interrupt_of_local_workers_ends_after_the_cases_in_hand(
     assert 2 <= len(lines) < 16 and not any("ended without a word" in line for line in lines)
     kept = {p.stem for p in (tmp_path / "out" / "cohort_records").glob("*.json")}
     assert kept == {line.split()[0] for line in lines}
+
+
+@pytest.mark.slow
+def test_local_workers_are_reached_from_this_machine_alone() -> None:
+    import psutil
+
+    with dask_client.connected("local", 1, 1):
+        own = psutil.Process()
+        found = [one for process in (own, *own.children(recursive=True)) for one in process.net_connections()]
+        listening = {one.laddr.ip for one in found if one.status == psutil.CONN_LISTEN}
+    assert listening == {"127.0.0.1"}

@@ -24,6 +24,9 @@ _PATIENCE = 10.0
 _REPLACED = 300.0
 """Seconds in which a local worker that died is replaced; the 15 s of Dask are too few on a busy machine."""
 
+_HERE = "127.0.0.1:0"
+"""Address that no other machine reaches, at any port."""
+
 _CONFIG = {
     "distributed.deploy.lost-worker-timeout": _REPLACED,
     "distributed.worker.profile.enabled": False,  # it looks at each worker a hundred times a second
@@ -96,7 +99,8 @@ def _local(workers: int, threads: int) -> Iterator[Client]:
             n_workers=workers,
             threads_per_worker=1,
             processes=True,
-            dashboard_address=None,
+            dashboard_address=_HERE,
+            worker_dashboard_address=_HERE,
             silence_logs=logging.CRITICAL,
             env=environment,
             preload=_PRELOAD,
