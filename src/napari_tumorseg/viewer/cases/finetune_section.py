@@ -29,7 +29,7 @@ _WORDS = {
     Phase.WAITING: "Starting…",
     Phase.RUNNING: "{words}{left}.",
     Phase.PAUSED: "Paused: {words}.",
-    Phase.ACCEPTED: "{name} is now in the list of models: {words}.",
+    Phase.ACCEPTED: "The list of models now has {name}: {words}.",
     Phase.REFUSED: "No model was changed: {words}.",
     Phase.FAILED: "The fine-tuning failed: {words}.",
     Phase.CANCELLED: "Cancelled; no model was changed.",
@@ -96,7 +96,8 @@ class FinetuneSection(QWidget):
         InputError
             If another one runs, no case is corrected, or what training needs is not installed.
         """
-        if self._status() is not None and not self._status().is_over:  # type: ignore[union-attr]
+        status = self._status()
+        if status is not None and not status.is_over:
             raise InputError("A fine-tuning runs already: wait for it, or cancel it.")
         if find_spec("lightning") is None or find_spec("monai") is None:
             raise InputError(f"Training needs more packages: {to_install('train')} brings them.")
@@ -145,6 +146,7 @@ class FinetuneSection(QWidget):
     def refresh(self) -> None:
         """Show the progress of the run, and look again later while it goes on."""
         status = self._status()
+        self.begin.setEnabled(status is None or status.is_over)
         self.bar.setVisible(status is not None and not status.is_over)
         for button in (self.pause, self.cancel):
             button.setVisible(status is not None and not status.is_over)
