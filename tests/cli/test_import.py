@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import h5py
+import numpy as np
 import torch
 
 from napari_tumorseg.models.unet import UNet
@@ -51,3 +53,11 @@ def test_wrong_values_are_refused(tumorseg: Run, tmp_path: Path) -> None:
     assert "plane" in tumorseg("import", path, "--plane", "tilted").err
     assert "ROWSxCOLUMNS" in tumorseg("import", path, "--size", "big").err
     assert "spacing" in tumorseg("import", path, "--spacing", "a").err
+
+
+def test_weights_without_their_network_name_the_option(tumorseg: Run, tmp_path: Path) -> None:
+    with h5py.File(tmp_path / "net.weights.h5", "w") as file:
+        file["layers/conv2d/vars/0"] = np.ones((1, 1, 1, 1), np.float32)
+    done = tumorseg("import", tmp_path / "net.weights.h5")
+    assert done.code == 4
+    assert "does not state the network that its weights belong to; name the system with --like" in done.err

@@ -22,7 +22,6 @@ _OPTIONS = {
     "activation": "--activation sigmoid or softmax",
     "outputs": "--outputs NAME,NAME",
     "convention": "--labels CONVENTION",
-    "network": "--like SYSTEM",
 }
 """Option that answers each question."""
 
@@ -101,10 +100,12 @@ def _worded(error: OpenQuestionsError) -> Exception:
     from napari_tumorseg.errors import ChoiceNeededError
     from napari_tumorseg.importing.presets import list_presets
 
-    listed = ", ".join(_OPTIONS[question] for question in error.questions)
+    systems = ", ".join(list_presets())
+    listed = ", ".join(_OPTIONS[question] for question in error.questions if question in _OPTIONS)
+    if not listed:
+        return ChoiceNeededError(f"{error}; name the system with --like, one of {systems}")
     return ChoiceNeededError(
-        f"{error}; state it with {listed}, or with --like if the model was made like one of "
-        f"{', '.join(list_presets())}"
+        f"{error}; state it with {listed}, or with --like if the model was made like one of {systems}"
     )
 
 
