@@ -25,6 +25,7 @@ import numpy as np
 import torch
 
 from tests.importing.bioimageio_packages import description_04, description_05, write, zipped
+from tests.importing.nnunet_folders import CLASSES, dataset, plans
 from tests.onnx_files import TensorProto, helper, model_of, save, threshold_model
 
 CODE_TYPE = (lambda: 0).__code__
@@ -659,3 +660,76 @@ def truncated_package(trap: Trap) -> Path:
     path = zipped(package(trap, description_05()))
     path.write_bytes(path.read_bytes()[:-60])
     return path
+
+
+# ---------------------------------------------------------------- nnU-Net and MONAI
+
+
+def nnunet_folder(trap: Trap, checkpoint: Any, **changes: Any) -> Path:
+    """Write a folder of nnU-Net v2 whose only fold has a checkpoint."""
+    folder = trap.folder / "nnunet"
+    (folder / "fold_0").mkdir(parents=True)
+    (folder / "dataset.json").write_text(json.dumps(dataset(CLASSES)), encoding="utf-8")
+    (folder / "plans.json").write_text(json.dumps(plans(3, **changes)), encoding="utf-8")
+    torch.save(checkpoint, folder / "fold_0" / "checkpoint_final.pth")
+    return folder
+
+
+def checkpoint_of(weights: Any, trainer: Any = "nnUNetTrainer") -> dict[str, Any]:
+    return {"network_weights": weights, "init_args": {"configuration": "3d_fullres"}, "trainer_name": trainer}
+
+
+@hostile
+def pickle_in_an_nnunet_checkpoint(trap: Trap) -> Path:
+    return nnunet_folder(trap, checkpoint_of({"weight": Touch(trap.canary)}))
+
+
+@hostile
+def pickle_beside_the_weights_of_nnunet(trap: Trap) -> Path:
+    return nnunet_folder(trap, checkpoint_of({"weight": torch.zeros(2)}, Touch(trap.canary)))
+
+
+@hostile
+def nnunet_network_of_any_module(trap: Trap) -> Path:
+    network = {"architecture": {"network_class_name": "os.system", "arch_kwargs": {"command": "true"}}}
+    return nnunet_folder(trap, checkpoint_of({"weight": torch.zeros(2)}), network=network)
+
+
+def monai_bundle(trap: Trap, definition: Any, weights: Any) -> Path:
+    """Write a MONAI bundle of a network definition and its weights."""
+    folder = trap.folder / "bundle"
+    for inner in ("configs", "models"):
+        (folder / inner).mkdir(parents=True)
+    channels = {"inputs": {"image": {"channel_def": {"0": "FLAIR"}}}, "outputs": {"pred": {}}}
+    metadata = {"name": "b", "version": "1", "network_data_format": channels}
+    (folder / "configs" / "metadata.json").write_text(json.dumps(metadata), encoding="utf-8")
+    inference = {"imports": [f"$open({str(trap.canary)!r}, 'w')"], "network_def": definition}
+    (folder / "configs" / "inference.json").write_text(json.dumps(inference), encoding="utf-8")
+    torch.save(weights, folder / "models" / "model.pt")
+    return folder
+
+
+@hostile
+def monai_network_that_would_be_evaluated(trap: Trap) -> Path:
+    text = f"$__import__('os').system('touch {trap.canary}')"
+    return monai_bundle(trap, text, {"weight": torch.zeros(2)})
+
+
+@hostile
+def monai_target_of_any_module(trap: Trap) -> Path:
+    definition = {"_target_": "os.system", "command": f"touch {trap.canary}"}
+    return monai_bundle(trap, definition, {"weight": torch.zeros(2)})
+
+
+@hostile
+def pickle_in_a_monai_bundle(trap: Trap) -> Path:
+    definition = {
+        "_target_": "SegResNet",
+        "spatial_dims": 3,
+        "init_filters": 8,
+        "in_channels": 1,
+        "out_channels": 1,
+        "blocks_down": [1, 1],
+        "blocks_up": [1],
+    }
+    return monai_bundle(trap, definition, {"weight": Touch(trap.canary)})
