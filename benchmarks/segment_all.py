@@ -85,6 +85,7 @@ def main() -> None:
     parser.add_argument("data", type=Path)
     parser.add_argument("--seconds", type=float, default=20)
     parser.add_argument("--rounds", type=int, default=2)
+    parser.add_argument("--ways", nargs="+", default=["nothing", "niced", "process", "thread"])
     options = parser.parse_args()
     print(about_machine("napari"))
     import napari
@@ -108,11 +109,12 @@ def main() -> None:
             errand = Errand((str(options.data),), str(Path(temporary) / f"out{number}"))
             ways = {
                 "nothing": None,
-                "a niced process": by_process(page, errand),
-                "a process": by_process(page, replace(errand, output=f"{errand.output}p", niceness=0)),
-                "a thread": by_thread(replace(errand, output=f"{errand.output}t")),
+                "niced": by_process(page, errand),
+                "process": by_process(page, replace(errand, output=f"{errand.output}p", niceness=0)),
+                "thread": by_thread(replace(errand, output=f"{errand.output}t")),
             }
-            for way, run in ways.items():
+            for way in options.ways:
+                run = ways[way]
                 beat = Heartbeat(False)
                 if run is None:
                     with beat:
