@@ -22,8 +22,9 @@ from napari_tumorseg.finetuning.comparison import dice_by_region
 from napari_tumorseg.finetuning.networks import Networks
 from napari_tumorseg.finetuning.plan import Job
 from napari_tumorseg.inference import Settings, segment
-from napari_tumorseg.io.dataset import CaseRef, DataSet, as_wanted
+from napari_tumorseg.io.dataset import CaseRef, DataSet
 from napari_tumorseg.models import Model, get_model
+from napari_tumorseg.scan import Role, Scan
 from napari_tumorseg.training.split import shuffled
 from napari_tumorseg.training.tuning import widened_input
 
@@ -67,12 +68,18 @@ def mean(model: Model, cases: list[CaseRef]) -> str:
     for case in cases:
         scan, reference = case.load("binary")
         try:
-            seg = segment(as_wanted(scan, (ROLES[0],)), model, Settings(precision="float32"))
+            seg = segment(_as_t1c(scan), model, Settings(precision="float32"))
         except TumorSegError as error:
             print(case.name, error)
             continue
         found.append(dice_by_region(seg, reference)["WT"])
     return f"{fmean(found):.3f} ({len(found)})"
+
+
+def _as_t1c(scan: Scan) -> Scan:
+    """Return a lone picture as T1c: the names of BRISC say only T1."""
+    lone = scan.images[0]
+    return scan.with_roles({lone.name: Role.T1C}) if len(scan.images) == 1 else scan
 
 
 def arguments() -> argparse.Namespace:

@@ -53,6 +53,15 @@ def test_a_wider_input_runs_with_the_old_modalities_or_the_new_one():
     assert after.source_of(Role.T1C, {Role.T2}) is None
 
 
+def test_scans_that_sufficed_suffice_still():
+    parent = get_model("t1c-tumour").card.input  # T1 stands in for T1c
+    for roles in ((Role.T1C, Role.FLAIR), (Role.T1C, Role.FLAIR, Role.T1)):
+        after = widened_input(parent, roles)
+        assert (Role.T1,) in after.sufficient
+        assert [after.source_of(role, {Role.T1}) for role in roles] == [Role.T1] * len(roles)
+        assert [after.source_of(role, {Role.T1C}) for role in roles] == [Role.T1C] * len(roles)
+
+
 def test_a_modality_of_the_parent_cannot_be_left_out():
     with pytest.raises(InputError, match="t1c cannot be left out"):
         widened_input(card_of(["t1c"]).input, (Role.FLAIR,))

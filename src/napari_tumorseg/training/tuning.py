@@ -63,10 +63,18 @@ def widened_input(given: Input, roles: Sequence[Role], scope: Scope | None = Non
     content = {
         **given.model_dump(),
         "roles": every,
-        "accepts": [kept for kept in subsets if new[0] in kept or set(given.roles) <= set(kept)],
-        "substitute": {**dict.fromkeys(new, given.roles[0]), **dict.fromkeys(given.roles, new[0])},
+        "accepts": [kept for kept in subsets if new[0] in kept or set(given.roles) <= set(kept)]
+        + [kept for kept in given.sufficient if not set(kept) >= set(given.roles)],
+        "substitute": _stand_ins(given, every),
     }
     return Input.model_validate(content)
+
+
+def _stand_ins(given: Input, roles: Sequence[Role]) -> dict[Role, Role]:
+    """Return the stand-in of each missing modality: a ring, so that any one can stand in for all."""
+    ring = list(dict.fromkeys((*roles, *given.substitute.values())))
+    own = given.substitute if len(given.roles) > 1 else {}
+    return {**dict(zip(ring, ring[1:] + ring[:1], strict=True)), **own}
 
 
 def widened_weights(state: State, before: Input, after: Input, network: SegmentationNetwork) -> State:
@@ -87,8 +95,8 @@ def widened_weights(state: State, before: Input, after: Input, network: Segmenta
     if before.roles == after.roles:
         return dict(state)
     shapes = {name: tensor.shape for name, tensor in network.state_dict().items()}
-    sources = [role if role in before.roles else after.substitute[role] for role in after.roles]
-    places = [before.roles.index(role) for role in sources]
+    found = [after.source_of(role, before.roles) for role in after.roles]
+    places = [before.roles.index(role) for role in found if role is not None]
     share = torch.tensor([1.0 / places.count(place) for place in places])
 
     def wider(name: str, tensor: Tensor) -> Tensor:
