@@ -106,6 +106,7 @@ def test_all_cases_are_segmented_and_a_failure_is_told_in_its_row(page, wait, tm
     assert page._context.active_mask.layer.name == "anna seg"
 
 
+@pytest.mark.slow
 def test_stop_ends_the_process_and_the_button_goes_on(page, wait, tmp_path):
     for number in range(12):
         write_case(tmp_path / "study", {"flair": head(SHAPE)}, f"p{number:02d}")
@@ -126,6 +127,7 @@ def test_stop_ends_the_process_and_the_button_goes_on(page, wait, tmp_path):
     wait(lambda: list(shown(page).values()).count(SIGNS[State.SEGMENTED]) == 15)
 
 
+@pytest.mark.slow
 def test_what_a_person_does_meanwhile_stays(page, wait, tmp_path, complaints):
     viewer = page._context.viewer
     opened(page, "b", wait)
