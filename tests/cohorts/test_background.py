@@ -104,8 +104,8 @@ def test_a_mask_that_a_person_makes_meanwhile_is_kept(data, tmp_path, settings, 
 
         found, run = {}, Unit.segment
 
-        def segment(unit, settings):
-            result = run(unit, settings)
+        def segment(unit, *args, **kwargs):
+            result = run(unit, *args, **kwargs)
             found["labels"] = correct(out, "b")
             return result
 
