@@ -284,9 +284,9 @@ def time_clicks(folder: Path, clicks: int = 40) -> None:
         if click is None:
             continue
         labels = wrong.astype(np.uint8)
-        for taken, slice_only in ((first, True), (whole, False)):
+        for taken, across in ((first, 0), (whole, None)):
             start = time.process_time()
-            refine(labels, evidence, click, slice_only=slice_only)
+            refine(labels, evidence, click, across=across)
             taken.append(1000 * (time.process_time() - start))
     print(about_machine())
     print(f"{case.name} {mask.shape}, {len(scan.images)} images; looked over once: {1000 * prepared:.0f} ms")

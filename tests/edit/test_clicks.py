@@ -177,6 +177,35 @@ class TestRefine:
         found = after(labels, refine(labels, evidence, Click(((12, 32, 36),)), earlier))
         assert found[12, 32, 36] and not found[12, 32, 41]
 
+    def test_every_voxel_of_a_scribble_counts_and_stays(self, evidence):
+        labels = half()
+        stroke = Click(tuple((12, y, 50) for y in range(20, 45)))  # healthy tissue
+        at = tuple(np.array(stroke.voxels).T)
+        found = after(labels, refine(labels, evidence, stroke))
+        assert (found[at] == 1).all()
+        removes = Click(((12, 33, 52),), adds=False)
+        found = after(found, refine(found, evidence, Click(((12, 33, 52),)), [stroke]))
+        again = after(found, refine(found, evidence, removes, [stroke]))
+        assert again[12, 33, 52] == 0 and (again[at] == 1).all()
+
+    def test_a_voxel_clicked_for_another_label_stays(self, evidence):
+        labels = half()
+        labels[12, 32, 38] = 4
+        earlier = [Click(((12, 32, 38),), label=4)]
+        found = after(labels, refine(labels, evidence, Click(((12, 32, 36),)), earlier))
+        assert found[12, 32, 38] == 4 and found[12, 32, 40] == 1
+        found = after(labels, refine(labels, evidence, Click(((12, 32, 38),)), earlier))
+        assert found[12, 32, 38] == 1  # clicked again
+
+    def test_a_part_that_is_removed_becomes_nothing_that_was_ruled_out(self, evidence):
+        labels = TUMOUR.astype(np.uint8) * 2
+        labels[ball(CENTRE, 4)] = 4
+        ruled_out = [Click(((12, 32, 33),), adds=False, label=2)]
+        found = after(
+            labels, refine(labels, evidence, Click(((12, 32, 32),), adds=False, label=4), ruled_out)
+        )
+        assert found[12, 32, 32] == 2 and found[12, 32, 33] != 2
+
     def test_clicks_on_other_labels_do_not_bind(self, evidence):
         labels = half()
         earlier = [Click(((12, 32, 36),), adds=False, label=2)]
@@ -201,8 +230,19 @@ class TestRefine:
 
     def test_slice_only_changes_one_slice(self, evidence):
         labels = half()
-        change = refine(labels, evidence, Click(((12, 32, 38),)), slice_only=True)
+        change = refine(labels, evidence, Click(((12, 32, 38),)), across=0)
         assert change.box[0] == slice(12, 13)
+        change = refine(labels, evidence, Click(((12, 32, 38),)), across=1)
+        assert change.box[1] == slice(32, 33) and change.box[0] != slice(12, 13)
+
+    @pytest.mark.parametrize("box", [False, True])
+    def test_a_stroke_or_box_through_slices_is_answered_in_its_own_plane(self, evidence, box):
+        labels = half()
+        voxels = ((9, 32, 34), (15, 32, 42)) if box else tuple((z, 32, 38) for z in range(14, 9, -1))
+        change = refine(labels, evidence, Click(voxels, is_box=box), across=1)
+        assert change.box[1] == slice(32, 33) and after(labels, change)[12, 32, 38] == 1
+        through = refine(labels, evidence, Click(voxels, is_box=box), across=0)
+        assert through.box[0].start >= min(z for z, _, _ in voxels)
 
     def test_nothing_to_change_is_none(self, evidence):
         assert refine(TUMOUR.astype(np.uint8), evidence, Click(((12, 32, 32),))) is None

@@ -125,6 +125,34 @@ def test_a_drag_is_a_stroke_and_with_shift_a_box(at_work):
     assert not at_work.layer.data[:, :, 48:].any()
 
 
+def test_a_stroke_through_slices_counts_in_a_coronal_view(at_work):
+    at_work.viewer.dims.order = (1, 0, 2)
+    at_work.viewer.dims.set_current_step(1, 32)
+    before = at_work.layer.data.copy()
+    toggle(at_work)
+    gesture(at_work, *[(z, 32, 38) for z in range(9, 15)])
+    first = at_work.layer.data.copy()
+    assert (first[9:15, 32, 38] == 2).all()
+    np.testing.assert_array_equal(np.delete(first, 32, axis=1), np.delete(before, 32, axis=1))
+    at_work.settle()
+    assert at_work.layer.data[12, 30, 38] == 2
+    at_work.layer.undo()
+    np.testing.assert_array_equal(at_work.layer.data, before)
+
+
+def test_an_undo_takes_back_the_click_before_one_that_changed_nothing(at_work):
+    toggle(at_work)
+    gesture(at_work, MISSING)
+    at_work.settle()
+    gesture(at_work, MISSING)  # it is there already
+    at_work.settle()
+    assert marks(at_work) == 2
+    at_work.layer.undo()
+    assert marks(at_work) == 0
+    at_work.layer.redo()
+    assert marks(at_work) == 1
+
+
 def test_protected_labels_and_locked_components_stay(at_work):
     at_work.layer.data[12, 30:35, 36:42] = 4
     at_work.layer.refresh()

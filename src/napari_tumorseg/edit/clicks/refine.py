@@ -33,7 +33,7 @@ def refine(
     *,
     protected: Collection[int] = (),
     locked: Array | None = None,
-    slice_only: bool = False,
+    across: int | None = None,
     network: ClickNetwork | None = None,
 ) -> Change | None:
     """Return the change of a mask by a click; None if it changes nothing.
@@ -56,8 +56,9 @@ def refine(
         Labels that do not change, but for the click's own.
     locked : array of bool, optional
         Voxels that do not change.
-    slice_only : bool
-        Look at the slice of the click only, for a first answer within milliseconds.
+    across : int, optional
+        Axis across the slices on the screen: look at the slice of the click only, for a first answer within
+        milliseconds.
     network : ClickNetwork, optional
         Another network than the one of the package.
 
@@ -72,26 +73,55 @@ def refine(
             "choose a scan on their grid"
         )
     click.check_inside(labels.shape)
-    box = _box_of(click, evidence, slice_only)
+    box = _box_of(click, evidence, across)
     block = labels[box]
     inside = is_in(block, click.members)
     fixed = is_in(block, set(protected) - {click.label})
     if locked is not None:
         fixed |= locked[box]
+    own = np.zeros(block.shape, dtype=bool)
+    own[_places_in(click, box)] = True
     rivals = [other for other in earlier if other.members & click.members and not other.is_box]
     scene = Scene.around(evidence, inside, box, click, rivals)
     may = (inside != click.adds) & ~fixed
     if click.is_box:
         may &= _in_limits(click, evidence, box)
-    moved = _moved(scene, may, network or shipped_network())
-    return change_to(labels, box, _painted(block, moved, click, evidence.steps)) if moved.any() else None
+    moved = _moved(scene, own, may, network or shipped_network())
+    if not moved.any():
+        return None
+    after = _painted(block, moved, click, evidence.steps)
+    broken = _broken_by(after, block, earlier, box) & ~own
+    after[broken] = block[broken]
+    return change_to(labels, box, after)
 
 
-def _box_of(click: Click, evidence: Evidence, slice_only: bool) -> Box:
-    z, y, x = neighbourhood(click, evidence)
-    if slice_only:
-        z = slice(click.voxels[0][0], click.voxels[0][0] + 1)
+def _box_of(click: Click, evidence: Evidence, across: int | None) -> Box:
+    """Return the neighbourhood of a click, on request of its own slices only."""
+    sides = list(neighbourhood(click, evidence))
+    if across is not None:
+        places = [voxel[across] for voxel in click.voxels]
+        sides[across] = slice(min(places), max(places) + 1)
+    z, y, x = sides
     return z, y, x
+
+
+def _places_in(click: Click, box: Box) -> tuple[Array, ...]:
+    """Return the index of a click's voxels in a box; of a box that was drawn, its middle."""
+    voxels = click.points() if click.is_box else np.asarray(click.voxels, dtype=np.intp)
+    local = voxels - [side.start for side in box]
+    sizes = [side.stop - side.start for side in box]
+    return tuple(local[((local >= 0) & (local < sizes)).all(axis=1)].T)
+
+
+def _broken_by(after: Array, before: Array, earlier: Sequence[Click], box: Box) -> Array:
+    """Return where labels would no longer be what an earlier click or scribble said of them."""
+    found = np.zeros(before.shape, dtype=bool)
+    for other in earlier:
+        if not other.is_box:
+            at = _places_in(other, box)
+            then, now = (is_in(labels[at], other.members) for labels in (before, after))
+            found[at] |= (then == other.adds) & (now != other.adds)
+    return found
 
 
 def _in_limits(click: Click, evidence: Evidence, box: Box) -> Array:
@@ -104,20 +134,18 @@ def _in_limits(click: Click, evidence: Evidence, box: Box) -> Array:
     return whole
 
 
-def _moved(scene: Scene, may: Array, network: ClickNetwork) -> Array:
-    """Return the voxels that a click changes, among those that may change."""
+def _moved(scene: Scene, own: Array, may: Array, network: ClickNetwork) -> Array:
+    """Return the voxels that a click changes, its own ones always, among those that may change."""
     places = np.flatnonzero(may & (scene.geodesic < _FARTHEST))
     found = np.zeros(may.shape, dtype=bool)
     found.reshape(-1)[places] = network.log_odds(describe(scene, places)) > 0
-    seeds = np.zeros(may.shape, dtype=bool)
-    seeds[scene.at_seeds] = True
-    place = wider(bounding_box(found | seeds) or whole(may.shape), (1, 4, 4), may.shape)
+    place = wider(bounding_box(found | own) or whole(may.shape), (1, 4, 4), may.shape)
     found[place] |= _specks(may[place] & ~found[place])
     for points, sign in scene.others:
         if sign != scene.sign:
             found[tuple(points.T)] = False
-    found |= seeds & may
-    found[place] = _hanging_together(found[place], seeds[place])
+    found |= own & may
+    found[place] = _hanging_together(found[place], own[place])
     return found
 
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 from psygnal import Signal
@@ -26,6 +28,9 @@ from napari_tumorseg.viewer.layers.origin import PROBABILITIES_KEY
 from napari_tumorseg.viewer.state.context import PanelContext
 from napari_tumorseg.viewer.state.tracked_mask import TrackedMask
 from napari_tumorseg.viewer.widgets.background import Background
+
+if TYPE_CHECKING:
+    from napari import Viewer
 
 ACTION = "click"
 SELECTED_LABEL = "selected label"
@@ -129,12 +134,10 @@ class Clicker(QObject):
         protected, seeds = self._picker.protected, mask.edits.locked
         locked = locked_mask(labels, seeds)
 
-        def answer(slice_only: bool) -> Change | None:
-            return refine(
-                labels, evidence, click, earlier, protected=protected, locked=locked, slice_only=slice_only
-            )
+        def answer(across: int | None = None) -> Change | None:
+            return refine(labels, evidence, click, earlier, protected=protected, locked=locked, across=across)
 
-        first = answer(True)
+        first = answer(axis_across(self._context.viewer))
         self._active_mask.apply(first, ACTION, mask)
         mask.edits.note_click(ClickStep(click, first))
         self._show(mask)
@@ -142,7 +145,11 @@ class Clicker(QObject):
         def done(whole: Change | None) -> None:
             self._finish(click, mask, labels, first, whole)
 
-        self._background.start(lambda: answer(False), done, self._context.report_error)
+        self._background.start(answer, done, self._on_failed)
+
+    def _on_failed(self, why: str) -> None:
+        self._context.report_error(why)
+        self._next()
 
     def _finish(
         self, click: Click, mask: TrackedMask, before: Array, first: Change | None, whole: Change | None
@@ -195,16 +202,24 @@ class Clicker(QObject):
     def _on_edited(self, mask: TrackedMask, change: Change, action: str) -> None:
         """Forget the click that an undo took back, and bring it back with a redo."""
         edits = mask.edits
-        if action == "undo" and edits.clicks and _is(edits.clicks[-1], change.inverse):
+        if action == "undo" and _is_latest(edits.clicks, change.inverse):
             edits.undo_click()
             self._show(mask)
-        elif action == "redo" and edits.undone_clicks and _is(edits.undone_clicks[-1], change):
+        elif action == "redo" and _is_latest(edits.undone_clicks, change):
             edits.redo_click()
             self._show(mask)
 
 
-def _is(step: ClickStep, change: Change) -> bool:
-    return step.change is not None and is_same_edit(step.change, change)
+def axis_across(viewer: Viewer) -> int:
+    """Return the axis (of Z, Y, X) across the slices on the screen."""
+    hidden = [axis - viewer.dims.ndim + 3 for axis in viewer.dims.not_displayed]
+    return next((axis for axis in hidden if axis >= 0), 0)
+
+
+def _is_latest(steps: Sequence[ClickStep], change: Change) -> bool:
+    """Return whether a change is that of the latest click, leaving out those that changed nothing."""
+    latest = next((step.change for step in reversed(steps) if step.change is not None), None)
+    return latest is not None and is_same_edit(latest, change)
 
 
 def _with(labels: Array, change: Change) -> Array:

@@ -114,7 +114,9 @@ class Edits:
         self.clicks, self.undone_clicks = (*self.clicks, step), ()
 
     def undo_click(self) -> None:
-        """Take note that the latest click was undone."""
+        """Take note that the latest click that changed something was undone, and forget those after it."""
+        while self.clicks[-1].change is None:
+            self.clicks = self.clicks[:-1]
         *before, step = self.clicks
         self.clicks, self.undone_clicks = tuple(before), (*self.undone_clicks, step)
 
