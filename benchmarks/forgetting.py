@@ -1,4 +1,4 @@
-"""What a fine-tuned model forgets: Dice on new and on old cases by the share of the tuned weights.
+"""Forgetting by a fine-tuned model: Dice on new and on old cases by the share of the tuned weights.
 
 The tuned weights are those that ``benchmarks/afternoon.py`` wrote for `t1c-tumour`. New cases are patients of
 the LGG data that it was not tuned on and that are not among its 34 test patients; old ones are BRISC slices

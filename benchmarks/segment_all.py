@@ -1,4 +1,4 @@
-"""How the window responds while all cases are segmented: by a niced process, a plain one, or a thread.
+"""Response of the window while all cases are segmented: by a niced process, a plain one, or a thread.
 
     xvfb-run -a -s "-screen 0 1600x1000x24" python benchmarks/segment_all.py FOLDER --seconds 20
 

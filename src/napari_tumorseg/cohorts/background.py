@@ -34,7 +34,7 @@ _GRACE = 3.0  # seconds for the tables, once the run has been stopped
 
 @dataclass(frozen=True)
 class Errand:
-    """What a window wants segmented.
+    """Cases to segment in the background, as a window asks for them.
 
     Attributes
     ----------

@@ -66,7 +66,7 @@ class PlannedUNetArguments(NetworkArguments):
 
     @property
     def dimensions(self) -> Literal[2, 3]:
-        """That of the kernels."""
+        """Number of dimensions of the kernels."""
         return 2 if len(self.kernels[0]) == 2 else 3
 
     @property

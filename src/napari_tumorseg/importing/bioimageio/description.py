@@ -69,7 +69,7 @@ class Tensor:
 
 @dataclass(frozen=True)
 class Description:
-    """What is needed of a model's description.
+    """Facts of a model's description that an import needs.
 
     Attributes
     ----------
