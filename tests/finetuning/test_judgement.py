@@ -85,3 +85,8 @@ def test_old_and_new_cases_have_the_same_weight():
     tried = {f"n{i}": Tried(f"n{i}", {FEW: 0.6, MANY: 0.7}) for i in range(9)}
     tried["o"] = Tried("o", {FEW: 0.9, MANY: 0.6}, is_old=True)
     assert choose(tried) == FEW
+
+
+def test_of_the_thresholds_of_a_share_the_best_is_taken():
+    dice = {Option(0.5, 0.25): 0.798, Option(0.5, 0.5): 0.8, Option(1.0, 0.25): 0.802}
+    assert choose({"c": Tried("p", dice)}) == Option(0.5, 0.5)

@@ -15,8 +15,10 @@ import torch
 
 from napari_tumorseg.errors import CancelledError, InputError
 from napari_tumorseg.finetuning import Phase, Settings, Source, finetune, start, status_of
+from napari_tumorseg.finetuning import run as finetuning_run
 from napari_tumorseg.finetuning import state as states
 from napari_tumorseg.finetuning.corrected import cases_of, corrected_cases
+from napari_tumorseg.finetuning.judgement import Verdict
 from napari_tumorseg.io import read, write_mask
 from napari_tumorseg.models import get_model, list_models
 from napari_tumorseg.models.architectures import make_network
@@ -54,13 +56,14 @@ def perfect(folder):
     return save_model(folder / "perfect", threshold_net([0], [150 / 255]), card)
 
 
-def prepare(folder, parent, **changes):
+def prepare(folder, parent, data=None, **changes):
     run = folder / "run"
     given = {"parent": str(parent.weights), "name": "mine", "steps": 24, "threads": 1, "nice": 0, **changes}
-    Settings(data=(Source(cases=folder / "data"),), **given).write(run)
+    Settings(data=(Source(cases=data or folder / "data"),), **given).write(run)
     return run
 
 
+@pytest.mark.slow
 def test_a_better_model_takes_its_place_with_card_report_and_pictures(folder):
     parent = untrained(folder)
     run = prepare(folder, parent, steps=40)
@@ -77,7 +80,7 @@ def test_a_better_model_takes_its_place_with_card_report_and_pictures(folder):
     page = (run / "report.html").read_text(encoding="utf-8")
     assert "Accepted" in page and page.count("data:image/webp") == 2 * 5
 
-    again = prepare(folder, get_model("mine"))  # all patients are known to it now
+    again = prepare(folder / "again", get_model("mine"), data=folder / "data")  # it knows all patients now
     with pytest.raises(InputError, match="3 patients that mine was not trained on"):
         finetune(again)
     assert status_of(again).phase is Phase.FAILED and get_model("mine").card.version == "1"
@@ -91,6 +94,34 @@ def test_a_model_that_is_no_better_is_refused_and_nothing_changes(folder):
     assert status_of(run).phase is Phase.REFUSED and "not shown to be better" in status_of(run).words
     assert "Refused" in (run / "report.html").read_text(encoding="utf-8")
     assert outcome.model.weights.parent == run / "model"
+
+
+def test_it_goes_on_with_the_cases_and_the_parent_that_it_began_with(folder):
+    parent = perfect(folder)
+    run = prepare(folder, parent, steps=2)
+    before = finetune(run)
+    *_, last = sorted(write_lgg(folder / "more", 6).iterdir())
+    last.rename(folder / "data" / last.name)  # corrected since; with it, others would be left out elsewhere
+    after = finetune(run)
+    assert [pair.case for pair in after.pairs] == [pair.case for pair in before.pairs]
+    assert len(after.model.card.tuned.cases) == 5
+    save_model(folder / "perfect", threshold_net([0], [100 / 255]), parent.card)
+    with pytest.raises(InputError, match="perfect was replaced since"):
+        finetune(run)
+
+
+def test_a_parent_that_is_replaced_meanwhile_stays(folder, monkeypatch):
+    parent = untrained(folder)
+    run = prepare(folder, parent, steps=2)
+
+    def better(pairs):
+        save_model(folder / "green", threshold_net([0], [100 / 255]), parent.card)
+        return Verdict(True, "better", 5, 0.1, 0.9, 0.01, (0.1, 0.9))
+
+    monkeypatch.setattr(finetuning_run, "judge", better)
+    with pytest.raises(InputError, match="green was replaced since"):
+        finetune(run)
+    assert "mine" not in [model.name for model in list_models()]
 
 
 @pytest.mark.slow

@@ -48,6 +48,15 @@ def test_a_model_without_an_earlier_version_leaves_the_list_and_can_come_back(fo
     assert roll_back("mine").now == "1" and limit_of("mine") == -1.0
 
 
+def test_a_version_beside_the_folder_of_its_name_does_not_hide_the_new_one(folder):
+    card = card_of(name="mine", version="1")
+    first = save_model(folder / "elsewhere" / "mine", threshold_net([0], [1.0]), card)
+    first.weights.parent.rename(folder / "models")
+    assert limit_of("mine") == -1.0
+    assert install(make(folder, "2", 2.0), "mine").card.version == "2" and limit_of("mine") == -2.0
+    assert roll_back("mine").now == "1" and limit_of("mine") == -1.0
+
+
 def test_errors_name_what_there_is(folder):
     with pytest.raises(InputError, match="no model named mine"):
         roll_back("mine")

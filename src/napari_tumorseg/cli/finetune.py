@@ -46,8 +46,8 @@ def finetune(
     need_extra()
     from napari_tumorseg.finetuning.settings import FILE
 
-    if output is not None and (output / FILE).is_file():
-        run = output
+    if output is not None and (output / FILE).is_file() and not (data or worklist):
+        run = _begun(output, model)
     else:
         settings = _settings(
             model, data, worklist, name, roles, normalise, rehearse, labels, steps, members, threads
@@ -106,12 +106,26 @@ def _sources(data: list[Path], worklist: Path | None) -> tuple[Source, ...]:
 
 def _written(settings: Settings, output: Path | None) -> Path:
     from napari_tumorseg.errors import OutputError
+    from napari_tumorseg.finetuning.settings import FILE, read_settings
     from napari_tumorseg.finetuning.state import new_run
 
     run = output or new_run(settings.name)
+    if (run / FILE).is_file():
+        if read_settings(run) != settings:
+            raise OutputError(f"{run} holds a fine-tuning with other settings; choose another folder")
+        return run
     if run.exists() and any(run.iterdir()):
         raise OutputError(f"{run} is not empty and holds no fine-tuning")
     settings.write(run)
+    return run
+
+
+def _begun(run: Path, model: str) -> Path:
+    from napari_tumorseg.errors import OutputError
+    from napari_tumorseg.finetuning.settings import read_settings
+
+    if read_settings(run).parent != model:
+        raise OutputError(f"{run} holds a fine-tuning of another model; choose another folder")
     return run
 
 

@@ -95,7 +95,7 @@ def _members(
     made = []
     for job in delivered:
         network = networks.network(job.member)
-        unseen = tuple(case.name for case in cases if plan.fold_of.get(case.patient) == job.fold)
+        unseen = tuple(case.case for case in cases if plan.fold_of.get(case.patient) == job.fold)
         own = None if network == first else network
         made.append(Member(name=f"tuned-{job.name}", network=own, unseen=unseen))
     return tuple(made)
@@ -113,7 +113,7 @@ def _about(parent: ModelCard, verdict: Verdict, cases: Sequence[CaseRef], option
         f"On {verdict.patients} patients, each left out once: mean Dice {verdict.before:.3f} with the "
         f"parent, {verdict.after:.3f} fine-tuned (p = {verdict.p:.2g}). The parent's figures do not apply."
     )
-    seen = dict.fromkeys((*before.trained_on, *(case.name for case in cases)))
+    seen = dict.fromkeys((*before.trained_on, *(case.case for case in cases)))  # `case.name` hides patients
     return before.model_copy(
         update={
             "training": training.strip(),

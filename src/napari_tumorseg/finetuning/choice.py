@@ -52,5 +52,6 @@ def choose(tried: Mapping[str, Tried], without: str | None = None) -> Option:
         option: fmean(fmean(one.dice[option] for one in group) for group in groups)
         for option in taken[0].dice
     }
-    best = max(scores.values())
-    return min(option for option, score in scores.items() if score >= best - _CLOSE)
+    least = max(scores.values()) - _CLOSE
+    share = min(option.share for option, score in scores.items() if score >= least)
+    return max((option for option in sorted(scores) if option.share == share), key=scores.__getitem__)

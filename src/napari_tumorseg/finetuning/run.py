@@ -10,6 +10,7 @@ import torch
 
 from napari_tumorseg.errors import CancelledError, InputError, Remedy, TumorSegError
 from napari_tumorseg.finetuning import state
+from napari_tumorseg.finetuning.basis import Basis, among
 from napari_tumorseg.finetuning.candidate import write_candidate
 from napari_tumorseg.finetuning.choice import SHARES, Option, Tried, choose
 from napari_tumorseg.finetuning.comparison import compare
@@ -113,7 +114,8 @@ class _Run:
         self.run, self.settings, self.control, self.report, self.cache = run, settings, control, report, cache
         torch.set_num_threads(settings.threads)
         self.parent = get_model(settings.parent)
-        check_replaceable(settings.name, self.parent.name)
+        self.basis = Basis.read(run)
+        self._check_parent(self.basis.parent_sha256 if self.basis else self.parent.weights_sha256())
         before = self.parent.card.input
         given = widened_input(before, settings.roles or before.roles, settings.scope)
         self.card = self.parent.card.model_copy(update={"input": given, "intervals": (), "agreement": {}})
@@ -123,12 +125,15 @@ class _Run:
         """Train, judge, and install what is better."""
         new, old = self._cases()
         made = self._plan(new, old)
+        names = tuple(case.name for case in new), tuple(case.name for case in old)
+        basis = self.basis or Basis(self.parent.weights_sha256(), *names)
+        basis.write(self.run)
         self._announce(made, len(new) + len(old))
-        names = {case.name: case for case in (*new, *old)}
-        cases = self._cached(list(names.values()))
+        by_name = {case.name: case for case in (*new, *old)}
+        cases = self._cached(list(by_name.values()))
         self._train(made, cases)
         tried = self._tried(made, cases, {case.name for case in old})
-        pairs = self._compared(made, names, tried, {case.name for case in old})
+        pairs = self._compared(made, by_name, tried, {case.name for case in old})
         verdict = judge(pairs)
         option = choose(tried) if tried else Option(1.0, self.card.output.threshold)
         folder = self.run / "model"
@@ -137,14 +142,27 @@ class _Run:
         )
         self._write_page(verdict, pairs, option, new)
         if verdict.accepted:
+            self._check_parent(basis.parent_sha256)
             model = install(model, self.settings.name)
         return Outcome(verdict, model, pairs)
+
+    def _check_parent(self, digest: str) -> None:
+        """Raise `InputError` if another model has the parent's name by now, or the new model's."""
+        if get_model(self.settings.parent).weights_sha256() != digest:
+            raise InputError(
+                f"{self.parent.name} was replaced since this fine-tuning began, so nothing was compared with "
+                "the present version; begin anew"
+            )
+        check_replaceable(self.settings.name, self.parent.name)
 
     # ---- cases
 
     def _cases(self) -> tuple[list[CaseRef], list[CaseRef]]:
-        """Return the corrected cases, and as many rehearsal cases, drawn by the seed."""
+        """Return the corrected cases, and as many rehearsal cases, drawn by the seed; or those of before."""
         new = list(corrected_cases(self.settings.data).cases)
+        if self.basis is not None:
+            rehearsal = DataSet.find(self.settings.rehearsal).cases if self.basis.old else ()
+            return among(self.basis.new, new), among(self.basis.old, rehearsal)
         if not self.settings.rehearsal:
             return new, []
         names = {case.name for case in new}

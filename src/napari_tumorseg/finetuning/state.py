@@ -21,6 +21,7 @@ from napari_tumorseg.io.locks import FileLock
 from napari_tumorseg.session import state_folder
 
 _START_SECONDS = 300
+_ATTEMPTS, _WAIT = 10, 0.02
 _STATUS, _LOCK, _PAUSE, _CANCEL = "status.json", ".lock", ".pause", ".cancel"
 
 
@@ -142,7 +143,7 @@ def working_on(run: Path) -> Iterator[None]:
     make_folder(run)
     lock = FileLock(run / _LOCK)
     try:
-        if not lock.acquire():
+        if not any(_taken(lock) for _ in range(_ATTEMPTS)):
             raise InputError(f"another process works on {run}")
     except OSError as error:
         raise OutputError(f"{run} cannot be written to: {error.strerror or error}") from error
@@ -150,6 +151,14 @@ def working_on(run: Path) -> Iterator[None]:
         yield
     finally:
         lock.release()
+
+
+def _taken(lock: FileLock) -> bool:
+    """Take a lock, or wait a moment: whoever looks on holds it, too, while it is looked at."""
+    if lock.acquire():
+        return True
+    time.sleep(_WAIT)
+    return False
 
 
 def ask_to_pause(run: Path, pause: bool = True) -> None:

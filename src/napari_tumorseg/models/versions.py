@@ -10,6 +10,7 @@ from pathlib import Path
 
 from napari_tumorseg.errors import InputError, Remedy, TumorSegError
 from napari_tumorseg.io.atomic import atomic_path, make_folder, write_text
+from napari_tumorseg.io.output_set import output_set
 from napari_tumorseg.models.card import ModelCard
 from napari_tumorseg.models.store import Model, get_model, list_models, user_folder
 
@@ -68,9 +69,12 @@ def install(model: Model, name: str) -> Model:
     """
     folder = user_folder() / name
     make_folder(folder)
-    for before in _installed(name):
+    earlier = _installed(name)
+    for before in earlier:
         _keep(before)
     _put(model, folder, name)
+    for before in earlier:
+        _clear(before, folder / f"{name}{model.weights.suffix}")
     return get_model(name)
 
 
@@ -145,10 +149,19 @@ def _keep(model: Model) -> None:
 
 
 def _put(model: Model, folder: Path, name: str) -> None:
-    with atomic_path(folder / f"{name}{model.weights.suffix}", overwrite=True) as temporary:
-        shutil.copyfile(model.weights, temporary)
+    """Write weights and card, both or neither."""
     card = model.card.model_copy(update={"name": name})
-    write_text(folder / f"{name}.toml", card.to_toml(), overwrite=True)
+    with output_set():
+        with atomic_path(folder / f"{name}{model.weights.suffix}", overwrite=True) as temporary:
+            shutil.copyfile(model.weights, temporary)
+        write_text(folder / f"{name}.toml", card.to_toml(), overwrite=True)
+
+
+def _clear(model: Model, taken: Path) -> None:
+    """Remove a version that was copied aside, as far as its files are not those that took its place."""
+    for path in (model.weights.with_suffix(".toml"), model.weights):
+        if path not in (taken, taken.with_suffix(".toml")):
+            path.unlink(missing_ok=True)
 
 
 def _remove(model: Model) -> None:

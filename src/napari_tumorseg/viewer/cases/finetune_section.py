@@ -15,7 +15,7 @@ from napari_tumorseg.extras import to_install
 from napari_tumorseg.finetuning import Phase, Settings, Source, Status, begin, start, status_of
 from napari_tumorseg.finetuning import state as requests
 from napari_tumorseg.finetuning.settings import checked, default_name
-from napari_tumorseg.models import list_models, user_folder
+from napari_tumorseg.models import get_model, list_models, user_folder
 from napari_tumorseg.models.versions import kept_versions, roll_back
 from napari_tumorseg.session import State, Worklist
 from napari_tumorseg.viewer.widgets.folder_watch import FolderWatch
@@ -178,9 +178,12 @@ class FinetuneSection(QWidget):
         ready = [entry for entry in worklist.entries if entry.state in _TAKEN and entry.mask is not None]
         if not ready:
             raise InputError("No case is corrected or done yet: correct some masks and keep them.")
-        chosen = next(model for model in list_models() if model.name == self.model.currentText())
+        chosen = get_model(self.model.currentText())
+        name = default_name(chosen)
+        if name in (model.name for model in list_models()) and name != chosen.name:
+            raise InputError(f"There is a {name} already: choose it as the model to start from.")
         source = Source(cases=cases.absolute(), masks=worklist.output.absolute())
-        return checked(parent=chosen.name, data=(source,), name=default_name(chosen))
+        return checked(parent=chosen.name, data=(source,), name=name)
 
     def _show(self, status: Status) -> None:
         self.bar.setMaximum(status.total)
