@@ -7,7 +7,7 @@ import json
 import pytest
 
 from napari_tumorseg.session import Order, State, Worklist
-from napari_tumorseg.session.mask_facts import MaskFacts, facts_of
+from napari_tumorseg.session.mask_facts import MEASURED_BEFORE, MaskFacts, facts_of
 from napari_tumorseg.session.order import ranking
 from tests.builders import head, write_case
 
@@ -88,6 +88,12 @@ def test_facts_of_a_side_file(folder):
     assert facts.voxel_ml == pytest.approx(0.001) and not facts.is_empty and not facts.is_corrected
     mask(folder, "a", 0.5, voxels=0)
     assert facts_of(folder / "out" / "a_seg.nii.gz").is_empty
+
+
+def test_numbers_of_before_a_correction_go_first():
+    empty, full = ({"rows": [{"name": "WT", "voxels": voxels}]} for voxels in (0, 9))
+    assert MaskFacts.of({"measurements": full, MEASURED_BEFORE: empty}).is_empty
+    assert not MaskFacts.of({"measurements": full}).is_empty
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,7 @@ from napari_tumorseg.errors import ChoiceNeededError, InputError
 from napari_tumorseg.geometry import Grid
 from napari_tumorseg.regions import CONVENTIONS
 from napari_tumorseg.scan import Role, Segmentation
+from napari_tumorseg.viewer.layers.edits import EDITS_KEY, Edits
 from napari_tumorseg.viewer.layers.from_layers import grid_of, state_spacing, to_image, to_segmentation
 from napari_tumorseg.viewer.layers.inputs import groups_of, members_of
 from napari_tumorseg.viewer.layers.origin import origin_of
@@ -16,12 +17,11 @@ from napari_tumorseg.viewer.layers.to_layers import case_layers, labels_layer
 from tests.viewer.conftest import case, grid, image
 
 
-def mask_layer(labels=None, convention="brats-2021", on=None, **more) -> Labels:
+def mask_layer(labels=None, convention="brats-2021", on=None, provenance=None, **more) -> Labels:
     on = on or grid()
     labels = np.zeros(on.shape, np.uint8) if labels is None else labels
-    made = labels_layer(
-        Segmentation(labels, on, CONVENTIONS[convention], "case", provenance={"model": "m"}), **more
-    )
+    provenance = provenance or {"model": "m"}
+    made = labels_layer(Segmentation(labels, on, CONVENTIONS[convention], "case", None, provenance), **more)
     layer = Layer.create(*made)
     assert isinstance(layer, Labels)
     return layer
@@ -43,6 +43,15 @@ def test_corrections_are_told_apart_from_the_models_result():
     assert to_segmentation(layer).provenance["corrected_by_hand"] is True
     layer.undo()
     assert to_segmentation(layer).provenance["corrected_by_hand"] is False
+
+
+def test_numbers_of_the_mask_before_an_edit_are_no_longer_called_its_own():
+    layer = mask_layer(provenance={"measurements": {"rows": []}})
+    assert to_segmentation(layer).provenance == {"measurements": {"rows": []}}
+    layer.metadata[EDITS_KEY] = Edits()
+    layer.metadata[EDITS_KEY].note("brush")
+    told = to_segmentation(layer).provenance
+    assert told["measurements_before_correction"] == {"rows": []} and "measurements" not in told
 
 
 def test_a_label_outside_the_convention_is_refused_by_name():

@@ -9,10 +9,20 @@ from typing import Any
 from napari_tumorseg._version import __version__
 from napari_tumorseg.models.card import ModelCard
 from napari_tumorseg.report.text import capital
+from napari_tumorseg.session.mask_facts import MEASURED_BEFORE
 
 _LONGEST = 220
 _NAMES = {"model": "Run with", "edits": "Corrected"}
-_SHOWN_ELSEWHERE = ("warnings", "measurements", "purpose", "inputs", "created", "doubt", "intervals")
+_SHOWN_ELSEWHERE = (
+    "warnings",
+    "measurements",
+    MEASURED_BEFORE,
+    "purpose",
+    "inputs",
+    "created",
+    "doubt",
+    "intervals",
+)
 
 
 def origin(provenance: Mapping[str, Any], card: ModelCard | None) -> list[tuple[str, str]]:

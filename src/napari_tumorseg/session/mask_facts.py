@@ -16,6 +16,9 @@ from napari_tumorseg.io.formats import side_file
 from napari_tumorseg.io.json_files import read_json
 from napari_tumorseg.measurement.intervals import VolumeInterval
 
+MEASURED_BEFORE = "measurements_before_correction"
+"""Entry of the side file of a corrected mask: the numbers of the mask as the model made it."""
+
 
 @dataclass(frozen=True)
 class MaskFacts:
@@ -81,7 +84,7 @@ def _facts(side: Path, changed: int, size: int, number: int) -> MaskFacts:
 
 def _rows(content: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
     """Yield the measured labels and regions."""
-    measurements = content.get("measurements")
+    measurements = content.get(MEASURED_BEFORE, content.get("measurements"))
     rows = measurements.get("rows") if isinstance(measurements, dict) else None
     yield from (row for row in rows if isinstance(row, dict)) if isinstance(rows, list) else ()
 

@@ -16,6 +16,7 @@ from napari_tumorseg.geometry import Affine, Array, Grid, Unit, bounding_box
 from napari_tumorseg.io.click_files import clicks_to_dict
 from napari_tumorseg.regions import LabelConvention, decide_convention
 from napari_tumorseg.scan import Image, Role, Segmentation
+from napari_tumorseg.session.mask_facts import MEASURED_BEFORE
 from napari_tumorseg.viewer.layers.arrays import array_of
 from napari_tumorseg.viewer.layers.edits import Edits, edits_of
 from napari_tumorseg.viewer.layers.origin import (
@@ -90,6 +91,9 @@ def to_segmentation(
     provenance = {**origin.provenance, **edited, **_clicked(edits, origin.provenance, grid, chosen)}
     if origin.fingerprint is not None:
         provenance["corrected_by_hand"] = fingerprint(labels) != origin.fingerprint
+    if edited and "measurements" in provenance:  # numbers of the mask before
+        provenance.setdefault(MEASURED_BEFORE, provenance["measurements"])
+        del provenance["measurements"]
     return Segmentation(labels, grid, chosen, origin.case, origin.source, provenance)
 
 
