@@ -9,6 +9,7 @@ import pickle
 import zipfile
 from base64 import b64encode
 from collections.abc import Callable
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -301,3 +302,83 @@ def test_a_pickle_under_any_name(ending: str, tmp_path: Path) -> None:
     path = tmp_path / f"net{ending}"
     path.write_bytes(pickle.dumps({"weights": Evil()}))
     refused(path)
+
+
+def calls(name: str, class_name: str, config: dict[str, Any], count: int) -> dict[str, Any]:
+    """Return a layer that is called on its own output again and again."""
+    sources = ["start", *[name] * (count - 1)]
+    nodes = [[[source, max(0, number - 1), 0, {}]] for number, source in enumerate(sources)]
+    return layer(name, class_name, config) | {"inbound_nodes": nodes}
+
+
+def test_few_bytes_that_stand_for_millions_of_layers(tmp_path: Path) -> None:
+    inside = model(layer("drop", "Dropout", {}, "start"), output="drop")["config"]
+    for _ in range(4):
+        called = calls("inner", "Functional", inside, 60)
+        inside = model(called)["config"] | {"output_layers": [["inner", 59, 0]]}
+    config = model(layer("inner", "Functional", inside, "start"), conv("inner"))
+    assert "calls of layers, more than 5000" in refused(archive(tmp_path / "net.keras", config))
+
+
+def test_very_many_layers(tmp_path: Path) -> None:
+    config = model(*(layer(f"l{n}", "Dropout", {}, "start") for n in range(20_000)), conv("start"))
+    assert "has 20002 layers, more than 5000" in refused(archive(tmp_path / "net.keras", config))
+
+
+def test_very_many_lists_around_no_tensor(tmp_path: Path) -> None:
+    odd = layer("odd", "Add", {}) | {"inbound_nodes": [{"args": [[[]] * 100_000], "kwargs": {}}]}
+    assert "second input" in refused(old_file(tmp_path / "net.h5", model(odd, conv("odd"))))
+
+
+@pytest.mark.parametrize("linked", [True, False])
+def test_weights_that_many_layers_share(
+    linked: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TUMORSEG_MAX_GIB", str(8 / 1024))
+    kernel = np.random.default_rng(0).random((1, 1, 512, 512), dtype=np.float32)  # 1 MiB
+
+    def fill(file: h5py.File) -> None:
+        data = file.create_dataset("layers/conv2d/vars/0", data=kernel)
+        for number in range(1, 9):
+            file[f"layers/conv2d_{number}/vars/0"] = data
+
+    settings = {"filters": 512, "kernel_size": [1, 1], "use_bias": False}
+    if linked:
+        names = ["start", *(f"c{n}" for n in range(8)), "conv"]
+        layers = [layer(name, "Conv2D", settings, before) for before, name in pairwise(names)]
+        config = model(*layers)
+    else:
+        config = model(calls("conv", "Conv2D", settings, 9))
+    assert "weights take more than 0.00781 GiB" in refused(archive(tmp_path / "net.keras", config, fill))
+
+
+@pytest.mark.parametrize("stated", [2, 10**10, "abc"])
+def test_other_channels_than_the_weights_have(stated: Any, tmp_path: Path) -> None:
+    path = archive(tmp_path / "net.keras", model(conv("start", filters=stated)))
+    assert "and has weights for 1" in refused(path)
+
+
+def test_numbers_that_are_too_large(tmp_path: Path) -> None:
+    config = between("Rescaling", {"scale": 10**400})
+    assert "has scale" in refused(archive(tmp_path / "net.keras", config))
+
+
+def test_a_heap_that_hdf5_never_returns_from(tmp_path: Path) -> None:
+    heap = b"GCOL\1\0\0\0"
+
+    def fill(file: h5py.File) -> None:
+        group = file.create_group("conv")
+        file.attrs["layer_names"] = [b"conv"]
+        group.attrs["weight_names"] = np.array(["kernel"], dtype=h5py.string_dtype())
+
+    good = archive(tmp_path / "good.keras", model(conv("start")), fill)
+    with zipfile.ZipFile(good) as source:
+        content = {name: bytearray(source.read(name)) for name in source.namelist()}
+    weights = content["model.weights.h5"]
+    first = weights.index(heap) + 16
+    weights[first : first + 16] = bytes(16)
+    path = tmp_path / "net.keras"
+    with zipfile.ZipFile(path, "w") as target:
+        for name, member in content.items():
+            target.writestr(name, bytes(member))
+    assert "weights are damaged" in refused(path)

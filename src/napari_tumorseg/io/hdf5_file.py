@@ -125,11 +125,18 @@ def _check_heaps(path: Path) -> None:
             content = file.read(_SEARCHED)
     except OSError:  # HDF5 will not open it either
         return
+    if has_endless_heap(content):
+        raise InputError(f"{path} cannot be read: it is damaged or truncated")
+
+
+def has_endless_heap(content: bytes) -> bool:
+    """Return whether HDF5 would never return from a global heap in these bytes of a file."""
     start = content.find(_HEAP)
     while start >= 0:
         if _has_empty_block(content, start):
-            raise InputError(f"{path} cannot be read: it is damaged or truncated")
+            return True
         start = content.find(_HEAP, start + 1)
+    return False
 
 
 def _has_empty_block(content: bytes, start: int) -> bool:

@@ -10,8 +10,8 @@ import numpy as np
 import torch
 
 from napari_tumorseg.errors import ModelError
-from napari_tumorseg.importing.keras.config import MODELS, Graph, Node, graph_of
-from napari_tumorseg.importing.keras.hdf5_weights import LayerWeights, SavedNames
+from napari_tumorseg.importing.keras.config import MAX_NODES, MODELS, Graph, Node, graph_of
+from napari_tumorseg.importing.keras.hdf5_weights import Budget, LayerWeights, SavedNames
 from napari_tumorseg.importing.keras.layers import LAYERS, Call
 from napari_tumorseg.importing.keras.settings import Settings
 from napari_tumorseg.importing.keras.steps import Step
@@ -63,31 +63,45 @@ def build(model: Mapping[str, Any], weights: LayerWeights, version: int) -> Buil
         If a layer is not among those that can be imported, or the layers make no network.
     """
     graph = graph_of(model)
-    first = _check_layers(graph)
+    _check_layers(graph)
     builder = _Builder(version, channel_axis(graph))
     shape = _input_shape(graph, builder.axis)
     place = builder.add(graph, weights, 0, 0)
-    return builder.finish(place, shape, first)
+    return builder.finish(place, shape, graph.output[0])
 
 
-def _check_layers(graph: Graph, depth: int = 0) -> str:
-    """Refuse by name, before anything is read, what is not a known layer; return the name of the output."""
+def _check_layers(graph: Graph, depth: int = 0) -> int:
+    """Refuse by name, before anything is read, what is not a known layer; return the number of calls.
+
+    A model inside a model is looked at once, and counted as often as it is called.
+    """
+    sizes: dict[str, int] = {}
     for node in graph.nodes:
-        if node.class_name in MODELS:
-            if depth == _MAX_DEPTH:
-                raise ModelError(f"holds models inside models, deeper than {_MAX_DEPTH}")
-            _check_layers(inner_graph(node), depth + 1)
-        elif node.class_name == "Lambda":
-            raise ModelError(
-                f"layer {quoted(node.layer)} is a Lambda: code in the file, which is not run; its author can "
-                "replace it by a layer of Keras"
-            )
-        elif node.class_name not in LAYERS:
-            raise ModelError(
-                f"layer {quoted(node.layer)} is of class {quoted(node.class_name)}, which is not among the "
-                "layers that can be imported"
-            )
-    return graph.output[0]
+        if node.layer not in sizes:
+            sizes[node.layer] = _size(node, depth)
+    count = sum(sizes[node.layer] for node in graph.nodes)
+    if count > MAX_NODES:
+        raise ModelError(f"has {count} calls of layers, more than {MAX_NODES}")
+    return count
+
+
+def _size(node: Node, depth: int) -> int:
+    """Return the number of calls in one call of a known layer or model."""
+    if node.class_name in MODELS:
+        if depth == _MAX_DEPTH:
+            raise ModelError(f"holds models inside models, deeper than {_MAX_DEPTH}")
+        return 1 + _check_layers(inner_graph(node), depth + 1)
+    if node.class_name == "Lambda":
+        raise ModelError(
+            f"layer {quoted(node.layer)} is a Lambda: code in the file, which is not run; its author can "
+            "replace it by a layer of Keras"
+        )
+    if node.class_name not in LAYERS:
+        raise ModelError(
+            f"layer {quoted(node.layer)} is of class {quoted(node.class_name)}, which is not among the "
+            "layers that can be imported"
+        )
+    return 1
 
 
 def inner_graph(node: Node) -> Graph:
@@ -138,6 +152,7 @@ class _Builder:
         self._version = version
         self.axis = axis
         self._steps: list[tuple[Step, str, tuple[int, ...]]] = []
+        self._budget = Budget()
 
     def add(self, graph: Graph, weights: LayerWeights, start: int, depth: int) -> int:
         """Add the layers of a model whose input is at place `start`; return the place of its output."""
@@ -165,6 +180,7 @@ class _Builder:
             return self.add(inner_graph(node), weights.inside(node.layer, saved), inputs[0], depth + 1)
         settings = Settings(node.layer, node.config)
         arrays = [] if node.class_name == "InputLayer" else weights.of(node.layer, saved)
+        self._budget.take(arrays)
         call = Call(node.class_name, settings, arrays, len(inputs), self._version, self.axis)
         for step in LAYERS[node.class_name](call):
             self._steps.append((step, node.layer, inputs))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -123,11 +124,12 @@ def _layers(config: Mapping[str, Any]) -> list[Mapping[str, Any]]:
     layers = config.get("layers")
     if not isinstance(layers, list) or not layers:
         raise ModelError("its configuration lists no layers")
+    if len(layers) > MAX_NODES:
+        raise ModelError(f"has {len(layers)} layers, more than {MAX_NODES}")
     found = [table(layer, "list of layers") for layer in layers]
-    names = [_name(layer) for layer in found]
-    for name in names:
-        if names.count(name) > 1:
-            raise ModelError(f"has two layers named {quoted(name)}")
+    ((name, count),) = Counter(map(_name, found)).most_common(1)
+    if count > 1:
+        raise ModelError(f"has two layers named {quoted(name)}")
     return found
 
 
@@ -205,9 +207,9 @@ def _tensors(value: object, name: str) -> Iterator[_Source]:
     """Yield the tensors among the arguments of a call in Keras 3, a list that may hold lists."""
     waiting = [value]
     while waiting:
-        one = waiting.pop(0)
+        one = waiting.pop()
         if isinstance(one, list):
-            waiting = [*one, *waiting]
+            waiting += reversed(one)
         elif isinstance(one, Mapping) and one.get("class_name") == "__keras_tensor__":
             yield _source(table(one.get("config"), "list of layers").get("keras_history"), name)
         else:

@@ -15,17 +15,20 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_tumorseg.errors import ModelError
 from napari_tumorseg.importing.draft import Draft
 from napari_tumorseg.importing.keras.building import channel_axis, inner_graph
 from napari_tumorseg.importing.keras.config import MODELS, Graph, Node, graph_of
 from napari_tumorseg.importing.keras.hdf5_weights import LayerWeights, SavedNames
 from napari_tumorseg.importing.keras.layers import OF_TRAINING
 from napari_tumorseg.importing.keras.reading import opened
+from napari_tumorseg.models.messages import one_line
 
 if TYPE_CHECKING:
     from napari_tumorseg.importing.kinds import Original
 
 _LEFT_OUT = ("name", "dtype", "batch_input_shape", "batch_shape", "input_shape", "synchronized")
+_REFUSALS = (TypeError, ValueError, AttributeError, KeyError, OverflowError)
 _OF_TRAINING = ("_initializer", "_regularizer", "_constraint")
 
 
@@ -54,7 +57,7 @@ def original(path: Path, draft: Draft) -> Original | None:
             return None
         try:
             run = _KerasModel(graph, content.weights)
-        except (TypeError, ValueError):  # settings that this version of Keras does not take
+        except _REFUSALS:  # settings that this version of Keras does not take
             return None
     framework = f"Keras {keras.__version__} on {keras.backend.backend()}"
     return Original(framework, run, "activation" in draft.output)
@@ -77,7 +80,10 @@ class _KerasModel:
         """Return the outputs for (batch, channels, rows, columns) inputs, in that order of axes."""
         import keras
 
-        found = self._run(keras.ops.convert_to_tensor(inputs.transpose(0, 2, 3, 1)))
+        try:
+            found = self._run(keras.ops.convert_to_tensor(inputs.transpose(0, 2, 3, 1)))
+        except (*_REFUSALS, RuntimeError) as error:
+            raise ModelError(f"Keras cannot run its layers: {one_line(error)}") from error
         array = keras.ops.convert_to_numpy(found)
         return np.ascontiguousarray(array.transpose(0, 3, 1, 2), dtype=np.float32)
 

@@ -57,7 +57,7 @@ class NamedWeights(LayerWeights):
         if name not in self._group:
             return []
         group = member(self._group, name)
-        return [array(group, path) for path in names_in(group, "weight_names")]
+        return arrays(group, names_in(group, "weight_names"))
 
     def inside(self, name: str, saved: str) -> LayerWeights:
         """Return the weights of the layers of a model that is itself a layer; they are listed together."""
@@ -73,7 +73,7 @@ class _ListedWeights(LayerWeights):
 
     def of(self, name: str, saved: str) -> list[Floats]:
         own = [path for path in self._names if path.split("/")[-2:-1] == [name]]
-        return [array(self._group, path) for path in own]
+        return arrays(self._group, own)
 
     def inside(self, name: str, saved: str) -> LayerWeights:
         return self
@@ -94,10 +94,7 @@ class NumberedWeights(LayerWeights):
         if "vars" not in group:
             return []
         variables = member(group, "vars")
-        count = len(variables)
-        if count > _MAX_VARIABLES:
-            raise ModelError(f"layer {quoted(name)} has {count} arrays of weights")
-        return [array(variables, str(number)) for number in range(count)]
+        return arrays(variables, [str(number) for number in range(len(variables))])
 
     def inside(self, name: str, saved: str) -> LayerWeights:
         """Return the weights of the layers of a model that is itself a layer."""
@@ -140,14 +137,50 @@ def member(group: h5py.Group, path: str) -> Any:
     return group
 
 
-def array(group: h5py.Group, path: str) -> Floats:
-    """Return an array of weights as float32.
+class Budget:
+    """Memory that the weights of a model may take, counted as they are read.
+
+    Arrays of several layers, or several calls of one, can be the same few bytes of a file.
+    """
+
+    def __init__(self) -> None:
+        self._left = max_bytes()
+
+    def take(self, found: Sequence[Floats]) -> None:
+        """Count arrays.
+
+        Raises
+        ------
+        ModelError
+            If all so far take more than one array of a file may.
+        """
+        self._left -= sum(one.nbytes for one in found)
+        if self._left < 0:
+            raise _too_much()
+
+
+def _too_much() -> ModelError:
+    return ModelError(f"its weights take more than {max_bytes() / 2**30:.3g} GiB, the limit")
+
+
+def arrays(group: h5py.Group, paths: Sequence[str]) -> list[Floats]:
+    """Return the arrays of a layer as float32.
 
     Raises
     ------
     ModelError
-        If it lies in another file, is no array of numbers, or declares more than it stores.
+        If there are too many, one lies in another file, is no array of numbers, or declares more than it
+        stores.
     """
+    if len(paths) > _MAX_VARIABLES:
+        raise ModelError(f"layer {quoted(group.name)} has {len(paths)} arrays of weights")
+    found = [_dataset(group, path) for path in paths]
+    if sum(4 * data.size for data in found) > max_bytes():
+        raise _too_much()
+    return [np.asarray(data[()], dtype=np.float32) for data in found]
+
+
+def _dataset(group: h5py.Group, path: str) -> h5py.Dataset:
     data = member(group, path)
     if not isinstance(data, h5py.Dataset) or data.shape is None:
         raise ModelError(f"{quoted(path)} is no array of weights")
@@ -156,7 +189,7 @@ def array(group: h5py.Group, path: str) -> Floats:
     if data.dtype.kind != "f" or len(data.shape) > _MAX_DIMENSIONS:
         raise ModelError(f"{quoted(path)} holds no floating-point weights")
     _check_size(data, path)
-    return np.asarray(data[()], dtype=np.float32)
+    return data
 
 
 def _check_size(data: h5py.Dataset, path: str) -> None:

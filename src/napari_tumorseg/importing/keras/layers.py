@@ -12,6 +12,7 @@ from napari_tumorseg.importing.keras.activations import ADVANCED, activation_ste
 from napari_tumorseg.importing.keras.hdf5_weights import Floats
 from napari_tumorseg.importing.keras.settings import Settings
 from napari_tumorseg.importing.keras.steps import Step
+from napari_tumorseg.models.messages import quoted
 
 
 @dataclass(frozen=True)
@@ -51,6 +52,11 @@ class Call:
             )
         return self.arrays
 
+    def check_stated(self, key: str, held: int) -> None:
+        """Refuse weights for another number of channels than the layer states."""
+        if (stated := self.settings.get(key)) is not None and stated != held:
+            raise self.settings.error(f"states {key} {quoted(stated)}, and has weights for {held}")
+
     def check_axis(self, key: str = "axis") -> None:
         """Refuse an axis that is not that of the channels."""
         axis = self.settings.get(key, -1)
@@ -63,6 +69,7 @@ class Call:
 def _conv(call: Call) -> list[Step]:
     bias = call.settings.flag("use_bias", True)
     kernel, *rest = call.weights(4, *([1] if bias else []))
+    call.check_stated("filters", kernel.shape[3])
     groups = call.settings.integer("groups", 1)
     tensors = _named(kernel.transpose(3, 2, 0, 1), rest)
     channels = (kernel.shape[2] * groups, kernel.shape[3])
@@ -79,6 +86,7 @@ def _depthwise(call: Call) -> list[Step]:
 def _separable(call: Call) -> list[Step]:
     bias = call.settings.flag("use_bias", True)
     depthwise, pointwise, *rest = call.weights(4, 4, *([1] if bias else []))
+    call.check_stated("filters", pointwise.shape[3])
     tensors = _named(pointwise.transpose(3, 2, 0, 1), rest)
     fields = {
         "op": "conv",
@@ -93,6 +101,7 @@ def _separable(call: Call) -> list[Step]:
 
 def _depthwise_step(call: Call, kernel: Floats, bias: Sequence[Floats]) -> Step:
     rows, columns, channels, multiple = kernel.shape
+    call.check_stated("depth_multiplier", multiple)
     weight = kernel.transpose(2, 3, 0, 1).reshape(channels * multiple, 1, rows, columns)
     tensors = _named(weight, bias)
     return _conv_step(call, (channels, channels * multiple), channels, tensors, bool(bias))
@@ -124,6 +133,7 @@ def _conv_transpose(call: Call) -> list[Step]:
     settings.refuse("dilation_rate", 1, [1, 1])
     bias = settings.flag("use_bias", True)
     kernel, *rest = call.weights(4, *([1] if bias else []))
+    call.check_stated("filters", kernel.shape[2])
     fields = {
         "op": "conv-transpose",
         "channels_in": kernel.shape[3],
@@ -142,6 +152,7 @@ def _conv_transpose(call: Call) -> list[Step]:
 def _dense(call: Call) -> list[Step]:
     bias = call.settings.flag("use_bias", True)
     kernel, *rest = call.weights(2, *([1] if bias else []))
+    call.check_stated("units", kernel.shape[1])
     fields = {
         "op": "conv",
         "channels_in": kernel.shape[0],

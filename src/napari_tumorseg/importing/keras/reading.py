@@ -126,6 +126,8 @@ def _opened_archive(path: Path) -> Iterator[KerasFile]:
         model = parse(archive.read("config.json", MAX_CONFIG))
         metadata = parse(archive.read("metadata.json", MAX_CONFIG))
         weights = archive.read("model.weights.h5")
+    if hdf5_file.has_endless_heap(weights):
+        raise ModelError("its weights are damaged; copy or download it again")
     with h5py.File(io.BytesIO(weights), "r") as file:
         version = str(metadata.get("keras_version", ""))[:20]
         yield KerasFile(model, hdf5_weights.weights_in(file), version, file)

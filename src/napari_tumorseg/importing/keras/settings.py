@@ -39,7 +39,10 @@ class Settings:
         value = self._config.get(key, default)
         if isinstance(value, bool) or not isinstance(value, int | float):
             raise self._wrong(key)
-        return float(value)
+        try:
+            return float(value)
+        except OverflowError as error:
+            raise self._wrong(key) from error
 
     def integer(self, key: str, default: int | None = None) -> int:
         """Return a whole number."""

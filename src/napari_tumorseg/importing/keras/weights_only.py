@@ -13,6 +13,7 @@ from napari_tumorseg.errors import ModelError
 from napari_tumorseg.importing.answers import Answers
 from napari_tumorseg.importing.draft import Draft
 from napari_tumorseg.importing.keras.hdf5_weights import (
+    Budget,
     Floats,
     NamedWeights,
     layer_names,
@@ -70,8 +71,10 @@ def _arrays(file: h5py.File) -> Iterator[list[Floats]]:
         names = sorted(member(file, "layers"), key=_number) if "layers" in file else []
     if len(names) > _MAX_LAYERS:
         raise ModelError(f"has {len(names)} layers, more than {_MAX_LAYERS}")
+    budget = Budget()
     for name in names:
         arrays = weights.of(name, name)
+        budget.take(arrays)
         if arrays:
             yield arrays
 
