@@ -247,3 +247,20 @@ def test_steps_compute_what_the_library_of_the_format_does(step: Step) -> None:
     operator(sample)
     expected = sample.members["raw"].data.to_numpy()
     np.testing.assert_allclose(processing.apply([step], values, "bcyx"), expected, rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    "steps",
+    [
+        [{"id": "zero_mean_unit_variance", "kwargs": {"axes": 5}}],
+        [{"id": "clip", "kwargs": {"min_percentile": "a", "max_percentile": 99}}],
+        [{"id": "clip", "kwargs": {"min_percentile": [1], "max_percentile": {}}}],
+        [{"id": "scale_range", "kwargs": {"axes": ["y", "x"], "eps": [1, 2]}}],
+    ],
+)
+def test_values_of_a_wrong_type_are_told_in_a_sentence(steps: list[Any], tmp_path: Path) -> None:
+    given = description_05()
+    given["inputs"][0]["preprocessing"] = steps
+    with pytest.raises(ModelError, match=r"^net: .*") as told:
+        import_model(write(tmp_path / "net", given), answers=Answers(like="egwaoje2026"))
+    assert "\n" not in str(told.value)

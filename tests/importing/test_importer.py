@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 import torch
+from safetensors.torch import save_file
 
 from napari_tumorseg.errors import InputError, ModelError, OutputError
 from napari_tumorseg.importing import Answers, OpenQuestionsError, Question, import_model
@@ -109,6 +110,35 @@ def test_a_model_of_that_name_stays(tmp_path: Path) -> None:
         import_model(path)
     assert first.weights.read_bytes() == before
     assert import_model(path, overwrite=True).weights == first.weights
+
+
+@pytest.mark.parametrize("overwrite", [False, True])
+def test_an_import_never_replaces_its_input(tmp_path: Path, overwrite: bool) -> None:
+    path = tmp_path / "net.safetensors"
+    save_file(UNet(1, 1, [4, 8], 16).state_dict(), path)
+    before = path.read_bytes()
+    with pytest.raises(OutputError, match=r"net\.safetensors would be replaced by its import"):
+        import_model(path, folder=tmp_path, overwrite=overwrite)
+    assert path.read_bytes() == before
+    assert not (tmp_path / "net.toml").exists()
+
+
+def test_weights_without_a_card_stay(tmp_path: Path) -> None:
+    there = tmp_path / "out" / "best.safetensors"
+    there.parent.mkdir()
+    there.write_bytes(b"another network")
+    with pytest.raises(OutputError, match="already holds a model named best"):
+        import_model(dconv_checkpoint(tmp_path / "best.pth"), folder=there.parent)
+    assert there.read_bytes() == b"another network"
+
+
+def test_a_built_in_model_is_not_hidden_unasked(tmp_path: Path, folder: Path) -> None:
+    path = dconv_checkpoint(tmp_path / "lgg-flair.pth")
+    with pytest.raises(OutputError, match="there is a built-in model named lgg-flair"):
+        import_model(path)
+    assert not folder.exists()
+    import_model(path, overwrite=True)
+    assert get_model("lgg-flair").origin == "user"
 
 
 def test_what_is_of_no_kind(tmp_path: Path) -> None:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import torch
 from safetensors.torch import save
 
-from napari_tumorseg.errors import ModelError, OutputError, Remedy
+from napari_tumorseg.errors import ModelError, OutputError, Remedy, TumorSegError
 from napari_tumorseg.importing.answers import Answers
 from napari_tumorseg.importing.certificate import certify
 from napari_tumorseg.importing.composing import compose
@@ -19,6 +20,7 @@ from napari_tumorseg.io.atomic import atomic_path, make_folder, write_text
 from napari_tumorseg.io.output_set import output_set
 from napari_tumorseg.models.assumed_card import name_from
 from napari_tumorseg.models.card import ModelCard
+from napari_tumorseg.models.messages import one_line
 from napari_tumorseg.models.onnx.file import check_onnx
 from napari_tumorseg.models.onnx.network import OnnxNetwork
 from napari_tumorseg.models.origin import Origin
@@ -28,6 +30,9 @@ from napari_tumorseg.models.weight_files import sha256
 from napari_tumorseg.models.weights import first_member, network_of
 
 Report = Callable[[str], None]
+
+_ENDINGS = (".toml", ".safetensors", ".onnx")
+"""Endings of the files that an import writes."""
 
 
 def import_model(
@@ -54,7 +59,7 @@ def import_model(
     folder : Path, optional
         Folder to write to; by default one of the user's models, where panel and command line find them.
     overwrite : bool
-        Whether a model of that name may be replaced.
+        Whether a model of that name may be replaced, or hidden if it is built in.
     report : callable
         Receives warnings, a sentence each.
 
@@ -70,14 +75,15 @@ def import_model(
     ModelError
         If the file cannot be imported.
     OutputError
-        If there is a model of that name, or the files cannot be written.
+        If there is a model of that name, the files would replace the imported one or cannot be written.
     """
     answers = answers or Answers()
     kind = kind_of(path)
     name = name or name_from(path)
     target = (folder or user_folder() / name) / name
-    _check_free(name, target, folder, overwrite)
-    draft = kind.read(path, answers)
+    _check_free(path, name, target, folder, overwrite)
+    with _damage(path):
+        draft = kind.read(path, answers)
     origin = Origin(
         kind=kind.name, file=path.name, sha256=sha256(path) if path.is_file() else "", format=draft.format
     )
@@ -88,12 +94,29 @@ def import_model(
     return get_model(target.parent / f"{name}.toml")
 
 
-def _check_free(name: str, target: Path, folder: Path | None, overwrite: bool) -> None:
-    """Raise `OutputError` if a model of that name is there and may not be replaced."""
-    there = target.parent / f"{name}.toml"
-    named = folder is None and any(m.name == name and m.origin == "user" for m in list_models())
-    if (there.exists() or named) and not overwrite:
+def _check_free(path: Path, name: str, target: Path, folder: Path | None, overwrite: bool) -> None:
+    """Raise `OutputError` if a file of that name is there and may not be replaced, as the input never may."""
+    there = [file for ending in _ENDINGS if (file := target.parent / f"{name}{ending}").exists()]
+    if any(file.samefile(path) for file in there):
+        raise OutputError(f"{path} would be replaced by its import", remedy=Remedy.RENAME_MODEL)
+    known = {m.origin for m in list_models() if m.name == name} if folder is None else set()
+    if (there or "user" in known) and not overwrite:
         raise OutputError(f"{target.parent} already holds a model named {name}", remedy=Remedy.RENAME_MODEL)
+    if "built-in" in known and not overwrite:
+        raise OutputError(f"there is a built-in model named {name}", remedy=Remedy.RENAME_MODEL)
+
+
+@contextmanager
+def _damage(path: Path) -> Iterator[None]:
+    """Turn what values of a wrong type or size lead to, wherever they are used, into a sentence."""
+    try:
+        yield
+    except TumorSegError:
+        raise
+    except (TypeError, ValueError, AttributeError, LookupError, ArithmeticError, RuntimeError) as error:
+        raise ModelError(
+            f"{path.name}: holds values that no such model has, so it was not imported ({one_line(error)})"
+        ) from error
 
 
 def _certified(kind: Kind, path: Path, draft: Draft, card: ModelCard) -> ModelCard:
@@ -106,8 +129,9 @@ def _certified(kind: Kind, path: Path, draft: Draft, card: ModelCard) -> ModelCa
     """
     try:
         net = _network(draft, card, path)
-        original = kind.original(path, draft)
-        found = certify(net, card, original) if original else None
+        with _damage(path):
+            original = kind.original(path, draft)
+            found = certify(net, card, original) if original else None
     except ModelError as error:
         if str(error).startswith(f"{path.name}: "):
             raise
