@@ -97,3 +97,13 @@ def test_the_input_is_not_replaced(tumorseg: Run, wrong: Path) -> None:
     assert done.code != 0 and "is an input" in done.err
     assert wrong.read_bytes() == before
     assert nib.load(wrong).shape
+
+
+def test_a_mask_without_its_scan_beside_it_says_what_to_name(
+    tumorseg: Run, wrong: Path, tmp_path: Path
+) -> None:
+    alone = tmp_path / "masks" / wrong.name
+    alone.parent.mkdir()
+    wrong.rename(alone)
+    told = tumorseg("refine", alone, "--clicks", clicks_on(alone), "-o", tmp_path / "better_seg.nii.gz")
+    assert told.code != 0 and "holds no scan" in told.err and "--scan" in told.err

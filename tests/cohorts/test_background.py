@@ -81,6 +81,17 @@ def test_masks_are_made_again_only_if_that_is_wanted(data, tmp_path, settings):
     assert np.count_nonzero(read_mask(mask_path(out, "b")).labels) == 3 * 25
 
 
+def test_a_mask_of_another_program_in_the_place_of_one_made_before_is_kept(data, tmp_path, settings):
+    out = tmp_path / "out"
+    list(events(errand(data, out, settings)))
+    seg = read_mask(mask_path(out, "b"))
+    write_mask(replace(seg, name="b", provenance={}), mask_path(out, "b"), overwrite=True)
+    before = mask_path(out, "b").read_bytes()
+    change(data)
+    assert todo(errand(data, out, settings, redo=True)) == ["odd"]
+    assert mask_path(out, "b").read_bytes() == before
+
+
 def test_the_whole_failing_is_an_event(tmp_path, settings):
     (found,) = events(errand(tmp_path / "nothing", tmp_path / "out", settings))
     assert "nothing" in found["error"]

@@ -6,6 +6,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import typer
+
 from napari_tumorseg.cli import options
 from napari_tumorseg.cli.files import check_file
 from napari_tumorseg.cli.output import console, show_json, show_warnings
@@ -51,6 +53,8 @@ def refine(
     wanted = read_clicks(clicks, seg.grid, seg.convention)
     paths = scan or [mask.parent]
     opened = _case(paths, case, roles)
+    if not opened.images and scan is None:
+        raise typer.BadParameter(f"{mask.parent} holds no scan; name its folder", param_hint="--scan")
     check_no_inputs([output, side_file(output)], [*input_files(opened, paths), mask, side_file(mask), clicks])
     found = _scan_on(opened, seg, same_voxels, size)
     chosen = _model(model, seg, found)

@@ -211,9 +211,9 @@ def is_of_a_person(record: Record | None, state: State, mask: Path) -> bool:
     """Return whether a mask is a person's, or of another command, and not for a run to replace."""
     if state in (State.CORRECTED, State.DONE) or is_corrected(mask):
         return True
-    if record is None or record.state == "failed":
-        return MADE_BY not in (read_side_file(side_file(mask)) or {})
-    return not record.model
+    if MADE_BY not in (read_side_file(side_file(mask)) or {}):
+        return True
+    return record is not None and record.state == "done" and not record.model
 
 
 def mask_of_a_person(task: Task, planned: CohortPlan) -> Path | None:
