@@ -63,6 +63,15 @@ def test_activation_and_multiple_are_found(tmp_path: Path) -> None:
     assert made.card.output.activation == "sigmoid"
 
 
+@pytest.mark.parametrize(("operator", "crop"), [("GlobalAveragePool", False), ("Relu", True)])
+def test_slices_go_in_whole_where_an_operator_may_combine_all_pixels(
+    operator: str, crop: bool, tmp_path: Path
+) -> None:
+    nodes = [helper.make_node(operator, ["x"], ["seen"]), helper.make_node("Sub", ["x", "seen"], ["y"])]
+    made = import_model(save(model_of(nodes), tmp_path / "net.onnx"), answers=FLAIR)
+    assert made.card.input.size.crop is crop
+
+
 def test_channels_last_with_a_fixed_size(tmp_path: Path) -> None:
     model = threshold_model(300.0, ("n", 96, 96, 1))
     made = import_model(save(model, tmp_path / "net.onnx"), answers=FLAIR)

@@ -37,7 +37,7 @@ InputSize = Annotated[
 Fit = Annotated[str, typer.Option("--fit", help="Way from a slice to that size: pad, contain or stretch.")]
 TrainedSpacing = Annotated[
     str,
-    typer.Option("--spacing", help="Voxel size in mm it was trained on: one number, or Z,Y,X in 3-D."),
+    typer.Option("--spacing", help="Voxel size in mm it was trained on: one number, or Z,Y,X for volumes."),
 ]
 Skull = Annotated[str, typer.Option("--skull", help="Scans it was trained on: present, stripped or any.")]
 Activation = Annotated[str, typer.Option("--activation", help="sigmoid (regions) or softmax (classes).")]

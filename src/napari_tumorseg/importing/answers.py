@@ -54,7 +54,7 @@ class Answers:
     fit : {"pad", "contain", "stretch"} or None
         Way from a slice to that size.
     spacing : tuple of float
-        In mm: one number in the plane of a 2-D network, three (Z, Y, X) for a 3-D one.
+        In mm: one number in the plane of a 2-D network; one or three (Z, Y, X) for a 3-D one.
     skull : {"present", "stripped", "any"} or None
         Whether the model was trained on brain-extracted scans.
     activation : {"sigmoid", "softmax"} or None
@@ -87,14 +87,13 @@ class Answers:
 
     @property
     def input(self) -> dict[str, Any]:
-        """Stated fields of the card's table ``input``."""
-        spacing = self.spacing[0] if len(self.spacing) == 1 else None
+        """Stated fields of the card's table ``input``; that of `spacing` depends on the plane."""
         return _stated(
             roles=self.roles,
             plane=self.plane,
             skull=self.skull,
             normalisation=self._normalisation,
-            size=_stated(canvas=self.size, fit=self.fit, spacing=spacing),
+            size=_stated(canvas=self.size, fit=self.fit),
         )
 
     @property

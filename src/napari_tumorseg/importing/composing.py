@@ -14,6 +14,8 @@ from napari_tumorseg.importing.draft import Draft
 from napari_tumorseg.importing.outputs import output_table
 from napari_tumorseg.importing.presets import Preset, preset
 from napari_tumorseg.importing.questions import OpenQuestionsError, Question
+from napari_tumorseg.importing.stated_spacing import with_spacing
+from napari_tumorseg.models.architectures import ARCHITECTURES
 from napari_tumorseg.models.card import ModelCard
 from napari_tumorseg.models.origin import Origin
 from napari_tumorseg.toml_table import first_problem
@@ -65,11 +67,20 @@ def compose(draft: Draft, answers: Answers, name: str, path: Path, origin: Origi
 
 def _input(draft: Draft, answers: Answers, like: Preset) -> dict[str, Any]:
     """Return the table ``input``: the preset's fields, replaced by the file's, replaced by the answers."""
-    given = _merged(_merged(like.input, draft.input), answers.input)
+    below = _merged(_uncropped(draft), _merged(like.input, draft.input))
+    given = with_spacing(_merged(below, answers.input), answers.spacing)
     if answers.roles:  # other roles have other substitutes
         for field in ("accepts", "substitute"):
             given.pop(field, None)
     return given
+
+
+def _uncropped(draft: Draft) -> dict[str, Any]:
+    """Return that slices go in whole, for a network whose outputs depend on all of a slice."""
+    if draft.input.get("plane") == "volume":
+        return {}
+    arguments = ARCHITECTURES[draft.network.architecture].arguments.of(draft.network.arguments)
+    return {"size": {"crop": False}} if draft.whole or arguments.sees_whole_image else {}
 
 
 def _merged(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:

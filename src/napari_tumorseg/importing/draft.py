@@ -31,6 +31,9 @@ class Draft:
         Title that the source gives.
     format : str
         Format and version that the source states.
+    whole : bool
+        Whether a pixel of the output may depend on the whole image, beyond what the architecture's arguments
+        tell.
     warnings : tuple of str
         Sentences about what was assumed or left out.
     """
@@ -44,6 +47,7 @@ class Draft:
     tables: Mapping[str, Any] = field(default_factory=dict)
     title: str = ""
     format: str = ""
+    whole: bool = False
     warnings: tuple[str, ...] = ()
 
     @property

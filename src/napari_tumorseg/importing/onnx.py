@@ -16,6 +16,7 @@ from napari_tumorseg.models.card import ModelCard, Network
 from napari_tumorseg.models.onnx.card import card_in
 from napari_tumorseg.models.onnx.file import OnnxFile, check_onnx, read_onnx
 from napari_tumorseg.models.onnx.network import OnnxNetwork, arguments_of
+from napari_tumorseg.models.onnx.operators import WHOLE_IMAGE
 from napari_tumorseg.models.onnx.ports import single_ports
 
 if TYPE_CHECKING:
@@ -88,6 +89,7 @@ def draft_of(found: OnnxFile, name: str, output: str = "") -> Draft:
         input=_windows(arguments) if volumes else _size(arguments),
         output={} if activation == "none" else {"activation": activation},
         format=_format(found),
+        whole=not found.operators.isdisjoint(WHOLE_IMAGE),
         warnings=(f"{name}: {_AXES}",) if volumes else (),
     )
 

@@ -146,7 +146,7 @@ def _window(
     """Return the window in network pixels: the tissue and a margin, on the network's stride.
 
     It does not leave the canvas (or the slice, where there is none) unless the tissue does. Next to all of
-    a canvas is taken as the whole one: the network has learnt its border.
+    a canvas is taken as the whole one: the network has learnt its border. Without cropping, all of either is.
     """
     whole = size.canvas[axis] if size.canvas else float(scale.to_canvas(length))
     limits = (0, math.ceil(whole / size.reduce / stride))
@@ -154,6 +154,8 @@ def _window(
     needed = (math.floor(tissue[0] / stride), math.ceil(tissue[1] / stride))
     wanted = (math.floor((tissue[0] - margin) / stride), math.ceil((tissue[1] + margin) / stride))
     if size.canvas and min(wanted[1], limits[1]) - max(wanted[0], limits[0]) >= _WORTH_CROPPING * limits[1]:
+        wanted = limits
+    if not size.crop:
         wanted = limits
     low = min(max(wanted[0], limits[0]), needed[0])
     high = max(min(wanted[1], limits[1]), needed[1], low + 1)

@@ -108,6 +108,11 @@ class Size(TomlTable):
     canvas: tuple[Side, Side] | None = None
     fit: Literal["pad", "contain", "stretch"] = "pad"
     reduce: int = Field(1, ge=1, le=8)
+    crop: bool = Field(
+        True,
+        description="whether the network runs on the tissue and a margin; false for networks that pool over "
+        "the whole image, whose means depend on the background",
+    )
 
 
 class Input(TomlTable):

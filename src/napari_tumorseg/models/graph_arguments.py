@@ -265,3 +265,8 @@ class GraphArguments(NetworkArguments):
     def normalised(self) -> bool:
         """True if there is a norm."""
         return any(isinstance(layer, BatchNorm | GroupNorm) for layer in self.layers)
+
+    @property
+    def sees_whole_image(self) -> bool:
+        """True if there are means over the image: global pooling, or norms of groups of channels."""
+        return any(isinstance(layer, GlobalPool | GroupNorm) for layer in self.layers)

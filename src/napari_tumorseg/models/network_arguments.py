@@ -52,6 +52,11 @@ class NetworkArguments(TomlTable):
         """True if convolutions are followed by a norm."""
 
     @property
+    def sees_whole_image(self) -> bool:
+        """True if a pixel of the output depends on the whole image, so that cropping changes it."""
+        return False
+
+    @property
     def pretrainable(self) -> bool:
         """True if the encoder can start from weights trained on photographs."""
         return False

@@ -51,3 +51,12 @@ OPERATORS = frozenset(
     ).split()
 )
 """Names of the operators that are run."""
+
+WHOLE_IMAGE = frozenset(
+    (
+        "GlobalAveragePool GlobalMaxPool InstanceNormalization GroupNormalization LayerNormalization "
+        f"LpNormalization MeanVarianceNormalization RMSNormalization {_REDUCTION} CumSum "
+        f"MatMul MatMulInteger QLinearMatMul Gemm Einsum {_ATTENTION}"
+    ).split()
+)
+"""Operators that may combine all pixels of an image; which axes they work on is not looked at."""
