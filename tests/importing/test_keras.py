@@ -298,3 +298,14 @@ def test_an_imported_model_segments_without_keras(tmp_path: Path, monkeypatch: p
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.split() == ["16", "None"]
+
+
+@pytest.mark.parametrize("last", ["crop", "average", "concatenate"])
+def test_an_activation_before_the_end_is_refused(last: str, tmp_path: Path) -> None:
+    given = keras.Input((8, 8, 1))
+    inside = L.ZeroPadding2D(2)(given) if last == "crop" else given
+    one, other = (L.Conv2D(1, 1, activation="sigmoid")(inside) for _ in range(2))
+    ends = {"crop": L.Cropping2D(2), "average": L.Average(), "concatenate": L.Concatenate()}
+    path = save(keras.Model(given, ends[last](one if last == "crop" else [one, other])), tmp_path / "a.keras")
+    with pytest.raises(ModelError, match=r"a\.keras: goes on after its last activation"):
+        read(path, Answers())

@@ -21,6 +21,7 @@ from napari_tumorseg.models.weight_files import State
 
 _MAX_DEPTH = 5
 _ENDINGS = ("sigmoid", "softmax")
+_MOVING = ("merge", "pool", "upsample", "pad", "crop")
 
 
 @dataclass(frozen=True, eq=False)
@@ -212,6 +213,11 @@ class _Builder:
             raise ModelError("gives its input as its output")
         step, _, inputs = self._steps[place - 1]
         if step.fields["op"] != "activation":
+            if self._probabilities()[place]:
+                raise ModelError(
+                    f"goes on after its last activation ({quoted(output)}), so that its outputs are neither "
+                    "logits nor can be made such; its author can move the activation to the end"
+                )
             return place, None
         if step.fields["function"] not in _ENDINGS:
             raise ModelError(
@@ -219,6 +225,16 @@ class _Builder:
                 "probabilities nor logits"
             )
         return inputs[0], step.fields["function"]
+
+    def _probabilities(self) -> list[bool]:
+        """Return, for each place, whether it holds probabilities that are only moved or combined."""
+        found = [False]
+        for step, _, inputs in self._steps:
+            fields = step.fields
+            ends = fields["op"] == "activation" and fields["function"] in _ENDINGS
+            moves = fields["op"] in _MOVING and fields.get("function") not in ("add", "subtract")
+            found.append(ends or (moves and all(found[place] for place in inputs)))
+        return found
 
     def _needed(self, place: int) -> list[int]:
         """Return the places that a place depends on and itself, in order."""
