@@ -253,3 +253,9 @@ def test_archives_with_names_that_lead_out_are_no_bundles(tmp_path: Path) -> Non
 def test_references_are_followed_within_the_file() -> None:
     given = Config({"a": {"b": [1, {"c": 5}]}, "x": "@a::b::1::c", "y": "@a#b#0", "z": ["@x"]}, "f")
     assert (given.get("x"), given.get("y"), given.get("z"), given.get("none")) == (5, 1, [5], None)
+
+
+def test_few_references_that_stand_for_millions_of_values() -> None:
+    table: dict[str, Any] = {f"a{n}": [f"@a{n + 1}"] * 10 for n in range(20)}
+    with pytest.raises(ModelError, match=r"a\.json: its references stand for more than 100000 values"):
+        Config({**table, "a20": 1}, "a.json").get("a0")

@@ -9,6 +9,9 @@ from napari_tumorseg.errors import ModelError
 from napari_tumorseg.models.messages import quoted
 
 MAX_DEPTH = 64
+MAX_VALUES = 100_000
+"""Values once every reference stands for what it refers to; a bundle has some hundred."""
+
 _SEPARATOR = re.compile(r"::|#")
 
 
@@ -25,6 +28,7 @@ class Config:
 
     def __init__(self, table: dict[str, Any], name: str) -> None:
         self._table = table
+        self._left = MAX_VALUES
         self.name = name
 
     def get(self, key: str) -> Any:
@@ -55,6 +59,9 @@ class Config:
         """Return a value with all references in it resolved; see `get`."""
         if len(above) > MAX_DEPTH:
             raise ModelError(f"{self.name}: {quoted(above[0])} is nested too deeply, or refers to itself")
+        self._left -= 1
+        if self._left < 0:
+            raise ModelError(f"{self.name}: its references stand for more than {MAX_VALUES} values")
         value = self.follow(value)
         if isinstance(value, str):
             return self._plain(value)
