@@ -225,3 +225,10 @@ def test_what_is_lacking_is_said(at_work, complaints):
     at_work.viewer.layers.selection.active = at_work.viewer.add_layer(Labels(np.zeros((3, 4, 5), np.uint8)))
     at_work.clicks.button.click()
     assert "open its scan" in at_work.page.status.value
+
+
+def test_a_mask_of_equal_shape_in_another_place_is_refused(at_work, complaints):
+    at_work.layer.translate = np.add(at_work.layer.translate, (0, 7, 0))
+    at_work.clicks.button.click()
+    assert "does not lie on the voxels of the scan" in at_work.page.status.value
+    assert not at_work.clicks.button.isChecked()

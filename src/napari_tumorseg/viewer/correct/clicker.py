@@ -8,13 +8,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
+from napari.layers import Labels as LabelsLayer
 from psygnal import Signal
 from qtpy.QtCore import QObject
 
 from napari_tumorseg.edit import ANY, Change
 from napari_tumorseg.edit.clicks import Click, Evidence, refine
 from napari_tumorseg.errors import InputError
-from napari_tumorseg.geometry import Array
+from napari_tumorseg.geometry import Array, Grid
 from napari_tumorseg.inference.refining import region_levels
 from napari_tumorseg.inference.stored_probabilities import StoredProbabilities
 from napari_tumorseg.viewer.correct.click_points import show_clicks
@@ -24,7 +25,8 @@ from napari_tumorseg.viewer.correct.locked_components import locked_mask
 from napari_tumorseg.viewer.correct.rethreshold import is_same_edit
 from napari_tumorseg.viewer.layers.axes import Index
 from napari_tumorseg.viewer.layers.edits import ClickStep
-from napari_tumorseg.viewer.layers.origin import PROBABILITIES_KEY
+from napari_tumorseg.viewer.layers.from_layers import grid_of, same_voxels
+from napari_tumorseg.viewer.layers.origin import PROBABILITIES_KEY, origin_of
 from napari_tumorseg.viewer.state.context import PanelContext
 from napari_tumorseg.viewer.state.tracked_mask import TrackedMask
 from napari_tumorseg.viewer.widgets.background import Background
@@ -176,6 +178,11 @@ class Clicker(QObject):
     def _evidence(self, mask: TrackedMask, click: Click | None = None) -> Evidence:
         """Return the images of a mask, looked over once, and the probability of the region of a click."""
         scan = self._context.scan_of(mask.layer)
+        if not scan.grid.same_space(_grid_of(mask.layer, self._context.viewer)):
+            raise InputError(
+                f"{mask.layer.name} does not lie on the voxels of the scan {scan.case}: clicks need a mask "
+                "that does."
+            )
         arrays = [image.data for image in scan.images]
         key = tuple(map(id, arrays))
         if self._images is None or self._images[0] is not mask or self._images[1] != key:
@@ -208,6 +215,12 @@ class Clicker(QObject):
         elif action == "redo" and _is_latest(edits.undone_clicks, change):
             edits.redo_click()
             self._show(mask)
+
+
+def _grid_of(layer: LabelsLayer, viewer: Viewer) -> Grid:
+    """Return the grid of a mask; of one that was drawn over a scan, that of the scan."""
+    scan = None if origin_of(layer) else same_voxels(layer, viewer.layers)
+    return scan.grid if scan else grid_of(layer)
 
 
 def axis_across(viewer: Viewer) -> int:
