@@ -50,7 +50,7 @@ def full() -> dict[str, Any]:
                 "clip": [-3.0, 5.0],
                 "background": "zero",
             },
-            "size": {"spacing": 0.9, "canvas": [96, 128], "fit": "stretch", "reduce": 2},
+            "size": {"spacing": 0.9, "canvas": [96, 128], "fit": "stretch", "reduce": 2, "crop": False},
         },
         "output": {
             "activation": "softmax",
