@@ -264,3 +264,11 @@ def test_values_of_a_wrong_type_are_told_in_a_sentence(steps: list[Any], tmp_pat
     with pytest.raises(ModelError, match=r"^net: .*") as told:
         import_model(write(tmp_path / "net", given), answers=Answers(like="egwaoje2026"))
     assert "\n" not in str(told.value)
+
+
+def test_texts_of_a_package_cannot_steer_a_terminal(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TUMORSEG_MODELS", str(tmp_path / "models"))
+    given = description_05(name="\x1b[31mred\x07", license="MIT\x1b]0;title")
+    made = import_model(write(tmp_path / "net", given), answers=Answers(like="egwaoje2026"))
+    assert made.card.title == " [31mred "
+    assert made.card.about.licence == "MIT ]0;title"

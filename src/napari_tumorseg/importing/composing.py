@@ -48,14 +48,14 @@ def compose(draft: Draft, answers: Answers, name: str, path: Path, origin: Origi
     title = answers.title or draft.title or like.title or path.name
     tables = {
         "name": name,
-        "title": title,
+        "title": printable(title),
         "summary": f"Imported from {path.name}.",
         "network": draft.network,
         "input": given,
         "output": output,
-        "about": {**_about(like), **draft.about, **answers.about},
-        "origin": origin,
-        **draft.tables,
+        "about": {**_about(like), **printable(draft.about), **answers.about},
+        "origin": origin.model_copy(update={"format": printable(origin.format)}),
+        **printable(draft.tables),
     }
     try:
         card = ModelCard.model_validate(tables)
@@ -89,6 +89,15 @@ def _merged(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any
     if "size" in below and "size" in above:
         merged["size"] = {**below["size"], **above["size"]}
     return merged
+
+
+def printable(value: Any) -> Any:
+    """Return a value whose texts, which a file may choose, cannot steer a terminal."""
+    if isinstance(value, str):
+        return "".join(one if one.isprintable() else " " for one in value)
+    if isinstance(value, Mapping):
+        return {key: printable(one) for key, one in value.items()}
+    return [printable(one) for one in value] if isinstance(value, list | tuple) else value
 
 
 def _counted(number: int, thing: str) -> str:

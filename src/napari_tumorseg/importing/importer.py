@@ -13,7 +13,7 @@ from safetensors.torch import save
 from napari_tumorseg.errors import ModelError, OutputError, Remedy, TumorSegError
 from napari_tumorseg.importing.answers import Answers
 from napari_tumorseg.importing.certificate import certify
-from napari_tumorseg.importing.composing import compose
+from napari_tumorseg.importing.composing import compose, printable
 from napari_tumorseg.importing.draft import Draft
 from napari_tumorseg.importing.kinds import Kind, kind_of
 from napari_tumorseg.io.atomic import atomic_path, make_folder, write_text
@@ -90,7 +90,7 @@ def import_model(
     card = _certified(kind, path, draft, compose(draft, answers, name, path, origin))
     _write(draft, card, target)
     for warning in draft.warnings:
-        report(warning)
+        report(printable(warning))
     return get_model(target.parent / f"{name}.toml")
 
 
