@@ -227,6 +227,16 @@ def test_what_is_lacking_is_said(at_work, complaints):
     assert "open its scan" in at_work.page.status.value
 
 
+def test_a_click_that_is_undone_while_it_is_refined_stays_undone(at_work):
+    before = at_work.layer.data.copy()
+    toggle(at_work)
+    gesture(at_work, MISSING)
+    at_work.layer.undo()
+    at_work.settle()
+    np.testing.assert_array_equal(at_work.layer.data, before)
+    assert at_work.page.status.value == "The click was undone." and marks(at_work) == 0
+
+
 def test_a_mask_of_equal_shape_in_another_place_is_refused(at_work, complaints):
     at_work.layer.translate = np.add(at_work.layer.translate, (0, 7, 0))
     at_work.clicks.button.click()

@@ -159,7 +159,9 @@ class Clicker(QObject):
         """Put the answer for all slices in the place of the first one, as the same undo step."""
         steps = mask.edits.clicks
         now = before if first is None else _with(before, first)
-        if not steps or steps[-1].click is not click or not np.array_equal(mask.canonical(), now):
+        if not steps or steps[-1].click is not click:
+            self.reported.emit("The click was undone.")
+        elif not np.array_equal(mask.canonical(), now):
             self.reported.emit("The mask was edited meanwhile: the click counts in its own slice only.")
         else:
             self._replace(mask, first, whole)
