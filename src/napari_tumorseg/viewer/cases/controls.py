@@ -129,8 +129,8 @@ class CaseControls(QWidget):
         row = QGridLayout()
         row.addWidget(self.order, 0, 0)
         row.addWidget(self.search, 0, 1)
-        for column in range(2):
-            row.setColumnStretch(column, 1)
+        row.setColumnStretch(0, 3)  # the longest order is read in full in a panel of 360 px
+        row.setColumnStretch(1, 2)
         return row
 
 

@@ -24,6 +24,10 @@ from napari_tumorseg.viewer.widgets.section import Note
 REPORT = "report.html"
 _POLL_MS = 700
 _TAKEN = (State.CORRECTED, State.DONE)
+_HINT = (
+    "Trains on the cases that are corrected or done. The new version is kept only if it is better on "
+    "left-out cases."
+)
 
 _WORDS = {
     Phase.WAITING: "Starting…",
@@ -152,6 +156,7 @@ class FinetuneSection(QWidget):
             button.setVisible(status is not None and not status.is_over)
         self.report.setVisible(self.run is not None and (self.run / REPORT).is_file())
         if status is None:
+            self.note.value = _HINT
             self._timer.stop()
             return
         self._show(status)
