@@ -36,3 +36,12 @@ def test_without_cases_it_asks_for_them(tumorseg, tmp_path):
     result = tumorseg("finetune", "lgg-flair", "-o", tmp_path / "new")
     assert result.code != 0 and "--data or --worklist" in result.err
     assert not (tmp_path / "new").exists()
+
+
+def test_an_unknown_model_leaves_no_run(tumorseg, tmp_path):
+    (tmp_path / "study").mkdir()
+    result = tumorseg(
+        "finetune", "misspelt", "--data", tmp_path / "study", "--name", "x", "-o", tmp_path / "run"
+    )
+    assert result.code == 5 and "there is no model 'misspelt'" in result.err
+    assert not (tmp_path / "run").exists()

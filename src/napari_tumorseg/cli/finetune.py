@@ -108,6 +108,7 @@ def _written(settings: Settings, output: Path | None) -> Path:
     from napari_tumorseg.errors import OutputError
     from napari_tumorseg.finetuning.settings import FILE, read_settings
     from napari_tumorseg.finetuning.state import new_run
+    from napari_tumorseg.models import get_model
 
     run = output or new_run(settings.name)
     if (run / FILE).is_file():
@@ -116,6 +117,7 @@ def _written(settings: Settings, output: Path | None) -> Path:
         return run
     if run.exists() and any(run.iterdir()):
         raise OutputError(f"{run} is not empty and holds no fine-tuning")
+    get_model(settings.parent)  # a misspelt name leaves no run, which the panel would show as failed
     settings.write(run)
     return run
 
