@@ -261,6 +261,7 @@ def test_an_unexpected_error_keeps_what_is_finished(
     assert summary(tmp_path / "out")["stopped"] == "an error ended the run"
 
 
+@pytest.mark.slow
 def test_real_cases(tumorseg: Run, shared_data: Path, tmp_path: Path) -> None:
     done = tumorseg(
         "evaluate", "-m", "brats-regions", "-d", shared_data / "brats", "--case", "brats_2013_pat0001_1",

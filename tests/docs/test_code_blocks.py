@@ -62,7 +62,16 @@ def test_there_are_blocks() -> None:
     assert len(COMMANDS) > 20
 
 
-@pytest.mark.parametrize(("page", "code"), PYTHON, ids=[p.stem for p, _ in PYTHON])
+QUICK = ("README", "index")
+
+
+@pytest.mark.parametrize(
+    ("page", "code"),
+    [
+        pytest.param(*one, id=one[0].stem, marks=() if one[0].stem in QUICK else pytest.mark.slow)
+        for one in PYTHON
+    ],
+)
 def test_python_blocks_run_twice_in_a_row(workplace: Path, capsys, page: Path, code: str) -> None:
     for _ in range(2):
         exec(compile(code, str(page), "exec"), {})

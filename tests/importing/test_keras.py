@@ -284,6 +284,7 @@ def test_a_network_that_differs_is_not_imported(tmp_path: Path, monkeypatch: pyt
     assert not (tmp_path / "models").exists()
 
 
+@pytest.mark.slow
 def test_an_imported_model_segments_without_keras(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Keras is not even imported: what is imported is this package's own network."""
     import subprocess

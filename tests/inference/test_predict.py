@@ -150,6 +150,7 @@ def test_brats_regions_equals_full_slices(brats: Scan) -> None:
     assert not found[run.stop :].any()
 
 
+@pytest.mark.slow
 def test_lgg_flair_equals_full_slices(lgg: Scan) -> None:
     model = get_model("lgg-flair")
     net = model.load()

@@ -45,6 +45,7 @@ def test_brats_regions_outlines_the_sample_and_finds_nothing_in_its_healthy_half
     assert not segment(without_tumour(scan, reference.labels > 0), "brats-regions").labels.any()
 
 
+@pytest.mark.slow
 def test_lgg_flair_finds_nothing_in_a_healthy_volunteer() -> None:
     if not NEGATIVE.is_file():
         pytest.skip("the real scans are not here")

@@ -123,7 +123,7 @@ def test_killed_in_mid_epoch_and_resumed(lgg: Path, tmp_path: Path) -> None:
     assert_equal_weights(tmp_path / "whole", tmp_path / "parts")
 
 
-@pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("sent", [signal.SIGINT, pytest.param(signal.SIGTERM, marks=pytest.mark.slow)])
 def test_stopped_by_a_signal_says_how_to_go_on(lgg: Path, tmp_path: Path, sent: signal.Signals) -> None:
     process = start_process(tiny(fit={"epochs": 2000, "checkpoint_steps": 1}), lgg, tmp_path)
     wait_for(tmp_path / "parts" / "checkpoints" / "step.ckpt", process)

@@ -242,7 +242,7 @@ TOOLS = (
 )  # fmt: skip
 """All tools in the order of their buttons."""
 
-CLICKS = Command("clicks", "Click", "Y", "Correct the mask by clicks, scribbles and boxes, or stop")
+CLICKS = Command("clicks", "Click", "Shift-C", "Correct the mask by clicks, scribbles and boxes, or stop")
 RERUN_SLICE = Command("rerun_slice", "This slice", "Shift-R", "Run the model again on the current slice")
 RERUN_BOX = Command("rerun_box", "In a box", "Shift-W", "Run the model again in a box")
 NEXT_UNCERTAIN = Command(
