@@ -45,3 +45,10 @@ def test_an_unknown_model_leaves_no_run(tumorseg, tmp_path):
     )
     assert result.code == 5 and "there is no model 'misspelt'" in result.err
     assert not (tmp_path / "run").exists()
+
+
+def test_a_missing_folder_of_cases_leaves_no_run(tumorseg, tmp_path):
+    given = ["--data", tmp_path / "nothing", "--name", "x", "-o", tmp_path / "run"]
+    result = tumorseg("finetune", "lgg-flair", *given)
+    assert result.code == 3 and "there is no file or folder" in result.err
+    assert not (tmp_path / "run").exists()

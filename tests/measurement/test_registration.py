@@ -159,6 +159,7 @@ def test_it_goes_into_json():
     assert content["approved"] is True
 
 
+@pytest.mark.slow
 def test_a_real_scan(shared_data):
     image = read(shared_data / "brats" / "brats_2013_pat0004_1").reference
     grid = image.grid

@@ -381,6 +381,7 @@ def test_an_edit_while_it_is_measured_makes_it_out_of_date(all_measured, wait):
     assert found.change is None and found.agreement is None and found.rano is None
 
 
+@pytest.mark.slow
 def test_another_voxel_size_leaves_no_number_and_no_line_of_the_one_before(all_measured):
     at = all_measured
     drawn = at.viewer.add_labels(np.zeros(at.mine.data.shape, np.uint8), name="drawn", scale=at.mine.scale)

@@ -60,6 +60,7 @@ def test_the_number_of_parts_is_explained_where_it_stands(open_panel, wait):
     assert all("thin seams between labels count, too" in tip for tip in tips)
 
 
+@pytest.mark.slow
 def test_the_table_follows_200_strokes(open_panel, wait):
     viewer, panel = open_panel()
     rng = np.random.default_rng(5)

@@ -181,10 +181,12 @@ def test_what_cannot_be_done_at_all_is_told(page, wait, complaints, tmp_path):
 def test_the_order_of_the_list_is_chosen(page, wait, tmp_path):
     output = tmp_path / "study_masks"
     output.mkdir()
-    for name, value in {"anna": 0.1, "b": 0.4, "c": 0.2}.items():
-        (output / f"{name}_seg.nii.gz").write_bytes(b"mask")
+    values = {"anna": 0.1, "b": 0.4, "c": 0.2}
+    for name, value in values.items():
         side = {"scheme": "binary", "disagreement": value}
         (output / f"{name}_seg.json").write_text(json.dumps(side))
+    for name in values:  # last, since it is the mask that is noticed
+        (output / f"{name}_seg.nii.gz").write_bytes(b"mask")
     wait(lambda: shown(page)["c"] == SIGNS[State.SEGMENTED])  # noticed, whoever wrote them
     page.order.setCurrentIndex(2)
     page.order.activated.emit(2)

@@ -34,6 +34,7 @@ def knowledge(qapp):
     return SkullKnowledge()
 
 
+@pytest.mark.slow
 def test_no_verdict_is_passed_on_to_another_scan(knowledge):
     for turn in range(6):  # memory is used again as soon as a scan goes
         data = volume(stripped=turn % 2 == 0)

@@ -342,6 +342,7 @@ def answers(monkeypatch, what):
     return asked
 
 
+@pytest.mark.slow
 def test_everything_that_was_made_of_a_case_goes_with_it(new_panel, wait, tmp_path):
     from napari_tumorseg.inference.stored_probabilities import StoredProbabilities
     from napari_tumorseg.models.card import Output

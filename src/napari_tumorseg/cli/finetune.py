@@ -105,7 +105,7 @@ def _sources(data: list[Path], worklist: Path | None) -> tuple[Source, ...]:
 
 
 def _written(settings: Settings, output: Path | None) -> Path:
-    from napari_tumorseg.errors import OutputError
+    from napari_tumorseg.errors import InputError, OutputError
     from napari_tumorseg.finetuning.settings import FILE, read_settings
     from napari_tumorseg.finetuning.state import new_run
     from napari_tumorseg.models import get_model
@@ -117,7 +117,12 @@ def _written(settings: Settings, output: Path | None) -> Path:
         return run
     if run.exists() and any(run.iterdir()):
         raise OutputError(f"{run} is not empty and holds no fine-tuning")
-    get_model(settings.parent)  # a misspelt name leaves no run, which the panel would show as failed
+    # a misspelt name leaves no run, which the panel would show as failed
+    get_model(settings.parent)
+    named = [path for source in settings.data for path in (source.cases, source.masks) if path is not None]
+    for path in named:
+        if not path.exists():
+            raise InputError(f"there is no file or folder {path}")
     settings.write(run)
     return run
 

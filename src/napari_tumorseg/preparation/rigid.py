@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
@@ -63,9 +65,10 @@ class SimpleITKRegistration:
         )
         start = transform_of(self._library, first_guess(fixed, moving), target.grid.centre)
         try:
-            method = self._method(mask)
-            method.SetInitialTransform(start, inPlace=False)
-            return matrix_of(method.Execute(*images))
+            with _one_thread(self._library):
+                method = self._method(mask)
+                method.SetInitialTransform(start, inPlace=False)
+                return matrix_of(method.Execute(*images))
         except RuntimeError as error:
             reason = str(error).strip().splitlines()[-1]
             raise PreparationError(f"{moving.image.name} could not be registered: {reason}") from error
@@ -76,7 +79,6 @@ class SimpleITKRegistration:
 
     def _method(self, mask: Any) -> Any:
         method = self._library.ImageRegistrationMethod()
-        method.SetNumberOfThreads(1)
         method.SetMetricAsMattesMutualInformation(numberOfHistogramBins=self.bins)
         method.SetMetricFixedMask(mask)
         method.SetMetricSamplingStrategy(method.RANDOM)
@@ -90,6 +92,21 @@ class SimpleITKRegistration:
         method.SetSmoothingSigmasPerLevel([sigma for _, sigma in _LEVELS])
         method.SmoothingSigmasAreSpecifiedInPhysicalUnitsOn()
         return method
+
+
+@contextmanager
+def _one_thread(library: Any) -> Iterator[None]:
+    """Let filters that are made meanwhile sum up in one thread, so that each run gives the same.
+
+    The method's own `SetNumberOfThreads` does not reach its metric.
+    """
+    process = library.ProcessObject
+    before = process.GetGlobalDefaultNumberOfThreads()
+    process.SetGlobalDefaultNumberOfThreads(1)
+    try:
+        yield
+    finally:
+        process.SetGlobalDefaultNumberOfThreads(before)
 
 
 def _compact(head: Head) -> tuple[Image, Array]:
