@@ -142,9 +142,10 @@ def test_remarks_tell_failures_and_flags(data, tmp_path, settings):
     assert "corrected by hand" in remarks(out)["a"].flags
 
 
+@pytest.mark.slow
 def test_the_process_ends_with_its_window_and_leaves_nothing_half_written(tmp_path, settings):
     data, out = tmp_path / "many", tmp_path / "out"
-    names = [f"p{number:02d}" for number in range(30)]
+    names = [f"p{number:03d}" for number in range(120)]  # more than get done before this process reacts
     for name in names:
         write_case(data, {"flair": brain()}, name)
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
