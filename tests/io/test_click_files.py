@@ -75,6 +75,12 @@ def test_anything_else_is_refused_in_a_sentence(told, words):
         clicks_of(told, GRID, BINARY)
 
 
+def test_a_file_may_begin_with_the_mark_of_windows_editors(tmp_path):
+    path = tmp_path / "clicks.json"
+    path.write_text(json.dumps(content({"at": [0, 0, 0]})), encoding="utf-8-sig")
+    assert read_clicks(path, GRID, BINARY) == (Click(((0, 0, 0),)),)
+
+
 def test_mm_need_a_voxel_size():
     with pytest.raises(InputError, match="no voxel size"):
         clicks_of(content(space="mm"), Grid.from_codes((4, 5, 6)), BINARY)

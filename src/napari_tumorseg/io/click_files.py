@@ -71,7 +71,7 @@ def read_clicks(path: Path, grid: Grid, convention: LabelConvention) -> tuple[Cl
     try:
         if path.stat().st_size > _MOST_BYTES:
             raise InputError(f"{path} is too large to be a file of clicks")
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = json.loads(path.read_text(encoding="utf-8-sig"))
     except OSError as error:
         raise InputError(f"the clicks {path} cannot be read: {error.strerror or error}") from error
     except (ValueError, RecursionError) as error:

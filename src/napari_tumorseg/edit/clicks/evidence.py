@@ -121,7 +121,7 @@ def apparent_steps(image: Array) -> tuple[float, float, float]:
     """
     if len(image) < 2:
         return 5.0, 1.0, 1.0
-    some = image.astype(np.float32)
+    some = np.nan_to_num(image.astype(np.float32), posinf=0, neginf=0)
     between = float(np.abs(np.diff(some, axis=0)).mean())
     within = [float(np.abs(some[:, :, k:] - some[:, :, :-k]).mean()) for k in _SHIFTS if k < image.shape[2]]
     return float(np.interp(between, within, _SHIFTS[: len(within)])), 1.0, 1.0

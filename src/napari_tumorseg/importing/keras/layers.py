@@ -87,15 +87,7 @@ def _separable(call: Call) -> list[Step]:
     bias = call.settings.flag("use_bias", True)
     depthwise, pointwise, *rest = call.weights(4, 4, *([1] if bias else []))
     call.check_stated("filters", pointwise.shape[3])
-    tensors = _named(pointwise.transpose(3, 2, 0, 1), rest)
-    fields = {
-        "op": "conv",
-        "channels_in": pointwise.shape[2],
-        "channels_out": pointwise.shape[3],
-        "kernel": (1, 1),
-        "bias": bias,
-    }
-    steps = [_depthwise_step(call, depthwise, []), Step(fields, tensors)]
+    steps = [_depthwise_step(call, depthwise, []), _pointwise_step(pointwise.transpose(3, 2, 0, 1), rest)]
     return [*steps, *activation_steps(call.settings, call.version)]
 
 
@@ -153,15 +145,19 @@ def _dense(call: Call) -> list[Step]:
     bias = call.settings.flag("use_bias", True)
     kernel, *rest = call.weights(2, *([1] if bias else []))
     call.check_stated("units", kernel.shape[1])
+    return [_pointwise_step(kernel.T[:, :, None, None], rest), *activation_steps(call.settings, call.version)]
+
+
+def _pointwise_step(weight: Floats, bias: Sequence[Floats]) -> Step:
+    """Return the 1x1 convolution of a weight (outputs, inputs, 1, 1), with a bias if there is one."""
     fields = {
         "op": "conv",
-        "channels_in": kernel.shape[0],
-        "channels_out": kernel.shape[1],
+        "channels_in": weight.shape[1],
+        "channels_out": weight.shape[0],
         "kernel": (1, 1),
-        "bias": bias,
+        "bias": bool(bias),
     }
-    tensors = _named(kernel.T[:, :, None, None], rest)
-    return [Step(fields, tensors), *activation_steps(call.settings, call.version)]
+    return Step(fields, _named(weight, bias))
 
 
 def _batch_norm(call: Call) -> list[Step]:
