@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -61,6 +62,19 @@ def test_activation_and_multiple_are_found(tmp_path: Path) -> None:
     arguments = made.card.network.arguments
     assert (arguments["activation"], arguments["multiple"]) == ("sigmoid", 2)
     assert made.card.output.activation == "sigmoid"
+
+
+def test_probabilities_that_an_operator_follows_are_not_taken_for_logits(tmp_path: Path) -> None:
+    nodes = [
+        helper.make_node("Sub", ["x", "limit"], ["logits"]),
+        helper.make_node("Sigmoid", ["logits"], ["chance"]),
+        helper.make_node("Mul", ["chance", "half"], ["y"]),
+    ]
+    model = model_of(nodes, {"limit": np.float32(0), "half": np.float32(0.5)})
+    answers = replace(FLAIR, activation="sigmoid", outputs=("WT",), convention="binary")
+    with pytest.raises(ModelError, match=r"net\.onnx: its outputs lie between 0 and 1"):
+        import_model(save(model, tmp_path / "net.onnx"), answers=answers)
+    assert not (tmp_path / "models").exists()
 
 
 @pytest.mark.parametrize(("operator", "crop"), [("GlobalAveragePool", False), ("Relu", True)])

@@ -31,7 +31,8 @@ def certify(net: SegmentationNetwork, card: ModelCard, original: Original) -> Ce
     Raises
     ------
     ModelError
-        If they differ by more than rounding explains.
+        If they differ by more than rounding explains, or outputs that are taken for logits look like
+        probabilities.
     """
     given = original.inputs is not None
     inputs = original.inputs if original.inputs is not None else random_inputs(net, card)
@@ -44,6 +45,11 @@ def certify(net: SegmentationNetwork, card: ModelCard, original: Original) -> Ce
         raise ModelError(
             f"the imported network differs from the original in {original.framework} by {difference:.3g}, "
             "so it was not imported; please report it"
+        )
+    if not original.probabilities and 0 <= theirs.min() < theirs.max() <= 1:
+        raise ModelError(
+            "its outputs lie between 0 and 1, as probabilities do, but no sigmoid or softmax comes last, so "
+            "they would be taken for logits; write it again without what follows that layer"
         )
     shape = " x ".join(str(side) for side in inputs.shape[1:])
     return Certificate(
